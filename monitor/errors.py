@@ -1,0 +1,11 @@
+"""What can go wrong in watching; each message says what failed, where, and what to do."""
+
+from __future__ import annotations
+
+
+class MonitorError(Exception):
+    """Base of every error of this package."""
+
+
+class RunBusyError(MonitorError):
+    """Another process already does this for the run."""

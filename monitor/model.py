@@ -1,0 +1,324 @@
+"""Facts about a run, as frozen values, and the words for them.
+
+Ages are seconds of *observed* time (see `monitor.ages`), never a difference of wall clocks. `None`
+means *not known*, never zero: a run that has written no checkpoint yet has no checkpoint age.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Liveness(StrEnum):
+    """What the evidence says about a run. The order of precedence is in `monitor.liveness`."""
+
+    STARTING = "starting"
+    WORKING = "working"
+    TRAINING = "training"
+    SAVING = "saving"
+    LOG_STUCK = "log-stuck"
+    SLOW = "slow"
+    SUSPECT = "suspect"
+    STALLED = "stalled"
+    FINISHED = "finished"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    ENDED = "ended"
+    LOST = "lost"
+
+
+FINAL = frozenset({Liveness.FINISHED, Liveness.FAILED, Liveness.STOPPED, Liveness.ENDED})
+"""Verdicts of a run that is over."""
+
+
+class Status(StrEnum):
+    """What the keeper says about a run in state.json."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    FINISHED = "finished"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+    @property
+    def final(self) -> bool:
+        """True once nothing more will happen in this attempt."""
+        return self in (Status.FINISHED, Status.FAILED, Status.STOPPED)
+
+
+class Stage(StrEnum):
+    """One step of a lane, in the order in which a lane may use them."""
+
+    PULL = "pull"
+    FETCH = "fetch"
+    PREPARE = "prepare"
+    IMPORT = "import"
+    TRAIN = "train"
+    MERGE = "merge"
+
+
+class Phase(StrEnum):
+    """What the trainer does now, as its heartbeat says."""
+
+    LOADING = "loading"
+    FIRST_ITERATION = "first_iteration"
+    ITERATION = "iteration"
+    SAVING = "saving"
+    EVALUATING = "evaluating"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessId:
+    """A process that cannot be mistaken for a later one that reuses its pid."""
+
+    pid: int
+    boot_id: str
+    start_ticks: int
+    """Field 22 of /proc/PID/stat: clock ticks since boot, raw."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """What the trainer last wrote of itself (heartbeat.json)."""
+
+    attempt: int
+    seq: int
+    pid: int
+    boot_id: str
+    monotonic_s: float
+    stage: str
+    phase: str
+    done: int | None = None
+    total: int | None = None
+    unit: str = "iterations"
+    """What `done` and `total` count: iterations, bytes, tensors or rows."""
+    loss: float | None = None
+    lr: float | None = None
+    grad_norm: float | None = None
+    step_s: float | None = None
+    write_errors: int = 0
+    """Contract writes that failed and were swallowed (a full disk, say)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """One iter_NNNNNNN folder."""
+
+    iteration: int
+    complete: bool
+    """Its files are whole: it can be resumed from."""
+    size_bytes: int
+    modified_wall: float
+    """Wall-clock mtime in seconds, for display only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointReading:
+    """The checkpoints folder at one instant."""
+
+    tracker: int | None = None
+    """The iteration that latest_checkpointed_iteration.txt names."""
+    checkpoints: tuple[Checkpoint, ...] = ()
+    """By iteration, ascending."""
+    writing_bytes: int | None = None
+    """Bytes in folders that are still being written; None when there is none."""
+
+    @property
+    def last_complete(self) -> Checkpoint | None:
+        """The newest checkpoint that a resume could use."""
+        return next((each for each in reversed(self.checkpoints) if each.complete), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogReading:
+    """A log file at one instant, without reading all of it."""
+
+    path: str
+    size_bytes: int
+    modified_wall: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessReading:
+    """The trainer and its descendants at one instant."""
+
+    alive: bool
+    """False also for a zombie and for a pid that now belongs to another process."""
+    state: str | None = None
+    """One letter of /proc/PID/stat: R S D T t Z ..."""
+    cpu_s: float | None = None
+    """User + system CPU seconds of the process and its living descendants."""
+    written_bytes: int | None = None
+    """write_bytes + wchar of /proc/PID/io; None where this user may not read it."""
+    rss_bytes: int | None = None
+    wchan: str | None = None
+    hidden: tuple[str, ...] = ()
+    """What this user may not read, for example "io"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryReading:
+    """The machine's memory in bytes, from /proc/meminfo. used = total - available."""
+
+    total_bytes: int
+    available_bytes: int
+    free_bytes: int
+    cached_bytes: int
+    swap_total_bytes: int = 0
+    swap_free_bytes: int = 0
+    psi_some_avg10: float | None = None
+    """Percent of the last 10 s in which some task waited for memory."""
+
+    @property
+    def used_bytes(self) -> int:
+        """What cannot be had without taking it from someone."""
+        return self.total_bytes - self.available_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuReading:
+    """One GPU at one instant. Every figure the driver does not give is None."""
+
+    index: int
+    name: str
+    age_s: float = 0.0
+    """How old this reading is: NVML can block, the last good one is shown with its age."""
+    utilisation_percent: int | None = None
+    power_w: float | None = None
+    temperature_c: int | None = None
+    sm_clock_mhz: int | None = None
+    throttle: tuple[str, ...] = ()
+    memory_used_bytes: int | None = None
+    memory_total_bytes: int | None = None
+    process_bytes: tuple[tuple[int, int | None], ...] = ()
+    """(pid, usedGpuMemory in bytes) for each compute process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineReading:
+    """The machine at one instant."""
+
+    memory: MemoryReading | None = None
+    gpus: tuple[GpuReading, ...] = ()
+    cpu_percent: float | None = None
+    """Of all cores, 0 to 100."""
+    load1: float | None = None
+    disk_free_bytes: int | None = None
+    """Free for this user in the file system of the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ages:
+    """Seconds of observed time since each signal last changed; None: never seen to change."""
+
+    progress_s: float | None = None
+    """Since the last proof of progress: heartbeat's done or phase, tracker, finished checkpoint."""
+    stage_s: float | None = None
+    """Since the current stage was first seen."""
+    phase_s: float | None = None
+    heartbeat_s: float | None = None
+    tracker_s: float | None = None
+    checkpoint_s: float | None = None
+    """Since a checkpoint folder appeared, grew or finished."""
+    log_s: float | None = None
+    cpu_s: float | None = None
+    """Since the process last used CPU above the idle level."""
+    written_s: float | None = None
+    gpu_s: float | None = None
+    """Since a GPU was last seen above its idle level."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What the watcher has learnt about this run; survives its restarts (watch.json)."""
+
+    step_max_s: float | None = None
+    """Largest interval between two iterations."""
+    step_count: int = 0
+    step_median_s: float | None = None
+    step_recent_s: float | None = None
+    """Median of the last five intervals."""
+    step_low_s: float | None = None
+    step_high_s: float | None = None
+    """20th and 80th percentile of the intervals."""
+    save_max_s: float | None = None
+    save_count: int = 0
+    saves_this_process: int = 0
+    first_save_s: float | None = None
+    save_median_s: float | None = None
+    """Of the saves after a process's first."""
+    eval_max_s: float | None = None
+    eval_count: int = 0
+    start_s: float | None = None
+    """Longest loading before a first iteration."""
+    first_iteration_s: float | None = None
+    log_cadence_s: float | None = None
+    """Largest gap between two growths of the log while iterations advanced."""
+    log_growths: int = 0
+    iterations_since_log: int = 0
+    """Iterations proven since the log last grew."""
+    log_gap_iterations: int = 0
+    """Most iterations between two growths of the log."""
+    power_median_w: float | None = None
+    """Of the run's own GPU while iterations advanced; None without a GPU of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """Everything known about one run at one instant."""
+
+    run: str
+    taken_at: float
+    """Observed seconds since the watch began; no clock, see `monitor.ages`."""
+    status: Status | None = None
+    cause: str | None = None
+    stage: str | None = None
+    attempt: int = 1
+    total: int | None = None
+    """Iterations expected, from the recipe."""
+    boot_changed: bool = False
+    """The machine was started anew since the trainer was."""
+    heartbeat: Heartbeat | None = None
+    checkpoints: CheckpointReading | None = None
+    log: LogReading | None = None
+    process: ProcessReading | None = None
+    machine: MachineReading | None = None
+    ages: Ages = field(default_factory=Ages)
+    history: History = field(default_factory=History)
+    unreadable: tuple[str, ...] = ()
+    """Sources that exist but could not be read, each with its reason."""
+    foreign: bool = False
+    """lanewatch did not start it: there is no keeper to say how it ends."""
+    own_power_w: float | None = None
+    """Power of a GPU that only this run uses; None where it is shared or not known."""
+    last_sample_wall: float | None = None
+    """When the run was last observed before the machine was restarted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One signal: what it says, how old that is, and which verdict it supports."""
+
+    signal: str
+    detail: str
+    age_s: float | None = None
+    supports: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A judgement, the sentence that gives it, and the evidence it rests on."""
+
+    liveness: Liveness
+    reason: str
+    flags: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    iteration: int | None = None
+    iteration_error: int = 0
+    """The true iteration is at most this many past `iteration`."""
+    iteration_source: str | None = None
+    limit_s: float | None = None
+    """The limit on time since progress that applied."""
