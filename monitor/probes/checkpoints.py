@@ -1,0 +1,208 @@
+"""The checkpoints folder: what the tracker names, and which folders a resume could use.
+
+The rule: a folder is believed for what its files say, never for its name alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from monitor.model import Checkpoint, CheckpointReading
+from monitor.probes import Read
+from monitor.probes.raw import open_regular, reason
+from monitor.rundir import TRACKER
+
+MEGATRON_FILES = frozenset({".metadata", "metadata.json", "train_state.pt", "run_config.yaml"})
+"""What Megatron-Bridge needs to resume; the weights themselves are the .distcp files."""
+
+_PUBLISHED = re.compile(r"(?:iter_(\d{7,12})|checkpoint-(\d{1,12}))", re.ASCII)
+_WRITING = re.compile(r"\.?iter_\d{7,12}.*\.tmp|tmp-checkpoint-\d{1,12}", re.ASCII)
+_TRAINER_STATE = "trainer_state.json"
+_GLOBAL_STEP = re.compile(rb'"global_step":\s*(\d{1,18})')
+_STATE_LIMIT = 4 * 1024 * 1024
+_DEPTH_LIMIT = 4
+
+
+_Key = tuple[str, int, int]
+"""Name, inode and mtime in ns: while they hold, a finished checkpoint is not walked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """What a walk of one checkpoint folder found."""
+
+    names: frozenset[str]
+    size_bytes: int
+    modified_wall: float
+
+
+class CheckpointProbe:
+    """Reads one checkpoints folder again and again; a finished checkpoint is walked only once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._whole: dict[_Key, Checkpoint] = {}
+
+    def read(self) -> Read[CheckpointReading]:
+        """Read the folder; a missing one gives neither value nor problem."""
+        try:
+            checkpoints, writing = self._scan()
+        except FileNotFoundError:
+            return Read()
+        except OSError as error:
+            return Read(problem=f"{self._folder.name}/ cannot be read: {reason(error)}")
+        tracker = read_tracker(self._folder / TRACKER)
+        for iteration in _being_written(checkpoints, tracker.value):
+            writing.append(checkpoints[iteration].size_bytes)
+        reading = CheckpointReading(
+            tracker=tracker.value,
+            checkpoints=tuple(checkpoints[each] for each in sorted(checkpoints)),
+            writing_bytes=sum(writing) if writing else None,
+        )
+        return Read(reading, tracker.problem)
+
+    def _scan(self) -> tuple[dict[int, Checkpoint], list[int]]:
+        """The published folders by iteration, and the bytes of each unpublished one."""
+        checkpoints: dict[int, Checkpoint] = {}
+        writing: list[int] = []
+        kept: dict[_Key, Checkpoint] = {}
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                if _WRITING.fullmatch(entry.name):
+                    walked = _walk(entry.path)
+                    writing.append(walked.size_bytes if walked else 0)
+                elif match := _PUBLISHED.fullmatch(entry.name):
+                    found = self._read_one(entry, int(match[1] or match[2]), kept)
+                    if found is not None:
+                        _keep_better(checkpoints, found)
+        self._whole = kept
+        return checkpoints, writing
+
+    def _read_one(
+        self, entry: os.DirEntry[str], iteration: int, kept: dict[_Key, Checkpoint]
+    ) -> Checkpoint | None:
+        try:
+            if not entry.is_dir():
+                return None
+            status = entry.stat()
+        except OSError:
+            return None
+        key = (entry.name, status.st_ino, status.st_mtime_ns)
+        known = self._whole.get(key)
+        if known is None:
+            walked = _walk(entry.path)
+            if walked is None:
+                return None
+            known = Checkpoint(
+                iteration=iteration,
+                complete=_is_complete(Path(entry.path), iteration, walked.names),
+                size_bytes=walked.size_bytes,
+                modified_wall=walked.modified_wall,
+            )
+        if known.complete:
+            kept[key] = known
+        return known
+
+
+def read_checkpoints(folder: Path) -> Read[CheckpointReading]:
+    """Read *folder* once; whoever reads it often keeps a `CheckpointProbe`."""
+    return CheckpointProbe(folder).read()
+
+
+def read_tracker(path: Path) -> Read[int]:
+    """Read the tracker file. Megatron rewrites it in place, so it may be seen empty: unknown."""
+    try:
+        descriptor = open_regular(path)
+        try:
+            raw = os.read(descriptor, 64)
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:
+        return Read()
+    except OSError as error:
+        return Read(problem=f"{path.name} cannot be read: {reason(error)}")
+    return parse_tracker(raw)
+
+
+def parse_tracker(raw: bytes) -> Read[int]:
+    """Parse the tracker's content; "release" (imported weights) and nothing at all are unknown."""
+    text = raw.strip()
+    if not text or text == b"release":
+        return Read()
+    if text.isdigit() and len(text) <= 12:
+        return Read(int(text))
+    return Read(problem=f"{TRACKER} holds no iteration")
+
+
+def _keep_better(checkpoints: dict[int, Checkpoint], found: Checkpoint) -> None:
+    """Two folders may name one iteration (both layouts in one folder): the whole one counts."""
+    known = checkpoints.get(found.iteration)
+    if known is None or (found.complete and not known.complete):
+        checkpoints[found.iteration] = found
+
+
+def _being_written(checkpoints: dict[int, Checkpoint], tracker: int | None) -> list[int]:
+    """Megatron and Hugging Face fill the final folder in place: the newest, until it is whole.
+
+    What a crash left half written looks the same; that it does not grow tells them apart.
+    """
+    done = [each.iteration for each in checkpoints.values() if each.complete]
+    last = max([*done, tracker or 0], default=0)
+    open_ones = [each for each in checkpoints if each > last]
+    return [max(open_ones)] if open_ones else []
+
+
+def _is_complete(folder: Path, iteration: int, names: frozenset[str]) -> bool:
+    """True when a resume could use *folder*. One of ours is whole by being published at all."""
+    if names & MEGATRON_FILES or any(name.endswith(".distcp") for name in names):
+        return names >= MEGATRON_FILES
+    if _TRAINER_STATE in names:
+        return _read_global_step(folder / _TRAINER_STATE) == iteration
+    return bool(names) and not folder.name.startswith("checkpoint-")
+
+
+def _read_global_step(path: Path) -> int | None:
+    """The iteration of a trainer_state.json that parses; a huge one is only sampled."""
+    try:
+        descriptor = open_regular(path)
+        with os.fdopen(descriptor, "rb") as stream:
+            raw = stream.read(_STATE_LIMIT + 1)
+            if len(raw) > _STATE_LIMIT:
+                stream.seek(-64, os.SEEK_END)
+                return _sampled_step(raw[:65536], stream.read())
+        step = json.loads(raw)["global_step"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return step if isinstance(step, int) else None
+
+
+def _sampled_step(head: bytes, tail: bytes) -> int | None:
+    match = _GLOBAL_STEP.search(head)
+    return int(match[1]) if match and tail.rstrip().endswith(b"}") else None
+
+
+def _walk(path: str, depth: int = 0) -> _Folder | None:
+    """Names at the top, bytes and newest change of all below; None once it is gone."""
+    names: set[str] = set()
+    size = 0
+    try:
+        newest = os.stat(path).st_mtime  # noqa: PTH116 - a hot path over many files
+        with os.scandir(path) as entries:
+            for entry in entries:
+                names.add(entry.name)
+                if entry.is_dir(follow_symlinks=False):
+                    below = _walk(entry.path, depth + 1) if depth < _DEPTH_LIMIT else None
+                    if below:
+                        size += below.size_bytes
+                        newest = max(newest, below.modified_wall)
+                    continue
+                status = entry.stat()
+                size += status.st_size
+                newest = max(newest, status.st_mtime)
+    except OSError:
+        return None if not names else _Folder(frozenset(names), size, newest)
+    return _Folder(frozenset(names), size, newest)

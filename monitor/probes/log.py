@@ -1,0 +1,88 @@
+"""The log: its size and time, its last lines, and what is new, without ever reading all of it.
+
+A log is a hint and foreign text: every line that leaves here went through `clean_line`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from monitor.model import LogReading
+from monitor.probes import Read
+from monitor.probes.follow import LineFollower
+from monitor.probes.raw import open_regular, reason
+from monitor.probes.text import clean_line
+
+__all__ = ["LogFollower", "clean_line", "read_log", "tail"]
+
+
+def read_log(path: Path) -> Read[LogReading]:
+    """Stat *path*; missing gives neither value nor problem."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return Read()
+    except OSError as error:
+        return Read(problem=f"{path.name} cannot be read: {reason(error)}")
+    return Read(
+        LogReading(path=str(path), size_bytes=status.st_size, modified_wall=status.st_mtime)
+    )
+
+
+def tail(path: Path, max_bytes: int = 65536, max_lines: int = 200) -> list[str]:
+    """Return the last lines of *path*, cleaned; at most so many, from at most so many bytes.
+
+    An unreadable or missing file has none. A last line without its end counts.
+    """
+    try:
+        descriptor = open_regular(path)
+    except OSError:
+        return []
+    try:
+        size = os.fstat(descriptor).st_size
+        start = max(0, size - max_bytes)
+        raw = os.pread(descriptor, max_bytes, start)
+    except OSError:
+        return []
+    finally:
+        os.close(descriptor)
+    return _last_lines(raw, cut=start > 0, max_lines=max_lines)
+
+
+def _last_lines(raw: bytes, *, cut: bool, max_lines: int) -> list[str]:
+    lines = raw.removesuffix(b"\n").split(b"\n") if raw else []
+    # A sparse or preallocated file is zeros until its first line.
+    lines = [line.lstrip(b"\0") for line in lines]
+    if cut and len(lines) > 1:
+        lines = lines[1:]
+        cut = False
+    cleaned = _cleaned(lines[-max_lines:])
+    if cut and cleaned:
+        cleaned[0] = "…" + cleaned[0]
+    return cleaned
+
+
+def _cleaned(lines: Sequence[bytes]) -> list[str]:
+    return [clean_line(line) for line in lines]
+
+
+class LogFollower:
+    """Gives the lines that are new since the last call; survives truncation and rotation."""
+
+    def __init__(self, path: Path, *, tail_bytes: int | None = 65536) -> None:
+        self._follower = LineFollower(path, tail_bytes=tail_bytes)
+        self.behind_bytes = 0
+        """Written but not returned yet: a call reads a bounded bite."""
+
+    @property
+    def partial(self) -> str:
+        """The last line as far as it is written (a progress bar lives here)."""
+        return clean_line(self._follower.partial)
+
+    def read(self) -> list[str]:
+        """Return the new whole lines, cleaned; nothing new, or nothing readable, is empty."""
+        new = self._follower.read()
+        self.behind_bytes = new.behind_bytes
+        return _cleaned(new.lines)

@@ -1,0 +1,33 @@
+"""Read small files whole, in one go and without ever waiting for a writer.
+
+A FIFO or a device in the place of a file must not hang the caller, so nothing blocks here.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+
+def read_proc(path: str, limit: int = 65536) -> bytes:
+    """Return up to *limit* bytes of a file of /proc or /sys. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, limit)
+    finally:
+        os.close(descriptor)
+
+
+def open_regular(path: Path) -> int:
+    """Return a read-only descriptor of *path*. Raises OSError, also when it is no regular file."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(0, "it is not a regular file", str(path))
+    return descriptor
+
+
+def reason(error: OSError) -> str:
+    """The short text of *error*, without the path (the caller names it)."""
+    return error.strerror or str(error) or type(error).__name__
