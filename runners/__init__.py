@@ -1,0 +1,1 @@
+"""What launches a run: recipe, stages, lanes, engines and the keeper. No Textual."""

@@ -1,0 +1,1 @@
+"""What to train: the recipe, its file, its data and the checks on both."""

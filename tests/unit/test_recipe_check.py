@@ -1,0 +1,157 @@
+"""`recipe check`: everything about recipe and data that can be known before a launch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runners.payload.tiny_tokenizer import make_tiny_tokenizer
+from runners.recipe.check import check_recipe
+from runners.recipe.demo import demo_corpus_path, demo_recipe_path
+from runners.recipe.report import Level, Report
+
+GOOD = '{"prompt": "Why?", "completion": "<think>so</think>Because."}\n'
+
+
+def check(folder: Path, rows: str, *overrides: str, model: str = "tiny-random-qwen3") -> Report:
+    (folder / "rows.jsonl").write_text(rows)
+    (folder / "recipe.toml").write_text(
+        f'[model]\npath = "{model}"\n[data]\npath = "rows.jsonl"\n[train]\niterations = 100\n'
+    )
+    return check_recipe(folder / "recipe.toml", overrides)
+
+
+def said(report: Report, level: Level) -> list[str]:
+    return [f"{each.field}: {each.text}" for each in report.findings if each.level is level]
+
+
+def test_the_demo_is_whole() -> None:
+    report = check_recipe(demo_recipe_path())
+    assert report.ok
+    assert report.findings == ()
+    assert (report.rows, report.shapes, report.cut) == (240, {"messages": 240}, 0)
+    assert report.tokens is not None
+    lengths = [report.tokens[name] for name in ("p50", "p95", "max", "total")]
+    assert lengths == sorted(lengths, key=lambda each: each or 0)
+    assert report.epochs is None, "auto iterations are not known yet"
+
+
+def test_epochs_are_batches_over_rows(tmp_path: Path) -> None:
+    assert check(tmp_path, GOOD * 100).epochs == 100 * 16 / 100
+    split = check(tmp_path, GOOD * 100, "data.eval_fraction=0.5", "data.eval_interval=5")
+    assert split.epochs == 100 * 16 / 50
+
+
+def test_bad_rows_are_named_by_line_and_counted(tmp_path: Path) -> None:
+    report = check(tmp_path, GOOD + "oops\n" * 30 + '{"a": 1}\n')
+    assert not report.ok
+    assert said(report, Level.ERROR) == [
+        "data.path: lines 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 20 more: is not JSON",
+        "data.path: line 32: has no known shape: neither messages, prompt + completion, text nor "
+        "conversations",
+    ]
+    assert [each.count for each in report.findings] == [30, 1]
+
+
+@pytest.mark.parametrize(
+    ("long_rows", "overrides", "levels"),
+    [
+        pytest.param(0, [], [], id="none"),
+        pytest.param(1, ["data.too_long=drop"], [Level.WARNING], id="one-percent-dropped"),
+        pytest.param(2, ["data.too_long=drop"], [Level.ERROR], id="two-percent-dropped"),
+        pytest.param(1, [], [Level.WARNING, Level.ERROR], id="one-percent-cut-loses-its-end"),
+        pytest.param(2, [], [Level.ERROR, Level.ERROR], id="two-percent-cut"),
+    ],
+)
+def test_rows_over_the_limit(
+    tmp_path: Path, long_rows: int, overrides: list[str], levels: list[Level]
+) -> None:
+    long = json.dumps({"prompt": "Why?", "completion": "<think>so</think>" + "word " * 200}) + "\n"
+    rows = GOOD * (100 - long_rows) + long * long_rows
+    report = check(tmp_path, rows, "model.sequence_length=64", *overrides)
+    assert [each.level for each in report.findings] == levels
+    assert report.cut == long_rows
+    if long_rows == 1:
+        assert report.findings[0].lines == (100,)
+
+
+def test_reasoning_lost_in_the_cut_is_an_error(tmp_path: Path) -> None:
+    long = json.dumps({"prompt": "Why?", "completion": f"<think>{'so ' * 200}</think>x"}) + "\n"
+    report = check(tmp_path, GOOD * 199 + long, "model.sequence_length=64")
+    (error,) = said(report, Level.ERROR)
+    assert "line 200: </think> is lost; model.sequence_length is 64: raise it" in error
+
+
+def test_forbidden_phrases_are_found_whatever_their_case(tmp_path: Path) -> None:
+    row = '{"prompt": "Why?", "completion": "The Metes-and-Times of it."}\n'
+    report = check(tmp_path, GOOD + row, 'data.forbidden_phrases=["metes-and-times"]')
+    assert said(report, Level.ERROR) == [
+        'data.path: line 2: holds the forbidden phrase "metes-and-times"'
+    ]
+
+
+def test_without_a_tokenizer_lengths_are_unknown_not_zero(tmp_path: Path) -> None:
+    report = check(tmp_path, GOOD + "oops\n", model="owner/model")
+    assert (report.tokens, report.cut, report.rows) == (None, None, 2)
+    (warning,) = said(report, Level.WARNING)
+    assert "hf download owner/model" in warning
+    assert "token lengths unknown" in warning
+    assert said(report, Level.ERROR) == ["data.path: line 2: is not JSON"]
+
+
+def test_a_base_on_this_machine_is_used(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    make_tiny_tokenizer(demo_corpus_path(), base)
+    report = check(tmp_path, GOOD, model=str(base))
+    assert any("lacks config.json" in each for each in said(report, Level.ERROR))
+    (base / "config.json").write_text("{}")
+    report = check(tmp_path, GOOD, model=str(base))
+    assert report.ok
+    assert report.base == str(base)
+    assert report.tokens is not None
+
+
+@pytest.mark.parametrize(
+    ("rows", "word"),
+    [
+        pytest.param("", "is empty", id="empty"),
+        pytest.param("[1, 2]", "JSON array", id="array"),
+        pytest.param("\0", "binary", id="binary"),
+    ],
+)
+def test_a_data_file_that_holds_no_rows(tmp_path: Path, rows: str, word: str) -> None:
+    (error,) = said(check(tmp_path, rows), Level.ERROR)
+    assert word in error
+
+
+def test_both_data_files_are_checked(tmp_path: Path) -> None:
+    report = check(tmp_path, GOOD, f"data.eval_path={tmp_path}", "data.eval_interval=5")
+    (error,) = said(report, Level.ERROR)
+    assert error.startswith("data.eval_path: ")
+    assert "is a folder" in error
+
+
+def test_mixed_shapes_are_a_warning(tmp_path: Path) -> None:
+    report = check(tmp_path, GOOD + '{"text": "x"}\n')
+    assert report.ok
+    assert said(report, Level.WARNING) == ["data.path: mixes shapes: prompt_completion, text"]
+
+
+def test_a_wrong_recipe_gives_every_problem(tmp_path: Path) -> None:
+    report = check(tmp_path, GOOD, "train.lr=9", "lora.rnk=3")
+    assert [each.field for each in report.findings] == ["lora.rnk", "train.lr"]
+    assert not check_recipe(tmp_path / "none.toml").ok
+
+
+def test_as_json_and_as_text_it_says_the_same(tmp_path: Path) -> None:
+    report = check(tmp_path, GOOD + "oops\n")
+    value: dict[str, Any] = json.loads(json.dumps(report.to_json()))
+    assert (value["ok"], value["rows"], len(value["findings"])) == (False, 2, 1)
+    assert value["findings"][0]["lines"] == [2]
+    text = report.lines()
+    assert text[-1].endswith("recipe.toml: 1 error")
+    assert any("line 2: is not JSON" in line for line in text)
+    assert check(tmp_path, GOOD).lines()[-1].endswith("recipe.toml: ok")
