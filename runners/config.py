@@ -1,0 +1,153 @@
+"""The user's configuration: flag > environment > file > default, and every key is known.
+
+A file with an unknown key or a wrong value is refused whole: half a configuration is a surprise.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runners.errors import RunnerError
+
+READ_LIMIT_BYTES = 1 << 20
+
+
+class ConfigError(RunnerError):
+    """The configuration file cannot be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One setting."""
+
+    variable: str | None
+    default: str | None
+    about: str
+
+
+KEYS = {
+    "paths.runs": Key(
+        variable="LANEWATCH_RUNS",
+        default=None,
+        about="folder of the runs; default: the user's state folder + lanewatch/runs",
+    ),
+    "paths.cache": Key(
+        variable="LANEWATCH_CACHE",
+        default=None,
+        about="folder of what runs share; default: the user's cache folder + lanewatch",
+    ),
+    "launch.lane": Key(
+        variable="LANEWATCH_LANE", default="reference", about="lane when --lane is not given"
+    ),
+    "launch.engine": Key(
+        variable="LANEWATCH_ENGINE", default="local", about="engine when --engine is not given"
+    ),
+    "launch.python": Key(
+        variable="LANEWATCH_PYTHON",
+        default=None,
+        about="Python of the local engine's trainers; default: the one that runs lanewatch",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A key's value in force and where it comes from."""
+
+    key: str
+    value: str | None
+    source: str
+    """environment, file or default."""
+
+
+def config_path() -> Path:
+    """`$XDG_CONFIG_HOME/lanewatch/config.toml`, else below ~/.config."""
+    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(home).expanduser().absolute() / "lanewatch" / "config.toml"
+
+
+def settings() -> dict[str, Setting]:
+    """Every key with its value in force. Raises ConfigError."""
+    file = _read(config_path())
+    return {key: _setting(key, each, file) for key, each in KEYS.items()}
+
+
+def apply_config() -> None:
+    """Let the file speak where the environment is silent. Raises ConfigError."""
+    for setting in settings().values():
+        variable = KEYS[setting.key].variable
+        if setting.source == "file" and variable and setting.value is not None:
+            os.environ[variable] = setting.value
+
+
+def get(key: str) -> str | None:
+    """The value in force of one key. Raises ConfigError."""
+    return settings()[key].value
+
+
+def render_config() -> str:
+    """The text of a new configuration file: every key, commented out."""
+    lines = ["# lanewatch configuration. flag > environment > this file > default.", ""]
+    table = ""
+    for key, each in KEYS.items():
+        name, _, field = key.partition(".")
+        if name != table:
+            lines += [f"[{name}]"]
+            table = name
+        also = f" (${each.variable})" if each.variable else ""
+        lines += [f"# {each.about}{also}", f'# {field} = "{each.default or ""}"']
+    return "\n".join(lines) + "\n"
+
+
+def _setting(key: str, each: Key, file: dict[str, str]) -> Setting:
+    named = os.environ.get(each.variable) if each.variable else None
+    if named:
+        return Setting(key=key, value=named, source="environment")
+    if key in file:
+        return Setting(key=key, value=file[key], source="file")
+    return Setting(key=key, value=each.default, source="default")
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(READ_LIMIT_BYTES + 1)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+    if len(raw) > READ_LIMIT_BYTES:
+        raise ConfigError(f"{path} is over 1 MiB: that is no configuration of lanewatch")
+    try:
+        content = tomllib.loads(raw.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    return _checked(content, path)
+
+
+def _checked(content: dict[str, Any], path: Path) -> dict[str, str]:
+    flat: dict[str, Any] = {}
+    for table, inner in content.items():
+        if isinstance(inner, dict):
+            flat |= {f"{table}.{key}": value for key, value in inner.items()}
+        else:
+            flat[table] = inner
+    problems = [_problem(key, value) for key, value in flat.items()]
+    told = [problem for problem in problems if problem]
+    if told:
+        raise ConfigError(f"{path}: " + "; ".join(told))
+    return flat
+
+
+def _problem(key: str, value: object) -> str | None:
+    if key not in KEYS:
+        near = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.3)
+        return f"unknown key {key}" + (f", did you mean {near[0]}?" if near else "")
+    if not isinstance(value, str) or not value:
+        return f"{key} must be a string that is not empty, not {value!r}"
+    return None

@@ -1,0 +1,136 @@
+"""Stages as plain processes of this machine: each in a session of its own, its log a file.
+
+A trainer is found again by what its environment says (run, stage, attempt), which the kernel
+keeps for as long as it lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import time
+from typing import Any
+
+from monitor.model import ProcessId
+from monitor.probes.process import find_by_environment, identify, is_alive
+from runners.engines.base import Exit, Handle, StageRequest
+from runners.errors import EngineError
+
+SECRETS = ("TOKEN", "SECRET", "PASSWORD", "API_KEY", "CREDENTIAL")
+"""A variable whose name holds one of these is not handed to a trainer."""
+
+KILL_WAIT_S = 5.0
+
+
+class LocalEngine:
+    """See `runners.engines.base.Engine`."""
+
+    name = "local"
+
+    def __init__(self) -> None:
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
+
+    def check(self, python: str) -> None:
+        if shutil.which(python) is None:
+            raise EngineError(f"the Python {python!r} for the trainer is not there or not runnable")
+
+    def start(self, request: StageRequest) -> Handle:
+        try:
+            child = self._spawn(request)
+        except OSError as error:
+            where = error.filename or request.argv[0]
+            raise EngineError(
+                f"cannot start stage {request.stage}: {where}: {error.strerror or error}"
+            ) from error
+        self._children[child.pid] = child
+        identity = identify(child.pid)
+        if identity is None:  # it cannot be reaped before we wait for it
+            raise EngineError(f"stage {request.stage}: process {child.pid} vanished at its start")
+        return Handle(process=identity, child=True)
+
+    def _spawn(self, request: StageRequest) -> subprocess.Popen[bytes]:
+        log = os.open(request.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        lock = os.open(request.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            # Shared, and taken before the fork: from its first instant the stage holds the lock,
+            # so whoever looks between the fork and the next line of state.json sees a living run.
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            return subprocess.Popen(
+                request.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=request.cwd,
+                env=_environment(request),
+                pass_fds=(lock,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(log)
+            os.close(lock)
+
+    def find(self, request: StageRequest) -> Handle | None:
+        found = find_by_environment(identity_environment(request))
+        return Handle(process=found[0]) if found else None
+
+    def poll(self, handle: Handle) -> Exit | None:
+        child = self._children.get(handle.process.pid)
+        if child is not None:
+            code = child.poll()
+            if code is None:
+                return None
+            return Exit(signal=-code) if code < 0 else Exit(code=code)
+        return None if is_alive(handle.process) else Exit()
+
+    def ask_to_stop(self, handle: Handle, *, save: bool) -> None:
+        _send(handle.process, signal.SIGTERM if save else signal.SIGINT)
+
+    def kill(self, handle: Handle) -> None:
+        if not is_alive(handle.process):
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(handle.process.pid, signal.SIGKILL)
+        deadline = time.monotonic() + KILL_WAIT_S
+        while self.poll(handle) is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def bury(self, request: StageRequest) -> None:
+        for orphan in find_by_environment(identity_environment(request)):
+            _send(orphan, signal.SIGKILL)
+
+    def describe(self, request: StageRequest) -> dict[str, Any]:
+        return {
+            "stage": request.stage,
+            "argv": list(request.argv),
+            "env": dict(request.env) | identity_environment(request),
+            "cwd": str(request.cwd),
+            "log": str(request.log),
+        }
+
+
+def identity_environment(request: StageRequest) -> dict[str, str]:
+    """The variables by which a stage is known."""
+    return {
+        "LANEWATCH_RUN": request.run,
+        "LANEWATCH_STAGE": request.stage,
+        "LANEWATCH_ATTEMPT": str(request.attempt),
+    }
+
+
+def _environment(request: StageRequest) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("LANEWATCH_") and not any(word in name.upper() for word in SECRETS)
+    }
+    return kept | dict(request.env) | identity_environment(request)
+
+
+def _send(process: ProcessId, number: signal.Signals) -> None:
+    if is_alive(process):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(process.pid, number)

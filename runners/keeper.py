@@ -1,0 +1,396 @@
+"""The process that owns a run: runs its stages in order, waits for each, tells how it ended.
+
+`python -m runners.keeper RUN_FOLDER [--resume]`. It may die at any instant: the stage goes on, and
+the next keeper finds it by what the stage itself carries. Every step that matters is written to
+state.json *before* it is taken, so a keeper can always tell "about to" from "done".
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import fcntl
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from monitor.events import append_event
+from monitor.files import read_json, write_json
+from monitor.model import Status
+from monitor.probes.clock import read_now
+from monitor.probes.process import identify
+from monitor.rundir import RunDir
+from runners.engines import get_engine
+from runners.engines.base import Exit, Handle
+from runners.errors import EngineError, RunnerError, RunStateError
+from runners.exits import Outcome, StageEnd, judge_end
+from runners.keeper_state import KeeperState
+from runners.lanes.base import StagePlan
+from runners.log_error import last_error
+from runners.requests import Action, clear_request, read_request
+from runners.runs import read_run
+from runners.stages import Plan
+from runners.summary import write_summary
+from runners.watcher_process import WatcherProcess
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 0.2
+"""A request is acted on within a second; five looks a second cost about 0.1 % of a core."""
+
+STOP_GRACE_S = 60.0
+"""A stop without saving has nothing to lose: a trainer that does not answer it is then killed."""
+
+FIND_S = 10.0
+"""How long a stage that was just forked may take to carry its name."""
+
+SAVE_RETRY_S = 3600.0
+"""How long an ended keeper tries to write its last word to a full disk."""
+
+READY_FD = "LANEWATCH_READY_FD"
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class Keeper:
+    """Carries one run from its present state to its end."""
+
+    def __init__(self, run: RunDir) -> None:
+        self._run = run
+        self._info = read_run(run)
+        self._plan = Plan(run, self._info)
+        self._engine = get_engine(self._info["engine"])
+        self._keeper_lock = _take_alone(run.keeper_lock)
+        self._run_lock = _take_shared(run.run_lock)
+        stages = [plan.stage.value for plan in self._plan.stages]
+        self._state = KeeperState(run, stages, read_now().boot_id)
+        self._watcher = WatcherProcess(run)
+        self._asked: Action | None = None
+        self._asked_at = time.monotonic()
+        self._rebooted = False
+
+    def claim(self, *, resume: bool) -> bool:
+        """Become the run's keeper; False when there is nothing left to keep.
+
+        Raises RunStateError where a resume is not possible.
+        """
+        state = self._state
+        if state.repaired:
+            self._event("note", f"state.json was begun again: {state.repaired}")
+        if resume:
+            self._require_resumable()
+            state.begin_attempt()
+            self._run.request.unlink(missing_ok=True)
+        elif state.status.final:
+            return False
+        me = identify(os.getpid())
+        assert me is not None
+        self._rebooted = state.boot_changed and not resume
+        self._asked = _asked_before(state)
+        state.own(me)
+        if not state.save() and resume:
+            raise RunStateError(f"cannot write {self._run.state}: is the disk full?")
+        return True
+
+    def _require_resumable(self) -> None:
+        if self._state.status is Status.FINISHED:
+            raise RunStateError(f"run {self._run.root.name} is already finished")
+        if self._someone_else_lives():
+            raise RunStateError(
+                f"run {self._run.root.name} still runs; stop it first, or `lanewatch watch` it"
+            )
+
+    def keep(self) -> Status:
+        """Run what is left of the run and return how it ended."""
+        if not self._state.status.final:
+            self._watcher.adopt_or_start(self._state)
+            self._state.save()
+            self._close(self._run_stages())
+        self._watcher.farewell()
+        return self._state.status
+
+    def _run_stages(self) -> Outcome:
+        if self._rebooted:
+            return Outcome(Status.FAILED, "the machine was restarted while it ran")
+        for plan in self._plan.stages:
+            outcome = self._run_stage(plan)
+            if outcome.status is not None:
+                return outcome
+            self._take_request(None)
+            if self._asked is not None and plan is not self._plan.stages[-1]:
+                return Outcome(Status.STOPPED, f"stopped by the user after stage {plan.stage}")
+        return Outcome(Status.FINISHED)
+
+    def _run_stage(self, plan: StagePlan) -> Outcome:
+        name, state = plan.stage.value, self._state
+        word = state.entry(name)["status"]
+        if word in ("done", "skipped"):
+            return Outcome(None)
+        exit_: Exit | None = None
+        handle: Handle | None = None
+        if word == "running":
+            handle, exit_ = self._recover(plan)
+        if handle is None and exit_ is None:
+            if self._plan.is_done(plan):
+                state.left(name, "skipped", note="its output is whole and of the same inputs")
+                state.save()
+                return Outcome(None)
+            try:
+                handle = self._start(plan)
+            except (EngineError, OSError) as error:
+                state.left(name, "failed", note=str(error))
+                return Outcome(Status.FAILED, f"stage {name} could not start: {error}")
+        oom_before = _oom_kills()
+        if handle is not None:
+            exit_ = self._wait(handle)
+        assert exit_ is not None
+        return self._end_stage(plan, exit_, _oom_kills() - oom_before)
+
+    def _recover(self, plan: StagePlan) -> tuple[Handle | None, Exit | None]:
+        """Find what an earlier keeper started: alive, gone, or (both None) never begun."""
+        request = self._plan.request(plan, self._state.attempt)
+        recorded = self._state.handle
+        deadline = time.monotonic() + FIND_S
+        while True:
+            handle = recorded if recorded and self._engine.poll(recorded) is None else None
+            handle = handle or self._engine.find(request)
+            if handle is not None:
+                self._state.started(handle)
+                self._state.save()
+                self._event("action", f"a new keeper adopted stage {plan.stage}")
+                return handle, None
+            if not self._someone_else_lives():
+                break
+            if time.monotonic() > deadline:
+                raise RunnerError(
+                    f"a process holds {self._run.run_lock} but cannot be found; "
+                    f"see `fuser {self._run.run_lock}`"
+                )
+            time.sleep(0.05)
+        began = recorded is not None or self._result(plan) or self._was_heard_of(plan)
+        return None, Exit() if began else None
+
+    def _was_heard_of(self, plan: StagePlan) -> bool:
+        value = read_json(self._run.heartbeat).value or {}
+        return (value.get("stage"), value.get("attempt")) == (plan.stage, self._state.attempt)
+
+    def _start(self, plan: StagePlan) -> Handle:
+        request = self._plan.request(plan, self._state.attempt)
+        self._run.result.unlink(missing_ok=True)
+        self._plan.write_job(plan, self._state.attempt)
+        self._state.intend(plan.stage.value)
+        if not self._state.save():
+            raise EngineError(f"{self._run.state} cannot be written; is the disk full?")
+        handle = self._engine.start(request)
+        self._state.started(handle)
+        self._state.save()
+        return handle
+
+    def _wait(self, handle: Handle) -> Exit:
+        if self._asked is not None:
+            self._act(handle, self._asked)
+        while True:
+            if (exit_ := self._engine.poll(handle)) is not None:
+                return exit_
+            self._take_request(handle)
+            if self._asked is Action.STOP and time.monotonic() > self._asked_at + STOP_GRACE_S:
+                self._engine.kill(handle)
+            self._watcher.tend(self._state)
+            if self._state.unsaved:
+                self._state.save()
+            _reap_strangers(handle.process.pid, self._watcher.pid)
+            time.sleep(POLL_S)
+
+    def _take_request(self, handle: Handle | None) -> None:
+        """Carry out what is asked of the run. The request goes away last, so none is ever lost."""
+        action = read_request(self._run)
+        if action is None:
+            return
+        if action is Action.WATCH:
+            self._watcher.start_again(self._state)
+        else:
+            self._asked, self._asked_at = action, time.monotonic()
+            self._state.asked(action.value)
+            self._state.save()
+            if handle is not None:
+                self._act(handle, action)
+            self._event("action", f"the user asked: {action.value}")
+        clear_request(self._run)
+
+    def _act(self, handle: Handle, action: Action) -> None:
+        if action is Action.KILL:
+            self._engine.kill(handle)
+        else:
+            self._engine.ask_to_stop(handle, save=action is Action.STOP_AND_SAVE)
+
+    def _end_stage(self, plan: StagePlan, exit_: Exit, oom_kills: int) -> Outcome:
+        end = StageEnd(
+            stage=plan.stage.value,
+            exit=exit_,
+            result=self._result(plan),
+            asked=self._asked,
+            oom_kills=oom_kills,
+            saved_iteration=self._plan.resume_from(),
+            last_error=last_error(self._run.log(plan.stage)),
+        )
+        self._engine.bury(self._plan.request(plan, self._state.attempt))
+        outcome = judge_end(end)
+        if outcome.status is None:
+            outcome = self._complete(plan)
+        word = "done" if outcome.status is None else outcome.status.value
+        self._state.left(plan.stage.value, word, exit_, note=outcome.cause or "")
+        self._state.save()
+        return outcome
+
+    def _complete(self, plan: StagePlan) -> Outcome:
+        try:
+            self._plan.mark_done(plan)
+            if plan.on_host:
+                self._note_data()
+        except OSError as error:
+            where = error.filename or self._run.root
+            return Outcome(Status.FAILED, f"stage {plan.stage}: {where}: {error.strerror or error}")
+        return Outcome(None)
+
+    def _note_data(self) -> None:
+        """Put the hash of the token ids into run.json, once they exist."""
+        manifest = read_json(self._run.data / "manifest.json").value or {}
+        kept = {key: manifest.get(key) for key in ("ids_sha256", "rows", "tokens")}
+        info = dict(self._info) | {"data": kept}
+        write_json(self._run.run_json, info, durable=True)
+
+    def _result(self, plan: StagePlan) -> dict[str, Any] | None:
+        value = read_json(self._run.result).value
+        if value is None:
+            return None
+        ours = (value.get("stage"), value.get("attempt")) == (plan.stage, self._state.attempt)
+        return value if ours else None
+
+    def _close(self, outcome: Outcome) -> None:
+        status = outcome.status or Status.FINISHED
+        write_summary(self._run, self._state.content | {"status": status, "cause": outcome.cause})
+        self._state.end(status, outcome.cause)
+        deadline = time.monotonic() + SAVE_RETRY_S
+        while not self._state.save() and time.monotonic() < deadline and self._run.root.exists():
+            time.sleep(1.0)
+        self._event("action", f"the run {status}" + (f": {outcome.cause}" if outcome.cause else ""))
+
+    def _someone_else_lives(self) -> bool:
+        """True while anyone but this keeper holds run.lock."""
+        try:
+            fcntl.flock(self._run_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            fcntl.flock(self._run_lock, fcntl.LOCK_SH)
+        return False
+
+    def _event(self, kind: str, text: str) -> None:
+        problem = append_event(
+            self._run.events, kind=kind, text=text, source="keeper", now=read_now()
+        )
+        if problem:
+            logger.warning("%s", problem)
+
+
+def _asked_before(state: KeeperState) -> Action | None:
+    """What an earlier keeper of this attempt was asked and may not have carried out."""
+    request = state.content.get("request")
+    try:
+        return Action(str(request.get("action"))) if isinstance(request, dict) else None
+    except ValueError:
+        return None
+
+
+def _take_alone(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + 0.5  # a reader that tests the lock holds it for an instant
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                run = path.parent.name
+                raise RunStateError(f"run {run} already has a keeper; nothing was done") from None
+            time.sleep(0.02)
+        else:
+            return descriptor
+
+
+def _take_shared(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
+def _reap_strangers(*ours: int | None) -> None:
+    """Bury orphans that came to us as their reaper, and leave our own children to their waiters."""
+    while True:
+        try:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if ended is None or ended.si_pid in ours:
+            return
+        os.waitpid(ended.si_pid, os.WNOHANG)
+
+
+def _oom_kills() -> int:
+    """How many processes the kernel has killed for want of memory since boot (/proc/vmstat)."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+
+def _tell_starter(line: str) -> None:
+    """Answer whoever started this keeper and waits at the other end of a pipe."""
+    descriptor = os.environ.pop(READY_FD, None)
+    if descriptor is None:
+        return
+    try:
+        os.write(int(descriptor), line.encode())
+        os.close(int(descriptor))
+    except OSError:
+        logger.info("the starter of this keeper is gone")
+
+
+def _detach() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Keep the run named on the command line until it ends."""
+    parser = argparse.ArgumentParser(prog="lanewatch-keeper")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--resume", action="store_true")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(format="%(asctime)s keeper %(levelname)s %(message)s", level="INFO")
+    _detach()
+    try:
+        keeper = Keeper(RunDir(options.run))
+        kept = keeper.claim(resume=options.resume)
+    except (RunnerError, OSError) as error:
+        _tell_starter(f"error {error}")
+        logger.error("%s", error)
+        return 2
+    _tell_starter("ok")
+    if not kept:
+        return 0
+    try:
+        keeper.keep()
+    except RunnerError as error:
+        logger.error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""state.json: what the keeper knows, written so that a new keeper can go on from any instant.
+
+Only a keeper that holds keeper.lock writes it. A write that fails (a full disk) is kept and tried
+again; the trainer is not harmed by it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from monitor.files import read_json, write_json
+from monitor.model import ProcessId, Stage, Status
+from monitor.rundir import SCHEMA, RunDir
+from runners.engines.base import Exit, Handle
+
+logger = logging.getLogger(__name__)
+
+
+class KeeperState:
+    """The content of state.json and the ways in which it changes."""
+
+    def __init__(self, run: RunDir, stages: Sequence[str], boot_id: str) -> None:
+        self._run = run
+        self._stages = tuple(stages)
+        self._boot_id = boot_id
+        self.unsaved = False
+        read = read_json(run.state)
+        self.repaired = read.problem
+        """Why state.json had to be begun again, if it had to."""
+        if read.problem:
+            _move_aside(run)
+        self.content = self._checked(read.value)
+
+    def _checked(self, value: dict[str, Any] | None) -> dict[str, Any]:
+        if value is not None and self._is_ours(value):
+            return value
+        if value is not None:
+            self.repaired = "state.json is not of this run"
+            _move_aside(self._run)
+        return self._fresh(_attempt_seen(self._run))
+
+    def _is_ours(self, value: dict[str, Any]) -> bool:
+        entries = value.get("stages")
+        try:
+            Status(str(value.get("status")))
+        except ValueError:
+            return False
+        return (
+            isinstance(value.get("attempt"), int)
+            and isinstance(entries, list)
+            and all(isinstance(entry, dict) for entry in entries)
+            and [entry.get("name") for entry in entries] == list(self._stages)
+        )
+
+    def _fresh(self, attempt: int) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "run": self._run.root.name,
+            "attempt": attempt,
+            "status": Status.STARTING.value,
+            "stage": None,
+            "stage_index": None,
+            "stage_count": len(self._stages),
+            "stages": [{"name": name, "status": "pending"} for name in self._stages],
+            "boot_id": self._boot_id,
+            "process": None,
+            "exit": None,
+            "cause": None,
+            "keeper": None,
+            "watcher": None,
+            "request": None,
+        }
+
+    @property
+    def attempt(self) -> int:
+        """Counts from 1."""
+        return int(self.content["attempt"])
+
+    @property
+    def status(self) -> Status:
+        """The run's."""
+        return Status(self.content["status"])
+
+    @property
+    def handle(self) -> Handle | None:
+        """The stage that was running when this was written."""
+        return Handle.from_json(self.content.get("process"))
+
+    @property
+    def boot_changed(self) -> bool:
+        """True when the machine was started anew since."""
+        return self.content.get("boot_id") != self._boot_id
+
+    def entry(self, stage: str) -> dict[str, Any]:
+        """The record of one stage."""
+        return next(entry for entry in self.content["stages"] if entry["name"] == stage)
+
+    def begin_attempt(self) -> None:
+        """Start over at the first stage; those that are whole will be skipped."""
+        earlier = self.content.get("earlier_train_wall_s") or 0.0
+        trained = [
+            entry.get("wall_s") for entry in self.content["stages"] if entry["name"] == Stage.TRAIN
+        ]
+        earlier += sum(wall for wall in trained if isinstance(wall, int | float))
+        self.content = self._fresh(self.attempt + 1) | {"earlier_train_wall_s": earlier}
+
+    def own(self, keeper: ProcessId) -> None:
+        """Say who keeps the run now."""
+        self.content["keeper"] = _identity(keeper)
+        self.content["boot_id"] = self._boot_id
+
+    def watch(self, watcher: ProcessId | None, *, restarts: int, lost: bool) -> None:
+        """Say who watches the run, and whether the keeper has given up on it."""
+        self.content["watcher"] = (_identity(watcher) if watcher else {}) | {
+            "restarts": restarts,
+            "lost": lost,
+        }
+
+    def intend(self, stage: str) -> None:
+        """Say, before anything is started, that *stage* is about to be."""
+        self.content |= {
+            "stage": stage,
+            "stage_index": self._stages.index(stage) + 1,
+            "process": None,
+            "exit": None,
+        }
+        self.entry(stage).update(status="running", started_wall=time.time())
+        for key in ("ended_wall", "wall_s", "note"):
+            self.entry(stage).pop(key, None)
+
+    def started(self, handle: Handle) -> None:
+        """Say which process or container the stage became."""
+        self.content["process"] = handle.to_json()
+        if self.status is Status.STARTING:
+            self.content["status"] = Status.RUNNING.value
+
+    def asked(self, action: str | None) -> None:
+        """Say what a person asked for."""
+        self.content["request"] = {"action": action, "status": "acting"} if action else None
+        if action and not self.status.final:
+            self.content["status"] = Status.STOPPING.value
+
+    def left(self, stage: str, status: str, exit_: Exit | None = None, note: str = "") -> None:
+        """Say that *stage* is over."""
+        entry, now = self.entry(stage), time.time()
+        entry.update(status=status, ended_wall=now)
+        if isinstance(entry.get("started_wall"), int | float):
+            entry["wall_s"] = round(max(0.0, now - entry["started_wall"]), 3)
+        if note:
+            entry["note"] = note
+        self.content["process"] = None
+        if exit_ is not None:
+            self.content["exit"] = {"code": exit_.code, "signal": exit_.signal}
+
+    def end(self, status: Status, cause: str | None) -> None:
+        """Say how the run ended."""
+        self.content |= {"status": status.value, "cause": cause, "process": None}
+
+    def save(self) -> bool:
+        """Write it durably; False when that failed, to be tried again."""
+        self.content["updated_wall"] = time.time()
+        try:
+            write_json(self._run.state, self.content, durable=True)
+        except OSError as error:
+            if not self.unsaved:
+                logger.warning("cannot write %s: %s", self._run.state, error)
+            self.unsaved = True
+        else:
+            self.unsaved = False
+        return not self.unsaved
+
+
+def _identity(process: ProcessId) -> dict[str, Any]:
+    return {
+        "pid": process.pid,
+        "start_ticks": process.start_ticks,
+        "boot_id": process.boot_id,
+    }
+
+
+def _move_aside(run: RunDir) -> None:
+    try:
+        run.state.rename(run.root / f"state.json.corrupt-{int(time.time())}")
+    except OSError as error:
+        logger.warning("cannot move %s aside: %s", run.state, error)
+
+
+def _attempt_seen(run: RunDir) -> int:
+    """The newest attempt that the trainer's own files tell of, when state.json cannot."""
+    seen = [(read_json(path).value or {}).get("attempt") for path in (run.heartbeat, run.result)]
+    return max([attempt for attempt in seen if isinstance(attempt, int)], default=1)

@@ -1,0 +1,18 @@
+"""The lanes by name."""
+
+from __future__ import annotations
+
+from runners.errors import RunnerError
+from runners.lanes.base import Lane
+from runners.lanes.reference import ReferenceLane
+
+LANES: dict[str, Lane] = {lane.name: lane for lane in (ReferenceLane(),)}
+
+
+def get_lane(name: str) -> Lane:
+    """Return the lane called *name*. Raises RunnerError that lists the known ones."""
+    try:
+        return LANES[name]
+    except KeyError:
+        known = ", ".join(sorted(LANES))
+        raise RunnerError(f"unknown lane {name!r}; known: {known}") from None

@@ -1,0 +1,34 @@
+"""What a lane is: the stages that make a fine-tune in one trainer's way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from monitor.model import Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagePlan:
+    """One stage of a lane."""
+
+    stage: Stage
+    module: str
+    """Run as `python -m MODULE`; of the payload unless *on_host*."""
+    on_host: bool = False
+    """Runs with lanewatch's own Python and packages, never in a container."""
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+class Lane(Protocol):
+    """How a recipe is trained."""
+
+    name: str
+    modules: tuple[str, ...]
+    """What the trainer's Python must be able to import."""
+    extra: str
+    """The extra of this package that brings them."""
+
+    def stages(self, recipe: Mapping[str, Any], *, smoke: bool) -> tuple[StagePlan, ...]:
+        """The stages for *recipe* (a dumped Recipe), in order."""

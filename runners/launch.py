@@ -1,0 +1,213 @@
+"""From a recipe to a run that goes on without us: the folder is made, a keeper is started."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from monitor.files import write_json
+from monitor.rundir import SCHEMA, RunDir
+from runners.detach import detached_argv
+from runners.engines import get_engine
+from runners.errors import EngineError, RunnerError
+from runners.keeper import READY_FD
+from runners.lanes import get_lane
+from runners.lanes.base import Lane
+from runners.runs import create_run
+from runners.stages import Plan, copy_payload
+
+READY_S = 20.0
+"""A keeper answers within a fraction of a second; this long only on a machine that thrashes."""
+
+SMOKE_SAVES = 2
+SMOKE_LONGEST_ROWS = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchOrder:
+    """What to launch, all choices made."""
+
+    recipe: Mapping[str, Any]
+    """A dumped Recipe."""
+    base: Path | None
+    """The base model's folder; None for the one that the run makes itself."""
+    recipe_hash: str
+    lane: str
+    engine: str
+    root: Path
+    name: str | None = None
+    smoke_iterations: int | None = None
+    """Run only so many iterations, with two forced saves, to project the whole run."""
+    python: str | None = None
+    """The trainer's Python; None means lanewatch's own."""
+
+
+def launch(order: LaunchOrder) -> RunDir:
+    """Make the run, start its keeper and return at once. Raises RunnerError."""
+    check_lane(order)
+    info = run_info(order)
+    run = create_run(order.root, order.lane, info, order.name)
+    return _start(run, order, info)
+
+
+def _start(run: RunDir, order: LaunchOrder, info: dict[str, Any]) -> RunDir:
+    try:
+        info["payload_hash"] = copy_payload(run)
+        info["paths"] = paths(run, order)
+        content = {"run": run.root.name, "name": order.name, **info}
+        write_json(run.run_json, content, durable=True)
+    except OSError as error:
+        raise RunnerError(
+            f"cannot write {error.filename or run.root}: {error.strerror or error}"
+        ) from error
+    start_keeper(run)
+    return run
+
+
+def dry_run(order: LaunchOrder) -> dict[str, Any]:
+    """What `launch` would start, stage by stage; nothing is made. Raises RunnerError."""
+    check_lane(order)
+    run = RunDir(order.root / f"{order.lane}-DRY-RUN")
+    info = run_info(order) | {"paths": paths(run, order)}
+    plan, engine = Plan(run, info), get_engine(order.engine)
+    stages = [engine.describe(plan.request(stage, 1)) for stage in plan.stages]
+    return {"lane": order.lane, "engine": order.engine, "recipe": order.recipe, "stages": stages}
+
+
+def check_lane(order: LaunchOrder) -> None:
+    """Raise RunnerError if the lane could not run on the engine here."""
+    lane, engine = get_lane(order.lane), get_engine(order.engine)
+    python = order.python or sys.executable
+    engine.check(python)
+    missing = _missing_modules(python, lane)
+    if missing:
+        raise EngineError(
+            f"the {lane.name} lane needs {', '.join(missing)} in {python}: "
+            f"pip install 'lanewatch[{lane.extra}]' there"
+        )
+
+
+def _missing_modules(python: str, lane: Lane) -> list[str]:
+    code = (
+        "import importlib.util as u,json;"
+        f"print(json.dumps([m for m in {list(lane.modules)!r} if u.find_spec(m) is None]))"
+    )
+    try:
+        result = subprocess.run(
+            [python, "-P", "-c", code], capture_output=True, text=True, timeout=60, check=True
+        )
+        return [str(name) for name in json.loads(result.stdout)]
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise EngineError(f"the trainer's Python {python} does not run: {error}") from error
+
+
+def run_info(order: LaunchOrder) -> dict[str, Any]:
+    """run.json, apart from what needs the folder."""
+    iterations = order.recipe["train"]["iterations"]
+    smoke = order.smoke_iterations
+    return {
+        "schema": SCHEMA,
+        "created_wall": time.time(),
+        "lane": order.lane,
+        "engine": order.engine,
+        "kind": "full" if smoke is None else "smoke",
+        "recipe": order.recipe,
+        "recipe_hash": order.recipe_hash,
+        "iterations": smoke or (iterations if isinstance(iterations, int) else None),
+        "smoke": smoke and _smoke(smoke),
+        "python": order.python or sys.executable,
+        "paths": {"base": order.recipe["model"]["path"]},
+        "versions": versions(),
+        "data": None,
+        "memory_limit_bytes": _limit_bytes(order.recipe),
+        "stages": [
+            plan.stage.value
+            for plan in get_lane(order.lane).stages(order.recipe, smoke=smoke is not None)
+        ],
+    }
+
+
+def _smoke(iterations: int) -> dict[str, int]:
+    return {"iterations": iterations, "saves": SMOKE_SAVES, "longest": SMOKE_LONGEST_ROWS}
+
+
+def _limit_bytes(recipe: Mapping[str, Any]) -> int | None:
+    limit = (recipe.get("memory") or {}).get("limit_gib")
+    return int(limit * 2**30) if limit else None
+
+
+def paths(run: RunDir, order: LaunchOrder) -> dict[str, str]:
+    """Where the run finds its base and keeps its checkpoints."""
+    base = order.base or run.work / "base"
+    return {"base": str(base), "checkpoints": str(run.checkpoints)}
+
+
+def versions() -> dict[str, str]:
+    """What made the run, for whoever reads it in a year."""
+    return {
+        "lanewatch": importlib.metadata.version("lanewatch"),
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+    }
+
+
+def start_keeper(run: RunDir, *flags: str) -> None:
+    """Start a keeper that outlives us and wait until it owns the run.
+
+    Raises RunnerError with the keeper's own sentence when it refuses.
+    """
+    reading, writing = os.pipe()
+    argv = [sys.executable, "-P", "-m", "runners.keeper", str(run.root), *flags]
+    try:
+        log = os.open(run.logs / "keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        os.close(reading)
+        os.close(writing)
+        raise RunnerError(f"cannot write in {run.logs}: {error.strerror or error}") from error
+    try:
+        child = subprocess.Popen(
+            detached_argv(argv, run.root.name),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=(writing,),
+            env=os.environ | {READY_FD: str(writing)},
+            start_new_session=True,
+            cwd="/",
+        )
+    finally:
+        os.close(writing)
+        os.close(log)
+    answer = _answer(reading)
+    if answer == "ok":
+        child.returncode = 0  # it goes on without us: no warning that it was not waited for
+        return
+    if answer.startswith("error "):
+        raise RunnerError(answer.removeprefix("error "))
+    raise RunnerError(f"the keeper of {run.root.name} did not start; see {run.logs}/keeper.log")
+
+
+def _answer(reading: int) -> str:
+    parts: Sequence[bytes] = []
+    deadline = time.monotonic() + READY_S
+    try:
+        while (left := deadline - time.monotonic()) > 0:
+            ready, _, _ = select.select([reading], [], [], left)
+            chunk = os.read(reading, 4096) if ready else b""
+            if not chunk:
+                break
+            parts = [*parts, chunk]
+    finally:
+        os.close(reading)
+    return b"".join(parts).decode(errors="replace")

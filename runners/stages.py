@@ -1,0 +1,196 @@
+"""From a run's recipe to the requests an engine starts, and which stages need not run again.
+
+A stage is skipped when its record (work/STAGE.done.json) says it was made from the same inputs and
+every file the record lists is there with its size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from monitor.files import read_json, write_json
+from monitor.model import Stage
+from monitor.probes.checkpoints import read_checkpoints
+from monitor.rundir import SCHEMA, RunDir
+from runners.engines.base import StageRequest
+from runners.errors import RunnerError
+from runners.lanes import get_lane
+from runners.lanes.base import StagePlan
+
+PAYLOAD_PACKAGE = "lanewatch_payload"
+"""The name the payload folder gets inside a run, where it is imported without this package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The stages of one run, with what each needs to be started."""
+
+    run: RunDir
+    info: Mapping[str, Any]
+    """run.json."""
+
+    @property
+    def stages(self) -> tuple[StagePlan, ...]:
+        """In order, as the lane gives them."""
+        smoke = self.info.get("kind") == "smoke"
+        return get_lane(self.info["lane"]).stages(self.info["recipe"], smoke=smoke)
+
+    def request(self, plan: StagePlan, attempt: int) -> StageRequest:
+        """What the engine is asked to start."""
+        env = dict(plan.env) | {"LANEWATCH_RUN_DIR": str(self.run.root), "PYTHONUNBUFFERED": "1"}
+        if plan.on_host:
+            argv: tuple[str, ...] = (sys.executable, "-P", "-m", plan.module, str(self.run.root))
+        else:
+            argv = (self.info.get("python") or sys.executable, "-P", "-m", plan.module)
+            env["PYTHONPATH"] = str(self.run.payload)
+        return StageRequest(
+            run=self.run.root.name,
+            attempt=attempt,
+            stage=plan.stage,
+            argv=argv,
+            env=env,
+            cwd=self.run.work,
+            log=self.run.log(plan.stage),
+            lock=self.run.run_lock,
+        )
+
+    def write_job(self, plan: StagePlan, attempt: int) -> None:
+        """Write work/job.json, all that the payload needs to know. Raises OSError."""
+        write_json(self.run.work / "job.json", self.job(plan, attempt), durable=False)
+
+    def job(self, plan: StagePlan, attempt: int) -> dict[str, Any]:
+        """The content of work/job.json for one stage."""
+        train = self.info["recipe"]["train"]
+        automatic = train["iterations"] == "auto"
+        return {
+            "schema": SCHEMA,
+            "run": self.run.root.name,
+            "attempt": attempt,
+            "stage": plan.stage.value,
+            "recipe": self.info["recipe"],
+            "recipe_hash": self.info["recipe_hash"],
+            "paths": {
+                "run": str(self.run.root),
+                "base": self.info["paths"]["base"],
+                "data": str(self.run.data),
+                "checkpoints": str(self.run.checkpoints),
+                "work": str(self.run.work),
+                "export": str(self.run.export),
+            },
+            "iterations": None if automatic else train["iterations"],
+            "save_interval": train["save_interval"],
+            "resume_from": self.resume_from() if plan.stage is Stage.TRAIN else None,
+            "calibrate": _calibration(train) if automatic else None,
+            "smoke": self.info.get("smoke"),
+        }
+
+    def resume_from(self) -> int | None:
+        """The iteration of the newest whole checkpoint, if there is one."""
+        reading = read_checkpoints(self.run.checkpoints).value
+        last = reading.last_complete if reading else None
+        return last.iteration if last else None
+
+    def is_done(self, plan: StagePlan) -> bool:
+        """True when the stage's output is whole and was made from the same inputs."""
+        record = read_json(self._record(plan.stage)).value
+        if record is None or record.get("inputs") != self.inputs(plan.stage):
+            return False
+        if plan.stage is Stage.PREPARE and not self._data_unchanged():
+            return False
+        outputs = record.get("outputs")
+        if not isinstance(outputs, dict) or not outputs:
+            return False
+        return all(_size(self.run.root / name) == size for name, size in outputs.items())
+
+    def mark_done(self, plan: StagePlan) -> None:
+        """Record that the stage's output is whole. Raises OSError."""
+        outputs = {
+            str(path.relative_to(self.run.root)): path.stat().st_size
+            for folder in self._outputs(plan.stage)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+        content = {"schema": SCHEMA, "inputs": self.inputs(plan.stage), "outputs": outputs}
+        write_json(self._record(plan.stage), content, durable=True)
+
+    def inputs(self, stage: Stage) -> str:
+        """SHA-256 over all that *stage* makes its output from: recipe, payload, stages before."""
+        before = [plan.stage.value for plan in self.stages]
+        content = {
+            "recipe": self.info["recipe_hash"],
+            "payload": self.info.get("payload_hash"),
+            "kind": self.info.get("kind"),
+            "base": self.info["paths"]["base"],
+            "stages": before[: before.index(stage.value) + 1],
+            "data": self._ids_hash() if stage in (Stage.TRAIN, Stage.MERGE) else None,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def _data_unchanged(self) -> bool:
+        """True while the rows and the tokenizer are those that `prepare` read."""
+        # Loaded here: a keeper that does not resume needs none of jinja2 and tokenizers.
+        from runners.prepare import prepare_inputs, prepare_is_whole
+
+        try:
+            return prepare_is_whole(self.run.root, prepare_inputs(self.run.root))
+        except (RunnerError, OSError):
+            return False
+
+    def _ids_hash(self) -> object:
+        return (read_json(self.run.data / "manifest.json").value or {}).get("ids_sha256")
+
+    def _record(self, stage: Stage) -> Path:
+        return self.run.work / f"{stage.value}.done.json"
+
+    def _outputs(self, stage: Stage) -> list[Path]:
+        if stage is Stage.TRAIN:
+            last = self.resume_from()
+            return [] if last is None else [self.run.checkpoint(last)]
+        folders = {
+            Stage.FETCH: Path(self.info["paths"]["base"]),
+            Stage.PREPARE: self.run.data,
+            Stage.MERGE: self.run.export,
+        }
+        return [folders[stage]]
+
+
+def _calibration(train: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "steps": 5,
+        "seconds": train["auto_seconds"],
+        "min_iterations": train["auto_min_iterations"],
+        "checkpoints": train["auto_checkpoints"],
+    }
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def copy_payload(run: RunDir) -> str:
+    """Copy the payload into the run, so that a later upgrade of this package cannot change it.
+
+    Returns the SHA-256 over its files. Raises OSError.
+    """
+    source = Path(__file__).parent / "payload"
+    target = run.payload / PAYLOAD_PACKAGE
+    run.payload.mkdir(mode=0o700)
+    target.mkdir(mode=0o700)
+    digest = hashlib.sha256()
+    for path in sorted(source.glob("*.py")):
+        content = path.read_bytes()
+        digest.update(path.name.encode() + b"\0" + content)
+        descriptor = os.open(target / path.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+    return digest.hexdigest()

@@ -1,0 +1,195 @@
+"""summary.json: the run in figures, written once at its end. What is not known is null, never 0."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import logging
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from monitor.files import read_json, write_json
+from monitor.metrics import Metric, Metrics, Save, read_metrics
+from monitor.rundir import SCHEMA, RunDir
+from monitor.store import GpuSample, Sample, read_samples
+from runners.errors import RunnerError
+from runners.projection import SmokeResult, project, relative_error
+from runners.runs import iter_runs
+
+logger = logging.getLogger(__name__)
+
+IDLE_PERCENT = 5
+"""A GPU below this utilisation is counted as idle."""
+
+LONGEST_INTERVAL_S = 60.0
+"""Samples of old days are a minute apart; a longer gap was not observed and counts no further."""
+
+
+def write_summary(run: RunDir, state: Mapping[str, Any]) -> None:
+    """Write summary.json; a failure is logged, the run's end does not wait for it."""
+    try:
+        write_json(run.summary, summarise(run, state), durable=True)
+    except OSError as error:
+        logger.warning("cannot write %s: %s", run.summary, error)
+
+
+def summarise(run: RunDir, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Put together what the files of *run* tell, given the content of its last state.json."""
+    info = read_json(run.run_json).value or {}
+    metrics = read_metrics(run.metrics)
+    train = _stage(state, "train")
+    figures = _pace(metrics) | _machine(run, train)
+    wall = _wall(state, train)
+    summary: dict[str, Any] = {
+        "schema": SCHEMA,
+        "run": run.root.name,
+        "lane": info.get("lane"),
+        "kind": info.get("kind"),
+        "status": state.get("status"),
+        "cause": state.get("cause"),
+        "attempts": state.get("attempt"),
+        "recipe_hash": info.get("recipe_hash"),
+        "stages": [
+            {key: stage.get(key) for key in ("name", "status", "wall_s", "note")}
+            for stage in state.get("stages", [])
+        ],
+        "train_wall_s": wall,
+        **figures,
+    }
+    tokens, steps_s = figures["tokens"], figures["steps_s"]
+    summary["tokens_per_s"] = tokens / steps_s if tokens and steps_s else None
+    summary |= _smoke(run, info) if info.get("kind") == "smoke" else _errors(run, info, wall)
+    return summary
+
+
+def _stage(state: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    stages = [stage for stage in state.get("stages", []) if stage.get("name") == name]
+    return stages[0] if stages else {}
+
+
+def _wall(state: Mapping[str, Any], train: Mapping[str, Any]) -> float | None:
+    """Seconds spent in `train`, over all attempts."""
+    this = _number(train.get("wall_s"))
+    earlier = _number(state.get("earlier_train_wall_s")) or 0.0
+    return this if this is None else this + earlier
+
+
+def _pace(metrics: Metrics) -> dict[str, Any]:
+    steps = [each.step_s for each in metrics.iterations if each.step_s is not None]
+    last = metrics.iterations[-1] if metrics.iterations else None
+    first, later = _save_costs(metrics.saves)
+    return {
+        "iterations": last.iteration if last else None,
+        "steps_s": sum(steps) or None,
+        "step_median_s": statistics.median(steps) if steps else None,
+        "step_p95_s": _percentile(steps, 0.95),
+        "saves": len(metrics.saves),
+        "first_save_s": first,
+        "save_median_s": statistics.median(later) if later else None,
+        "tokens": _tokens(metrics.iterations),
+        "final_loss": last.loss if last else None,
+    }
+
+
+def _save_costs(saves: Sequence[Save]) -> tuple[float | None, list[float]]:
+    """The first save of the first attempt, and all that were not the first of their process."""
+    firsts: dict[int, Save] = {}
+    for save in saves:
+        firsts.setdefault(save.attempt, save)
+    later = [save.save_s for save in saves if save is not firsts[save.attempt]]
+    return (saves[0].save_s if saves else None), later
+
+
+def _percentile(values: Sequence[float], share: float) -> float | None:
+    if not values:
+        return None
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))]
+
+
+def _tokens(iterations: Sequence[Metric]) -> int | None:
+    """Tokens of all iterations; each line tells its own."""
+    counts = [each.tokens for each in iterations if each.tokens is not None]
+    return sum(counts) if counts else None
+
+
+def _machine(run: RunDir, train: Mapping[str, Any]) -> dict[str, Any]:
+    began = _number(train.get("started_wall"))
+    samples = list(read_samples(run.telemetry, since_wall=began).value or ())
+    used = [each.mem_used_bytes for each in samples if each.mem_used_bytes is not None]
+    rss = [each.rss_bytes for each in samples if each.rss_bytes is not None]
+    return {
+        "peak_memory_bytes": max(used, default=None),
+        "process_peak_bytes": max(rss, default=None),
+        **_gpu_minutes(samples),
+    }
+
+
+def _gpu_minutes(samples: Sequence[Sample]) -> dict[str, Any]:
+    """Minutes with every GPU idle, and with any throttled; each sample stands for its interval."""
+    if not any(sample.gpus for sample in samples):
+        return {"idle_minutes": None, "throttle_minutes": None}
+    idle = throttled = 0.0
+    for sample, following in itertools.pairwise(samples):
+        minutes = min(max(following.wall_s - sample.wall_s, 0.0), LONGEST_INTERVAL_S) / 60
+        if sample.gpus and all(map(_is_idle, sample.gpus)):
+            idle += minutes
+        if any(gpu.throttle for gpu in sample.gpus):
+            throttled += minutes
+    return {"idle_minutes": idle, "throttle_minutes": throttled}
+
+
+def _is_idle(gpu: GpuSample) -> bool:
+    return gpu.utilisation_percent is not None and gpu.utilisation_percent < IDLE_PERCENT
+
+
+def _smoke(run: RunDir, info: Mapping[str, Any]) -> dict[str, Any]:
+    """What the smoke run projects for the whole recipe."""
+    measured = (read_json(run.result).value or {}).get("smoke")
+    if not isinstance(measured, dict) or _number(measured.get("step_median_s")) is None:
+        return {"smoke": None, "projection": None}
+    train = info.get("recipe", {}).get("train", {})
+    if not isinstance(train.get("iterations"), int):
+        return {"smoke": measured, "projection": None}
+    projection = project(
+        SmokeResult(
+            step_s=float(measured["step_median_s"]),
+            first_save_s=_number(measured.get("first_save_s")),
+            later_save_s=_number(measured.get("later_save_s")),
+        ),
+        iterations=train["iterations"],
+        save_interval=train["save_interval"],
+    )
+    peak = {"peak_memory_bytes": measured.get("peak_memory_bytes")}
+    return {"smoke": measured, "projection": dataclasses.asdict(projection) | peak}
+
+
+def _errors(run: RunDir, info: Mapping[str, Any], wall: float | None) -> dict[str, Any]:
+    """How wrong the newest smoke run of the same recipe and lane was about this run."""
+    projection, source = _newest_projection(run, info)
+    if projection is None:
+        return {"projection_errors": None}
+    kinds = ("naive_s", "padded_s", "save_aware_s")
+    errors = {kind[:-2]: relative_error(_number(projection.get(kind)), wall) for kind in kinds}
+    return {"projection_errors": errors | {"smoke_run": source}}
+
+
+def _newest_projection(
+    run: RunDir, info: Mapping[str, Any]
+) -> tuple[dict[str, Any] | None, str | None]:
+    try:
+        others = list(iter_runs(run.root.parent))
+    except RunnerError:
+        return None, None
+    for other in reversed(others):
+        summary = read_json(other.summary).value or {}
+        same = all(summary.get(key) == info.get(key) for key in ("lane", "recipe_hash"))
+        if same and isinstance(summary.get("projection"), dict):
+            return summary["projection"], other.root.name
+    return None, None
+
+
+def _number(value: object) -> float | None:
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if known else None  # type: ignore[arg-type]

@@ -1,0 +1,145 @@
+"""The watcher as its keeper sees it: started, found again, restarted, in the end given up on."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import time
+
+from monitor.events import append_event
+from monitor.files import read_json
+from monitor.model import ProcessId
+from monitor.probes.clock import read_now
+from monitor.probes.process import identify, is_alive
+from monitor.rundir import RunDir
+from runners.keeper_state import KeeperState
+
+logger = logging.getLogger(__name__)
+
+RESTARTS = 3
+RESTART_WINDOW_S = 600.0
+"""Design: restarted at most 3 times in 10 minutes."""
+
+RESTART_PAUSES_S = (0.0, 2.0, 10.0)
+"""Before the first, second and third restart: what kills it may need a moment to pass."""
+
+FAREWELL_S = 5.0
+"""How long a keeper waits for the watcher to record the end before it leaves."""
+
+
+class WatcherProcess:
+    """Keeps one watcher alive for one run."""
+
+    def __init__(self, run: RunDir) -> None:
+        self._run = run
+        self._process: ProcessId | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+        self._restarts: list[float] = []
+        self._lost = False
+        self._died: float | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The watcher's pid, while there is one."""
+        return self._process.pid if self._process else None
+
+    def adopt_or_start(self, state: KeeperState) -> None:
+        """Go on with the watcher that an earlier keeper started, or start one."""
+        self._process = self._find(state)
+        if self._process is None:
+            self._start()
+        self._report(state)
+
+    def tend(self, state: KeeperState) -> None:
+        """Start the watcher again if it died; report it lost when that does not help."""
+        if self._lost or self._lives():
+            return
+        now = time.monotonic()
+        self._restarts = [each for each in self._restarts if now - each < RESTART_WINDOW_S]
+        if len(self._restarts) >= RESTARTS:
+            self._lost = True
+            self._event(
+                f"watcher lost: it died {RESTARTS + 1} times in {RESTART_WINDOW_S / 60:.0f} min; "
+                f"see logs/watcher.log, then `lanewatch watch {self._run.root.name}`"
+            )
+        elif now >= self._died_at(now) + RESTART_PAUSES_S[len(self._restarts)]:
+            self._restarts.append(now)
+            self._died = None
+            self._event("the watcher died and was started again")
+            self._start()
+        else:
+            return
+        self._report(state)
+        state.save()
+
+    def _died_at(self, now: float) -> float:
+        if self._died is None:
+            self._died = now
+        return self._died
+
+    def start_again(self, state: KeeperState) -> None:
+        """Bring the watcher back because a person asked, with a fresh count of restarts."""
+        self._restarts, self._lost, self._died = [], False, None
+        if not self._lives():
+            self._start()
+        self._report(state)
+        state.save()
+
+    def farewell(self) -> None:
+        """Let the watcher record how the run ended."""
+        deadline = time.monotonic() + FAREWELL_S
+        while self._lives() and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def _find(self, state: KeeperState) -> ProcessId | None:
+        """The living watcher that state.json or the watcher's own file names."""
+        for value in (state.content.get("watcher"), read_json(self._run.watch).value):
+            found = _process_id(value)
+            if found is not None and is_alive(found):
+                return found
+        return None
+
+    def _start(self) -> None:
+        log = os.open(
+            self._run.logs / "watcher.log",
+            os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC,
+            0o600,
+        )
+        try:
+            self._child = subprocess.Popen(
+                [sys.executable, "-P", "-m", "monitor.watcher", str(self._run.root)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd="/",
+            )
+        finally:
+            os.close(log)
+        self._process = identify(self._child.pid)
+
+    def _lives(self) -> bool:
+        if self._child is not None and self._child.poll() is not None:
+            self._child = None
+        return self._process is not None and is_alive(self._process)
+
+    def _report(self, state: KeeperState) -> None:
+        state.watch(self._process, restarts=len(self._restarts), lost=self._lost)
+
+    def _event(self, text: str) -> None:
+        problem = append_event(
+            self._run.events, kind="action", text=text, source="keeper", now=read_now()
+        )
+        if problem:
+            logger.warning("%s", problem)
+
+
+def _process_id(value: object) -> ProcessId | None:
+    if not isinstance(value, dict):
+        return None
+    pid, ticks, boot_id = (value.get(key) for key in ("pid", "start_ticks", "boot_id"))
+    if isinstance(pid, int) and isinstance(ticks, int) and isinstance(boot_id, str):
+        return ProcessId(pid=pid, start_ticks=ticks, boot_id=boot_id)
+    return None

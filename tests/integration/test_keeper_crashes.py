@@ -1,0 +1,141 @@
+"""A keeper that dies between any two of its steps harms nothing: the next one goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from stub_lane import make
+
+from monitor.rundir import RunDir
+from runners.runs import someone_lives
+
+STUB = Path(__file__).parent / "stub_lane.py"
+RUN = "stub-20260101-000000-abcd"
+STEPS = 40
+"""More than a run of the stub lane takes; a test below proves that none is left out."""
+
+
+def stub(*words: object, **env: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, str(STUB), *map(str, words)]
+    return subprocess.run(
+        argv, capture_output=True, text=True, timeout=60, check=False, env=os.environ | env
+    )
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    made = RunDir(tmp_path / RUN)
+    make(made.root)
+    return made
+
+
+def state(run: RunDir) -> dict:
+    return json.loads(run.state.read_text())
+
+
+def assert_finished_once(run: RunDir) -> None:
+    assert state(run)["status"] == "finished", state(run)["cause"]
+    assert [entry["status"] for entry in state(run)["stages"]] == ["done"] * 2
+    assert not (run.work / "TWICE-AT-ONCE").exists()
+    assert (run.work / "starts").read_text().split() == ["fetch", "train"]
+
+
+def test_a_keeper_left_alone_runs_each_stage_once(run: RunDir) -> None:
+    done = stub(run.root)
+    assert done.returncode == 0, done.stderr
+    assert_finished_once(run)
+    assert json.loads(run.summary.read_text())["status"] == "finished"
+
+
+@pytest.mark.parametrize("first", range(0, STEPS, 8))
+def test_killed_between_every_two_of_its_steps(tmp_path: Path, first: int) -> None:
+    for step in range(first + 1, first + 9):
+        run = RunDir(tmp_path / f"{step}" / RUN)
+        make(run.root)
+        killed = stub(run.root, step)
+        assert killed.returncode in (0, -signal.SIGKILL), killed.stderr
+        following = stub(run.root)
+        assert following.returncode == 0, f"step {step}: {following.stderr}"
+        assert_finished_once(run)
+
+
+def test_the_steps_above_cover_a_whole_run(run: RunDir) -> None:
+    assert stub(run.root, STEPS).returncode == 0, "raise STEPS: the keeper took more"
+
+
+def test_a_keeper_killed_again_and_again_still_gets_there(run: RunDir) -> None:
+    deaths = 0
+    while (code := stub(run.root, 5).returncode) == -signal.SIGKILL:
+        deaths += 1
+        assert deaths < 40, "no progress from one keeper to the next"
+    assert code == 0
+    assert deaths > 3
+    assert_finished_once(run)
+
+
+def test_two_keepers_at_once_leave_one(run: RunDir) -> None:
+    argv = [sys.executable, str(STUB), str(run.root)]
+    keepers = [
+        subprocess.Popen(
+            argv, stderr=subprocess.PIPE, text=True, env=os.environ | {"STUB_PAUSE": "0.5"}
+        )
+        for _ in range(3)
+    ]
+    ends = [(keeper.communicate(timeout=60)[1], keeper.returncode) for keeper in keepers]
+    assert sorted(code for _, code in ends) == [0, 2, 2]
+    refused = [text for text, code in ends if code == 2]
+    assert all("already has a keeper" in text and "Traceback" not in text for text in refused)
+    assert_finished_once(run)
+
+
+def test_a_stage_killed_with_its_keeper_is_a_failure_with_an_unknown_end(run: RunDir) -> None:
+    keeper = subprocess.Popen(
+        [sys.executable, str(STUB), str(run.root)],
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"STUB_PAUSE": "30"},
+    )
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and not run.heartbeat.exists():
+        time.sleep(0.02)
+    trainer = json.loads(run.heartbeat.read_text())["pid"]
+    keeper.kill()
+    keeper.wait()
+    assert someone_lives(run), "the stage must not die with its keeper"
+    os.kill(trainer, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and someone_lives(run):
+        time.sleep(0.02)
+    assert stub(run.root).returncode == 0
+    assert state(run)["status"] == "failed"
+    assert "exit status unknown" in state(run)["cause"]
+    # and it can be resumed
+    assert stub(run.root, "--resume").returncode == 0
+    assert state(run)["attempt"] == 2
+    assert state(run)["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\x00\xff\x00", id="binary"),
+        pytest.param(b'{"status": "runn', id="half of it"),
+        pytest.param(b'{"status": "running", "attempt": "one", "stages": 3}', id="wrong types"),
+        pytest.param(b"[1, 2]", id="no object"),
+    ],
+)
+def test_a_corrupt_state_is_named_moved_aside_and_begun_again(run: RunDir, content: bytes) -> None:
+    assert stub(run.root, 20).returncode == -signal.SIGKILL
+    run.state.write_bytes(content)
+    assert stub(run.root).returncode == 0
+    assert state(run)["status"] == "finished"
+    kept = list(run.root.glob("state.json.corrupt-*"))
+    assert [path.read_bytes() for path in kept] == [content]
+    assert "state.json was begun again" in run.events.read_text()

@@ -1,0 +1,79 @@
+"""Configuration: flag > environment > file > default, and nothing unknown passes."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from runners.config import (
+    KEYS,
+    ConfigError,
+    apply_config,
+    config_path,
+    get,
+    render_config,
+    settings,
+)
+
+
+def write(text: str | bytes) -> None:
+    path = config_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+
+def test_without_a_file_the_defaults_hold() -> None:
+    assert get("launch.lane") == "reference"
+    assert settings()["launch.lane"].source == "default"
+
+
+def test_the_file_beats_the_default_and_the_environment_beats_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write('[launch]\nlane = "nemo"\nengine = "docker"\n')
+    assert get("launch.lane") == "nemo"
+    monkeypatch.setenv("LANEWATCH_LANE", "unsloth")
+    assert get("launch.lane") == "unsloth"
+    assert get("launch.engine") == "docker"
+
+
+def test_apply_speaks_only_where_the_environment_is_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write('[paths]\nruns = "/from/file"\ncache = "/cache/from/file"\n')
+    monkeypatch.setenv("LANEWATCH_RUNS", "/from/environment")
+    monkeypatch.setenv("LANEWATCH_CACHE", "")
+    apply_config()
+    assert os.environ["LANEWATCH_RUNS"] == "/from/environment"
+    assert os.environ["LANEWATCH_CACHE"] == "/cache/from/file"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        pytest.param('[launch]\nlan = "nemo"\n', "did you mean launch.lane", id="unknown key"),
+        pytest.param("[launch]\nlane = 3\n", "launch.lane must be a string", id="a number"),
+        pytest.param('[launch]\nlane = ""\n', "not empty", id="empty"),
+        pytest.param("launch = 1\n", "unknown key launch", id="no table"),
+        pytest.param("[launch\n", "is not TOML", id="half a table"),
+        pytest.param(b"\x00\xff\xfe", "is not TOML", id="binary"),
+        pytest.param(b"#" * (1 << 20) + b"\n\n", "over 1 MiB", id="huge"),
+    ],
+)
+def test_a_wrong_file_is_one_sentence(text: str | bytes, says: str) -> None:
+    write(text)
+    with pytest.raises(ConfigError, match=says):
+        settings()
+
+
+def test_every_problem_is_told_at_once() -> None:
+    write('[launch]\nlan = "x"\nengine = 1\n')
+    with pytest.raises(ConfigError, match=r"lan.*engine"):
+        settings()
+
+
+def test_a_new_file_holds_every_key_and_changes_nothing() -> None:
+    write(render_config())
+    assert not [each.key for each in settings().values() if each.source == "file"]
+    assert all(key.partition(".")[2] in render_config() for key in KEYS)
