@@ -1,0 +1,17 @@
+"""Shared by all tests: a run root and a cache of their own, so that nothing of the user is touched."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("LANEWATCH_", "XDG_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("LANEWATCH_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("LANEWATCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))

@@ -1,0 +1,108 @@
+"""Commands that change a run: stop, kill, resume, watch, rm."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+
+from monitor.rundir import RunDir, runs_root
+from runners.errors import RunnerError, RunStateError
+from runners.launch import start_keeper
+from runners.requests import Action, put_request
+from runners.runs import find_run, lock_is_free, read_run, read_status_word, someone_lives
+from tui.cli import exits
+from tui.cli.output import complain, out
+
+
+def stop_command(options: argparse.Namespace) -> int:
+    """Ask the trainer to end at its next step."""
+    run = find_run(runs_root(), options.run)
+    ask_to_stop(run, save=options.save)
+    how = "after saving a checkpoint" if options.save else "without saving"
+    complain(f"{run.root.name} will stop at its next step, {how}")
+    return exits.OK
+
+
+def ask_to_stop(run: RunDir, *, save: bool) -> None:
+    """Request a stop. Raises RunnerError."""
+    _request(run, Action.STOP_AND_SAVE if save else Action.STOP)
+
+
+def kill_command(options: argparse.Namespace) -> int:
+    """End the run now; what was not saved is lost."""
+    run = find_run(runs_root(), options.run)
+    _request(run, Action.KILL)
+    complain(f"{run.root.name} is being killed")
+    return exits.OK
+
+
+def _request(run: RunDir, action: Action) -> None:
+    status = read_status_word(run)
+    if status is not None and status.final and not someone_lives(run):
+        raise RunStateError(f"run {run.root.name} has already ended: {status}")
+    put_request(run, action)
+    ensure_keeper(run)
+
+
+def ensure_keeper(run: RunDir) -> bool:
+    """Start a keeper if the run has none; True if one was started. Raises RunnerError."""
+    if not lock_is_free(run.keeper_lock):
+        return False
+    read_run(run)
+    try:
+        start_keeper(run)
+    except RunnerError:
+        # Two people may have asked at once: it is enough that one of the keepers is there.
+        if lock_is_free(run.keeper_lock):
+            raise
+        return False
+    return True
+
+
+def resume_command(options: argparse.Namespace) -> int:
+    """Begin the next attempt from the last whole checkpoint."""
+    run = find_run(runs_root(), options.run)
+    read_run(run)
+    start_keeper(run, "--resume")
+    out(run.root.name)
+    return exits.OK
+
+
+def watch_command(options: argparse.Namespace) -> int:
+    """Bring back the keeper and the watcher of a run that lost them."""
+    run = find_run(runs_root(), options.run)
+    status = read_status_word(run)
+    if status is not None and status.final and not someone_lives(run):
+        complain(f"{run.root.name} has ended ({status}); there is nothing to watch")
+        return exits.OK
+    if ensure_keeper(run):
+        complain(f"a new keeper took over {run.root.name}")
+    else:
+        put_request(run, Action.WATCH)
+        complain(f"{run.root.name} has its keeper; it was asked to see to the watcher")
+    return exits.OK
+
+
+def rm_command(options: argparse.Namespace) -> int:
+    """Delete the folder of a run that has ended."""
+    run = find_run(runs_root(), options.run)
+    if someone_lives(run):
+        raise RunStateError(
+            f"run {run.root.name} is alive; `lanewatch stop {run.root.name}` it first"
+        )
+    if not options.yes and not _confirmed(run):
+        complain("nothing was deleted")
+        return exits.FAILED
+    shutil.rmtree(run.root)
+    out(run.root.name)
+    return exits.OK
+
+
+def _confirmed(run: RunDir) -> bool:
+    if not sys.stdin.isatty():
+        raise RunnerError(f"rm {run.root.name}: say --yes to delete without being asked")
+    complain(f"this deletes {run.root} with its checkpoints, logs and export.")
+    sys.stderr.write("type the run id's last four characters to confirm: ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip() == run.root.name[-4:]

@@ -1,0 +1,78 @@
+"""`lanewatch launch`: from a recipe file and flags to a run id, at once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from monitor.rundir import runs_root
+from runners import config
+from runners.errors import RunnerError
+from runners.launch import LaunchOrder, dry_run, launch
+from runners.recipe.base import resolve_base
+from runners.recipe.load import load_recipe, recipe_from_data, recipe_hash
+from runners.recipe.model import Recipe
+from tui.cli import exits
+from tui.cli.output import complain, out, out_json
+
+
+def launch_command(options: argparse.Namespace) -> int:
+    """Check, make the run, start its keeper, print the run id."""
+    order = build_order(_recipe(options), options)
+    if options.dry_run:
+        _show_dry_run(order, options)
+        return exits.OK
+    run = launch(order)
+    if options.json:
+        out_json({"run": run.root.name, "folder": str(run.root)})
+    else:
+        out(run.root.name)
+        complain(f"watch it: lanewatch {run.root.name}")
+    return exits.OK
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    if options.recipe is not None:
+        if options.data or options.model:
+            raise RunnerError("give a recipe file or --data and --model, not both (see --set)")
+        return load_recipe(Path(options.recipe), options.set)
+    if not (options.data and options.model):
+        raise RunnerError(
+            "what to train? Name a recipe file, or give both --data FILE and --model M; "
+            "`lanewatch recipe init` writes a recipe"
+        )
+    return recipe_from_data(Path(options.data).absolute(), options.model, options.set)
+
+
+def build_order(recipe: Recipe, options: argparse.Namespace) -> LaunchOrder:
+    """Put the recipe, the flags and the configuration together. Raises RunnerError."""
+    smoke = getattr(options, "smoke", None)
+    if smoke is not None and smoke < 2:
+        raise RunnerError(f"--smoke {smoke}: at least 2 steps, to measure one after the first")
+    data = Path(recipe.data.path)
+    if not data.is_file():
+        what = "is a folder" if data.is_dir() else "does not exist"
+        raise RunnerError(f"data.path: {data} {what}; name a JSON Lines file")
+    return LaunchOrder(
+        recipe=recipe.model_dump(mode="json"),
+        recipe_hash=recipe_hash(recipe),
+        base=resolve_base(recipe),
+        lane=getattr(options, "lane", None) or config.get("launch.lane") or "reference",
+        engine=getattr(options, "engine", None) or config.get("launch.engine") or "local",
+        root=runs_root(),
+        name=getattr(options, "name", None),
+        smoke_iterations=smoke,
+        python=config.get("launch.python"),
+    )
+
+
+def _show_dry_run(order: LaunchOrder, options: argparse.Namespace) -> None:
+    plan = dry_run(order)
+    if options.json:
+        out_json(plan)
+        return
+    for stage in plan["stages"]:
+        out(f"{stage['stage']}: {' '.join(stage['argv'])}")
+        for name, value in sorted(stage["env"].items()):
+            out(f"    {name}={value}")
+        out(f"    log {stage['log']}")

@@ -1,0 +1,61 @@
+"""Parse the command line, call the command, and turn every error into one sentence and a code."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from monitor.errors import MonitorError
+from runners.config import ConfigError, apply_config
+from runners.errors import RunnerError
+from tui.cli import exits
+from tui.cli.output import complain
+from tui.cli.parser import COMMANDS, build_parser
+
+Handler = Callable[[argparse.Namespace], int]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    try:
+        return _dispatch(list(arguments))
+    except KeyboardInterrupt:
+        complain("interrupted; runs go on")
+        return exits.INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, say) has gone: nothing more can be told, and Python must not try.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.OK
+    except ConfigError as error:
+        complain(f"lanewatch: {error}")
+        return exits.BAD_CONFIG
+    except (RunnerError, MonitorError) as error:
+        complain(f"lanewatch: {error}")
+        return exits.USAGE
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        complain(f"lanewatch: {where}{error.strerror or error}")
+        return exits.USAGE
+
+
+def _dispatch(arguments: list[str]) -> int:
+    command = next((word for word in arguments if not word.startswith("-")), None)
+    if command in COMMANDS or set(arguments) & {"-h", "--help", "--version"}:
+        options = build_parser().parse_args(arguments)
+    else:
+        options = build_parser(board=True).parse_args(arguments)
+    if options.command != "config":
+        apply_config()
+    module, _, function = options.handler.partition(":")
+    handler: Handler = getattr(importlib.import_module(module), function)
+    try:
+        return handler(options)
+    except RunnerError:
+        near = difflib.get_close_matches(command or "", COMMANDS, n=1, cutoff=0.7)
+        if options.command is None and near:
+            complain(f"did you mean `lanewatch {near[0]}`?")
+        raise

@@ -1,0 +1,172 @@
+"""What can be typed. Building the parser loads no command: each is named as "module:function"."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+
+EPILOG = """\
+exit codes: 0 ok · 1 what was asked about failed · 2 usage or environment · 75 timed out ·
+78 bad configuration · 130 interrupted (the run is left alone)"""
+
+_READING = "tui.cli.reading"
+_ACTING = "tui.cli.acting"
+
+COMMANDS = {
+    "launch": ("start a fine-tune; prints its run id at once", "tui.cli.launching:launch_command"),
+    "demo": ("a real small fine-tune on this machine's CPU, watched", "tui.cli.demo:demo_command"),
+    "runs": ("list the runs", f"{_READING}:runs_command"),
+    "status": ("one run: verdict, evidence, progress", f"{_READING}:status_command"),
+    "events": ("what happened to a run", f"{_READING}:events_command"),
+    "logs": ("the log of a run", f"{_READING}:logs_command"),
+    "wait": ("wait until a run has ended; 0 only if it finished", f"{_READING}:wait_command"),
+    "stop": (
+        "end a run at its next step, with --save after a checkpoint",
+        f"{_ACTING}:stop_command",
+    ),
+    "kill": ("end a run now", f"{_ACTING}:kill_command"),
+    "resume": ("go on from the last whole checkpoint", f"{_ACTING}:resume_command"),
+    "watch": ("bring back a run's keeper and watcher", f"{_ACTING}:watch_command"),
+    "rm": ("delete a run's folder", f"{_ACTING}:rm_command"),
+    "recipe": ("write or check a recipe", "tui.cli.recipes:recipe_command"),
+    "config": ("the user's configuration", "tui.cli.configuring:config_command"),
+}
+
+
+def build_parser(*, board: bool = False) -> argparse.ArgumentParser:
+    """Return the parser; with *board*, the one for `lanewatch [RUN]`."""
+    parser = argparse.ArgumentParser(
+        prog="lanewatch",
+        description="Launch LoRA fine-tunes and watch them. Without a command: the terminal UI.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("--readonly", action="store_true", help="the UI may change nothing")
+    if board:
+        parser.add_argument("run", nargs="?", help="show this run (any unique part of id or name)")
+        parser.set_defaults(command=None, handler="tui.cli.screen:screen_command")
+        return parser
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (about, handler) in COMMANDS.items():
+        sub = subparsers.add_parser(name, help=about, description=about, allow_abbrev=False)
+        sub.set_defaults(handler=handler)
+        _ARGUMENTS.get(name, _one_run)(sub)
+    return parser
+
+
+def _version() -> str:
+    try:
+        return f"lanewatch {importlib.metadata.version('lanewatch')}"
+    except importlib.metadata.PackageNotFoundError:
+        return "lanewatch (not installed)"
+
+
+def _one_run(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("run", help="a run id or name, or any unique part of one")
+
+
+def _json(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--json", action="store_true", help="machine-readable result on stdout")
+
+
+def _launch(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("recipe", nargs="?", help="recipe file (TOML); see `lanewatch recipe init`")
+    sub.add_argument(
+        "--data", metavar="FILE", help="rows to train on, with --model: no recipe file"
+    )
+    sub.add_argument("--model", metavar="M", help="base model: a folder or a cached hub id")
+    sub.add_argument("--lane", help="how: reference (default from the configuration)")
+    sub.add_argument("--engine", help="where: local (default from the configuration)")
+    _set(sub)
+    sub.add_argument(
+        "--smoke", type=int, metavar="N", help="N steps, 2 saves: project the whole run"
+    )
+    sub.add_argument("--name", help="a name to find the run by")
+    sub.add_argument("--dry-run", action="store_true", help="print what would be started")
+    _json(sub)
+
+
+def _set(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="TABLE.KEY=VALUE",
+        help="change one field of the recipe; may be repeated",
+    )
+
+
+def _demo(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--headless", action="store_true", help="progress lines instead of the UI")
+    _set(sub)
+
+
+def _runs(sub: argparse.ArgumentParser) -> None:
+    _json(sub)
+
+
+def _status(sub: argparse.ArgumentParser) -> None:
+    _one_run(sub)
+    _json(sub)
+
+
+def _events(sub: argparse.ArgumentParser) -> None:
+    _status(sub)
+    sub.add_argument("--follow", "-f", action="store_true", help="go on until the run has ended")
+
+
+def _logs(sub: argparse.ArgumentParser) -> None:
+    _one_run(sub)
+    sub.add_argument("--follow", "-f", action="store_true", help="go on until the run has ended")
+    sub.add_argument("--stage", help="of this stage; default: the newest")
+    sub.add_argument("--lines", "-n", type=int, default=50, metavar="N", help="from the end (50)")
+    _json(sub)
+
+
+def _wait(sub: argparse.ArgumentParser) -> None:
+    _status(sub)
+    sub.add_argument("--timeout", type=float, metavar="S", help="give up after S seconds: exit 75")
+
+
+def _stop(sub: argparse.ArgumentParser) -> None:
+    _one_run(sub)
+    sub.add_argument("--save", action="store_true", help="save a checkpoint first")
+
+
+def _rm(sub: argparse.ArgumentParser) -> None:
+    _one_run(sub)
+    sub.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _recipe(sub: argparse.ArgumentParser) -> None:
+    verbs = sub.add_subparsers(dest="verb", metavar="init|check", required=True)
+    init = verbs.add_parser("init", help="write the default recipe with comments")
+    init.add_argument("file", nargs="?", default="recipe.toml", help="where; - for stdout")
+    check = verbs.add_parser("check", help="check a recipe and its data")
+    check.add_argument("file", help="the recipe file")
+    _set(check)
+    _json(check)
+
+
+def _config(sub: argparse.ArgumentParser) -> None:
+    verbs = sub.add_subparsers(dest="verb", metavar="init|print|path", required=True)
+    verbs.add_parser("init", help="write a configuration file with comments")
+    _json(verbs.add_parser("print", help="what is in force, and from where"))
+    verbs.add_parser("path", help="where the file is")
+
+
+_ARGUMENTS = {
+    "launch": _launch,
+    "demo": _demo,
+    "runs": _runs,
+    "status": _status,
+    "events": _events,
+    "logs": _logs,
+    "wait": _wait,
+    "stop": _stop,
+    "rm": _rm,
+    "recipe": _recipe,
+    "config": _config,
+}

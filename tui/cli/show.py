@@ -1,0 +1,95 @@
+"""A run's status in words, for the command line. Pure: values in, lines out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from monitor.status_model import RunStatus
+from tui.presentation import UNKNOWN as MISSING
+from tui.presentation import age, duration, size
+
+
+def status_lines(status: RunStatus) -> Iterator[str]:
+    """The whole status of one run."""
+    title = status.run + (f" ({status.name})" if status.name else "")
+    yield f"{title}  lane {status.lane or MISSING}, engine {status.engine or MISSING}"
+    yield f"{status.verdict}: {status.reason}"
+    if status.flags:
+        yield f"  flags       {', '.join(status.flags)}"
+    yield f"  stage       {stage_text(status)}"
+    yield f"  iteration   {iteration_text(status)}"
+    yield from _numbers(status)
+    yield from _keepers(status)
+    for problem in status.problems:
+        yield f"  unreadable  {problem}"
+    if status.evidence:
+        yield "  evidence"
+    for each in status.evidence:
+        supports = f" -> {each.supports}" if each.supports else ""
+        yield f"    {each.signal:<12} {age(each.age_s):>8}  {each.detail}{supports}"
+
+
+def _numbers(status: RunStatus) -> Iterator[str]:
+    if status.step_s is not None:
+        yield f"  s/iteration {status.step_s:.3g}"
+    if status.loss is not None:
+        yield f"  loss        {status.loss:.4f}"
+    if status.eta is not None:
+        low, high = duration(status.eta.low_s), duration(status.eta.high_s)
+        yield f"  ends in     {duration(status.eta.seconds)} ({low} to {high})"
+    if status.checkpoints:
+        last = status.checkpoints[-1]
+        whole = "" if last.complete else ", not whole"
+        yield (
+            f"  checkpoint  {last.iteration}, {age(last.age_s)} old, "
+            f"{size(last.size_bytes)}{whole} ({len(status.checkpoints)} kept)"
+        )
+    if status.memory is not None:
+        used, limit = status.memory.used_bytes, status.memory.limit_bytes
+        yield f"  memory      {size(used)} of {size(limit)}"
+
+
+def _keepers(status: RunStatus) -> Iterator[str]:
+    if status.final:
+        return
+    watcher = status.watcher
+    words = "alive" if watcher.alive else f"lost: lanewatch watch {status.run}"
+    yield f"  watcher     {words}, last word {age(watcher.age_s)} ago"
+    words = "alive" if status.keeper.alive else f"lost: lanewatch watch {status.run}"
+    yield f"  keeper      {words}"
+
+
+def stage_text(status: RunStatus) -> str:
+    """`train 3/4, iteration`."""
+    if status.stage is None:
+        return MISSING
+    place = f" {status.stage_index}/{status.stage_count}" if status.stage_index else ""
+    return f"{status.stage}{place}" + (f", {status.phase}" if status.phase else "")
+
+
+def iteration_text(status: RunStatus) -> str:
+    """`116/625`, with the error where it is not exact."""
+    view = status.iteration
+    if view.value is None:
+        return MISSING if view.total is None else f"{MISSING}/{view.total}"
+    error = f" (up to {view.error} more)" if view.error else ""
+    return f"{view.value}/{view.total if view.total is not None else MISSING}{error}"
+
+
+def runs_table(runs: Sequence[RunStatus]) -> Iterator[str]:
+    """One line a run, columns aligned."""
+    head = ("RUN", "NAME", "LANE", "VERDICT", "STAGE", "ITERATION")
+    rows = [
+        (
+            each.run,
+            each.name or MISSING,
+            each.lane or MISSING,
+            str(each.verdict),
+            stage_text(each).partition(",")[0],
+            iteration_text(each),
+        )
+        for each in runs
+    ]
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
