@@ -1,0 +1,86 @@
+"""Notice that a run's keeper is gone, say so, and start another one, a few times at most."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from monitor.life import boot_changed, keeper_alive
+from monitor.probes.clock import Now
+from monitor.target import WatchTarget
+
+FREE_S = 3.0
+"""A keeper that hands over or restarts by itself gets so long."""
+MOST_STARTS = 3
+WITHIN_S = 600.0
+
+
+class KeeperGuard:
+    """Watches one keeper. `check` once a tick; it returns what a person should read."""
+
+    def __init__(self, starts: tuple[float, ...] = ()) -> None:
+        self.starts = starts
+        """CLOCK_MONOTONIC of each start."""
+        self._free_since: float | None = None
+        self._lost = False
+        self._gave_up = False
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def check(self, target: WatchTarget, now: Now) -> Iterator[str]:
+        """Say what changed with the keeper, and start another one when it is due."""
+        if self._child is not None and self._child.poll() is not None:
+            self._child = None
+        if target.status is None or target.final or boot_changed(target, now.boot_id):
+            self._free_since = None
+            return
+        if keeper_alive(target):
+            if self._lost:
+                yield "keeper restarted: the run is kept again"
+            self._free_since, self._lost, self._gave_up = None, False, False
+            return
+        if self._free_since is None:
+            self._free_since = now.monotonic_s
+        if now.monotonic_s - self._free_since < FREE_S:
+            return
+        if not self._lost:
+            self._lost = True
+            yield "keeper lost: its process is gone, the trainer goes on without it"
+        yield from self._start(target, now)
+
+    def _start(self, target: WatchTarget, now: Now) -> Iterator[str]:
+        if target.keeper_command is None or self._child is not None:
+            return
+        self.starts = tuple(at for at in self.starts if 0 <= now.monotonic_s - at <= WITHIN_S)
+        if len(self.starts) >= MOST_STARTS:
+            if not self._gave_up:
+                self._gave_up = True
+                yield f"keeper not restarted: {MOST_STARTS} keepers ended within 10 min"
+            return
+        self.starts = (*self.starts, now.monotonic_s)
+        self._free_since = now.monotonic_s
+        try:
+            log = target.run_dir.logs / "keeper.log"
+            self._child = start_detached(target.keeper_command, log)
+        except OSError as error:
+            yield f"keeper not restarted: {error.strerror or error}"
+
+
+def start_detached(command: tuple[str, ...], log: Path) -> subprocess.Popen[bytes]:
+    """Start *command* in a session of its own, its output at the end of *log*. Raises OSError."""
+    output: IO[bytes] | int = subprocess.DEVNULL
+    with suppress(OSError):  # a full or read-only disk must not cost the run its keeper
+        output = log.open("ab")
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    finally:
+        if not isinstance(output, int):
+            output.close()

@@ -1,0 +1,20 @@
+"""Whether those who belong to a run are still there: its keeper, and the machine's own boot."""
+
+from __future__ import annotations
+
+from monitor import locks
+from monitor.probes.process import is_alive
+from monitor.target import WatchTarget
+
+
+def keeper_alive(target: WatchTarget) -> bool:
+    """The keeper that state.json names lives, or another one holds the lock already."""
+    if target.keeper is not None and is_alive(target.keeper):
+        return True
+    return locks.is_held(target.run_dir.keeper_lock)
+
+
+def boot_changed(target: WatchTarget, boot_id: str) -> bool:
+    """The machine was started anew since the run's present stage was."""
+    named = target.process.boot_id if target.process else target.boot_id
+    return named is not None and "unknown" not in (named, boot_id) and named != boot_id

@@ -1,0 +1,118 @@
+"""Put the probes together: one look at a run and its machine, and the observation it gives.
+
+Every source may fail on its own; the rest goes on, and what failed is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from monitor.ages import AgeState, ages_of
+from monitor.facts import Facts, own_power
+from monitor.history import history_of
+from monitor.life import boot_changed
+from monitor.model import FINAL, MachineReading, Observation, Stage, Verdict
+from monitor.pace import Projection, project
+from monitor.probes import Read
+from monitor.probes.checkpoints import CheckpointProbe
+from monitor.probes.clock import Now
+from monitor.probes.heartbeat import read_heartbeat
+from monitor.probes.log import read_log
+from monitor.probes.machine import CpuMeter, GpuSource, read_machine
+from monitor.probes.process import read_process
+from monitor.target import WatchTarget
+
+T = TypeVar("T")
+
+
+class Observer:
+    """Looks at one run again and again; keeps what makes the next look cheap."""
+
+    def __init__(self, target: WatchTarget, gpus: GpuSource | None = None) -> None:
+        self._gpus = gpus
+        self._cpu = CpuMeter()
+        self._folder = target.checkpoints
+        self._checkpoints = CheckpointProbe(target.checkpoints)
+
+    def checkpoints(self, target: WatchTarget) -> CheckpointProbe:
+        """The probe of the target's checkpoints folder."""
+        if target.checkpoints != self._folder:
+            self._folder = target.checkpoints
+            self._checkpoints = CheckpointProbe(target.checkpoints)
+        return self._checkpoints
+
+    def look(self, target: WatchTarget, now: Now) -> tuple[Facts, tuple[str, ...]]:
+        """Return the facts, and a sentence for each source that could not be read."""
+        problems: list[str] = list(target.problems)
+
+        def take(read: Read[T]) -> T | None:
+            if read.problem:
+                problems.append(read.problem)
+            return read.value
+
+        heartbeat = take(read_heartbeat(target.run_dir.heartbeat))
+        checkpoints = take(self.checkpoints(target).read())
+        log = take(read_log(target.log)) if target.log else None
+        process = take(read_process(target.process)) if target.process else None
+        machine = take(read_machine(target.run_dir.root, self._gpus, self._cpu))
+        facts = Facts(
+            boot_id=now.boot_id,
+            monotonic_s=now.monotonic_s,
+            attempt=target.attempt,
+            stage=target.stage,
+            heartbeat=heartbeat,
+            checkpoints=checkpoints,
+            log=log,
+            process=process,
+            machine=machine,
+        )
+        return facts, tuple(problems)
+
+
+def observation_of(
+    target: WatchTarget,
+    facts: Facts,
+    state: AgeState,
+    unreadable: tuple[str, ...] = (),
+    last_sample_wall: float | None = None,
+) -> Observation:
+    """Return everything that is known at the instant of *facts*."""
+    machine: MachineReading | None = facts.machine
+    return Observation(
+        run=target.run,
+        taken_at=state.observed_s,
+        status=target.status,
+        cause=target.cause,
+        stage=target.stage,
+        attempt=target.attempt,
+        total=target.total,
+        boot_changed=boot_changed(target, facts.boot_id),
+        heartbeat=facts.heartbeat,
+        checkpoints=facts.checkpoints,
+        log=facts.log,
+        process=facts.process,
+        machine=machine,
+        ages=ages_of(state),
+        history=history_of(state.learnt),
+        unreadable=unreadable,
+        foreign=target.foreign,
+        own_power_w=own_power(machine),
+        last_sample_wall=last_sample_wall,
+    )
+
+
+def eta_of(
+    target: WatchTarget, observation: Observation, verdict: Verdict, saves: Sequence[float] = ()
+) -> Projection | None:
+    """When training ends; None outside of it and once the run is over."""
+    if verdict.liveness in FINAL or observation.stage not in (None, Stage.TRAIN):
+        return None
+    return project(
+        iteration=verdict.iteration,
+        total=target.total or (observation.heartbeat.total if observation.heartbeat else None),
+        history=observation.history,
+        save_interval=target.save_interval,
+        since_s=observation.ages.progress_s,
+        saves=saves,
+    )

@@ -1,0 +1,318 @@
+"""Read what is known about runs, for the command line and the screens.
+
+The rule: reading never writes and never starts a process. A live run is as its watcher says; where
+the watcher is dead, one look is taken from the ages that it left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from monitor.budget import memory_limit
+from monitor.files import read_json, read_json_lines
+from monitor.life import keeper_alive
+from monitor.model import FINAL, Heartbeat, Liveness, MachineReading, Status, Verdict
+from monitor.pace import Projection
+from monitor.probes.checkpoints import read_checkpoints
+from monitor.probes.clock import Now, read_now
+from monitor.probes.heartbeat import read_heartbeat
+from monitor.probes.numbers import finite, whole
+from monitor.probes.process import is_alive
+from monitor.status_model import (
+    CheckpointView,
+    EtaView,
+    IterationView,
+    KeeperView,
+    MemoryView,
+    RunStatus,
+    StageView,
+    WatcherView,
+)
+from monitor.target import WatchTarget, read_target
+from monitor.watch_state import FRESH_S, WatchRead, WatchState, age_of, read_watch
+
+__all__ = [
+    "CheckpointView",
+    "EtaView",
+    "IterationView",
+    "KeeperView",
+    "MemoryView",
+    "RunStatus",
+    "StageView",
+    "WatcherView",
+    "list_runs",
+    "read_status",
+]
+
+METRICS_TAIL_BYTES = 64 * 1024
+
+_ENDINGS = {
+    Status.FINISHED: Liveness.FINISHED,
+    Status.FAILED: Liveness.FAILED,
+    Status.STOPPED: Liveness.STOPPED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """A verdict and what it was made of, by the watcher or by one look of our own."""
+
+    verdict: Verdict
+    since_wall: float | None = None
+    machine: MachineReading | None = None
+    eta: Projection | None = None
+    phase: str | None = None
+    rss_bytes: int | None = None
+    problems: tuple[str, ...] = ()
+
+
+def read_status(run_dir: Path, *, now: Now | None = None) -> RunStatus:
+    """Return everything known about the run in *run_dir*. Never raises; see `problems`."""
+    now = now or read_now()
+    target = read_target(run_dir)
+    watched = read_watch(target.run_dir.watch)
+    seen = _seen(target, watched, now)
+    return _build(target, watched, seen, now, full=True)
+
+
+def list_runs(root: Path, now: Now | None = None) -> list[RunStatus]:
+    """Return the runs below *root*, the newest first; of those that are over only the outline."""
+    now = now or read_now()
+    try:
+        folders = [each for each in root.iterdir() if not each.name.startswith(".")]
+    except OSError:
+        return []
+    runs = [_outline(folder, now) for folder in folders if folder.is_dir()]
+    return sorted(runs, key=lambda run: (run.created_wall or 0.0, run.run), reverse=True)
+
+
+def _outline(run_dir: Path, now: Now) -> RunStatus:
+    target = read_target(run_dir)
+    if not target.final:
+        watched = read_watch(target.run_dir.watch)
+        return _build(target, watched, _seen(target, watched, now), now, full=True)
+    summary = read_json(target.run_dir.summary)
+    if target.status is Status.FINISHED and target.total is not None:
+        value: int | None = target.total
+    else:
+        value = whole((summary.value or {}).get("iteration"))
+    watched = WatchRead()
+    if value is None:
+        watched = read_watch(target.run_dir.watch)
+    seen = _recorded(target, watched, value)
+    return _build(target, watched, seen, now, full=False)
+
+
+def _seen(target: WatchTarget, watched: WatchRead, now: Now) -> _Seen:
+    if target.final:
+        return _recorded(target, watched, None)
+    state = watched.value
+    if state is not None:
+        age_s = age_of(state, now.boot_id, now.monotonic_s)
+        limit_s = max(FRESH_S, 3 * state.tick_s)
+        same = state.attempt == target.attempt
+        if age_s is not None and age_s < limit_s and same and is_alive(state.process):
+            return _by_watcher(state)
+    return _look(target, watched, now)
+
+
+def _by_watcher(state: WatchState) -> _Seen:
+    return _Seen(
+        verdict=state.verdict,
+        since_wall=state.since_wall,
+        machine=state.machine,
+        eta=state.eta,
+        phase=state.phase,
+        rss_bytes=state.rss_bytes,
+        problems=state.unreadable,
+    )
+
+
+def _look(target: WatchTarget, watched: WatchRead, now: Now) -> _Seen:
+    from monitor.single_look import look_once  # the judges take longer to load than to judge
+
+    state, look = watched.value, look_once(target, watched.value, now)
+    same = state is not None and state.verdict.liveness is look.verdict.liveness
+    process, beat = look.facts.process, look.facts.current_heartbeat
+    return _Seen(
+        verdict=look.verdict,
+        since_wall=state.since_wall if state and same else now.wall_s,
+        machine=look.facts.machine,
+        eta=look.eta,
+        phase=beat.phase if beat else None,
+        rss_bytes=process.rss_bytes if process else None,
+        problems=look.problems,
+    )
+
+
+def _recorded(target: WatchTarget, watched: WatchRead, iteration: int | None) -> _Seen:
+    """The end, as the keeper recorded it; the watcher's last evidence if it saw the end."""
+    assert target.status is not None
+    liveness = _ENDINGS[target.status]
+    last = watched.value.verdict if watched.value else None
+    if last is not None and last.liveness is liveness:
+        return _Seen(verdict=last, since_wall=_ended_wall(target), problems=target.problems)
+    source: str | None = "state"
+    if iteration is None and last is not None:
+        iteration, source = last.iteration, last.iteration_source
+    if iteration is None and target.status is Status.FINISHED:
+        iteration = target.total
+    far = "" if iteration is None else f" at iteration {iteration}"
+    reason = f"{target.cause or liveness}{far}"
+    verdict = Verdict(
+        liveness=liveness,
+        reason=reason,
+        iteration=iteration,
+        iteration_source=source if iteration is not None else None,
+    )
+    return _Seen(verdict=verdict, since_wall=_ended_wall(target), problems=target.problems)
+
+
+def _build(
+    target: WatchTarget, watched: WatchRead, seen: _Seen, now: Now, *, full: bool
+) -> RunStatus:
+    """Put the parts together; the outline of a run that is over leaves out what takes reading."""
+    paths, verdict = target.run_dir, seen.verdict
+    beat = read_heartbeat(paths.heartbeat).value if full else None
+    ours = beat if beat and beat.attempt == target.attempt and _same_stage(beat, target) else None
+    train = ours if ours and ours.stage == "train" else None
+    problems = dict.fromkeys([*seen.problems, *([watched.problem] if watched.problem else [])])
+    over = verdict.liveness in FINAL
+    return RunStatus(
+        run=target.run,
+        name=target.name,
+        lane=target.lane,
+        engine=target.engine,
+        kind=target.kind,
+        status=target.status,
+        verdict=verdict.liveness,
+        reason=verdict.reason,
+        flags=verdict.flags,
+        cause=target.cause or (verdict.reason if verdict.liveness is Liveness.FAILED else None),
+        since_wall=seen.since_wall,
+        stage=target.stage,
+        stage_index=target.stage_index,
+        stage_count=target.stage_count,
+        stages=tuple(_stage_view(each) for each in target.stages),
+        phase=None if over else seen.phase,
+        attempt=target.attempt,
+        done=ours.done if ours else None,
+        done_total=ours.total if ours else None,
+        unit=ours.unit if ours else None,
+        iteration=IterationView(
+            value=verdict.iteration,
+            total=target.total or (train.total if train else None),
+            error=verdict.iteration_error,
+            source=verdict.iteration_source,
+        ),
+        loss=train.loss if train else None,
+        lr=train.lr if train else None,
+        step_s=train.step_s if train else None,
+        eta=None if over else _eta_view(seen.eta, now),
+        checkpoints=_checkpoint_views(target, now) if full else (),
+        memory=_memory_view(target, watched.value, seen),
+        machine=seen.machine,
+        evidence=verdict.evidence,
+        watcher=_watcher_view(target, watched.value, now),
+        keeper=_keeper_view(target),
+        created_wall=target.created_wall,
+        ended_wall=_ended_wall(target),
+        problems=tuple(problems),
+    )
+
+
+def _same_stage(beat: Heartbeat, target: WatchTarget) -> bool:
+    return target.stage is None or beat.stage == target.stage
+
+
+def _stage_view(value: Mapping[str, Any]) -> StageView:
+    note = value.get("note")
+    return StageView(
+        name=str(value.get("name")),
+        status=str(value.get("status")),
+        started_wall=finite(value.get("started_wall")),
+        ended_wall=finite(value.get("ended_wall")),
+        wall_s=finite(value.get("wall_s")),
+        note=note if isinstance(note, str) else None,
+    )
+
+
+def _eta_view(eta: Projection | None, now: Now) -> EtaView | None:
+    if eta is None:
+        return None
+    return EtaView(
+        seconds=eta.seconds,
+        low_s=eta.low_s,
+        high_s=eta.high_s,
+        finish_wall=now.wall_s + eta.seconds,
+    )
+
+
+def _checkpoint_views(target: WatchTarget, now: Now) -> tuple[CheckpointView, ...]:
+    reading = read_checkpoints(target.checkpoints).value
+    if reading is None or not reading.checkpoints:
+        return ()
+    costs = _save_costs(target.run_dir.metrics)
+    return tuple(
+        CheckpointView(
+            iteration=each.iteration,
+            age_s=max(0.0, now.wall_s - each.modified_wall),
+            size_bytes=each.size_bytes,
+            complete=each.complete,
+            save_s=costs.get(each.iteration),
+        )
+        for each in reading.checkpoints
+    )
+
+
+def _save_costs(metrics: Path) -> dict[int, float]:
+    """Seconds by iteration; the line of a later attempt stands further down."""
+    costs: dict[int, float] = {}
+    try:
+        lines = read_json_lines(metrics, tail_bytes=METRICS_TAIL_BYTES)
+    except OSError:
+        return costs
+    for line in lines:
+        iteration, save_s = whole(line.get("iteration")), finite(line.get("save_s"))
+        if iteration is not None and save_s is not None:
+            costs[iteration] = save_s
+    return costs
+
+
+def _memory_view(target: WatchTarget, state: WatchState | None, seen: _Seen) -> MemoryView | None:
+    memory = seen.machine.memory if seen.machine else None
+    if memory is None:
+        return None
+    return MemoryView(
+        used_bytes=memory.used_bytes,
+        limit_bytes=memory_limit(memory.total_bytes, target.memory_limit_bytes),
+        minutes_to_limit=state.minutes_to_limit if state else None,
+        peak_bytes=state.used_peak_bytes if state else None,
+        process_bytes=seen.rss_bytes,
+        process_peak_bytes=state.rss_peak_bytes if state else None,
+    )
+
+
+def _watcher_view(target: WatchTarget, state: WatchState | None, now: Now) -> WatcherView:
+    process = state.process if state else target.watcher
+    if process is None:
+        return WatcherView()
+    return WatcherView(
+        pid=process.pid,
+        alive=is_alive(process),
+        age_s=age_of(state, now.boot_id, now.monotonic_s) if state else None,
+    )
+
+
+def _keeper_view(target: WatchTarget) -> KeeperView:
+    pid = target.keeper.pid if target.keeper else None
+    if target.final:
+        return KeeperView(pid=pid, alive=target.keeper is not None and is_alive(target.keeper))
+    return KeeperView(pid=pid, alive=keeper_alive(target))
+
+
+def _ended_wall(target: WatchTarget) -> float | None:
+    return target.updated_wall if target.final else None

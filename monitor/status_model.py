@@ -1,0 +1,150 @@
+"""What can be said about one run at one instant, as `lanewatch status --json` says it.
+
+Pure values: this module reads nothing. Its JSON is an interface that people script against: keys
+are added, never renamed or removed. `monitor.status` makes these values from a run folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from monitor.model import Evidence, Liveness, MachineReading, Status
+from monitor.rundir import SCHEMA
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IterationView:
+    """How far training is: `value` of `total`, and at most `error` further."""
+
+    value: int | None = None
+    total: int | None = None
+    error: int = 0
+    source: str | None = None
+    """The signal that proves `value`: heartbeat, tracker, checkpoint or metrics."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EtaView:
+    """When training will end, in seconds from now, with the range its own spread allows."""
+
+    seconds: float
+    low_s: float
+    high_s: float
+    finish_wall: float
+    """Seconds since the epoch, for display."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointView:
+    """One checkpoint folder; `age_s` is by wall clock, since that is all a folder records."""
+
+    iteration: int
+    age_s: float
+    size_bytes: int
+    complete: bool
+    save_s: float | None = None
+    """What writing it cost, from the trainer's own metrics."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryView:
+    """The machine's memory against the limit of this run, in bytes."""
+
+    used_bytes: int
+    limit_bytes: int
+    minutes_to_limit: float | None = None
+    """None: not rising, or not known."""
+    peak_bytes: int | None = None
+    """The most the machine used while this run was watched."""
+    process_bytes: int | None = None
+    """Resident memory of the trainer now."""
+    process_peak_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatcherView:
+    """The process that observes the run; `age_s` is the age of its last word."""
+
+    pid: int | None = None
+    alive: bool = False
+    age_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeeperView:
+    """The process that owns the run."""
+
+    pid: int | None = None
+    alive: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageView:
+    """One stage of the lane, as state.json has it."""
+
+    name: str
+    status: str
+    started_wall: float | None = None
+    ended_wall: float | None = None
+    wall_s: float | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStatus:
+    """Everything a person asks about one run. `to_json` is `lanewatch status --json`."""
+
+    run: str
+    verdict: Liveness
+    reason: str
+    schema: int = SCHEMA
+    name: str | None = None
+    lane: str | None = None
+    engine: str | None = None
+    kind: str | None = None
+    """full or smoke."""
+    status: Status | None = None
+    flags: tuple[str, ...] = ()
+    cause: str | None = None
+    since_wall: float | None = None
+    """When the verdict became what it is, in seconds since the epoch."""
+    stage: str | None = None
+    stage_index: int | None = None
+    """1 for the first stage."""
+    stage_count: int | None = None
+    stages: tuple[StageView, ...] = ()
+    phase: str | None = None
+    attempt: int = 1
+    done: int | None = None
+    """Of a stage that counts something else than iterations: bytes, tensors or rows."""
+    done_total: int | None = None
+    unit: str | None = None
+    iteration: IterationView = field(default_factory=IterationView)
+    loss: float | None = None
+    lr: float | None = None
+    step_s: float | None = None
+    eta: EtaView | None = None
+    checkpoints: tuple[CheckpointView, ...] = ()
+    """By iteration, ascending."""
+    memory: MemoryView | None = None
+    machine: MachineReading | None = None
+    evidence: tuple[Evidence, ...] = ()
+    watcher: WatcherView = field(default_factory=WatcherView)
+    keeper: KeeperView = field(default_factory=KeeperView)
+    created_wall: float | None = None
+    ended_wall: float | None = None
+    problems: tuple[str, ...] = ()
+    """Files of the run that exist but could not be read, each with its reason."""
+
+    @property
+    def final(self) -> bool:
+        """True once nothing more will happen in this attempt."""
+        return self.status is not None and self.status.final
+
+    def to_json(self) -> dict[str, Any]:
+        """The value as JSON types; `since_wall` is called `since` there."""
+        value = dataclasses.asdict(self)
+        value["since"] = value.pop("since_wall")
+        return value

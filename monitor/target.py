@@ -1,0 +1,208 @@
+"""What to watch of a run: its paths, its process and what is expected of it.
+
+Made from run.json and state.json, and from nothing else; what they do not say is None. How the run
+was launched is not known here: the keeper is an opaque command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from monitor.files import read_json
+from monitor.limits import LimitConfig, limits_from
+from monitor.model import ProcessId, Status
+from monitor.probes.numbers import finite, whole
+from monitor.rundir import RunDir
+
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchTarget:
+    """One run, as its two files describe it at one instant."""
+
+    run_dir: RunDir
+    run: str
+    name: str | None = None
+    lane: str | None = None
+    engine: str | None = None
+    kind: str | None = None
+    foreign: bool = False
+    created_wall: float | None = None
+    recipe_hash: str | None = None
+    total: int | None = None
+    """Iterations expected."""
+    save_interval: int | None = None
+    checkpoints: Path
+    memory_limit_bytes: int | None = None
+    limits: LimitConfig = field(default_factory=LimitConfig)
+    keeper_command: tuple[str, ...] | None = None
+    """Starts a keeper that adopts the run; an argv, never a shell line."""
+    status: Status | None = None
+    cause: str | None = None
+    attempt: int = 1
+    stage: str | None = None
+    stage_index: int | None = None
+    stage_count: int | None = None
+    stages: tuple[Mapping[str, Any], ...] = ()
+    boot_id: str | None = None
+    process: ProcessId | None = None
+    keeper: ProcessId | None = None
+    watcher: ProcessId | None = None
+    updated_wall: float | None = None
+    problems: tuple[str, ...] = ()
+
+    @property
+    def final(self) -> bool:
+        """The keeper has recorded the end."""
+        return self.status is not None and self.status.final
+
+    @property
+    def log(self) -> Path | None:
+        """The log of the present stage."""
+        return self.run_dir.log(self.stage) if self.stage else None
+
+
+class TargetReader:
+    """Reads a run's target again and again; a file that breaks keeps its last good content."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._dir = RunDir(run_dir)
+        self._run = _Kept(self._dir.run_json, required=True)
+        self._state = _Kept(self._dir.state, required=False)
+
+    def read(self) -> WatchTarget:
+        """Return what is known now; `problems` names what could not be read."""
+        run, run_problem = self._run.read()
+        state, state_problem = self._state.read()
+        problems = tuple(each for each in (run_problem, state_problem) if each)
+        return build_target(self._dir, run, state, problems)
+
+
+class _Kept:
+    """A JSON file that is parsed only when it has changed."""
+
+    def __init__(self, path: Path, *, required: bool) -> None:
+        self._path = path
+        self._required = required
+        self._key: tuple[int, int, int] | None = None
+        self._value: dict[str, Any] = {}
+        self._problem: str | None = None
+
+    def read(self) -> tuple[dict[str, Any], str | None]:
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            self._key = None
+            missed = self._required or self._value
+            return self._value, f"{self._path.name} is missing" if missed else None
+        except OSError as error:
+            self._key = None
+            return self._value, f"{self._path.name} cannot be read: {error.strerror or error}"
+        key = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if key != self._key:
+            read = read_json(self._path)
+            self._problem = read.problem
+            self._value = read.value if read.value is not None else self._value
+            # A file that is being written may change again within one tick of its clock.
+            self._key = key if read.problem is None else None
+        return self._value, self._problem
+
+
+def read_target(run_dir: Path) -> WatchTarget:
+    """Read the target of *run_dir* once. Never raises; `problems` names what is wrong."""
+    return TargetReader(run_dir).read()
+
+
+def build_target(
+    run_dir: RunDir, run: Mapping[str, Any], state: Mapping[str, Any], problems: tuple[str, ...]
+) -> WatchTarget:
+    """Put the two files together; a field of a wrong type is not known."""
+    recipe, paths = _table(run, "recipe"), _table(run, "paths")
+    train, memory = _table(recipe, "train"), _table(recipe, "memory")
+    own_limit = whole(run.get("memory_limit_bytes"))
+    limit_gib = finite(memory.get("limit_gib"))
+    if own_limit is None and limit_gib is not None and limit_gib > 0:
+        own_limit = int(limit_gib * GIB)
+    checkpoints = _word(paths.get("checkpoints"))
+    stage_names = run.get("stages")
+    return WatchTarget(
+        run_dir=run_dir,
+        run=_word(run.get("run")) or _word(state.get("run")) or run_dir.root.name,
+        name=_word(run.get("name")),
+        lane=_word(run.get("lane")),
+        engine=_word(run.get("engine")),
+        kind=_word(run.get("kind")),
+        foreign=run.get("kind") == "foreign",
+        created_wall=finite(run.get("created_wall")),
+        recipe_hash=_word(run.get("recipe_hash")),
+        total=_positive(run.get("iterations")) or _positive(train.get("iterations")),
+        save_interval=_positive(run.get("save_interval")) or _positive(train.get("save_interval")),
+        checkpoints=Path(checkpoints) if checkpoints else run_dir.checkpoints,
+        memory_limit_bytes=own_limit,
+        limits=limits_from(_table(recipe, "liveness")),
+        keeper_command=_argv(run.get("keeper_command")),
+        status=_status(state.get("status")),
+        cause=_word(state.get("cause")),
+        attempt=_positive(state.get("attempt")) or 1,
+        stage=_word(state.get("stage")),
+        stage_index=whole(state.get("stage_index")),
+        stage_count=whole(state.get("stage_count"))
+        or (len(stage_names) if isinstance(stage_names, list) else None),
+        stages=_stages(state.get("stages")),
+        boot_id=_word(state.get("boot_id")),
+        process=process_id(state.get("process")),
+        keeper=process_id(state.get("keeper")),
+        watcher=process_id(state.get("watcher")),
+        updated_wall=finite(state.get("updated_wall")),
+        problems=problems,
+    )
+
+
+def process_id(value: object) -> ProcessId | None:
+    """Read {"pid", "start_ticks", "boot_id"}; all three or nothing."""
+    if not isinstance(value, dict):
+        return None
+    pid, ticks, boot = (
+        whole(value.get("pid")),
+        whole(value.get("start_ticks")),
+        value.get("boot_id"),
+    )
+    if not pid or ticks is None or not isinstance(boot, str):
+        return None
+    return ProcessId(pid=pid, boot_id=boot, start_ticks=ticks)
+
+
+def _table(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = value.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _word(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _positive(value: object) -> int | None:
+    return whole(value) or None
+
+
+def _status(value: object) -> Status | None:
+    try:
+        return Status(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _stages(value: object) -> tuple[Mapping[str, Any], ...]:
+    if not isinstance(value, list):
+        return ()
+    return tuple(each for each in value if isinstance(each, dict))
+
+
+def _argv(value: object) -> tuple[str, ...] | None:
+    if not isinstance(value, list) or not value:
+        return None
+    return tuple(value) if all(isinstance(each, str) and each for each in value) else None

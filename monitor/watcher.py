@@ -1,0 +1,381 @@
+"""The process that observes one run: `python -m monitor.watcher RUN_FOLDER`.
+
+Once a tick it looks, judges, records and writes watch.json; a change in the checkpoints folder
+wakes it between ticks. The one rule: each part may fail alone, is counted, and is tried again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from monitor import locks
+from monitor.ages import AgeState, advance, ages_of, continued
+from monitor.budget import memory_limit, minutes_to_limit
+from monitor.evidence import current_heartbeat
+from monitor.facts import Facts
+from monitor.history import history_of
+from monitor.keeper_guard import KeeperGuard
+from monitor.limits import LimitConfig
+from monitor.liveness import judge
+from monitor.metrics import MetricsFollower
+from monitor.model import FINAL, Observation, ProcessId, Verdict
+from monitor.observe import Observer, eta_of, observation_of
+from monitor.probes.clock import Now, read_now
+from monitor.probes.gpu import GpuSampler
+from monitor.probes.process import identify
+from monitor.probes.watch_folder import CheckpointWatch
+from monitor.recorder import Recorder
+from monitor.rundir import RunDir
+from monitor.seeds import find_seeds
+from monitor.store import TelemetryStore, sample_of
+from monitor.target import TargetReader, WatchTarget
+from monitor.watch_state import (
+    WatchState,
+    age_of,
+    read_watch,
+    sweep_temporaries,
+    write_watch,
+)
+from monitor.words import duration
+
+TICK_S = 1.0
+CALM_S = 0.05
+"""Least time between two looks at the checkpoints: a save makes a burst of events."""
+GAP_NOTE_S = 10.0
+"""A longer silence of the watcher itself is an event."""
+TREND_EVERY_S = 5.0
+LAST_LOOKS = 5
+"""Looks after the end in which a full disk may still take the last events."""
+LOG_EVERY = 600
+
+EXIT_ENDED = 0
+EXIT_REFUSED = 2
+
+_log = logging.getLogger("lanewatch.watcher")
+
+
+class Watcher:
+    """Observes one run until it is over."""
+
+    def __init__(self, run_dir: Path, tick_s: float = TICK_S) -> None:
+        self._dir = RunDir(run_dir)
+        self._tick_s = tick_s
+        self._folder = _identity(run_dir)
+        self._reader = TargetReader(run_dir)
+        self._target = self._reader.read()
+        self._look_now = threading.Event()
+        self._stopping = False
+        self._failures: dict[str, int] = {}
+        self._gpus = GpuSampler(tick_s)
+        self._observer = Observer(self._target, self._gpus)
+        self._watch = CheckpointWatch(self._target.checkpoints, self._look_now)
+        self._store = TelemetryStore(self._dir.telemetry)
+        self._own = identify(os.getpid()) or ProcessId(pid=os.getpid(), boot_id="", start_ticks=0)
+        self._metrics = MetricsFollower(self._dir.metrics, keep=1)
+        self._used: deque[tuple[float, float]] = deque(maxlen=120)
+        self._seeds: dict[str, float] | None = None
+        self._trend: tuple[float, float | None] = (0.0, None)
+        self._last_looks = 0
+        self._restore(read_now())
+
+    def run(self) -> int:
+        """Look once a tick until the run is over, the folder is gone or SIGTERM comes."""
+        self._gpus.start()
+        self._store.start()
+        self._attempt("events", self._watch.start)
+        try:
+            return self._loop()
+        finally:
+            self._watch.stop()
+            self._gpus.stop()
+            self._store.close()
+
+    def stop(self) -> None:
+        """Ask the loop to end; safe in a signal handler."""
+        self._stopping = True
+
+    def _restore(self, now: Now) -> None:
+        """Continue where the last watcher stopped."""
+        read = read_watch(self._dir.watch)
+        last, problem = read.value, read.problem
+        self._state = AgeState()
+        try:
+            self._state = continued(last.marks) if last else self._state
+        except ValueError as error:
+            problem = f"{self._dir.watch.name} is not usable: {error}"
+        self._last: WatchState | None = last
+        self._guard = KeeperGuard(
+            last.keeper_starts if last and last.boot_id == now.boot_id else ()
+        )
+        self._recorder = Recorder(
+            self._dir.events,
+            last.recorded if last else None,
+            last.recorded_wall if last else None,
+        )
+        self._attempt("sweep", lambda: sweep_temporaries(self._dir.watch))
+        if problem:
+            self._recorder.say("note", f"{problem}: the watch begins afresh", now)
+        elif last is None:
+            self._recorder.say("note", "the watcher started", now)
+        else:
+            silent = age_of(last, now.boot_id, now.monotonic_s)
+            unseen = "" if silent is None else f"; nobody looked for {duration(silent)}"
+            self._recorder.say("note", f"the watcher started again{unseen}", now)
+
+    def _loop(self) -> int:
+        due = time.monotonic()
+        while not self._stopping:
+            if self._folder is None or _identity(self._dir.root) != self._folder:
+                _say(f"{self._dir.root} is gone: the watch ends")
+                return EXIT_ENDED
+            self._attempt("tick", self._tick)
+            if self._over():
+                return EXIT_ENDED
+            due = max(due + self._tick_s, time.monotonic())
+            self._wait(due)
+        self._recorder.say("note", "the watcher was told to end", read_now())
+        return EXIT_ENDED
+
+    def _wait(self, due: float) -> None:
+        """Sleep until *due*; look at the checkpoints whenever their folder changes."""
+        while not self._stopping and (left := due - time.monotonic()) > 0:
+            if self._look_now.wait(min(left, 1.0)):
+                self._look_now.clear()
+                self._attempt("checkpoints", self._note_checkpoints)
+                time.sleep(min(CALM_S, max(0.0, due - time.monotonic())))
+
+    def _over(self) -> bool:
+        """The end is recorded, or the disk had its chances to take it."""
+        last = self._last
+        if last is None or last.verdict.liveness not in FINAL:
+            self._last_looks = 0
+            return False
+        self._last_looks += 1
+        return self._recorder.settled or self._last_looks >= LAST_LOOKS
+
+    def _tick(self) -> None:
+        now = read_now()
+        target = self._target = self._reader.read()
+        facts, problems = self._observer.look(target, now)
+        self._attempt("metrics", self._metrics.read)
+        self._note_gap(now)
+        self._state = advance(self._state, facts, now=now.monotonic_s, tick_s=self._tick_s)
+        observation = observation_of(target, facts, self._state, problems, self._last_wall(now))
+        verdict = judge(observation, self._limits(target, facts))
+        self._last = self._word(target, observation, verdict, now)
+        self._attempt("telemetry", lambda: self._record_sample(observation, verdict, now))
+        self._attempt("events", lambda: self._record_events(target, observation, verdict, now))
+        self._attempt("keeper", lambda: self._guard_keeper(target, now))
+        self._attempt("rescan", self._watch.rescan)
+        self._attempt("watch.json", self._write)
+
+    def _note_checkpoints(self) -> None:
+        reading = self._observer.checkpoints(self._target).read().value
+        self._recorder.note_checkpoints(reading, read_now())
+
+    def _note_gap(self, now: Now) -> None:
+        """The watcher's own silence is an event, too."""
+        last = self._last
+        if last is None or self._state.restored or last.boot_id != now.boot_id:
+            return
+        silent = now.monotonic_s - last.monotonic_s
+        if silent > max(GAP_NOTE_S, 3 * self._tick_s):
+            text = f"nobody looked for {duration(silent)}: the watcher got no time to run"
+            self._recorder.say("note", text, now)
+
+    def _last_wall(self, now: Now) -> float | None:
+        """When the run was last seen before the machine was restarted."""
+        return self._last.wall_s if self._last and self._last.boot_id != now.boot_id else None
+
+    def _limits(self, target: WatchTarget, facts: Facts) -> LimitConfig:
+        if self._seeds is None:
+            self._seeds = {}
+            self._attempt("seeds", lambda: self._find_seeds(target, facts))
+        return replace(target.limits, seeds=self._seeds)
+
+    def _find_seeds(self, target: WatchTarget, facts: Facts) -> None:
+        self._seeds = find_seeds(target, facts.machine)
+
+    def _word(
+        self, target: WatchTarget, observation: Observation, verdict: Verdict, now: Now
+    ) -> WatchState:
+        """What watch.json will say."""
+        last, state = self._last, self._state
+        same = last is not None and last.verdict.liveness is verdict.liveness
+        process, machine = observation.process, observation.machine
+        rss = process.rss_bytes if process else None
+        used = machine.memory.used_bytes if machine and machine.memory else None
+        beat = current_heartbeat(observation)
+        return WatchState(
+            run=target.run,
+            pid=self._own.pid,
+            start_ticks=self._own.start_ticks,
+            boot_id=now.boot_id,
+            monotonic_s=now.monotonic_s,
+            wall_s=now.wall_s,
+            tick_s=self._tick_s,
+            observed_s=state.observed_s,
+            gaps=state.gaps,
+            gap_s=state.gap_s,
+            attempt=target.attempt,
+            stage=target.stage,
+            phase=beat.phase if beat else None,
+            verdict=verdict,
+            since_wall=last.since_wall if last and same else now.wall_s,
+            ages=ages_of(state),
+            history=history_of(state.learnt),
+            machine=machine,
+            eta=eta_of(target, observation, verdict, self._saves(target.attempt)),
+            rss_bytes=rss,
+            rss_peak_bytes=_largest(last.rss_peak_bytes if last else None, rss),
+            used_peak_bytes=_largest(last.used_peak_bytes if last else None, used),
+            minutes_to_limit=self._minutes_to_limit(target, observation, now),
+            unreadable=observation.unreadable,
+            failures=self._counted(),
+            recorded=self._recorder.recorded,
+            recorded_wall=self._recorder.recorded_wall,
+            keeper_starts=self._guard.starts,
+            marks=state,
+        )
+
+    def _saves(self, attempt: int) -> list[float]:
+        """What this attempt's saves cost, by the trainer's own clock."""
+        saves = self._metrics.metrics.saves
+        return [save.save_s for save in saves if save.attempt == attempt]
+
+    def _minutes_to_limit(
+        self, target: WatchTarget, observation: Observation, now: Now
+    ) -> float | None:
+        memory = observation.machine.memory if observation.machine else None
+        if memory is None:
+            return None
+        self._used.append((now.monotonic_s, float(memory.used_bytes)))
+        if now.monotonic_s - self._trend[0] >= TREND_EVERY_S:
+            limit = memory_limit(memory.total_bytes, target.memory_limit_bytes)
+            self._trend = (now.monotonic_s, minutes_to_limit(tuple(self._used), limit))
+        return self._trend[1]
+
+    def _record_sample(self, observation: Observation, verdict: Verdict, now: Now) -> None:
+        self._store.record(sample_of(observation, verdict, now))
+        for note in self._store.take_notes():
+            self._recorder.say("note", note, now)
+
+    def _record_events(
+        self, target: WatchTarget, observation: Observation, verdict: Verdict, now: Now
+    ) -> None:
+        self._recorder.flush()
+        self._recorder.note_target(target, now)
+        self._recorder.note_checkpoints(observation.checkpoints, now)
+        own = [each for each in (self._store.problem, self._watch.problem) if each]
+        self._recorder.note_sources([*observation.unreadable, *own], now)
+        self._recorder.note_verdict(verdict, now)
+
+    def _guard_keeper(self, target: WatchTarget, now: Now) -> None:
+        for text in self._guard.check(target, now):
+            self._recorder.say("action", text, now)
+
+    def _write(self) -> None:
+        if self._last is not None:
+            word = replace(
+                self._last,
+                recorded=self._recorder.recorded,
+                recorded_wall=self._recorder.recorded_wall,
+                keeper_starts=self._guard.starts,
+                failures=self._counted(),
+            )
+            write_watch(self._dir.watch, word)
+
+    def _counted(self) -> dict[str, int]:
+        counted = dict(self._failures)
+        if self._recorder.failures:
+            counted["events"] = counted.get("events", 0) + self._recorder.failures
+        if self._store.dropped:
+            counted["samples"] = self._store.dropped
+        return counted
+
+    def _attempt(self, part: str, action: Callable[[], object]) -> None:
+        """Run one part of a tick; whatever it does, the other parts go on."""
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - the loop's rim: the watch must go on
+            count = self._failures[part] = self._failures.get(part, 0) + 1
+            if count == 1 or count % LOG_EVERY == 0:
+                expected = isinstance(error, OSError)
+                _log.warning("%s failed (%d): %s", part, count, error, exc_info=not expected)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Watch one run. Returns 0 at its end, 2 when there is nothing to watch or it is watched."""
+    options = _parse(arguments)
+    run_dir = Path(options.run_folder).absolute()
+    if not run_dir.is_dir():
+        _say(f"{run_dir} is no run folder: nothing to watch")
+        return EXIT_REFUSED
+    _log_to(RunDir(run_dir).logs / "watcher.log")
+    try:
+        lock = locks.take(RunDir(run_dir).watcher_lock)
+    except OSError as error:
+        # In a folder that cannot be written nobody can hold the lock, and nobody needs it.
+        _say(f"{run_dir} cannot be written ({error.strerror}): watching without a record")
+        lock = -1
+    if lock is None:
+        _say(f"{run_dir} is watched already: another watcher holds watcher.lock")
+        return EXIT_REFUSED
+    watcher = Watcher(run_dir, options.tick)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: watcher.stop())
+    signal.signal(signal.SIGINT, lambda *_: watcher.stop())
+    return watcher.run()
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="monitor.watcher", description="Watch one run.")
+    parser.add_argument("run_folder")
+    parser.add_argument("--tick", type=float, default=TICK_S, metavar="S", help="seconds per look")
+    options = parser.parse_args(arguments)
+    if not 0 < options.tick <= 60:
+        parser.error("--tick must be between 0 and 60 seconds")
+    return options
+
+
+def _log_to(path: Path) -> None:
+    logging.raiseExceptions = False  # a full disk must not fill the terminal either
+    handler: logging.Handler
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        handler = logging.FileHandler(path, delay=True)
+    except OSError:
+        handler = logging.NullHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    _log.addHandler(handler)
+    _log.propagate = False
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _largest(*values: int | None) -> int | None:
+    return max((each for each in values if each is not None), default=None)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"lanewatch watcher: {text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
