@@ -1,0 +1,297 @@
+"""The reference lane for real: a tiny model, trained, stopped, resumed, merged and loaded again.
+
+Each stage is a process of its own, started from a copied payload as in production.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("peft")
+
+SOURCE = Path(__file__).parents[2]
+ITERATIONS = 30
+ROWS = 40
+
+
+class Lab:
+    """One run folder as a keeper would make it, and its stages."""
+
+    def __init__(self, root: Path, base: Path | None = None) -> None:
+        self.root = root
+        self.trained: dict[str, Any] = {}
+        self.last_beat: dict[str, Any] = {}
+        for name in ("work", "data", "logs"):
+            (root / name).mkdir(parents=True)
+        self.base = base or root / "work" / "base"
+        package = root / "payload" / "lanewatch_payload"
+        package.mkdir(parents=True)
+        for path in (SOURCE / "runners" / "payload").glob("*.py"):
+            shutil.copyfile(path, package / path.name)
+        self._write_data()
+
+    def _write_data(self) -> None:
+        draw = random.Random(7)
+        rows = [[draw.randrange(3, 280) for _ in range(draw.randrange(8, 40))] for _ in range(ROWS)]
+        text = [json.dumps({"ids": ids, "mask": [0, 0] + [1] * (len(ids) - 2)}) for ids in rows]
+        order = [draw.randrange(ROWS) for _ in range(ITERATIONS * 4)]
+        longest = sorted(range(ROWS), key=lambda each: -len(rows[each]))
+        data = self.root / "data"
+        (data / "train.jsonl").write_text("\n".join(text) + "\n")
+        (data / "eval.jsonl").write_text("\n".join(text[:4]) + "\n")
+        (data / "order.json").write_text(json.dumps({"order": order, "longest": longest}))
+        corpus = [{"text": f"{each} and {each} make {2 * each}"} for each in range(50)]
+        (data / "corpus.jsonl").write_text("".join(json.dumps(each) + "\n" for each in corpus))
+
+    def recipe(self, **train: Any) -> dict[str, Any]:
+        settings = {"micro_batch": 2, "accumulation": 2, "lr": 1e-3, "schedule": "cosine"}
+        settings |= {"warmup": 0.1, "keep_last": 0, "precision": "fp32", "seed": 3407}
+        targets = ["q_proj", "k_proj", "v_proj", "o_proj"]
+        return {
+            "model": {"path": "tiny-random-qwen3", "sequence_length": 256},
+            "data": {"path": str(self.root / "data" / "corpus.jsonl"), "eval_interval": 0},
+            "lora": {"rank": 4, "alpha": 8.0, "dropout": 0.1, "targets": targets},
+            "train": settings | train,
+            "lanes": {"reference": {"device": "cpu", "threads": 1}},
+        }
+
+    def start(self, stage: str, module: str, attempt: int, job: dict[str, Any]) -> Any:
+        names = ("data", "checkpoints", "work", "export")
+        paths = {name: str(self.root / name) for name in names} | {"base": str(self.base)}
+        given = {"schema": 1, "run": self.root.name, "attempt": attempt, "stage": stage}
+        given |= {"recipe": self.recipe(), "paths": paths}
+        given |= {"iterations": ITERATIONS, "save_interval": 10}
+        (self.root / "work" / "job.json").write_text(json.dumps(given | job))
+        environment = os.environ | {
+            "LANEWATCH_RUN_DIR": str(self.root),
+            "LANEWATCH_RUN": self.root.name,
+            "LANEWATCH_STAGE": stage,
+            "LANEWATCH_ATTEMPT": str(attempt),
+            "PYTHONPATH": str(self.root / "payload"),
+            "OMP_NUM_THREADS": "1",
+            "HF_HUB_OFFLINE": "1",
+        }
+        with self.log(stage).open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", f"lanewatch_payload.{module}"],
+                cwd=self.root / "work",
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    def run(self, stage: str, module: str, *, attempt: int = 1, **job: Any) -> dict[str, Any]:
+        """Run a stage that has to succeed; returns its result."""
+        assert self.start(stage, module, attempt, job).wait() == 0, self.log(stage).read_text()
+        return self.result()
+
+    def train_until(
+        self, iteration: int, number: signal.Signals, *, attempt: int, **job: Any
+    ) -> dict[str, Any]:
+        """Train, send *number* once *iteration* is reached, and return the result."""
+        process = self.start("train", "train_reference", attempt, job)
+        while max(self.losses(), default=0) < iteration:
+            assert process.poll() is None, self.log("train").read_text()
+            time.sleep(0.002)
+        process.send_signal(number)
+        assert process.wait() == 0, self.log("train").read_text()
+        return self.result()
+
+    def log(self, stage: str) -> Path:
+        return self.root / "logs" / f"{stage}.log"
+
+    def result(self) -> dict[str, Any]:
+        return dict(json.loads((self.root / "result.json").read_text()))
+
+    def heartbeat(self) -> dict[str, Any]:
+        return dict(json.loads((self.root / "heartbeat.json").read_text()))
+
+    def lines(self) -> list[dict[str, Any]]:
+        path = self.root / "metrics.jsonl"
+        whole = path.read_text().split("\n")[:-1] if path.exists() else []
+        return [json.loads(line) for line in whole]
+
+    def losses(self) -> dict[int, float]:
+        """Loss by iteration; a later attempt's replaces an earlier one's."""
+        return {line["iteration"]: line["loss"] for line in self.lines() if "loss" in line}
+
+    def published(self) -> list[int]:
+        return sorted(int(path.name[5:]) for path in (self.root / "checkpoints").glob("iter_*"))
+
+    def tracker(self) -> str:
+        return (self.root / "checkpoints" / "latest_checkpointed_iteration.txt").read_text()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """A run that nobody disturbed: fetched and trained to its end."""
+    lab = Lab(tmp_path_factory.mktemp("lane") / "whole")
+    made = lab.run("fetch", "make_tiny")
+    assert made["made"] is True
+    lab.run("train", "train_reference")
+    lab.trained, lab.last_beat = lab.result(), lab.heartbeat()
+    return lab
+
+
+@pytest.fixture
+def lab(tmp_path: Path, whole: Lab) -> Lab:
+    return Lab(tmp_path / "run", base=whole.base)
+
+
+def test_a_base_that_is_there_is_not_made_again(lab: Lab) -> None:
+    weights = lab.base / "model.safetensors"
+    before = weights.stat()
+    assert lab.run("fetch", "make_tiny")["made"] is False
+    assert weights.stat() == before
+    config = json.loads((lab.base / "config.json").read_text())
+    assert config["rope_parameters"]["rope_type"] == "yarn"
+
+
+def test_a_training_reports_every_iteration_and_publishes_every_save(whole: Lab) -> None:
+    lines = whole.lines()
+    assert [line["iteration"] for line in lines if "loss" in line] == [*range(1, ITERATIONS + 1)]
+    assert [line["iteration"] for line in lines if "save_s" in line] == [10, 20, 30]
+    assert all(line["tokens"] > 0 and line["step_s"] > 0 for line in lines if "loss" in line)
+    assert (whole.published(), whole.tracker()) == ([10, 20, 30], "30\n")
+    result, beat = whole.trained, whole.last_beat
+    assert (result["outcome"], result["iteration"]) == ("finished", ITERATIONS)
+    assert result["final_loss"] == whole.losses()[ITERATIONS]
+    assert result["tokens"] == sum(line.get("tokens", 0) for line in lines)
+    assert result["peak_memory_bytes"] > 1 << 20
+    assert result["first_save_s"] > 0
+    assert set(result["versions"]) == {"python", "torch", "transformers", "peft"}
+    assert (beat["phase"], beat["done"], beat["total"]) == ("stopping", ITERATIONS, ITERATIONS)
+    assert beat["write_errors"] == 0
+    log = whole.log("train").read_text()
+    assert len([line for line in log.splitlines() if line.startswith("iteration 7/30 | loss")]) == 1
+    assert "\r" not in log
+    saves = [path.name for path in (whole.root / "work" / "trainer").iterdir()]
+    assert saves == ["checkpoint-30"]
+
+
+def test_stopped_twice_and_resumed_a_run_learns_as_if_nobody_had_touched_it(
+    lab: Lab, whole: Lab
+) -> None:
+    saved = lab.train_until(4, signal.SIGTERM, attempt=1)
+    at = saved["iteration"]
+    assert (saved["outcome"], saved["ok"], lab.tracker()) == ("stopped", True, f"{at}\n")
+    assert [line["forced"] for line in lab.lines() if "save_s" in line][-1] is (at % 10 != 0)
+    abandoned = lab.train_until(at + 1, signal.SIGINT, attempt=2, resume_from=at)
+    assert (abandoned["outcome"], abandoned["attempt"]) == ("stopped", 2)
+    assert at < abandoned["iteration"] < ITERATIONS
+    last = int(lab.tracker())
+    result = lab.run("train", "train_reference", attempt=3, resume_from=last)
+    assert (result["outcome"], result["iteration"]) == ("finished", ITERATIONS)
+    assert next(line["iteration"] for line in lab.lines() if line["attempt"] == 3) == last + 1
+    assert lab.losses() == pytest.approx(whole.losses(), abs=1e-5)
+    lrs = [{each["iteration"]: each.get("lr") for each in lab.lines() if "lr" in each}]
+    assert lrs == [{each["iteration"]: each["lr"] for each in whole.lines() if "lr" in each}]
+
+
+def test_stopped_while_loading_it_ends_at_once_and_has_saved_nothing(lab: Lab) -> None:
+    process = lab.start("train", "train_reference", 1, {})
+    while not lab.root.joinpath("heartbeat.json").exists() or lab.heartbeat()["seq"] < 3:
+        assert process.poll() is None, lab.log("train").read_text()
+        time.sleep(0.002)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 0, lab.log("train").read_text()
+    result = lab.result()
+    assert (result["outcome"], result["ok"], result["iteration"]) == ("stopped", True, 0)
+    assert not (lab.root / "checkpoints").exists()
+
+
+def test_a_merge_is_the_base_plus_the_adapter_and_loads_again(whole: Lab) -> None:
+    result = whole.run("merge", "merge_reference")
+    assert (result["outcome"], result["reloaded"], result["iteration"]) == ("finished", True, 30)
+    merged, adapter = whole.root / "export" / "merged-hf-bf16", whole.root / "export" / "adapter-hf"
+    assert sorted(path.name for path in whole.root.joinpath("export").iterdir()) == [
+        "adapter-hf",
+        "merged-hf-bf16",
+    ]
+    assert {path.name for path in adapter.iterdir()} == {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
+    config = json.loads((merged / "config.json").read_text())
+    base = json.loads((whole.base / "config.json").read_text())
+    assert config["rope_parameters"] == base["rope_parameters"]
+    assert (merged / "tokenizer.json").read_bytes() == (whole.base / "tokenizer.json").read_bytes()
+    assert "reloaded: 25 tensors" in whole.log("merge").read_text()
+    assert not (whole.root / "work" / "keep-iterations").exists()
+    _assert_is_base_plus_adapter(merged, whole.base, adapter)
+
+
+def _assert_is_base_plus_adapter(merged: Path, base: Path, adapter: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    new, old = (load_file(each / "model.safetensors") for each in (merged, base))
+    lora = load_file(adapter / "adapter_model.safetensors")
+    changed = 0
+    for name, weight in old.items():
+        key = f"base_model.model.{name.removesuffix('.weight')}"
+        if f"{key}.lora_A.weight" not in lora:
+            assert torch.equal(new[name], weight), name
+            continue
+        delta = 2.0 * (lora[f"{key}.lora_B.weight"] @ lora[f"{key}.lora_A.weight"])
+        # bf16 keeps 8 bits: the sum and the delta are each rounded once.
+        room = (weight.abs() + 2 * delta.abs()) / 256
+        assert bool(((new[name].float() - weight.float() - delta).abs() <= room).all()), name
+        assert not torch.equal(new[name], weight), name
+        changed += 1
+    assert changed == 8
+
+
+def test_a_measured_length_is_kept_and_evaluation_and_rotation_work(lab: Lab) -> None:
+    calibrate = {"steps": 3, "seconds": 0.001, "min_iterations": 9, "checkpoints": 4}
+    recipe = lab.recipe(keep_last=2, precision="bf16", schedule="linear")
+    recipe["data"]["eval_interval"] = 5
+    result = lab.run(
+        "train", "train_reference", iterations=None, calibrate=calibrate, recipe=recipe
+    )
+    assert result["iteration"] == lab.heartbeat()["total"] == 12
+    plan = json.loads((lab.root / "work" / "plan.json").read_text())
+    assert (plan["iterations"], plan["save_interval"]) == (12, 3)
+    assert lab.published() == [9, 12]
+    evaluated = [line["iteration"] for line in lab.lines() if line.get("eval_loss")]
+    assert evaluated == [5, 10, 12]
+    rates = [line["lr"] for line in lab.lines() if "lr" in line]
+    assert rates[-1] == pytest.approx(1e-3 / 10)
+    assert "iterations chosen" in lab.log("train").read_text()
+
+
+def test_a_smoke_run_measures_steps_saves_and_the_longest_rows(lab: Lab) -> None:
+    smoke = {"iterations": 4, "saves": 2, "longest": 4}
+    result = lab.run("train", "train_reference", iterations=None, smoke=smoke)
+    measured = result["smoke"]
+    assert (result["outcome"], measured["steps"], lab.published()) == ("finished", 4, [2, 4])
+    figures = ("step_median_s", "first_save_s", "later_save_s", "longest_step_s")
+    assert all(measured[name] > 0 for name in (*figures, "peak_memory_bytes"))
+    assert not (lab.root / "export").exists()
+
+
+@pytest.mark.parametrize(
+    ("job", "says"),
+    [
+        pytest.param({"resume_from": 10}, "to resume from is not there", id="no checkpoint"),
+        pytest.param({"paths": None}, "not usable", id="a broken job"),
+    ],
+)
+def test_a_training_that_cannot_begin_says_why(lab: Lab, job: dict[str, Any], says: str) -> None:
+    assert lab.start("train", "train_reference", 1, job).wait() == 1
+    result = lab.result()
+    assert (result["ok"], result["outcome"]) == (False, "failed")
+    assert says in result["cause"]
+    assert "\n" not in result["cause"]
