@@ -20,7 +20,7 @@ from typing import Any
 
 from monitor.events import append_event
 from monitor.files import read_json, write_json
-from monitor.model import Status
+from monitor.model import Stage, Status
 from monitor.probes.clock import read_now
 from monitor.probes.process import identify
 from monitor.rundir import RunDir
@@ -248,19 +248,23 @@ class Keeper:
     def _complete(self, plan: StagePlan) -> Outcome:
         try:
             self._plan.mark_done(plan)
-            if plan.on_host:
-                self._note_data()
+            self._note(plan)
         except OSError as error:
             where = error.filename or self._run.root
             return Outcome(Status.FAILED, f"stage {plan.stage}: {where}: {error.strerror or error}")
         return Outcome(None)
 
-    def _note_data(self) -> None:
-        """Put the hash of the token ids into run.json, once they exist."""
-        manifest = read_json(self._run.data / "manifest.json").value or {}
-        kept = {key: manifest.get(key) for key in ("ids_sha256", "rows", "tokens")}
-        info = dict(self._info) | {"data": kept}
-        write_json(self._run.run_json, info, durable=True)
+    def _note(self, plan: StagePlan) -> None:
+        """Put into run.json what only the stage could tell: the token ids, the number of steps."""
+        info = dict(self._info)
+        if plan.stage is Stage.PREPARE:
+            manifest = read_json(self._run.data / "manifest.json").value or {}
+            info["data"] = {key: manifest.get(key) for key in ("ids_sha256", "rows", "tokens")}
+        elif plan.stage is Stage.TRAIN and info.get("iterations") is None:
+            info["iterations"] = (self._result(plan) or {}).get("iteration")
+        if info != self._info:
+            write_json(self._run.run_json, info, durable=True)
+            self._info = info
 
     def _result(self, plan: StagePlan) -> dict[str, Any] | None:
         value = read_json(self._run.result).value

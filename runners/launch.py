@@ -64,6 +64,7 @@ def _start(run: RunDir, order: LaunchOrder, info: dict[str, Any]) -> RunDir:
     try:
         info["payload_hash"] = copy_payload(run)
         info["paths"] = paths(run, order)
+        info["keeper_command"] = keeper_argv(run)
         content = {"run": run.root.name, "name": order.name, **info}
         write_json(run.run_json, content, durable=True)
     except OSError as error:
@@ -162,13 +163,18 @@ def versions() -> dict[str, str]:
     }
 
 
+def keeper_argv(run: RunDir) -> list[str]:
+    """How a keeper of *run* is started; the watcher, which knows no more of it, does so too."""
+    return [sys.executable, "-P", "-m", "runners.keeper", str(run.root)]
+
+
 def start_keeper(run: RunDir, *flags: str) -> None:
     """Start a keeper that outlives us and wait until it owns the run.
 
     Raises RunnerError with the keeper's own sentence when it refuses.
     """
     reading, writing = os.pipe()
-    argv = [sys.executable, "-P", "-m", "runners.keeper", str(run.root), *flags]
+    argv = [*keeper_argv(run), *flags]
     try:
         log = os.open(run.logs / "keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:

@@ -49,7 +49,7 @@ class WatcherProcess:
         """Go on with the watcher that an earlier keeper started, or start one."""
         self._process = self._find(state)
         if self._process is None:
-            self._start()
+            self._try_to_start()
         self._report(state)
 
     def tend(self, state: KeeperState) -> None:
@@ -68,7 +68,7 @@ class WatcherProcess:
             self._restarts.append(now)
             self._died = None
             self._event("the watcher died and was started again")
-            self._start()
+            self._try_to_start()
         else:
             return
         self._report(state)
@@ -83,7 +83,7 @@ class WatcherProcess:
         """Bring the watcher back because a person asked, with a fresh count of restarts."""
         self._restarts, self._lost, self._died = [], False, None
         if not self._lives():
-            self._start()
+            self._try_to_start()
         self._report(state)
         state.save()
 
@@ -100,6 +100,13 @@ class WatcherProcess:
             if found is not None and is_alive(found):
                 return found
         return None
+
+    def _try_to_start(self) -> None:
+        """A run folder that was deleted or a full disk must not end the keeper."""
+        try:
+            self._start()
+        except OSError as error:
+            logger.warning("cannot start a watcher for %s: %s", self._run.root, error)
 
     def _start(self) -> None:
         log = os.open(

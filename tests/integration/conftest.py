@@ -97,7 +97,7 @@ def end(identity: object) -> None:
 def read(path: Path) -> dict[str, Any]:
     """Return a JSON object, {} while there is none."""
     try:
-        value = json.loads(path.read_text())
+        value = json.loads(path.read_text()) if path.is_file() else None
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from pathlib import Path
 
 from monitor.rundir import runs_root
@@ -10,10 +11,14 @@ from runners import config
 from runners.errors import RunnerError
 from runners.launch import LaunchOrder, dry_run, launch
 from runners.recipe.base import resolve_base
+from runners.recipe.data import BadRow, read_rows
 from runners.recipe.load import load_recipe, recipe_from_data, recipe_hash
 from runners.recipe.model import Recipe
 from tui.cli import exits
 from tui.cli.output import complain, out, out_json
+
+ROWS_AT_LAUNCH = 2000
+"""Rows looked at before a run is made: a fraction of a second, so that a launch stays prompt."""
 
 
 def launch_command(options: argparse.Namespace) -> int:
@@ -49,10 +54,7 @@ def build_order(recipe: Recipe, options: argparse.Namespace) -> LaunchOrder:
     smoke = getattr(options, "smoke", None)
     if smoke is not None and smoke < 2:
         raise RunnerError(f"--smoke {smoke}: at least 2 steps, to measure one after the first")
-    data = Path(recipe.data.path)
-    if not data.is_file():
-        what = "is a folder" if data.is_dir() else "does not exist"
-        raise RunnerError(f"data.path: {data} {what}; name a JSON Lines file")
+    check_first_rows(recipe)
     return LaunchOrder(
         recipe=recipe.model_dump(mode="json"),
         recipe_hash=recipe_hash(recipe),
@@ -64,6 +66,23 @@ def build_order(recipe: Recipe, options: argparse.Namespace) -> LaunchOrder:
         smoke_iterations=smoke,
         python=config.get("launch.python"),
     )
+
+
+def check_first_rows(recipe: Recipe) -> None:
+    """Refuse rows that cannot be used, as far as they are seen at once; `prepare` reads them all.
+
+    Raises RunnerError.
+    """
+    path, seen = Path(recipe.data.path), 0
+    for row in itertools.islice(read_rows(path, recipe.data.shape), ROWS_AT_LAUNCH):
+        seen += 1
+        if isinstance(row, BadRow):
+            raise RunnerError(
+                f"data.path: {path}, line {row.line}: {row.reason}; "
+                "`lanewatch recipe check` lists all such rows"
+            )
+    if seen == 0:
+        raise RunnerError(f"data.path: {path} holds no rows; name a JSON Lines file with some")
 
 
 def _show_dry_run(order: LaunchOrder, options: argparse.Namespace) -> None:
