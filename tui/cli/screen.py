@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -26,6 +27,11 @@ def screen_command(options: argparse.Namespace) -> int:
 def show_screen(root: Path, run: str | None, *, read_only: bool) -> None:
     """Run the app until it is quit. Runs go on."""
     from tui.app import LanewatchApp
+
+    for fixed_size in ("COLUMNS", "LINES"):
+        # Exported by some shells and scripts; Textual would believe them for ever, whatever the
+        # terminal's size becomes.
+        os.environ.pop(fixed_size, None)
 
     def stop(run_id: str, save: bool) -> None:
         ask_to_stop(RunDir(root / run_id), save=save)

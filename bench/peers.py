@@ -1,0 +1,58 @@
+"""Programs of the same trade that are measured beside ours, where they run on this machine."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+
+from measure import environment, peer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A full-screen program and how to have it look once a second."""
+
+    name: str
+    argv: tuple[str, ...]
+    needs_gpu: bool = False
+
+
+SCREENS = (
+    Peer(name="nvitop", argv=("nvitop", "--interval", "1"), needs_gpu=True),
+    Peer(name="glances", argv=("glances", "-t", "1", "--disable-check-update")),
+    Peer(name="htop", argv=("htop", "-d", "10")),
+    Peer(name="btop", argv=("btop", "--utf-force")),
+)
+
+
+def usable() -> tuple[list[Peer], dict[str, str]]:
+    """The peers that run here, and of all of them the version or why they are not measured."""
+    found, about = [], {}
+    for each in SCREENS:
+        path = peer(each.name)
+        if path is None:
+            about[each.name] = "not installed"
+        elif each.needs_gpu and not _answers([path, "--once"]):
+            about[each.name] = "refuses to run without an NVIDIA driver"
+        else:
+            about[each.name] = version(each.name)
+            found.append(Peer(name=each.name, argv=(path, *each.argv[1:])))
+    return found, about
+
+
+def version(name: str) -> str:
+    """The first number that `NAME --version` says."""
+    path = peer(name)
+    if path is None:
+        return "not installed"
+    done = subprocess.run(
+        [path, "--version"], capture_output=True, text=True, check=False, env=environment()
+    )
+    words = (done.stdout + done.stderr).split()
+    numbers = [word.strip("v,") for word in words if word.strip("v,")[:1].isdigit()]
+    return numbers[0] if numbers else "version unknown"
+
+
+def _answers(argv: list[str]) -> bool:
+    done = subprocess.run(argv, capture_output=True, check=False, env=environment())
+    return done.returncode == 0

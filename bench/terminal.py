@@ -1,0 +1,118 @@
+"""A terminal that shows nothing and counts: what a program writes to it is what SSH would carry."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+import threading
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+from measure import Cost, environment
+
+KEPT_BYTES = 4 << 20
+"""How much of the output is kept to look for a text in."""
+
+_CONTROL = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_=>])")
+
+
+class Terminal:
+    """Runs *argv* on a pseudo-terminal of so many cells, and drains it."""
+
+    def __init__(self, argv: Sequence[str], columns: int, rows: int, **env: str) -> None:
+        self._leader, follower = pty.openpty()
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.bytes = 0
+        self._seen = bytearray()
+        self._grew = threading.Condition()
+        self.began_s = time.monotonic()
+        self._process = subprocess.Popen(
+            argv,
+            stdin=follower,
+            stdout=follower,
+            stderr=follower,
+            env=environment(COLUMNS=str(columns), LINES=str(rows), **env),
+            start_new_session=True,
+        )
+        os.close(follower)
+        threading.Thread(target=self._drain, daemon=True).start()
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def alive(self) -> bool:
+        """False once the program has ended by itself."""
+        return self._process.poll() is None
+
+    def type(self, keys: bytes) -> None:
+        """Press keys."""
+        os.write(self._leader, keys)
+
+    def wait_for(self, text: str, patience_s: float = 30.0, *, after: int = 0) -> float:
+        """Seconds from the start until *text* was written (ignoring what was kept before *after*).
+
+        Raises TimeoutError. Only text written in one style run and one line can be found.
+        """
+        wanted = text.encode()
+        deadline = time.monotonic() + patience_s
+        with self._grew:
+            while wanted not in _CONTROL.sub(b"", bytes(self._seen[after:])):
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._grew.wait(left):
+                    raise TimeoutError(f"{text!r} was not shown: {self.shown()[-300:]!r}")
+            return time.monotonic() - self.began_s
+
+    def shown(self) -> str:
+        """The text written so far, without its control sequences."""
+        return _CONTROL.sub(b"", bytes(self._seen)).decode(errors="replace")
+
+    def kept(self) -> int:
+        """A mark for `wait_for(after=)`."""
+        return len(self._seen)
+
+    def close(self) -> Cost:
+        """Kill the program and return what it took."""
+        wall_ms = 1000 * (time.monotonic() - self.began_s)
+        cost = Cost(wall_ms=wall_ms, cpu_ms=0.0, code=0)
+        if self._process.returncode is None:
+            self._process.kill()
+            _, status, used = os.wait4(self._process.pid, 0)
+            self._process.returncode = os.waitstatus_to_exitcode(status)
+            cpu_ms = 1000 * (used.ru_utime + used.ru_stime)
+            cost = Cost(wall_ms=wall_ms, cpu_ms=cpu_ms, code=self._process.returncode)
+        with contextlib.suppress(OSError):
+            os.close(self._leader)
+        return cost
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                read = os.read(self._leader, 65536)
+            except OSError:
+                return
+            if not read:
+                return
+            with self._grew:
+                self.bytes += len(read)
+                if len(self._seen) < KEPT_BYTES:
+                    self._seen += read
+                self._grew.notify_all()

@@ -1,0 +1,255 @@
+"""The sampler on real folders: what it reads, what it leaves alone, what it survives."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.model import Liveness
+from monitor.probes.clock import Now, read_now
+from monitor.status import read_status
+from monitor.status_model import RunStatus
+from tui.app import LanewatchApp
+from tui.detail import DetailReader
+from tui.run_list import RECHECK_S, RunList
+from tui.sampler import Sampler
+from tui.screens.run import RunScreen
+from tui.state import Snapshot
+from tui.widgets.line_view import LineView
+from tui.widgets.run_table import RunTable
+
+RUN = "reference-20260521-101112-3fa2"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A root with one finished run."""
+    folder = tmp_path / "runs" / RUN
+    write_run(folder)
+    return folder.parent
+
+
+def write_run(folder: Path, status: str = "finished") -> None:
+    """A run folder as keeper, trainer and watcher leave it."""
+    wall = 1_779_370_200.0
+    (folder / "logs").mkdir(parents=True)
+    (folder / "checkpoints").mkdir()
+    run = {
+        "schema": 1,
+        "run": folder.name,
+        "name": "demo",
+        "created_wall": wall - 100,
+        "lane": "reference",
+        "engine": "local",
+        "recipe": {},
+        "iterations": 60,
+        "kind": "full",
+        "paths": {"base": str(folder), "checkpoints": str(folder / "checkpoints")},
+        "stages": ["train", "merge"],
+    }
+    state = {
+        "schema": 1,
+        "run": folder.name,
+        "attempt": 1,
+        "status": status,
+        "stage": "merge",
+        "stage_index": 2,
+        "stage_count": 2,
+        "stages": [{"name": "train", "status": "done"}, {"name": "merge", "status": "done"}],
+        "updated_wall": wall,
+    }
+    (folder / "run.json").write_text(json.dumps(run))
+    (folder / "state.json").write_text(json.dumps(state))
+    (folder / "logs" / "merge.log").write_text("merged \x1b[1mall\x1b[0m\n[bold]done[/]\n")
+    metrics = [
+        {"attempt": 1, "iteration": at, "loss": 2.0 - at / 60, "step_s": 1.0, "wall_s": wall}
+        for at in range(1, 61)
+    ]
+    lines = "".join(json.dumps(each) + "\n" for each in metrics)
+    (folder / "metrics.jsonl").write_text(lines + '{"attempt":1,"itera')
+
+
+def later(now: Now, seconds: float) -> Now:
+    """The same boot, so many seconds on."""
+    return Now(
+        boot_id=now.boot_id, monotonic_s=now.monotonic_s + seconds, wall_s=now.wall_s + seconds
+    )
+
+
+def files_of(root: Path) -> dict[str, int]:
+    """Every file and when it was last written."""
+    return {str(path): path.stat().st_mtime_ns for path in root.rglob("*")}
+
+
+class Counted:
+    """Reads a status and counts for which folder."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def __call__(self, folder: Path, now: Now) -> RunStatus:
+        self.read.append(folder.name)
+        return read_status(folder, now=now)
+
+
+def unseen(part: tuple[RunStatus, ...]) -> None:
+    """For a first look that is short."""
+
+
+def test_a_finished_run_is_read_once_and_again_only_when_it_changed(root: Path) -> None:
+    counted = Counted()
+    runs = RunList(root, counted)
+    now = read_now()
+    first = runs.read(now, unseen)
+    assert [run.verdict for run in first] == [Liveness.FINISHED]
+    assert runs.read(later(now, 1), unseen) is first
+    assert runs.read(later(now, 2 * RECHECK_S), unseen) is first
+    assert counted.read == [RUN]
+
+    write_run(root / "reference-20260522-101112-aaaa", status="failed")
+    state = root / RUN / "state.json"
+    os.utime(state, ns=(1, 1))
+    second = runs.read(later(now, 4 * RECHECK_S), unseen)
+    assert {run.verdict for run in second} == {Liveness.FINISHED, Liveness.FAILED}
+    assert sorted(counted.read) == [RUN, RUN, "reference-20260522-101112-aaaa"]
+
+
+def test_a_run_folder_that_goes_leaves_the_list(root: Path) -> None:
+    runs = RunList(root, Counted())
+    now = read_now()
+    runs.read(now, unseen)
+    (root / RUN).rename(root / ".trash")
+    assert runs.read(later(now, 1), unseen) == ()
+
+
+def test_a_long_first_look_is_shown_in_parts(root: Path, training: RunStatus) -> None:
+    for at in range(250):
+        (root / f"run-{at:03d}").mkdir()
+    parts: list[int] = []
+    runs = RunList(root, lambda folder, now: training)
+    found = runs.read(read_now(), lambda part: parts.append(len(part)))
+    assert parts == [100, 200]
+    assert len(found) == 251
+
+
+def test_a_root_that_is_not_there_yet_has_no_runs(tmp_path: Path) -> None:
+    assert RunList(tmp_path / "none", Counted()).read(read_now(), unseen) == ()
+
+
+GARBAGE: dict[str, Callable[[Path], Any]] = {
+    "empty folder": lambda folder: folder.mkdir(),
+    "files of noise": lambda folder: _noise(folder),
+    "folders for files": lambda folder: [
+        (folder / name).mkdir(parents=True) for name in ("run.json", "state.json", "metrics.jsonl")
+    ],
+    "pipes for files": lambda folder: [
+        folder.mkdir(),
+        *(os.mkfifo(folder / name) for name in ("run.json", "heartbeat.json", "metrics.jsonl")),
+    ],
+}
+
+
+def _noise(folder: Path) -> None:
+    (folder / "logs").mkdir(parents=True)
+    for name in ("run.json", "state.json", "heartbeat.json", "watch.json", "metrics.jsonl"):
+        (folder / name).write_bytes(b"\xff\x00[1,2" * 500)
+    (folder / "telemetry.sqlite3").write_bytes(b"SQLite format 3\x00" + b"\x07" * 5000)
+    (folder / "logs" / "train.log").write_bytes(b"\x00\x1b]0;x\x07" + b"y" * 100_000)
+
+
+@pytest.mark.parametrize("make", GARBAGE.values(), ids=GARBAGE.keys())
+def test_a_folder_of_garbage_is_a_run_that_cannot_be_made_out(root: Path, make: Any) -> None:
+    make(root / "garbage")
+    now = read_now()
+    found = RunList(root, Counted()).read(now, unseen)
+    garbage = next(run for run in found if run.run == "garbage")
+    assert garbage.verdict not in (Liveness.STALLED, Liveness.TRAINING)
+    detail = DetailReader(root / "garbage").read(garbage, now.wall_s)
+    assert detail.losses == ()
+    assert all(line.isprintable() for line in detail.log_lines)
+
+
+def test_details_of_a_run(root: Path) -> None:
+    now = read_now()
+    reader = DetailReader(root / RUN)
+    status = read_status(root / RUN, now=now)
+    detail = reader.read(status, now.wall_s)
+    assert detail.losses[0] == (1, pytest.approx(2.0 - 1 / 60))
+    assert len(detail.losses) == 60
+    assert detail.log_name == "merge.log"
+    assert detail.log_lines[-1] == "[bold]done[/]"
+    with (root / RUN / "logs" / "merge.log").open("a") as log:
+        log.write("one more\nand a part")
+    assert reader.read(status, now.wall_s).log_lines[-2:] == ("one more", "and a part")
+
+
+def test_a_live_run_gathers_history_from_its_status(root: Path, training: RunStatus) -> None:
+    reader = DetailReader(root / RUN)
+    for second in range(12):
+        detail = reader.read(training, 1000.0 + second)
+    assert [point.wall_s for point in detail.history] == [1000.0, 1005.0, 1010.0]
+    assert detail.history[-1].gpu_percent == 96
+
+
+def wait_for(seen: list[Snapshot], wanted: Callable[[Snapshot], bool]) -> Snapshot:
+    """The first state that is *wanted*; fails after ten seconds."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        found = next((each for each in list(seen) if wanted(each)), None)
+        if found is not None:
+            return found
+        time.sleep(0.01)
+    raise AssertionError(f"not seen in {len(seen)} states")
+
+
+def test_the_thread_says_what_failed_once_and_goes_on(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Snapshot] = []
+    failures: list[str] = []
+    broken = [True]
+    real = RunList.read
+
+    def read(self: RunList, now: Now, on_part: Any) -> tuple[RunStatus, ...]:
+        if broken[0]:
+            raise PermissionError("no [/] entry")
+        return real(self, now, on_part)
+
+    monkeypatch.setattr(RunList, "read", read)
+    sampler = Sampler(root, seen.append, failures.append, interval_s=0.01)
+    sampler.start()
+    try:
+        deadline = time.monotonic() + 10
+        while not failures and time.monotonic() < deadline:
+            time.sleep(0.01)
+        broken[0] = False
+        wait_for(seen, lambda each: bool(each.runs))
+    finally:
+        sampler.stop()
+    assert failures == [f"reading {root} failed: PermissionError: no [/] entry"]
+
+
+async def test_the_app_with_its_real_sampler_shows_a_run_from_disk(root: Path) -> None:
+    def shown() -> str:
+        return "\n".join(row for view in app.screen.query(LineView) for row in view.plain())
+
+    before = files_of(root)
+    app = LanewatchApp(root)
+    async with app.run_test(size=(120, 40)) as pilot:
+        deadline = time.monotonic() + 20
+        while "demo" not in shown() and time.monotonic() < deadline:
+            await pilot.pause(0.05)
+        assert "✓ finished" in "\n".join(app.screen.query_one(RunTable).plain())
+        await pilot.press("enter")
+        while "[bold]done[/]" not in shown() and time.monotonic() < deadline:
+            await pilot.pause(0.05)
+        assert isinstance(app.screen, RunScreen)
+        assert "[bold]done[/]" in shown()
+        assert "60/60" in shown()
+    assert files_of(root) == before

@@ -1,0 +1,141 @@
+"""The characters that the screens draw with, in Unicode and, for a bare console, in ASCII.
+
+A glyph is a second cue beside a word, and colour a third: nothing is said by a glyph alone.
+Verdicts are keys by their word: the first paint does not wait for `monitor.model`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+TONES: Mapping[str, str] = {
+    "starting": "accent",
+    "working": "good",
+    "training": "good",
+    "saving": "good",
+    "log-stuck": "warn",
+    "slow": "warn",
+    "suspect": "warn",
+    "stalled": "bad",
+    "finished": "good",
+    "failed": "bad",
+    "stopped": "muted",
+    "ended": "muted",
+    "lost": "bad",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glyphs:
+    """One set of drawing characters; every one is a single column wide."""
+
+    verdicts: Mapping[str, str]
+    stages: Mapping[str, str]
+    full: str
+    empty: str
+    rule: str
+    cursor: str
+    ellipsis: str
+    dot: str
+    braille: bool
+
+    def verdict(self, liveness: str) -> str:
+        """The glyph of a verdict."""
+        return self.verdicts[liveness]
+
+
+UNICODE = Glyphs(
+    verdicts={
+        "starting": "○",
+        "working": "◐",
+        "training": "●",
+        "saving": "◆",
+        "log-stuck": "▲",
+        "slow": "▼",
+        "suspect": "?",
+        "stalled": "■",
+        "finished": "✓",
+        "failed": "✗",
+        "stopped": "□",
+        "ended": "◇",
+        "lost": "!",
+    },
+    stages={
+        "pending": "○",
+        "running": "●",
+        "done": "✓",
+        "skipped": "✓",
+        "failed": "✗",
+        "stopped": "□",
+    },
+    full="█",
+    empty="░",
+    rule="─",
+    cursor="▌",
+    ellipsis="…",
+    dot="·",
+    braille=True,
+)
+
+ASCII = Glyphs(
+    verdicts={
+        "starting": "o",
+        "working": "+",
+        "training": "*",
+        "saving": "&",
+        "log-stuck": "^",
+        "slow": "v",
+        "suspect": "?",
+        "stalled": "#",
+        "finished": "=",
+        "failed": "x",
+        "stopped": "-",
+        "ended": "~",
+        "lost": "!",
+    },
+    stages={
+        "pending": "o",
+        "running": "*",
+        "done": "=",
+        "skipped": "=",
+        "failed": "x",
+        "stopped": "-",
+    },
+    full="#",
+    empty=".",
+    rule="-",
+    cursor=">",
+    ellipsis="~",
+    dot="|",
+    braille=False,
+)
+
+
+def choose_glyphs(environment: Mapping[str, str]) -> Glyphs:
+    """ASCII on the Linux console, on a dumb terminal and in a locale without UTF-8."""
+    if environment.get("TERM", "") in ("linux", "dumb", "vt100"):
+        return ASCII
+    # The first of these that is set decides, as setlocale(3) has it.
+    locale = next(
+        (value for name in ("LC_ALL", "LC_CTYPE", "LANG") if (value := environment.get(name))), ""
+    )
+    return UNICODE if "utf" in locale.lower() else ASCII
+
+
+def bar(fraction: float | None, width: int, glyphs: Glyphs) -> str:
+    """A bar of one colour: full up to *fraction*, empty after it; all empty when not known."""
+    if width <= 0:
+        return ""
+    filled = 0 if fraction is None else round(min(1.0, max(0.0, fraction)) * width)
+    return glyphs.full * filled + glyphs.empty * (width - filled)
+
+
+def spelt(text: str, glyphs: Glyphs) -> str:
+    """*text* as this terminal can show it; in ASCII, what has no counterpart is a question mark."""
+    if glyphs.braille or text.isascii():
+        return text
+    return text.translate(_PLAIN).encode("ascii", "replace").decode("ascii")
+
+
+_PLAIN = str.maketrans({"–": "-", "·": "|", "…": "~", "×": "x", "±": "~", "≤": "<", "≥": ">"})  # noqa: RUF001

@@ -1,0 +1,119 @@
+"""All runs below a root, read again only as far as they can have changed.
+
+A live run is read at every tick. One that is over, or that cannot be made out, is read again when
+the time stamps of its run.json or state.json moved, and those are looked at every few seconds: so
+a thousand finished runs cost a folder listing a second.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui.state import board_order, is_over
+
+if TYPE_CHECKING:
+    from monitor.probes.clock import Now
+    from monitor.status_model import RunStatus
+
+RECHECK_S = 10.0
+PART = 100
+"""Runs read between two signs of progress in a long first look."""
+
+Stamp = tuple[int | None, int | None]
+ReadStatus = Callable[[Path, "Now"], "RunStatus"]
+
+
+@dataclass(slots=True)
+class _Known:
+    status: RunStatus
+    stamp: Stamp
+    checked_s: float
+
+
+class RunList:
+    """Reads the runs of *root* with *read_status*, which must not raise for a strange folder."""
+
+    def __init__(self, root: Path, read_status: ReadStatus) -> None:
+        self._root = root
+        self._read_status = read_status
+        self._known: dict[str, _Known] = {}
+        self._sorted: tuple[RunStatus, ...] = ()
+
+    def read(
+        self, now: Now, on_part: Callable[[tuple[RunStatus, ...]], None]
+    ) -> tuple[RunStatus, ...]:
+        """Return the runs in the order of the board; the same tuple when nothing changed.
+
+        *on_part* gets what is known so far while a long first look is under way.
+        """
+        names = self._names()
+        changed = False
+        for gone in self._known.keys() - names:
+            del self._known[gone]
+            changed = True
+        for name, known in self._known.items():
+            status = known.status
+            self._look_again(name, known, now)
+            changed = changed or known.status is not status
+        # An id ends in its date and time: the newest runs are read, and shown, first.
+        fresh = sorted(names - self._known.keys(), key=lambda each: each[-20:], reverse=True)
+        for number, name in enumerate(fresh, 1):
+            self._known[name] = self._first_look(name, now)
+            changed = True
+            if number % PART == 0:
+                on_part(self._in_order())
+        if changed:
+            self._sorted = self._in_order()
+        return self._sorted
+
+    def _first_look(self, name: str, now: Now) -> _Known:
+        folder = self._root / name
+        stamp = _stamp(folder)
+        status = self._read_status(folder, now)
+        return _Known(status=status, stamp=stamp, checked_s=now.monotonic_s)
+
+    def _look_again(self, name: str, known: _Known, now: Now) -> None:
+        settled = _settled(known.status)
+        if settled and now.monotonic_s - known.checked_s < RECHECK_S:
+            return
+        folder = self._root / name
+        known.checked_s = now.monotonic_s
+        stamp = _stamp(folder)
+        if stamp == known.stamp and is_over(known.status):
+            return
+        known.stamp = stamp
+        known.status = self._read_status(folder, now)
+
+    def _in_order(self) -> tuple[RunStatus, ...]:
+        return tuple(sorted((known.status for known in self._known.values()), key=board_order))
+
+    def _names(self) -> set[str]:
+        """The folders that may be runs; a root that is not there yet has none."""
+        try:
+            with os.scandir(self._root) as entries:
+                return {
+                    entry.name
+                    for entry in entries
+                    if not entry.name.startswith(".") and entry.is_dir()
+                }
+        except FileNotFoundError:
+            return set()
+
+
+def _settled(status: RunStatus) -> bool:
+    return is_over(status) or status.verdict == "lost"
+
+
+def _stamp(folder: Path) -> Stamp:
+    return _changed(folder / "run.json"), _changed(folder / "state.json")
+
+
+def _changed(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None

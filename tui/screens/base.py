@@ -1,0 +1,78 @@
+"""What the screens share: how state reaches them, and the one-line prompt for a search."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.screen import Screen
+from textual.widgets import Input
+
+from tui.state import Snapshot
+from tui.widgets.key_bar import KeyBar
+
+if TYPE_CHECKING:
+    from tui.app import LanewatchApp
+
+
+class StateScreen(Screen[Any]):
+    """A screen that shows a `Snapshot`; the app hands it each new one while it is in front."""
+
+    AUTO_FOCUS = None
+    PROMPT_HINT: ClassVar[str] = "search"
+
+    @property
+    def lanewatch(self) -> LanewatchApp:
+        """The app, by its own type."""
+        from tui.app import LanewatchApp
+
+        app = self.app
+        if not isinstance(app, LanewatchApp):
+            raise TypeError("this screen belongs to LanewatchApp")
+        return app
+
+    def show_state(self, snapshot: Snapshot) -> None:
+        """Hand every widget its part of *snapshot*."""
+        raise NotImplementedError
+
+    def search_changed(self, text: str) -> None:
+        """Apply what has been typed so far at the prompt."""
+
+    def on_screen_resume(self) -> None:
+        self.call_after_refresh(self._show_latest)
+
+    def show_trouble(self, text: str) -> None:
+        """Say in the key bar that the monitor itself is in difficulty; empty text takes it back."""
+        for bar in self.query(KeyBar):
+            bar.trouble = text
+
+    @property
+    def prompting(self) -> bool:
+        """True while the prompt has the keyboard."""
+        return bool(self.query("#prompt"))
+
+    def action_search(self) -> None:
+        """Open the prompt at the bottom line."""
+        if self.prompting:
+            return
+        prompt = Input(placeholder=self.PROMPT_HINT, id="prompt", compact=True)
+        prompt.cursor_blink = False
+        self.mount(prompt)
+        prompt.focus()
+
+    def close_prompt(self) -> None:
+        """Give the keyboard back to the screen."""
+        self.query("#prompt").remove()
+        self.set_focus(None)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.search_changed(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.close_prompt()
+
+    def _show_latest(self) -> None:
+        snapshot = self.lanewatch.snapshot
+        if snapshot is not None:
+            self.show_state(snapshot)

@@ -1,0 +1,93 @@
+"""All that the screens show, as one frozen value a tick.
+
+The sampler makes a `Snapshot`, the app hands it to the screen in front, and each widget repaints
+what differs from what it last drew. Nothing here reads a clock or a file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tui.presentation import age
+
+if TYPE_CHECKING:
+    from monitor.model import MachineReading
+    from monitor.status_model import RunStatus
+
+OVER = frozenset({"finished", "failed", "stopped", "ended"})
+"""`monitor.model.FINAL` by its words: the first paint does not wait for that import."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """The machine at one past instant, for the history graphs. None: not known then."""
+
+    wall_s: float
+    memory_bytes: float | None = None
+    gpu_percent: float | None = None
+    power_w: float | None = None
+    cpu_percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDetail:
+    """What one run's screen shows beyond its status."""
+
+    run: str
+    losses: tuple[tuple[int, float], ...] = ()
+    """(iteration, loss), ascending; the highest attempt of an iteration."""
+    history: tuple[Point, ...] = ()
+    """Ascending by wall_s."""
+    log_name: str | None = None
+    log_lines: tuple[str, ...] = ()
+    """The last lines only; control sequences are neutralised."""
+    log_first: int = 0
+    """The number of the first of them, counted from when the run was opened."""
+    problem: str | None = None
+    """Why a part of this could not be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Everything that is shown, at one instant."""
+
+    taken_wall: float
+    root: str = ""
+    runs: tuple[RunStatus, ...] = ()
+    """In the order of the board: live first, newest first."""
+    machine: MachineReading | None = None
+    memory_limit_bytes: int | None = None
+    detail: RunDetail | None = None
+    scanned: bool = True
+    """False while the first look at the root is still under way."""
+
+    def status_of(self, run: str) -> RunStatus | None:
+        """The status of the run with this id; None when its folder is not there."""
+        return next((each for each in self.runs if each.run == run), None)
+
+
+def is_over(status: RunStatus) -> bool:
+    """True once nothing more will happen in this attempt."""
+    return status.final or status.verdict in OVER
+
+
+def board_order(status: RunStatus) -> tuple[bool, float, str]:
+    """Sort key: live before over, then the newest first."""
+    return (is_over(status), -(status.created_wall or 0.0), status.run)
+
+
+def silence(status: RunStatus) -> str | None:
+    """The sentence for a live run that nobody watches or keeps; None when all is well.
+
+    A watcher writes every second; one that has said nothing for 5 s is taken to be gone.
+    """
+    if is_over(status):
+        return None
+    watcher = status.watcher
+    if not watcher.alive or (watcher.age_s is not None and watcher.age_s >= 5):
+        when = f"lost {age(watcher.age_s)} ago" if watcher.age_s is not None else "is not running"
+        return f"watcher {when}: lanewatch watch {status.run}"
+    if status.keeper.pid is not None and not status.keeper.alive:
+        return f"keeper is gone, the training is not: lanewatch watch {status.run}"
+    return None

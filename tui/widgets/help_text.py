@@ -1,0 +1,77 @@
+"""The text of the help screen."""
+
+from __future__ import annotations
+
+from monitor.model import Liveness
+from tui.glyphs import TONES
+from tui.lines import Line, line, pad, wrap
+from tui.widgets.line_view import LineView
+
+KEYS = (
+    ("everywhere", (
+        ("?", "this page"),
+        ("q", "quit; every run goes on"),
+        ("esc", "clear a search, then back"),
+    )),
+    ("board", (
+        ("enter", "open the selected run"),
+        ("j k, arrows", "move; g G or Home End: first, last"),
+        ("/", "show only runs that match; n: the next one"),
+    )),
+    ("run", (
+        ("j k, arrows", "scroll the log; g G or Home End: top, follow"),
+        ("/", "search the end of the log; n: the next match"),
+        ("s", "stop the run, with or without saving; asks first"),
+    )),
+)  # fmt: skip
+MEANINGS = {
+    Liveness.STARTING: "training has begun, no iteration yet, inside the limits",
+    Liveness.WORKING: "a stage without iterations is getting on",
+    Liveness.TRAINING: "iterations advance",
+    Liveness.SAVING: "a checkpoint is being written",
+    Liveness.LOG_STUCK: "the log is silent, but progress is proven elsewhere",
+    Liveness.SLOW: "advancing at under half its own pace",
+    Liveness.SUSPECT: "no progress for more than half the limit",
+    Liveness.STALLED: "no progress past the limit, and the process lives",
+    Liveness.FINISHED: "all stages are done",
+    Liveness.FAILED: "it ended with an error; the cause is named",
+    Liveness.STOPPED: "someone stopped it",
+    Liveness.ENDED: "a process that lanewatch did not start is gone",
+    Liveness.LOST: "cannot be observed; nothing is claimed",
+}
+
+
+class HelpText(LineView):
+    """Scrolls by line; it is longer than a small terminal."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._top = 0
+
+    def scroll_lines(self, rows: int) -> None:
+        """Move by *rows*, held within the text."""
+        last = max(0, len(self._all(self.size.width)) - self.size.height)
+        self._top = min(max(0, self._top + rows), last)
+        self.update_lines()
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        return self._all(width)[self._top : self._top + height]
+
+    def _all(self, width: int) -> list[Line]:
+        shown: list[Line] = []
+        for group, keys in KEYS:
+            shown.append(line(group, "strong"))
+            for key, action in keys:
+                shown += _entry(pad(f"  {key}", 16), "accent", action, width)
+            shown.append(line())
+        shown.append(line("verdicts", "strong"))
+        for liveness, meaning in MEANINGS.items():
+            label = f"  {self.glyphs.verdict(liveness)} {liveness.value}"
+            shown += _entry(pad(label, 16), TONES[liveness], meaning, width)
+        return shown
+
+
+def _entry(label: str, tone: str, text: str, width: int) -> list[Line]:
+    """A label and its text, wrapped beside it."""
+    first, *rest = wrap(text, max(10, width - len(label)), 4) or [""]
+    return [((label, tone), (first, "")), *(((" " * len(label) + each, ""),) for each in rest)]

@@ -1,0 +1,134 @@
+"""A widget made of lines of toned text that repaints only the lines that changed.
+
+A subclass says what its lines are; this class compares them, span by span, with what is on the
+screen. Textual 8.2 sends a changed line from the widget's left edge to the end of the change, so
+what changes often belongs to the left, and padding is a span of its own.
+"""
+
+from __future__ import annotations
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui.glyphs import UNICODE, Glyphs, spelt
+from tui.lines import Line, Span, clean, width_of
+
+TONES = ("muted", "rule", "strong", "good", "warn", "bad", "accent", "match", "cursor")
+
+
+class LineView(Widget):
+    """Lines in, pixels out. `glyphs` is set by the screen before the first paint."""
+
+    COMPONENT_CLASSES = {f"line--{tone}" for tone in TONES}
+    DEFAULT_CSS = """
+    LineView {
+        height: 1;
+        width: 1fr;
+        & > .line--muted { color: $text-muted; }
+        & > .line--rule { color: $surface-lighten-2; }
+        & > .line--strong { text-style: bold; }
+        & > .line--good { color: $text-success; }
+        & > .line--warn { color: $text-warning; text-style: bold; }
+        & > .line--bad { color: $text-error; text-style: bold; }
+        & > .line--accent { color: $text-primary; }
+        & > .line--match { background: $warning; color: $background; }
+        & > .line--cursor { background: $primary-muted; text-style: bold; }
+    }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._shown: list[Line] = []
+        self._tones: dict[str, Style] = {}
+
+    @property
+    def glyphs(self) -> Glyphs:
+        """The app's drawing characters; Unicode in an app that has none of its own."""
+        return getattr(self.app, "glyphs", UNICODE)
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        """The lines to show in *width* columns and at most *height* rows."""
+        raise NotImplementedError
+
+    def update_lines(self) -> None:
+        """Compute the lines anew and repaint those that differ from what is on the screen."""
+        if not self.is_mounted or not self.size:
+            return
+        width, height = self.size
+        fresh = self.lines(width, height)[:height]
+        fresh += [()] * (height - len(fresh))
+        shown, self._shown = self._shown, fresh
+        if len(shown) != len(fresh):
+            self.refresh()
+            return
+        changed = [y for y, pair in enumerate(zip(shown, fresh, strict=True)) if pair[0] != pair[1]]
+        if changed:
+            self.refresh(*(_changed_part(y, shown[y], fresh[y], width) for y in changed))
+
+    def plain(self) -> list[str]:
+        """What the widget shows, as text without tones."""
+        return ["".join(self._spelt(text) for text, _ in spans) for spans in self._shown]
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        spans = self._shown[y] if y < len(self._shown) else ()
+        segments = [
+            Segment(self._spelt(text), self._tone(tone)) for text, tone in _merged(spans) if text
+        ]
+        return Strip(segments).adjust_cell_length(width, self.rich_style)
+
+    def on_resize(self) -> None:
+        self._shown = []
+        self.update_lines()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._tones.clear()
+
+    def _tone(self, name: str) -> Style:
+        style = self._tones.get(name)
+        if style is None:
+            style = self._style_of(name)
+            self._tones[name] = style
+        return style
+
+    def _spelt(self, text: str) -> str:
+        return spelt(clean(text), self.glyphs)
+
+    def _style_of(self, name: str) -> Style:
+        """The style of one tone; after the word cursor, on the selected row's ground."""
+        tone = name.removeprefix("cursor").strip()
+        style = self.get_component_rich_style(f"line--{tone}") if tone else self.rich_style
+        if not name.startswith("cursor"):
+            return style
+        cursor = self.get_component_rich_style("line--cursor")
+        return style + Style(bgcolor=cursor.bgcolor, bold=True)
+
+
+def _merged(spans: Line) -> list[Span]:
+    """Neighbours of one tone as one span: each change of tone costs forty bytes on the wire."""
+    merged: list[Span] = []
+    for text, tone in spans:
+        if merged and merged[-1][1] == tone:
+            merged[-1] = (merged[-1][0] + text, tone)
+        else:
+            merged.append((text, tone))
+    return merged
+
+
+def _changed_part(y: int, shown: Line, fresh: Line, width: int) -> Region:
+    """The part of row *y* from the first span that differs to the end of the last one."""
+    if width_of(shown) != width_of(fresh):
+        return Region(0, y, width, 1)
+    start = end = 0
+    at = 0
+    for index, span in enumerate(fresh):
+        size = width_of((span,))
+        if index >= len(shown) or shown[index] != span:
+            start = min(start, at) if end else at
+            end = at + size
+        at += size
+    return Region(start, y, max(1, end - start), 1)

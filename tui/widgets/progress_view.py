@@ -1,0 +1,130 @@
+"""How far a run is, when it will end, and the figures that go with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.reactive import reactive
+
+from tui.glyphs import bar
+from tui.lines import GAP, Line, Span, fit, pad, width_of
+from tui.presentation import (
+    age,
+    ago,
+    clock,
+    count,
+    duration,
+    figure,
+    pace,
+    part,
+    percent,
+    rate,
+    remaining,
+    size,
+    used_of,
+)
+from tui.state import is_over
+from tui.widgets.line_view import LineView
+
+if TYPE_CHECKING:
+    from monitor.status_model import RunStatus
+
+
+class ProgressView(LineView):
+    """Row 1: iteration, bar, ETA. Row 2: last checkpoint and figures. Row 3: the stages."""
+
+    status: reactive[RunStatus | None] = reactive(None, repaint=False)
+    now_wall: reactive[float] = reactive(0.0, repaint=False)
+
+    def show(self, status: RunStatus | None, now_wall: float) -> None:
+        """Show *status* as it is at *now_wall*."""
+        self.set_reactive(ProgressView.status, status)
+        self.set_reactive(ProgressView.now_wall, now_wall)
+        self.update_lines()
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        status = self.status
+        if status is None:
+            return []
+        rows = [self._bar(status, width), self._facts(status, width), self._stages(status, width)]
+        return rows[:height]
+
+    def _bar(self, status: RunStatus, width: int) -> Line:
+        done, total, unit = _progress(status)
+        if done is None and total is None:
+            return (("no progress reported yet", "muted"),)
+        fraction = part(done, total)
+        # Left of the bar what moves with every iteration, right of it what seldom does.
+        reached = fit(
+            [
+                (count(done, total) + _error(status), "strong"),
+                (pad(percent(fraction * 100), 5, right=True) if fraction is not None else "", ""),
+                (unit if unit != "iterations" else "", "muted"),
+            ],
+            width,
+            gap="  ",
+        )
+        ending: Line = ((GAP, ""), (self._ending(status), ""))
+        room = width - width_of(reached) - len(GAP)
+        length = min(60, room - width_of(ending))
+        if length < 8:
+            ending, length = (), room
+        return (*reached, (GAP, ""), (bar(fraction, length, self.glyphs), "accent"), *ending)
+
+    def _ending(self, status: RunStatus) -> str:
+        if is_over(status):
+            if status.ended_wall is None:
+                return ""
+            when = age(ago(status.ended_wall, self.now_wall))
+            took = ago(status.created_wall, status.ended_wall)
+            return f"ended {when} ago" + (f" after {duration(took)}" if took is not None else "")
+        eta = status.eta
+        if eta is None:
+            return ""
+        return f"{remaining(eta.seconds)} left, ends {clock(eta.finish_wall, self.now_wall)}"
+
+    def _facts(self, status: RunStatus, width: int) -> Line:
+        memory = status.memory
+        parts: list[Span] = [
+            (self._checkpoint(status), ""),
+            (f"{pace(status.step_s)} s/iteration" if status.step_s is not None else "", ""),
+            (f"loss {figure(status.loss)}" if status.loss is not None else "", ""),
+        ]
+        if memory is not None and not is_over(status):
+            parts.append((f"memory {used_of(memory.used_bytes, memory.limit_bytes)}", ""))
+            if memory.minutes_to_limit is not None:
+                soon = f"at its limit in {remaining(memory.minutes_to_limit * 60)}"
+                parts.append((soon, "warn"))
+        parts.append((f"lr {rate(status.lr)}" if status.lr is not None else "", "muted"))
+        if memory is not None and memory.peak_bytes is not None:
+            parts.append((f"peak {size(memory.peak_bytes)}", "muted"))
+        return fit(parts, width)
+
+    def _checkpoint(self, status: RunStatus) -> str:
+        last = next((each for each in reversed(status.checkpoints) if each.complete), None)
+        if last is None:
+            return "no checkpoint yet"
+        if is_over(status):
+            return f"last checkpoint {last.iteration}"
+        return f"checkpoint {last.iteration}, {age(last.age_s)} ago"
+
+    def _stages(self, status: RunStatus, width: int) -> Line:
+        parts: list[Span] = []
+        for stage in status.stages:
+            glyph = self.glyphs.stages.get(stage.status, "?")
+            took = f" {duration(stage.wall_s)}" if stage.wall_s is not None else ""
+            tone = {"running": "strong", "failed": "bad"}.get(stage.status, "muted")
+            parts.append((f"{glyph} {stage.name}{took}", tone))
+        return fit(parts, width)
+
+
+def _progress(status: RunStatus) -> tuple[int | None, int | None, str]:
+    """What is counted now: iterations, or what a stage without iterations counts."""
+    iteration = status.iteration
+    if status.done is not None and status.unit not in (None, "iterations"):
+        return status.done, status.done_total, str(status.unit)
+    return iteration.value, iteration.total, "iterations"
+
+
+def _error(status: RunStatus) -> str:
+    return f" (+{status.iteration.error} at most)" if status.iteration.error else ""

@@ -1,0 +1,113 @@
+"""The board's columns: which of them a width has room for, and what each says of a run. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tui.glyphs import TONES, Glyphs
+from tui.presentation import UNKNOWN, age, ago, count, pace, remaining, size
+from tui.state import is_over, silence
+
+if TYPE_CHECKING:
+    from monitor.status_model import RunStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column. A width of 0 takes what the others leave."""
+
+    title: str
+    width: int
+    from_width: int
+    """The narrowest list that shows it; a screen is two columns wider."""
+    cell: Callable[[RunStatus, float, Glyphs], tuple[str, str]]
+    right: bool = True
+    middle: bool = False
+    """Cut in the middle rather than at the end."""
+
+
+def columns_for(width: int) -> list[Column]:
+    """The columns that a list of *width* columns shows."""
+    return [column for column in _COLUMNS if width >= column.from_width]
+
+
+def run_width(columns: list[Column], width: int) -> int:
+    """What is left for the column that has no width of its own."""
+    fixed = sum(column.width for column in columns)
+    return max(4, width - fixed - 2 * (len(columns) - 1))
+
+
+def _verdict(run: RunStatus, _now: float, glyphs: Glyphs) -> tuple[str, str]:
+    return f"{glyphs.verdict(run.verdict)} {run.verdict.value}", TONES[run.verdict]
+
+
+def _run(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
+    return run.name or run.run, ""
+
+
+def _id(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
+    return run.run if run.name else "", "muted"
+
+
+def _lane(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
+    return run.lane or UNKNOWN, "muted"
+
+
+def _stage(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
+    if run.stage is None:
+        return UNKNOWN, "muted"
+    if run.stage_index is None or run.stage_count is None:
+        return run.stage, ""
+    return f"{run.stage} {run.stage_index}/{run.stage_count}", ""
+
+
+def _iteration(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
+    return count(run.iteration.value, run.iteration.total), ""
+
+
+def _pace(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
+    return pace(run.step_s), ""
+
+
+def _left(run: RunStatus, now: float, _glyphs: Glyphs) -> tuple[str, str]:
+    if is_over(run):
+        since = ago(run.ended_wall, now)
+        # The largest unit alone: "13h ago" is as much as a column of the past is worth.
+        return (f"{age(since).split(' ')[0]} ago" if since is not None else "over"), "muted"
+    if silence(run):
+        return "unwatched", "warn"
+    return remaining(run.eta.seconds if run.eta else None), ""
+
+
+def _checkpoint(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
+    last = next((each for each in reversed(run.checkpoints) if each.complete), None)
+    if last is None:
+        return UNKNOWN, "muted"
+    if is_over(run):
+        return str(last.iteration), "muted"
+    return f"{last.iteration}, {age(last.age_s)}", ""
+
+
+def _memory(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
+    memory = run.memory
+    if memory is None:
+        return UNKNOWN, "muted"
+    if is_over(run):
+        return (size(memory.peak_bytes) if memory.peak_bytes else UNKNOWN), "muted"
+    return size(memory.used_bytes), "warn" if memory.minutes_to_limit is not None else ""
+
+
+_COLUMNS = (
+    Column(title="verdict", width=11, from_width=0, cell=_verdict, right=False),
+    Column(title="run", width=0, from_width=0, cell=_run, right=False, middle=True),
+    Column(title="id", width=29, from_width=148, cell=_id, right=False, middle=True),
+    Column(title="lane", width=9, from_width=108, cell=_lane, right=False),
+    Column(title="stage", width=11, from_width=78, cell=_stage, right=False),
+    Column(title="iteration", width=9, from_width=36, cell=_iteration),
+    Column(title="s/iter", width=6, from_width=78, cell=_pace),
+    Column(title="left", width=10, from_width=48, cell=_left),
+    Column(title="checkpoint", width=11, from_width=98, cell=_checkpoint),
+    Column(title="memory", width=8, from_width=118, cell=_memory),
+)

@@ -1,0 +1,126 @@
+"""The list of runs: a line each, one of them selected. The selection follows the run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.reactive import reactive
+
+from tui.lines import Line, Span, cut, cut_middle, pad
+from tui.widgets.line_view import LineView
+from tui.widgets.run_columns import Column, columns_for, run_width
+
+if TYPE_CHECKING:
+    from monitor.status_model import RunStatus
+
+MARK = 2
+"""Columns before the first one: the cursor and a space."""
+
+
+class RunTable(LineView):
+    """A heading and a window on the runs that scrolls so that the selected one is in it."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._runs: tuple[RunStatus, ...] = ()
+        self._now_wall = 0.0
+        self._row = 0
+        self._top = 0
+
+    filter_text: reactive[str] = reactive("", repaint=False)
+
+    def show(self, runs: tuple[RunStatus, ...], now_wall: float) -> None:
+        """Show *runs* in the order given."""
+        chosen = self.selected
+        self._runs, self._now_wall = runs, now_wall
+        self._keep(chosen)
+
+    def watch_filter_text(self) -> None:
+        self._row = 0
+        self.update_lines()
+
+    @property
+    def visible_runs(self) -> list[RunStatus]:
+        """The runs that the filter lets through."""
+        wanted = self.filter_text.casefold()
+        if not wanted:
+            return list(self._runs)
+        return [run for run in self._runs if wanted in _searchable(run)]
+
+    @property
+    def selected(self) -> RunStatus | None:
+        """The run under the cursor."""
+        runs = self.visible_runs
+        return runs[min(self._row, len(runs) - 1)] if runs else None
+
+    def move(self, rows: int) -> None:
+        """Move the cursor by *rows*, held within the list."""
+        self._row = min(max(0, self._row + rows), max(0, len(self.visible_runs) - 1))
+        self.update_lines()
+
+    def jump(self, *, to_end: bool) -> None:
+        """Move the cursor to the first or the last run."""
+        self._row = max(0, len(self.visible_runs) - 1) if to_end else 0
+        self.update_lines()
+
+    def select_row(self, row: int) -> bool:
+        """Put the cursor on what is drawn in *row* of the widget; False when there is no run."""
+        index = self._top + row - 1
+        if row < 1 or index >= len(self.visible_runs):
+            return False
+        self._row = index
+        self.update_lines()
+        return True
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        runs = self.visible_runs
+        columns = columns_for(width)
+        room = max(1, height - 1)
+        self._row = min(self._row, max(0, len(runs) - 1))
+        self._top = min(max(self._top, self._row - room + 1), self._row)
+        self._top = max(0, min(self._top, len(runs) - room))
+        window = runs[self._top : self._top + room]
+        return [
+            self._heading(columns, width),
+            *(
+                self._line(run, columns, width, selected=at == self._row)
+                for at, run in enumerate(window, self._top)
+            ),
+        ]
+
+    def _keep(self, chosen: RunStatus | None) -> None:
+        """Leave the cursor on the run where it was, wherever that run now stands."""
+        if chosen is not None and self._row > 0:
+            rows = (at for at, run in enumerate(self.visible_runs) if run.run == chosen.run)
+            self._row = next(rows, self._row)
+        self.update_lines()
+
+    def _heading(self, columns: list[Column], width: int) -> Line:
+        room = run_width(columns, width - MARK)
+        titles = [pad(column.title, column.width or room, right=column.right) for column in columns]
+        return ((" " * MARK + "  ".join(titles), "muted"),)
+
+    def _line(self, run: RunStatus, columns: list[Column], width: int, *, selected: bool) -> Line:
+        room = run_width(columns, width - MARK)
+        spans: list[Span] = [(pad(self.glyphs.cursor if selected else "", MARK), "accent")]
+        for number, column in enumerate(columns):
+            text, tone = column.cell(run, self._now_wall, self.glyphs)
+            if number:
+                spans.append(("  ", ""))
+            spans.append((self._cell(text, column, column.width or room), tone))
+        if selected:
+            # Two tones only: the selected row changes most often, and each tone costs bytes.
+            return tuple(
+                (text, f"cursor {tone}" if at == 1 else "cursor")
+                for at, (text, tone) in enumerate(spans)
+            )
+        return tuple(spans)
+
+    def _cell(self, text: str, column: Column, width: int) -> str:
+        shorten = cut_middle if column.middle else cut
+        shown = shorten(text, width, self.glyphs.ellipsis)
+        return pad(shown, width, right=column.right)
+
+
+def _searchable(run: RunStatus) -> str:
+    return " ".join((run.run, run.name or "", run.lane or "", run.verdict.value)).casefold()
