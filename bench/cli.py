@@ -1,4 +1,4 @@
-"""The commands that people call in loops: `lanewatch status RUN`, `lanewatch runs` with 1,000 runs."""
+"""The commands that people call in loops: `status` of a run, `runs` where there are 1,000."""
 
 from __future__ import annotations
 

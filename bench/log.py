@@ -23,6 +23,8 @@ SIZE = 1 << 30
 WALL_BUDGET_MS = 100.0
 GROWTH_BUDGET_MIB = 10.0
 LAST = "the-very-last-line"
+STAGE = "merge"
+"""The last stage's log is the one that commands and screens show."""
 
 PROBE = """
 import json, resource, sys, time
@@ -61,14 +63,14 @@ def main() -> None:
     with run_root() as root:
         run = root.finished()
         small = RunDir(root.folder / root.multiply(run, 1)[0])
-        _grow(run.log("train"))
+        _grow(run.log(STAGE))
         result.peers = {"less": version("less"), "tail": version("tail")}
         _commands(result, run, small, options.rounds)
         _probe(result, run, options.rounds)
         _shown(result, run, small, options.rounds // 3)
     result.notes.append(
-        "The file is in the page cache unless a figure says cold; the commands' walls hold the "
-        "start of their interpreter. Growth: peak RSS with the 1 GiB log less that with a small one."
+        "The file is in the page cache unless a figure says cold; the commands' walls hold "
+        "the start of their interpreter. Growth: peak RSS with the 1 GiB log, less that with a small one."
     )
     result.write()
 
@@ -77,8 +79,8 @@ def _grow(path: Path) -> None:
     """Write 1 GiB of lines such as Megatron's, and a last one to know again."""
     made = random.Random(3407)
     lines = [
-        f" [2026-01-01 12:{n % 60:02d}:00] iteration {n:8d}/  100000 | consumed samples: {n * 16:10d}"
-        f" | elapsed time per iteration (ms): {made.uniform(900, 1100):.1f} | learning rate: "
+        f" [2026-01-01 12:{n % 60:02d}:00] iteration {n:8d}/  100000 | consumed samples: "
+        f"{n * 16:10d} | elapsed time per iteration (ms): {made.uniform(900, 1100):.1f} | learning rate: "
         f"1.000000E-04 | lm loss: {made.uniform(0.1, 3):.6E} | grad norm: {made.random():.3f} |\n"
         for n in range(5000)
     ]
@@ -90,12 +92,12 @@ def _grow(path: Path) -> None:
 
 
 def _commands(result: Result, run: RunDir, small: RunDir, rounds: int) -> None:
-    last = ("logs", "--stage=train", "-n", "1")
+    last = ("logs", "-n", "1")
     programs = {
         "lanewatch logs -n 1": lanewatch(*last, run.root.name),
         "lanewatch logs -n 1, small log": lanewatch(*last, small.root.name),
         "python -c pass": [sys.executable, "-c", "pass"],
-        "tail -n 1": ["tail", "-n", "1", str(run.log("train"))],
+        "tail -n 1": ["tail", "-n", "1", str(run.log(STAGE))],
     }
     for name, taken in take_turns(programs, rounds).items():
         budget = WALL_BUDGET_MS if name == "lanewatch logs -n 1" else None
@@ -119,8 +121,8 @@ def _probe(result: Result, run: RunDir, rounds: int) -> None:
         taken = []
         for _ in range(rounds):
             if cold:
-                _forget(run.log("train"))
-            argv = [sys.executable, "-c", PROBE, str(run.log("train")), LAST]
+                _forget(run.log(STAGE))
+            argv = [sys.executable, "-c", PROBE, str(run.log(STAGE)), LAST]
             done = subprocess.run(argv, capture_output=True, check=True, env=environment())
             taken.append(json.loads(done.stdout))
         walls, grown = ([each[key] for each in taken] for key in ("ms", "growth_mib"))
@@ -138,10 +140,10 @@ def _forget(path: Path) -> None:
 def _shown(result: Result, run: RunDir, small: RunDir, rounds: int) -> None:
     """On a terminal: `less`, and the run's screen of the TUI, with the big log and a small one."""
     less = peer("less")
-    path = str(run.log("train"))
+    path = str(run.log(STAGE))
     if less:
         _screens(result, "less +G", [less, "+G", path], rounds)
-    with small.log("train").open("ab") as file:
+    with small.log(STAGE).open("ab") as file:
         file.write(LAST.encode() + b"\n")
     big = _screens(result, "TUI run screen", lanewatch(run.root.name), rounds)
     bare = _screens(result, "TUI run screen, small log", lanewatch(small.root.name), rounds)

@@ -16,11 +16,12 @@ from monitor.files import read_json, read_json_lines
 from monitor.life import keeper_alive
 from monitor.model import FINAL, Heartbeat, Liveness, MachineReading, Status, Verdict
 from monitor.pace import Projection
-from monitor.probes.checkpoints import read_checkpoints
+from monitor.probes.checkpoints import read_checkpoints, read_tracker
 from monitor.probes.clock import Now, read_now
 from monitor.probes.heartbeat import read_heartbeat
 from monitor.probes.numbers import finite, whole
 from monitor.probes.process import is_alive
+from monitor.rundir import TRACKER
 from monitor.status_model import (
     CheckpointView,
     EtaView,
@@ -156,10 +157,10 @@ def _recorded(target: WatchTarget, watched: WatchRead, iteration: int | None) ->
     if last is not None and last.liveness is liveness:
         return _Seen(verdict=last, since_wall=_ended_wall(target), problems=target.problems)
     source: str | None = "state"
-    if iteration is None and last is not None:
-        iteration, source = last.iteration, last.iteration_source
+    if iteration is None:
+        iteration, source = _furthest(target, last)
     if iteration is None and target.status is Status.FINISHED:
-        iteration = target.total
+        iteration, source = target.total, "state"
     far = "" if iteration is None else f" at iteration {iteration}"
     reason = f"{target.cause or liveness}{far}"
     verdict = Verdict(
@@ -169,6 +170,21 @@ def _recorded(target: WatchTarget, watched: WatchRead, iteration: int | None) ->
         iteration_source=source if iteration is not None else None,
     )
     return _Seen(verdict=verdict, since_wall=_ended_wall(target), problems=target.problems)
+
+
+def _furthest(target: WatchTarget, last: Verdict | None) -> tuple[int | None, str | None]:
+    """The last proven iteration of an end that the watcher has not recorded, or not yet."""
+    paths = target.run_dir
+    found: list[tuple[int, str | None]] = []
+    if last is not None and last.iteration is not None:
+        found.append((last.iteration, last.iteration_source))
+    beat = read_heartbeat(paths.heartbeat).value
+    if beat and beat.stage == "train" and beat.attempt == target.attempt and beat.done is not None:
+        found.append((beat.done, "heartbeat"))
+    tracker = read_tracker(target.checkpoints / TRACKER).value
+    if tracker is not None:
+        found.append((tracker, "tracker"))
+    return max(found, key=lambda each: each[0], default=(None, None))
 
 
 def _build(

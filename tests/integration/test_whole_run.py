@@ -116,7 +116,9 @@ def test_smoke_projects_the_whole_run_and_the_whole_run_says_how_wrong_that_was(
     lanewatch: Lanewatch,
 ) -> None:
     smoke = lanewatch.launch("--smoke=6", "--name=smoke", iterations=30, save_interval=10)
-    lanewatch("wait", "smoke")
+    told = lanewatch("wait", "smoke")
+    assert "projected   30 iterations, 3 saves" in told
+    assert "peak memory" in lanewatch("status", "smoke")
     assert not smoke.export.exists()
     summary = read(smoke.summary)
     projection = summary["projection"]

@@ -328,6 +328,19 @@ async def test_stopping_asks_first_and_says_what_is_lost(
     assert {run for run, _ in stopped} == {training.run}
 
 
+async def test_a_run_is_stopped_from_the_board_too(
+    make_app: MakeApp, snap_of: Any, training: RunStatus
+) -> None:
+    stopped: list[tuple[str, bool]] = []
+    app = make_app(stop=lambda run, save: stopped.append((run, save)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(pilot, snap_of(training))
+        assert "s stop" in text_of(app, KeyBar)
+        await pilot.press("s", "s")
+        await app.workers.wait_for_complete()
+    assert stopped == [(training.run, True)]
+
+
 async def test_a_stop_that_fails_is_told_and_harms_nothing(
     make_app: MakeApp, snap_of: Any, training: RunStatus
 ) -> None:

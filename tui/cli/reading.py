@@ -21,7 +21,7 @@ from runners.errors import RunnerError, RunNotFoundError
 from runners.runs import find_run, read_status_word, someone_lives
 from tui.cli import exits
 from tui.cli.output import complain, out, out_json, out_json_line
-from tui.cli.show import runs_table, status_lines
+from tui.cli.show import projection_lines, runs_table, status_lines
 from tui.presentation import UNKNOWN
 
 FOLLOW_S = 0.25
@@ -65,7 +65,13 @@ def status_command(options: argparse.Namespace) -> int:
     else:
         for line in status_lines(status):
             out(line)
+        _show_projection(run)
     return exits.OK
+
+
+def _show_projection(run: RunDir) -> None:
+    for line in projection_lines(read_json(run.summary).value or {}):
+        out(line)
 
 
 def events_command(options: argparse.Namespace) -> int:
@@ -207,4 +213,5 @@ def _tell_end(run: RunDir, status: Status, options: argparse.Namespace) -> int:
         out_json(final.to_json())
     else:
         out(f"{run.root.name} {status}" + (f": {final.cause}" if final.cause else ""))
+        _show_projection(run)
     return exits.OK if status is Status.FINISHED else exits.FAILED

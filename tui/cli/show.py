@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from monitor.status_model import RunStatus
 from tui.presentation import UNKNOWN as MISSING
@@ -57,6 +58,21 @@ def _keepers(status: RunStatus) -> Iterator[str]:
     yield f"  watcher     {words}, last word {age(watcher.age_s)} ago"
     words = "alive" if status.keeper.alive else f"lost: lanewatch watch {status.run}"
     yield f"  keeper      {words}"
+
+
+def projection_lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    """What a smoke run projects for the whole recipe, from its summary.json."""
+    projection = summary.get("projection")
+    if not isinstance(projection, dict):
+        return
+    aware = projection.get("save_aware_s")
+    counted = f"{duration(aware)} with its saves" if aware is not None else "save cost unknown"
+    yield (
+        f"  projected   {projection['iterations']} iterations, {projection['saves']} saves: "
+        f"{counted} ({duration(projection['naive_s'])} naive, "
+        f"{duration(projection['padded_s'])} padded by 1.16)"
+    )
+    yield f"  peak memory {size(projection.get('peak_memory_bytes'))}"
 
 
 def stage_text(status: RunStatus) -> str:

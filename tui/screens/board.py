@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from tui.screens.base import StateScreen
-from tui.state import Snapshot
+from tui.state import Snapshot, is_over
 from tui.widgets.key_bar import KeyBar, Keys
 from tui.widgets.machine_strip import MachineStrip
 from tui.widgets.run_table import RunTable
@@ -23,6 +23,7 @@ KEYS: Keys = (
     ("j k", "move"),
     ("g G", "top, end"),
 )
+STOP_KEY: Keys = (("s", "stop"),)
 EMPTY = (
     "No runs yet. Start one in another terminal: lanewatch demo (a real small fine-tune on this "
     "machine's CPU), or lanewatch launch RECIPE.toml --lane LANE --engine ENGINE."
@@ -45,6 +46,7 @@ class BoardScreen(StateScreen):
         Binding("G,end", "jump(True)", show=False),
         Binding("slash", "search", show=False),
         Binding("n", "move(1)", show=False),
+        Binding("s", "stop", show=False),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -76,7 +78,7 @@ class BoardScreen(StateScreen):
         if snapshot.scanned:
             self.reason.empty_text = EMPTY if not snapshot.runs else "No run matches the filter."
         self.table.show(snapshot.runs, snapshot.taken_wall)
-        self.reason.show(self.table.selected, snapshot.taken_wall)
+        self._show_selected(snapshot.taken_wall)
 
     def search_changed(self, text: str) -> None:
         self.table.filter_text = text
@@ -86,6 +88,11 @@ class BoardScreen(StateScreen):
         chosen = self.table.selected
         if chosen is not None:
             self.lanewatch.open_run(chosen.run)
+
+    def action_stop(self) -> None:
+        chosen = self.table.selected
+        if chosen is not None and not is_over(chosen):
+            self.lanewatch.ask_to_stop(chosen)
 
     def action_clear(self) -> None:
         self.close_prompt()
@@ -114,5 +121,10 @@ class BoardScreen(StateScreen):
 
     def _show_reason(self) -> None:
         snapshot = self.lanewatch.snapshot
-        now_wall = snapshot.taken_wall if snapshot else 0.0
-        self.reason.show(self.table.selected, now_wall)
+        self._show_selected(snapshot.taken_wall if snapshot else 0.0)
+
+    def _show_selected(self, now_wall: float) -> None:
+        chosen = self.table.selected
+        self.reason.show(chosen, now_wall)
+        can_stop = self.lanewatch.can_stop and chosen is not None and not is_over(chosen)
+        self.keys.keys = (*KEYS[:1], *STOP_KEY, *KEYS[1:]) if can_stop else KEYS

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from tui.screens.base import StateScreen
+from tui.screens.board import STOP_KEY
 from tui.screens.run_layout import RunLayout, plan
 from tui.screens.run_series import SeriesMaker
 from tui.state import RunDetail, Snapshot, is_over
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 GRAPHS = 4
 SHOWN_CHECKPOINTS = 6
-STOP_KEY: Keys = (("s", "stop"),)
 KEYS: Keys = (
     ("esc", "board"),
     ("q", "quit"),

@@ -17,6 +17,7 @@ KEYS = (
         ("enter", "open the selected run"),
         ("j k, arrows", "move; g G or Home End: first, last"),
         ("/", "show only runs that match; n: the next one"),
+        ("s", "stop the selected run; asks first"),
     )),
     ("run", (
         ("j k, arrows", "scroll the log; g G or Home End: top, follow"),
