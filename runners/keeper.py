@@ -8,11 +8,9 @@ state.json *before* it is taken, so a keeper can always tell "about to" from "do
 from __future__ import annotations
 
 import argparse
-import ctypes
 import fcntl
 import logging
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -28,6 +26,14 @@ from runners.engines import get_engine
 from runners.engines.base import Exit, Handle
 from runners.errors import EngineError, RunnerError, RunStateError
 from runners.exits import Outcome, StageEnd, judge_end
+from runners.keeper_kernel import (
+    detach,
+    oom_kills,
+    reap_strangers,
+    take_alone,
+    take_shared,
+    tell_starter,
+)
 from runners.keeper_state import KeeperState
 from runners.lanes.base import StagePlan
 from runners.log_error import last_error
@@ -45,14 +51,14 @@ POLL_S = 0.2
 STOP_GRACE_S = 60.0
 """A stop without saving has nothing to lose: a trainer that does not answer it is then killed."""
 
+LOOK_S = 0.5
+"""For how long a lock that is held may just be held by someone who looks whether it is."""
+
 FIND_S = 10.0
 """How long a stage that was just forked may take to carry its name."""
 
 SAVE_RETRY_S = 3600.0
 """How long an ended keeper tries to write its last word to a full disk."""
-
-READY_FD = "LANEWATCH_READY_FD"
-PR_SET_CHILD_SUBREAPER = 36
 
 
 class Keeper:
@@ -63,8 +69,8 @@ class Keeper:
         self._info = read_run(run)
         self._plan = Plan(run, self._info)
         self._engine = get_engine(self._info["engine"])
-        self._keeper_lock = _take_alone(run.keeper_lock)
-        self._run_lock = _take_shared(run.run_lock)
+        self._keeper_lock = take_alone(run.keeper_lock)
+        self._run_lock = take_shared(run.run_lock)
         stages = [plan.stage.value for plan in self._plan.stages]
         self._state = KeeperState(run, stages, read_now().boot_id)
         self._watcher = WatcherProcess(run)
@@ -98,6 +104,9 @@ class Keeper:
     def _require_resumable(self) -> None:
         if self._state.status is Status.FINISHED:
             raise RunStateError(f"run {self._run.root.name} is already finished")
+        deadline = time.monotonic() + LOOK_S
+        while self._someone_else_lives() and time.monotonic() < deadline:
+            time.sleep(0.02)  # a reader that tests the lock holds it for an instant
         if self._someone_else_lives():
             raise RunStateError(
                 f"run {self._run.root.name} still runs; stop it first, or `lanewatch watch` it"
@@ -113,65 +122,75 @@ class Keeper:
         return self._state.status
 
     def _run_stages(self) -> Outcome:
-        if self._rebooted:
-            return Outcome(Status.FAILED, "the machine was restarted while it ran")
         for plan in self._plan.stages:
-            outcome = self._run_stage(plan)
+            if (ended := self._state.outcome) is not None:
+                return Outcome(*ended)
+            word = self._state.entry(plan.stage)["status"]
+            if word in ("done", "skipped"):
+                continue
+            if word == "running":
+                outcome = self._go_on(plan)
+            else:
+                self._take_request(None)
+                # Never while a stage runs: what was asked is for it to carry out.
+                if self._asked is not None:
+                    return Outcome(Status.STOPPED, f"stopped by the user before stage {plan.stage}")
+                outcome = self._begin(plan)
             if outcome.status is not None:
                 return outcome
-            self._take_request(None)
-            if self._asked is not None and plan is not self._plan.stages[-1]:
-                return Outcome(Status.STOPPED, f"stopped by the user after stage {plan.stage}")
         return Outcome(Status.FINISHED)
 
-    def _run_stage(self, plan: StagePlan) -> Outcome:
-        name, state = plan.stage.value, self._state
-        word = state.entry(name)["status"]
-        if word in ("done", "skipped"):
-            return Outcome(None)
-        exit_: Exit | None = None
-        handle: Handle | None = None
-        if word == "running":
-            handle, exit_ = self._recover(plan)
-        if handle is None and exit_ is None:
-            if self._plan.is_done(plan):
-                state.left(name, "skipped", note="its output is whole and of the same inputs")
-                state.save()
-                return Outcome(None)
-            try:
-                handle = self._start(plan)
-            except (EngineError, OSError) as error:
-                state.left(name, "failed", note=str(error))
-                return Outcome(Status.FAILED, f"stage {name} could not start: {error}")
-        oom_before = _oom_kills()
+    def _go_on(self, plan: StagePlan) -> Outcome:
+        """Carry on with a stage that an earlier keeper began, or was about to begin."""
+        if self._rebooted:
+            cause = "the machine was restarted while it ran"
+            self._state.left(plan.stage, "failed", Status.FAILED, cause)
+            self._state.save()
+            return Outcome(Status.FAILED, cause)
+        handle, began = self._recover(plan)
         if handle is not None:
-            exit_ = self._wait(handle)
-        assert exit_ is not None
-        return self._end_stage(plan, exit_, _oom_kills() - oom_before)
+            return self._see_to_its_end(plan, handle)
+        return self._end_stage(plan, Exit(), 0) if began else self._begin(plan)
 
-    def _recover(self, plan: StagePlan) -> tuple[Handle | None, Exit | None]:
-        """Find what an earlier keeper started: alive, gone, or (both None) never begun."""
-        request = self._plan.request(plan, self._state.attempt)
+    def _begin(self, plan: StagePlan) -> Outcome:
+        if self._plan.is_done(plan):
+            note = "its output is whole and of the same inputs"
+            self._state.left(plan.stage, "skipped", None, note)
+            self._state.save()
+            return Outcome(None)
+        try:
+            handle = self._start(plan)
+        except (EngineError, OSError) as error:
+            cause = f"stage {plan.stage} could not start: {error}"
+            self._state.left(plan.stage, "failed", Status.FAILED, cause)
+            return Outcome(Status.FAILED, cause)
+        return self._see_to_its_end(plan, handle)
+
+    def _see_to_its_end(self, plan: StagePlan, handle: Handle) -> Outcome:
+        before = oom_kills()
+        exit_ = self._wait(handle)
+        return self._end_stage(plan, exit_, oom_kills() - before)
+
+    def _recover(self, plan: StagePlan) -> tuple[Handle | None, bool]:
+        """Find what an earlier keeper started: the living stage, and whether it was ever begun."""
         recorded = self._state.handle
+        if recorded is not None and self._engine.poll(recorded) is not None:
+            return None, True  # whatever else carries its name now is a leftover of it
+        request = self._plan.request(plan, self._state.attempt)
         deadline = time.monotonic() + FIND_S
-        while True:
-            handle = recorded if recorded and self._engine.poll(recorded) is None else None
-            handle = handle or self._engine.find(request)
-            if handle is not None:
-                self._state.started(handle)
-                self._state.save()
-                self._event("action", f"a new keeper adopted stage {plan.stage}")
-                return handle, None
+        while (handle := recorded or self._engine.find(request)) is None:
             if not self._someone_else_lives():
-                break
+                return None, bool(self._result(plan)) or self._was_heard_of(plan)
             if time.monotonic() > deadline:
                 raise RunnerError(
                     f"a process holds {self._run.run_lock} but cannot be found; "
                     f"see `fuser {self._run.run_lock}`"
                 )
             time.sleep(0.05)
-        began = recorded is not None or self._result(plan) or self._was_heard_of(plan)
-        return None, Exit() if began else None
+        self._state.started(handle)
+        self._state.save()
+        self._event("action", f"a new keeper adopted stage {plan.stage}")
+        return handle, True
 
     def _was_heard_of(self, plan: StagePlan) -> bool:
         value = read_json(self._run.heartbeat).value or {}
@@ -201,7 +220,7 @@ class Keeper:
             self._watcher.tend(self._state)
             if self._state.unsaved:
                 self._state.save()
-            _reap_strangers(handle.process.pid, self._watcher.pid)
+            reap_strangers(handle.process.pid, self._watcher.pid)
             time.sleep(POLL_S)
 
     def _take_request(self, handle: Handle | None) -> None:
@@ -241,7 +260,7 @@ class Keeper:
         if outcome.status is None:
             outcome = self._complete(plan)
         word = "done" if outcome.status is None else outcome.status.value
-        self._state.left(plan.stage.value, word, exit_, note=outcome.cause or "")
+        self._state.left(plan.stage, word, outcome.status, outcome.cause, exit_)
         self._state.save()
         return outcome
 
@@ -309,67 +328,6 @@ def _asked_before(state: KeeperState) -> Action | None:
         return None
 
 
-def _take_alone(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + 0.5  # a reader that tests the lock holds it for an instant
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                os.close(descriptor)
-                run = path.parent.name
-                raise RunStateError(f"run {run} already has a keeper; nothing was done") from None
-            time.sleep(0.02)
-        else:
-            return descriptor
-
-
-def _take_shared(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
-    return descriptor
-
-
-def _reap_strangers(*ours: int | None) -> None:
-    """Bury orphans that came to us as their reaper, and leave our own children to their waiters."""
-    while True:
-        try:
-            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return
-        if ended is None or ended.si_pid in ours:
-            return
-        os.waitpid(ended.si_pid, os.WNOHANG)
-
-
-def _oom_kills() -> int:
-    """How many processes the kernel has killed for want of memory since boot (/proc/vmstat)."""
-    try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
-
-
-def _tell_starter(line: str) -> None:
-    """Answer whoever started this keeper and waits at the other end of a pipe."""
-    descriptor = os.environ.pop(READY_FD, None)
-    if descriptor is None:
-        return
-    try:
-        os.write(int(descriptor), line.encode())
-        os.close(int(descriptor))
-    except OSError:
-        logger.info("the starter of this keeper is gone")
-
-
-def _detach() -> None:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Keep the run named on the command line until it ends."""
     parser = argparse.ArgumentParser(prog="lanewatch-keeper")
@@ -377,15 +335,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s keeper %(levelname)s %(message)s", level="INFO")
-    _detach()
+    detach()
     try:
         keeper = Keeper(RunDir(options.run))
         kept = keeper.claim(resume=options.resume)
     except (RunnerError, OSError) as error:
-        _tell_starter(f"error {error}")
+        tell_starter(f"error {error}")
         logger.error("%s", error)
         return 2
-    _tell_starter("ok")
+    tell_starter("ok")
     if not kept:
         return 0
     try:

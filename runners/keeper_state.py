@@ -72,6 +72,7 @@ class KeeperState:
             "keeper": None,
             "watcher": None,
             "request": None,
+            "outcome": None,
         }
 
     @property
@@ -127,7 +128,12 @@ class KeeperState:
             "process": None,
             "exit": None,
         }
-        self.entry(stage).update(status="running", started_wall=time.time())
+        self.entry(stage).update(
+            status="running",
+            started_wall=time.time(),
+            started_monotonic_s=time.monotonic(),
+            boot_id=self._boot_id,
+        )
         for key in ("ended_wall", "wall_s", "note"):
             self.entry(stage).pop(key, None)
 
@@ -143,17 +149,41 @@ class KeeperState:
         if action and not self.status.final:
             self.content["status"] = Status.STOPPING.value
 
-    def left(self, stage: str, status: str, exit_: Exit | None = None, note: str = "") -> None:
-        """Say that *stage* is over."""
+    def left(
+        self,
+        stage: str,
+        word: str,
+        ended: Status | None,
+        cause: str | None,
+        exit_: Exit | None = None,
+    ) -> None:
+        """Say that *stage* is over and, in the same breath, whether that ends the run, and how."""
         entry, now = self.entry(stage), time.time()
-        entry.update(status=status, ended_wall=now)
-        if isinstance(entry.get("started_wall"), int | float):
-            entry["wall_s"] = round(max(0.0, now - entry["started_wall"]), 3)
-        if note:
-            entry["note"] = note
-        self.content["process"] = None
+        entry.update(status=word, ended_wall=now)
+        if (wall_s := self._wall_s(entry, now)) is not None:
+            entry["wall_s"] = round(wall_s, 3)
+        if cause:
+            entry["note"] = cause
         if exit_ is not None:
             self.content["exit"] = {"code": exit_.code, "signal": exit_.signal}
+        if ended is not None:
+            self.content["outcome"] = {"status": ended.value, "cause": cause}
+
+    def _wall_s(self, entry: dict[str, Any], now: float) -> float | None:
+        """How long a stage took: by the clock that nobody sets, unless the machine restarted."""
+        began, began_wall = entry.get("started_monotonic_s"), entry.get("started_wall")
+        if isinstance(began, int | float) and entry.get("boot_id") == self._boot_id:
+            return max(0.0, time.monotonic() - began)
+        return max(0.0, now - began_wall) if isinstance(began_wall, int | float) else None
+
+    @property
+    def outcome(self) -> tuple[Status, str | None] | None:
+        """How the last stage ended the run, when that is known but not yet closed."""
+        value = self.content.get("outcome")
+        try:
+            return (Status(value["status"]), value.get("cause")) if value else None
+        except (TypeError, KeyError, ValueError, AttributeError):
+            return None
 
     def end(self, status: Status, cause: str | None) -> None:
         """Say how the run ended."""

@@ -20,7 +20,7 @@ from monitor.rundir import SCHEMA, RunDir
 from runners.detach import detached_argv
 from runners.engines import get_engine
 from runners.errors import EngineError, RunnerError
-from runners.keeper import READY_FD
+from runners.keeper_kernel import READY_FD
 from runners.lanes import get_lane
 from runners.lanes.base import Lane
 from runners.runs import create_run
@@ -173,17 +173,30 @@ def start_keeper(run: RunDir, *flags: str) -> None:
 
     Raises RunnerError with the keeper's own sentence when it refuses.
     """
-    reading, writing = os.pipe()
     argv = [*keeper_argv(run), *flags]
     try:
         log = os.open(run.logs / "keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
-        os.close(reading)
-        os.close(writing)
         raise RunnerError(f"cannot write in {run.logs}: {error.strerror or error}") from error
     try:
+        detached = detached_argv(argv, run.root.name)
+        answer = _start_and_ask(detached, log)
+        if not answer and detached != argv:
+            answer = _start_and_ask(argv, log)  # systemd refused: a session of its own must do
+    finally:
+        os.close(log)
+    if answer.startswith("error "):
+        raise RunnerError(answer.removeprefix("error "))
+    if answer != "ok":
+        raise RunnerError(f"the keeper of {run.root.name} did not start; see {run.logs}/keeper.log")
+
+
+def _start_and_ask(argv: Sequence[str], log: int) -> str:
+    """Start a keeper and return its first word: "ok", "error ...", or nothing at all."""
+    reading, writing = os.pipe()
+    try:
         child = subprocess.Popen(
-            detached_argv(argv, run.root.name),
+            argv,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -194,14 +207,10 @@ def start_keeper(run: RunDir, *flags: str) -> None:
         )
     finally:
         os.close(writing)
-        os.close(log)
     answer = _answer(reading)
     if answer == "ok":
         child.returncode = 0  # it goes on without us: no warning that it was not waited for
-        return
-    if answer.startswith("error "):
-        raise RunnerError(answer.removeprefix("error "))
-    raise RunnerError(f"the keeper of {run.root.name} did not start; see {run.logs}/keeper.log")
+    return answer
 
 
 def _answer(reading: int) -> str:

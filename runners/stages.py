@@ -44,7 +44,7 @@ class Plan:
 
     def request(self, plan: StagePlan, attempt: int) -> StageRequest:
         """What the engine is asked to start."""
-        env = dict(plan.env) | {"LANEWATCH_RUN_DIR": str(self.run.root), "PYTHONUNBUFFERED": "1"}
+        env = dict(plan.env) | {"PYTHONUNBUFFERED": "1"}
         if plan.on_host:
             argv: tuple[str, ...] = (sys.executable, "-P", "-m", plan.module, str(self.run.root))
         else:
@@ -52,6 +52,7 @@ class Plan:
             env["PYTHONPATH"] = str(self.run.payload)
         return StageRequest(
             run=self.run.root.name,
+            folder=self.run.root,
             attempt=attempt,
             stage=plan.stage,
             argv=argv,

@@ -13,6 +13,7 @@ from monitor.files import read_json, write_json
 from monitor.metrics import Metric, Metrics, Save, read_metrics
 from monitor.rundir import SCHEMA, RunDir
 from monitor.store import GpuSample, Sample, read_samples
+from monitor.watch_state import read_watch
 from runners.errors import RunnerError
 from runners.projection import SmokeResult, project, relative_error
 from runners.runs import iter_runs
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 IDLE_PERCENT = 5
 """A GPU below this utilisation is counted as idle."""
 
+SAMPLED_S = 10.0
+"""A sample in so many seconds is read: a day of them fits in a few MiB."""
+
 LONGEST_INTERVAL_S = 60.0
 """Samples of old days are a minute apart; a longer gap was not observed and counts no further."""
 
@@ -30,8 +34,9 @@ def write_summary(run: RunDir, state: Mapping[str, Any]) -> None:
     """Write summary.json; a failure is logged, the run's end does not wait for it."""
     try:
         write_json(run.summary, summarise(run, state), durable=True)
-    except OSError as error:
-        logger.warning("cannot write %s: %s", run.summary, error)
+    except Exception:
+        # Foreign content in any of the run's files must not keep a run from ending.
+        logger.exception("cannot write %s", run.summary)
 
 
 def summarise(run: RunDir, state: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,14 +75,15 @@ def _stage(state: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _wall(state: Mapping[str, Any], train: Mapping[str, Any]) -> float | None:
     """Seconds spent in `train`, over all attempts."""
-    this = _number(train.get("wall_s"))
-    earlier = _number(state.get("earlier_train_wall_s")) or 0.0
-    return this if this is None else this + earlier
+    walls = (train.get("wall_s"), state.get("earlier_train_wall_s"))
+    known = [wall for wall in map(_number, walls) if wall]
+    return sum(known) if known else None
 
 
 def _pace(metrics: Metrics) -> dict[str, Any]:
-    steps = [each.step_s for each in metrics.iterations if each.step_s is not None]
-    last = metrics.iterations[-1] if metrics.iterations else None
+    iterations = _of_the_last_attempt(metrics.iterations)
+    steps = [each.step_s for each in iterations if each.step_s is not None]
+    last = iterations[-1] if iterations else None
     first, later = _save_costs(metrics.saves)
     return {
         "iterations": last.iteration if last else None,
@@ -87,9 +93,16 @@ def _pace(metrics: Metrics) -> dict[str, Any]:
         "saves": len(metrics.saves),
         "first_save_s": first,
         "save_median_s": statistics.median(later) if later else None,
-        "tokens": _tokens(metrics.iterations),
+        "tokens": _tokens(iterations),
         "final_loss": last.loss if last else None,
     }
+
+
+def _of_the_last_attempt(iterations: Sequence[Metric]) -> Sequence[Metric]:
+    """Up to where the newest attempt got: what an earlier one did beyond that was lost."""
+    newest = max((each.attempt for each in iterations), default=None)
+    end = max((each.iteration for each in iterations if each.attempt == newest), default=0)
+    return [each for each in iterations if each.iteration <= end]
 
 
 def _save_costs(saves: Sequence[Save]) -> tuple[float | None, list[float]]:
@@ -116,12 +129,11 @@ def _tokens(iterations: Sequence[Metric]) -> int | None:
 
 def _machine(run: RunDir, train: Mapping[str, Any]) -> dict[str, Any]:
     began = _number(train.get("started_wall"))
-    samples = list(read_samples(run.telemetry, since_wall=began).value or ())
-    used = [each.mem_used_bytes for each in samples if each.mem_used_bytes is not None]
-    rss = [each.rss_bytes for each in samples if each.rss_bytes is not None]
+    samples = read_samples(run.telemetry, since_wall=began, every=SAMPLED_S).value or ()
+    watch = read_watch(run.watch).value
     return {
-        "peak_memory_bytes": max(used, default=None),
-        "process_peak_bytes": max(rss, default=None),
+        "peak_memory_bytes": watch.used_peak_bytes if watch else None,
+        "process_peak_bytes": watch.rss_peak_bytes if watch else None,
         **_gpu_minutes(samples),
     }
 

@@ -19,6 +19,8 @@ class StageRequest:
     """One stage of one attempt, ready to be started."""
 
     run: str
+    folder: Path
+    """The run's own."""
     attempt: int
     stage: str
     argv: tuple[str, ...]

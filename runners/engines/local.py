@@ -13,10 +13,12 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 from monitor.model import ProcessId
-from monitor.probes.process import find_by_environment, identify, is_alive
+from monitor.probes.clock import boot_id
+from monitor.probes.process import find_by_environment, is_alive, parse_stat
 from runners.engines.base import Exit, Handle, StageRequest
 from runners.errors import EngineError
 
@@ -24,6 +26,7 @@ SECRETS = ("TOKEN", "SECRET", "PASSWORD", "API_KEY", "CREDENTIAL")
 """A variable whose name holds one of these is not handed to a trainer."""
 
 KILL_WAIT_S = 5.0
+BURY_ROUNDS = 20
 
 
 class LocalEngine:
@@ -47,10 +50,7 @@ class LocalEngine:
                 f"cannot start stage {request.stage}: {where}: {error.strerror or error}"
             ) from error
         self._children[child.pid] = child
-        identity = identify(child.pid)
-        if identity is None:  # it cannot be reaped before we wait for it
-            raise EngineError(f"stage {request.stage}: process {child.pid} vanished at its start")
-        return Handle(process=identity, child=True)
+        return Handle(process=_identity(child.pid), child=True)
 
     def _spawn(self, request: StageRequest) -> subprocess.Popen[bytes]:
         log = os.open(request.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -75,7 +75,8 @@ class LocalEngine:
 
     def find(self, request: StageRequest) -> Handle | None:
         found = find_by_environment(identity_environment(request))
-        return Handle(process=found[0]) if found else None
+        stages = [each for each in found if _leads_its_session(each.pid)]
+        return Handle(process=stages[0]) if stages else None
 
     def poll(self, handle: Handle) -> Exit | None:
         child = self._children.get(handle.process.pid)
@@ -92,15 +93,23 @@ class LocalEngine:
     def kill(self, handle: Handle) -> None:
         if not is_alive(handle.process):
             return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        try:
             os.killpg(handle.process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            _send(handle.process, signal.SIGKILL)
         deadline = time.monotonic() + KILL_WAIT_S
         while self.poll(handle) is None and time.monotonic() < deadline:
             time.sleep(0.02)
 
     def bury(self, request: StageRequest) -> None:
-        for orphan in find_by_environment(identity_environment(request)):
-            _send(orphan, signal.SIGKILL)
+        # Each round finds the processes without a parent among them; the next one their children.
+        for _ in range(BURY_ROUNDS):
+            orphans = find_by_environment(identity_environment(request))
+            if not orphans:
+                return
+            for orphan in orphans:
+                _send(orphan, signal.SIGKILL)
+            time.sleep(0.02)
 
     def describe(self, request: StageRequest) -> dict[str, Any]:
         return {
@@ -113,9 +122,10 @@ class LocalEngine:
 
 
 def identity_environment(request: StageRequest) -> dict[str, str]:
-    """The variables by which a stage is known."""
+    """The variables by which a stage is known; the folder, since a copied run keeps its id."""
     return {
         "LANEWATCH_RUN": request.run,
+        "LANEWATCH_RUN_DIR": str(request.folder),
         "LANEWATCH_STAGE": request.stage,
         "LANEWATCH_ATTEMPT": str(request.attempt),
     }
@@ -128,6 +138,22 @@ def _environment(request: StageRequest) -> dict[str, str]:
         if not name.startswith("LANEWATCH_") and not any(word in name.upper() for word in SECRETS)
     }
     return kept | dict(request.env) | identity_environment(request)
+
+
+def _identity(pid: int) -> ProcessId:
+    """Name our own child, also when it has already ended: until we wait, its pid is its own."""
+    stat = parse_stat(Path(f"/proc/{pid}/stat").read_bytes())
+    if stat is None:
+        raise EngineError(f"process {pid} cannot be read in /proc; is it mounted?")
+    return ProcessId(pid=pid, boot_id=boot_id(), start_ticks=stat.start_ticks)
+
+
+def _leads_its_session(pid: int) -> bool:
+    """A stage does; what it started and left behind does not, though it carries the same name."""
+    try:
+        return os.getsid(pid) == pid
+    except OSError:
+        return False
 
 
 def _send(process: ProcessId, number: signal.Signals) -> None:

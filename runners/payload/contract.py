@@ -290,12 +290,15 @@ def run_stage(main: Callable[[Contract], Mapping[str, Any]]) -> int:
         contract.install()
         fields = dict(main(contract))
     except StopRequested:
+        contract.raise_on_stop = False  # a second signal must not cost the result
         contract.finish(True, "stopped")
         return 0
     except BaseException as error:  # noqa: BLE001 - the rim of the stage: whatever it was is reported
+        contract.raise_on_stop = False
         contract.finish(False, "failed", describe(error, contract.run_dir))
         traceback.print_exception(type(error), error, error.__traceback__)
         return 1
+    contract.raise_on_stop = False
     outcome = str(fields.pop("outcome", "finished"))
     contract.finish(True, outcome, **fields)
     return 0

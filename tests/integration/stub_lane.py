@@ -21,7 +21,7 @@ from runners.engines.local import LocalEngine
 from runners.lanes.base import StagePlan
 
 STAGE = """
-import fcntl, os, sys, time
+import fcntl, os, subprocess, sys, time
 from lanewatch_payload.contract import run_stage
 
 OUTPUTS = {"fetch": "work/base", "train": "checkpoints/iter_0000003"}
@@ -36,11 +36,16 @@ def main(contract):
         raise
     with open(run / "work" / "starts", "a") as starts:
         starts.write(f"{stage}\\n")
+    if os.environ.get("STUB_HELPER"):
+        helper = subprocess.Popen(["sh", "-c", "sleep 300 & sleep 300"])
+        (run / "work" / "helper").write_text(str(helper.pid))
     contract.heartbeat(phase="loading", done=0, total=3, unit="rows")
     for done in range(1, 4):
         time.sleep(float(os.environ.get("STUB_PAUSE", "0.05")))
         contract.heartbeat(done=done)
         contract.raise_if_stopped()
+    if os.environ.get("STUB_FAILS") == stage:
+        raise ValueError("told to fail")
     output = run / OUTPUTS[stage]
     output.mkdir(exist_ok=True)
     (output / "trainer_state.json").write_text('{"global_step": 3}')

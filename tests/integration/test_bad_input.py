@@ -1,4 +1,4 @@
-"""Bad input on the command line: one clear sentence, the right exit code, nothing lost, no traceback."""
+"""Bad input on the command line: one clear sentence, the right exit code, nothing lost."""
 
 from __future__ import annotations
 

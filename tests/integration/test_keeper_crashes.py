@@ -7,13 +7,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from conftest import read, state, until
 from stub_lane import make
 
+from monitor.probes.process import find_by_environment, identify
 from monitor.rundir import RunDir
+from runners.requests import Action, put_request
 from runners.runs import someone_lives
 
 STUB = Path(__file__).parent / "stub_lane.py"
@@ -34,10 +36,6 @@ def run(tmp_path: Path) -> RunDir:
     made = RunDir(tmp_path / RUN)
     make(made.root)
     return made
-
-
-def state(run: RunDir) -> dict:
-    return json.loads(run.state.read_text())
 
 
 def assert_finished_once(run: RunDir) -> None:
@@ -66,13 +64,76 @@ def test_killed_between_every_two_of_its_steps(tmp_path: Path, first: int) -> No
         assert_finished_once(run)
 
 
+@pytest.mark.parametrize("first", range(20, STEPS, 10))
+def test_a_failure_is_told_once_and_truly_wherever_the_keeper_dies(
+    tmp_path: Path, first: int
+) -> None:
+    """From the end of the first stage on: what failed is never tried again by the next keeper."""
+    for step in range(first + 1, first + 11):
+        run = RunDir(tmp_path / f"{step}" / RUN)
+        make(run.root)
+        assert stub(run.root, step, STUB_FAILS="train").returncode in (0, -signal.SIGKILL)
+        assert stub(run.root, STUB_FAILS="train").returncode == 0
+        assert state(run)["status"] == "failed"
+        assert "told to fail" in state(run)["cause"]
+        assert (run.work / "starts").read_text().split() == ["fetch", "train"]
+
+
+def test_a_keeper_that_dies_while_a_stage_is_stopping_leaves_the_stopping_to_the_next(
+    run: RunDir,
+) -> None:
+    """The next keeper must wait for the stage, not close the run over its head."""
+    argv = [sys.executable, str(STUB), str(run.root)]
+    keeper = subprocess.Popen(argv, stderr=subprocess.DEVNULL, env=os.environ | {"STUB_PAUSE": "1"})
+    until(lambda: read(run.heartbeat).get("stage") == "train", "the second stage")
+    put_request(run, Action.STOP_AND_SAVE)
+    until(lambda: state(run)["status"] == "stopping", "the request was taken")
+    keeper.kill()
+    keeper.wait()
+    assert someone_lives(run)
+    assert stub(run.root).returncode == 0
+    assert (state(run)["status"], state(run)["cause"]) == (
+        "stopped",
+        "stopped by the user in stage train",
+    )
+    assert not someone_lives(run)
+
+
+def test_a_stop_that_comes_before_the_stage_can_listen_is_heard(run: RunDir) -> None:
+    put_request(run, Action.STOP)
+    assert stub(run.root).returncode == 0
+    assert state(run)["cause"] == "stopped by the user before stage fetch"
+    assert not (run.work / "starts").exists()
+
+
+def test_what_a_dead_stage_left_behind_is_not_taken_for_it(run: RunDir) -> None:
+    """A helper that inherited the stage's environment lives on; the next keeper buries it."""
+    argv = [sys.executable, str(STUB), str(run.root)]
+    keeper = subprocess.Popen(
+        argv, stderr=subprocess.DEVNULL, env=os.environ | {"STUB_PAUSE": "60", "STUB_HELPER": "1"}
+    )
+    until(lambda: read(run.heartbeat).get("done") == 0, "the stage")
+    until((run.work / "helper").exists, "its helper")
+    helper = int((run.work / "helper").read_text())
+    keeper.kill()
+    keeper.wait()
+    os.kill(read(run.heartbeat)["pid"], signal.SIGKILL)
+    until(
+        lambda: len(find_by_environment({"LANEWATCH_RUN_DIR": str(run.root)})) == 1,
+        "only the helper is left",
+    )
+    assert stub(run.root).returncode == 0
+    assert state(run)["status"] == "failed"
+    assert identify(helper) is None
+
+
 def test_the_steps_above_cover_a_whole_run(run: RunDir) -> None:
     assert stub(run.root, STEPS).returncode == 0, "raise STEPS: the keeper took more"
 
 
 def test_a_keeper_killed_again_and_again_still_gets_there(run: RunDir) -> None:
     deaths = 0
-    while (code := stub(run.root, 5).returncode) == -signal.SIGKILL:
+    while (code := stub(run.root, 12).returncode) == -signal.SIGKILL:
         deaths += 1
         assert deaths < 40, "no progress from one keeper to the next"
     assert code == 0
@@ -101,17 +162,13 @@ def test_a_stage_killed_with_its_keeper_is_a_failure_with_an_unknown_end(run: Ru
         stderr=subprocess.DEVNULL,
         env=os.environ | {"STUB_PAUSE": "30"},
     )
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and not run.heartbeat.exists():
-        time.sleep(0.02)
+    until(run.heartbeat.exists, "the stage")
     trainer = json.loads(run.heartbeat.read_text())["pid"]
     keeper.kill()
     keeper.wait()
     assert someone_lives(run), "the stage must not die with its keeper"
     os.kill(trainer, signal.SIGKILL)
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and someone_lives(run):
-        time.sleep(0.02)
+    until(lambda: not someone_lives(run), "its end")
     assert stub(run.root).returncode == 0
     assert state(run)["status"] == "failed"
     assert "exit status unknown" in state(run)["cause"]
