@@ -5,9 +5,7 @@ A file with an unknown key or a wrong value is refused whole: half a configurati
 
 from __future__ import annotations
 
-import difflib
 import os
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,6 +121,8 @@ def _read(path: Path) -> dict[str, str]:
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
     if len(raw) > READ_LIMIT_BYTES:
         raise ConfigError(f"{path} is over 1 MiB: that is no configuration of lanewatch")
+    import tomllib  # here: most have no such file, and every command comes by
+
     try:
         content = tomllib.loads(raw.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
@@ -146,6 +146,8 @@ def _checked(content: dict[str, Any], path: Path) -> dict[str, str]:
 
 def _problem(key: str, value: object) -> str | None:
     if key not in KEYS:
+        import difflib
+
         near = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.3)
         return f"unknown key {key}" + (f", did you mean {near[0]}?" if near else "")
     if not isinstance(value, str) or not value:

@@ -6,7 +6,6 @@ import datetime
 import fcntl
 import os
 import re
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ LISTED_AT_MOST = 5
 def new_run_id(lane: str, now: datetime.datetime | None = None) -> str:
     """`<lane>-<YYYYMMDD-HHMMSS>-<4 hex>`, in local time."""
     moment = now or datetime.datetime.now().astimezone()
-    return f"{lane}-{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    return f"{lane}-{moment:%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
 
 
 def iter_runs(root: Path) -> Iterator[RunDir]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import os
 import sys
@@ -55,6 +54,8 @@ def _dispatch(arguments: list[str]) -> int:
     try:
         return handler(options)
     except RunnerError:
+        import difflib
+
         near = difflib.get_close_matches(command or "", COMMANDS, n=1, cutoff=0.7)
         if options.command is None and near:
             complain(f"did you mean `lanewatch {near[0]}`?")

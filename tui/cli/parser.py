@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
+from collections.abc import Sequence
 
 EPILOG = """\
 exit codes: 0 ok · 1 what was asked about failed · 2 usage or environment · 75 timed out ·
@@ -42,7 +42,7 @@ def build_parser(*, board: bool = False) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("--version", action=_ShowVersion, help="show the version and exit")
     parser.add_argument("--readonly", action="store_true", help="the UI may change nothing")
     if board:
         parser.add_argument("run", nargs="?", help="show this run (any unique part of id or name)")
@@ -56,11 +56,16 @@ def build_parser(*, board: bool = False) -> argparse.ArgumentParser:
     return parser
 
 
-def _version() -> str:
-    try:
-        return f"lanewatch {importlib.metadata.version('lanewatch')}"
-    except importlib.metadata.PackageNotFoundError:
-        return "lanewatch (not installed)"
+class _ShowVersion(argparse.Action):
+    """Finds the version only when asked: that takes longer than most commands."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        import importlib.metadata
+
+        parser.exit(message=f"lanewatch {importlib.metadata.version('lanewatch')}\n")
 
 
 def _one_run(sub: argparse.ArgumentParser) -> None:
