@@ -17,6 +17,7 @@ from tui.state import Snapshot, is_over
 
 if TYPE_CHECKING:
     from monitor.model import GpuReading, MachineReading
+    from monitor.probes.clock import Now
     from monitor.probes.gpu import GpuSampler
     from monitor.probes.machine import CpuMeter
     from monitor.status_model import RunStatus
@@ -51,6 +52,7 @@ class Sampler:
         self._machine: _Machine | None = None
         self._runs: RunList | None = None
         self._detail: DetailReader | None = None
+        self._whole: tuple[RunStatus, RunStatus] | None = None
         self._ticked_s = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
 
@@ -100,7 +102,22 @@ class Sampler:
             self._runs, self._machine = _new_run_list(self._root), _Machine(self._root)
         now = read_now()
         runs = self._runs.read(now, lambda part: self._post(part, now.wall_s, scanned=False))
-        self._post(runs, now.wall_s, scanned=True)
+        self._post(self._with_the_open_one_whole(runs, now), now.wall_s, scanned=True)
+
+    def _with_the_open_one_whole(
+        self, runs: tuple[RunStatus, ...], now: Now
+    ) -> tuple[RunStatus, ...]:
+        """Of a run that is over the list has the outline; the one on the screen is read whole."""
+        from monitor.status import read_status
+
+        outline = next((run for run in runs if run.run == self._open and is_over(run)), None)
+        if outline is None:
+            self._whole = None
+            return runs
+        if self._whole is None or self._whole[0] is not outline:
+            self._whole = (outline, read_status(self._root / outline.run, now=now))
+        whole = self._whole[1]
+        return tuple(whole if run is outline else run for run in runs)
 
     def _post(self, runs: tuple[RunStatus, ...], wall_s: float, *, scanned: bool) -> None:
         assert self._machine is not None
@@ -168,10 +185,10 @@ class _Machine:
 
 
 def _new_run_list(root: Path) -> RunList:
-    from monitor.status import read_status
+    from monitor.status import read_outline
     from tui.run_list import RunList
 
-    return RunList(root, lambda folder, now: read_status(folder, now=now))
+    return RunList(root, lambda folder, now: read_outline(folder, now=now))
 
 
 def _limit(live: list[RunStatus], machine: MachineReading | None) -> int | None:

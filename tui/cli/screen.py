@@ -9,19 +9,23 @@ from pathlib import Path
 
 from monitor.rundir import RunDir, runs_root
 from runners.errors import RunnerError
-from runners.runs import find_run
 from tui.cli import exits
-from tui.cli.acting import ask_to_stop
 
 
 def screen_command(options: argparse.Namespace) -> int:
     """Show the board, or one run's screen."""
     root = runs_root()
-    run = find_run(root, options.run).root.name if options.run else None
+    run = _named(root, options.run) if options.run else None
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise RunnerError("the screen needs a terminal; `lanewatch runs` and `status` do not")
     show_screen(root, run, read_only=options.readonly)
     return exits.OK
+
+
+def _named(root: Path, part: str) -> str:
+    from runners.runs import find_run
+
+    return find_run(root, part).root.name
 
 
 def show_screen(root: Path, run: str | None, *, read_only: bool) -> None:
@@ -34,6 +38,9 @@ def show_screen(root: Path, run: str | None, *, read_only: bool) -> None:
         os.environ.pop(fixed_size, None)
 
     def stop(run_id: str, save: bool) -> None:
+        # Loaded when it is asked for: launching is half of the package, and drawing comes first.
+        from tui.cli.acting import ask_to_stop
+
         ask_to_stop(RunDir(root / run_id), save=save)
 
     LanewatchApp(root=root, run=run, read_only=read_only, stop=stop).run()
