@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from monitor.codec import decode
 from monitor.facts import Facts, heartbeat_age
 from monitor.history import Learnt, learn
+from monitor.limits import STANDARD, LimitConfig
 from monitor.model import Ages
 
 MAX_TICKS = 3
@@ -82,11 +83,16 @@ class _Look:
         return Mark(key, None if age_s is None else self.observed_s - age_s)
 
 
-def advance(state: AgeState, facts: Facts, *, now: float, tick_s: float) -> AgeState:
-    """Return the state after one more look at *now* (CLOCK_MONOTONIC of `facts.boot_id`)."""
+def advance(
+    state: AgeState, facts: Facts, *, now: float, tick_s: float, limits: LimitConfig = STANDARD
+) -> AgeState:
+    """Return the state after one more look at *now* (CLOCK_MONOTONIC of `facts.boot_id`).
+
+    *limits* are those that the run is judged by: what went beyond them teaches no pace.
+    """
     look = _begin(state, facts, now, tick_s)
     marks = _signal_marks(look) | _activity_marks(look)
-    learnt = learn(state.learnt, facts, observed_s=look.observed_s, gap=look.gap)
+    learnt = learn(state.learnt, facts, observed_s=look.observed_s, gap=look.gap, limits=limits)
     process, gpus = facts.process, facts.machine.gpus if facts.machine else ()
     powers = [gpu.power_w for gpu in gpus if gpu.power_w is not None]
     if state.idle_power_w is not None:

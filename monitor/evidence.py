@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
+from monitor.facts import GPU_FRESH_S
 from monitor.limits import ABSENCE_S, Limit
 from monitor.model import (
     Evidence,
     GpuReading,
     Heartbeat,
     Liveness,
+    MemoryReading,
     Observation,
     Phase,
     ProcessReading,
@@ -22,8 +24,6 @@ from monitor.model import (
 )
 from monitor.words import duration, gibibytes
 
-GPU_FRESH_S = 10.0
-"""An older reading of a GPU says nothing about now: NVML may be blocked."""
 IDLE_S = 30.0
 """After so long without CPU time a process waits for something."""
 ACTIVITY_ONLY = "activity, which is no proof of progress"
@@ -277,17 +277,39 @@ def _machine_evidence(observation: Observation) -> Iterator[Evidence]:
     if machine is None:
         return
     for gpu in machine.gpus:
-        figures = [
-            None if gpu.utilisation_percent is None else f"{gpu.utilisation_percent} %",
-            None if gpu.power_w is None else f"{gpu.power_w:.0f} W",
-            None if gpu.temperature_c is None else f"{gpu.temperature_c} °C",
-            f"throttled: {', '.join(gpu.throttle)}" if gpu.throttle else None,
-        ]
-        yield _activity(
-            f"gpu{gpu.index}",
-            ", ".join(figure for figure in figures if figure) or "no figures",
-            observation.ages.gpu_s,
-        )
+        yield _activity(f"gpu{gpu.index}", _gpu_detail(gpu), observation.ages.gpu_s)
+    if machine.memory is not None:
+        detail = _memory_detail(machine.memory, observation.memory_limit_bytes)
+        yield Evidence(signal="memory", detail=detail, supports="a hint")
+    if machine.cpu_percent is not None:
+        busy = f"{machine.cpu_percent:.0f} % busy"
+        yield Evidence(signal="cores", detail=busy, supports="a hint")
+
+
+def _gpu_detail(gpu: GpuReading) -> str:
+    figures = [
+        None if gpu.utilisation_percent is None else f"{gpu.utilisation_percent} %",
+        None if gpu.power_w is None else f"{gpu.power_w:.0f} W",
+        None if gpu.sm_clock_mhz is None else f"{gpu.sm_clock_mhz} MHz",
+        None if gpu.temperature_c is None else f"{gpu.temperature_c} °C",
+        f"throttled: {', '.join(gpu.throttle)}" if gpu.throttle else None,
+    ]
+    said = ", ".join(figure for figure in figures if figure) or "no figures"
+    return said if gpu.age_s <= GPU_FRESH_S else f"{said}, read {duration(gpu.age_s)} ago"
+
+
+def _memory_detail(memory: MemoryReading, limit_bytes: int | None) -> str:
+    limit = "" if limit_bytes is None else f" of {gibibytes(limit_bytes)}"
+    swapped = memory.swap_total_bytes - memory.swap_free_bytes
+    figures = [
+        f"{gibibytes(memory.used_bytes)}{limit} used",
+        f"{gibibytes(memory.available_bytes)} available",
+        f"{gibibytes(swapped)} swapped" if swapped > 0 else None,
+        None
+        if memory.psi_some_avg10 is None
+        else f"{memory.psi_some_avg10:.0f} % of the time waited for",
+    ]
+    return ", ".join(figure for figure in figures if figure)
 
 
 def phase_of(observation: Observation) -> Phase | None:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from monitor.model import CheckpointReading, Heartbeat, LogReading, MachineReading, ProcessReading
 
+GPU_FRESH_S = 10.0
+"""An older reading of a GPU says nothing about now: NVML may be blocked."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
@@ -21,6 +24,8 @@ class Facts:
     log: LogReading | None = None
     process: ProcessReading | None = None
     machine: MachineReading | None = None
+    held: bool | None = None
+    """Whether a keeper or a trainer holds the run's locks; None: not asked, or not to be seen."""
 
     @property
     def current_heartbeat(self) -> Heartbeat | None:
@@ -39,9 +44,10 @@ def heartbeat_age(facts: Facts) -> float | None:
     return max(0.0, facts.monotonic_s - beat.monotonic_s)
 
 
-def own_power(machine: MachineReading | None) -> float | None:
-    """Watts of the one GPU that computes for exactly one process; None where GPUs are shared."""
+def own_power(machine: MachineReading | None, process: ProcessReading | None) -> float | None:
+    """Watts of the one GPU that computes, if it does so for *process* alone; None otherwise."""
     busy = [gpu for gpu in machine.gpus if gpu.process_bytes] if machine else []
-    if len(busy) != 1 or len(busy[0].process_bytes) != 1:
+    if process is None or len(busy) != 1 or busy[0].age_s > GPU_FRESH_S:
         return None
-    return busy[0].power_w
+    users = [pid for pid, _ in busy[0].process_bytes]
+    return busy[0].power_w if len(users) == 1 and users[0] in process.pids else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from monitor.facts import Facts, own_power
-from monitor.limits import FLOORS, LEARNT_STEPS, SAFETY_FACTOR
+from monitor.limits import SAFETY_FACTOR, STANDARD, LimitConfig, limit_for
 from monitor.middle import median
 from monitor.model import Heartbeat, History, Phase, Stage
 
@@ -76,6 +76,9 @@ class Learnt:
     first_iteration_s: float | None = None
     eval_max_s: float | None = None
     eval_count: int = 0
+    last_save_s: float | None = None
+    """Of the save before, also when it taught nothing; so `last_eval_s`."""
+    last_eval_s: float | None = None
     log_path: str = ""
     log_bytes: int = 0
     log_at: float = 0.0
@@ -88,8 +91,13 @@ class Learnt:
     powers: Sample = field(default_factory=Sample)
 
 
-def learn(learnt: Learnt, facts: Facts, *, observed_s: float, gap: bool) -> Learnt:
-    """Return what is known after one more look; *gap* says that looks were missed before it."""
+def learn(
+    learnt: Learnt, facts: Facts, *, observed_s: float, gap: bool, limits: LimitConfig = STANDARD
+) -> Learnt:
+    """Return what is known after one more look; *gap* says that looks were missed before it.
+
+    By *limits* a duration that was called a stall is told from one that is a pace.
+    """
     beat = facts.current_heartbeat
     if beat is None or beat.stage != Stage.TRAIN:
         return learnt
@@ -98,11 +106,11 @@ def learn(learnt: Learnt, facts: Facts, *, observed_s: float, gap: bool) -> Lear
         learnt = replace(learnt, phase=beat.phase, phase_at=beat.monotonic_s)
         learnt = replace(learnt, done=beat.done, done_at=beat.monotonic_s)
     else:
-        learnt = _learn_step(learnt, beat)
-        learnt = _learn_phase(learnt, beat)
+        learnt = _learn_step(learnt, beat, limits)
+        learnt = _learn_phase(learnt, beat, limits)
     learnt = _learn_checkpoints(learnt, facts)
     learnt = _learn_log(learnt, facts, observed_s, gap)
-    watts = own_power(facts.machine)
+    watts = own_power(facts.machine, facts.process)
     if watts is not None and beat.phase == Phase.ITERATION and learnt.step_count:
         learnt = replace(learnt, powers=learnt.powers.add(watts))
     return learnt
@@ -156,7 +164,7 @@ def _learn_process(learnt: Learnt, beat: Heartbeat, facts: Facts) -> Learnt:
     )
 
 
-def _learn_step(learnt: Learnt, beat: Heartbeat) -> Learnt:
+def _learn_step(learnt: Learnt, beat: Heartbeat, limits: LimitConfig) -> Learnt:
     """Learn from iterations that follow one another with nothing else between them."""
     if beat.done is None or beat.done == learnt.done:
         return learnt
@@ -168,7 +176,10 @@ def _learn_step(learnt: Learnt, beat: Heartbeat) -> Learnt:
         return base
     interval = seconds / count
     largest = learnt.step_max_s
-    if largest is None or (interval > largest and not _was_a_stall(learnt, interval)):
+    before = learnt.recent[-1] if learnt.recent else None
+    if largest is None or (
+        interval > largest and not _was_a_stall(learnt, Phase.ITERATION, interval, before, limits)
+    ):
         largest = interval
     return replace(
         base,
@@ -179,46 +190,66 @@ def _learn_step(learnt: Learnt, beat: Heartbeat) -> Learnt:
     )
 
 
-def _was_a_stall(learnt: Learnt, interval: float) -> bool:
-    """An interval past the limit is a stall that recovered, not a pace; two in a row are a pace."""
-    if learnt.step_max_s is None or learnt.step_count < LEARNT_STEPS:
-        return False
-    limit = max(FLOORS["iteration"], SAFETY_FACTOR * learnt.step_max_s)
-    return interval > limit and not (learnt.recent and learnt.recent[-1] > limit)
+def _limit_of(learnt: Learnt, phase: str, limits: LimitConfig) -> float:
+    """The limit in seconds that *phase* was judged by until now."""
+    return limit_for(Stage.TRAIN, phase, history_of(learnt), limits).seconds
 
 
-def _learn_phase(learnt: Learnt, beat: Heartbeat) -> Learnt:
+def _was_a_stall(
+    learnt: Learnt, phase: str, seconds: float, before: float | None, limits: LimitConfig
+) -> bool:
+    """What went past its limit is a stall that recovered, not a pace; two in a row are a pace."""
+    limit = _limit_of(learnt, phase, limits)
+    return seconds > limit and (before is None or before <= limit)
+
+
+def _learn_phase(learnt: Learnt, beat: Heartbeat, limits: LimitConfig) -> Learnt:
     if beat.phase == learnt.phase:
         return learnt
     seconds = max(0.0, beat.monotonic_s - learnt.phase_at)
     was = learnt.phase
+    # Loading and the first iteration come once in a process: no second one tells a pace from a
+    # stall. A longer one teaches as much as its limit allowed; five times that is room enough.
+    once = min(seconds, _limit_of(learnt, was, limits))
     # A new phase is a new start for the iteration in progress, too.
     learnt = replace(learnt, phase=beat.phase, phase_at=beat.monotonic_s, done_at=beat.monotonic_s)
     if was == Phase.SAVING:
-        return _learn_save(learnt, seconds, beat.done)
+        return _learn_save(learnt, seconds, beat.done, limits)
     if was == Phase.EVALUATING:
-        largest = max(learnt.eval_max_s or 0.0, seconds)
-        return replace(learnt, eval_max_s=largest, eval_count=learnt.eval_count + 1)
+        return _learn_eval(learnt, seconds, limits)
     if was == Phase.LOADING:
-        return replace(learnt, start_s=max(learnt.start_s or 0.0, seconds))
+        return replace(learnt, start_s=max(learnt.start_s or 0.0, once))
     if was == Phase.FIRST_ITERATION:
-        return replace(learnt, first_iteration_s=max(learnt.first_iteration_s or 0.0, seconds))
+        return replace(learnt, first_iteration_s=max(learnt.first_iteration_s or 0.0, once))
     return learnt
 
 
-def _learn_save(learnt: Learnt, seconds: float, done: int | None) -> Learnt:
+def _learn_save(learnt: Learnt, seconds: float, done: int | None, limits: LimitConfig) -> Learnt:
     """Learn one save; a process's first is apart, it pays for what later ones find ready."""
     counted = done is not None and done <= learnt.saved
     saves = learnt.saves_this_process + (0 if counted else 1)
     learnt = replace(learnt, saves_this_process=saves, saved=learnt.saved if counted else done or 0)
     if saves <= 1:
-        return replace(learnt, first_save_s=seconds)
+        return replace(learnt, first_save_s=min(seconds, _limit_of(Learnt(), Phase.SAVING, limits)))
+    stalled = _was_a_stall(learnt, Phase.SAVING, seconds, learnt.last_save_s, limits)
+    learnt = replace(learnt, last_save_s=seconds)
+    if stalled:
+        return learnt
     return replace(
         learnt,
         saves=learnt.saves.add(seconds),
         save_max_s=max(learnt.save_max_s or 0.0, seconds),
         save_count=learnt.save_count + 1,
     )
+
+
+def _learn_eval(learnt: Learnt, seconds: float, limits: LimitConfig) -> Learnt:
+    stalled = _was_a_stall(learnt, Phase.EVALUATING, seconds, learnt.last_eval_s, limits)
+    learnt = replace(learnt, last_eval_s=seconds)
+    if stalled:
+        return learnt
+    largest = max(learnt.eval_max_s or 0.0, seconds)
+    return replace(learnt, eval_max_s=largest, eval_count=learnt.eval_count + 1)
 
 
 def _learn_checkpoints(learnt: Learnt, facts: Facts) -> Learnt:

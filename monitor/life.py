@@ -11,7 +11,17 @@ def keeper_alive(target: WatchTarget) -> bool:
     """The keeper that state.json names lives, or another one holds the lock already."""
     if target.keeper is not None and is_alive(target.keeper):
         return True
-    return locks.is_held(target.run_dir.keeper_lock)
+    return bool(locks.is_held(target.run_dir.keeper_lock))
+
+
+def someone_lives(target: WatchTarget) -> bool | None:
+    """Whether a keeper or a trainer holds the run; None where the locks cannot be seen."""
+    if target.keeper is not None and is_alive(target.keeper):
+        return True
+    held = [locks.is_held(path) for path in (target.run_dir.keeper_lock, target.run_dir.run_lock)]
+    if True in held:
+        return True
+    return None if None in held else False
 
 
 def boot_changed(target: WatchTarget, boot_id: str) -> bool:

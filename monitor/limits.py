@@ -8,7 +8,7 @@ matter.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from monitor.model import History, Phase, Stage
 
@@ -84,8 +84,27 @@ def limits_from(
     return LimitConfig(defaults=defaults, floors=floors, seeds=dict(seeds or {}))
 
 
-def limit_for(stage: str | None, phase: str | None, history: History, config: LimitConfig) -> Limit:
-    """Return the limit on time since progress for *stage* and *phase*."""
+STANDARD = LimitConfig()
+"""Of a recipe that says nothing and of no earlier run."""
+
+
+def seeded(config: LimitConfig, seeds: Mapping[str, float] | None) -> LimitConfig:
+    """Return *config* with *seeds*; without any it stays as it is."""
+    return replace(config, seeds=dict(seeds)) if seeds else config
+
+
+def limit_for(
+    stage: str | None,
+    phase: str | None,
+    history: History,
+    config: LimitConfig,
+    step_s: float | None = None,
+) -> Limit:
+    """Return the limit on time since progress for *stage* and *phase*.
+
+    *step_s* is what the trainer says its last iteration took: the first of them ends no interval
+    that a watcher could have seen.
+    """
     if stage not in (None, Stage.TRAIN):
         return _until_learnt("stage", config)
     if phase in (Phase.SAVING, Phase.STOPPING):
@@ -96,7 +115,7 @@ def limit_for(stage: str | None, phase: str | None, history: History, config: Li
     if phase == Phase.FIRST_ITERATION:
         return _until_learnt("first_iteration", config)
     if phase == Phase.ITERATION:
-        return _iteration_limit(history, config)
+        return _iteration_limit(history, config, step_s)
     return _until_learnt("start", config)
 
 
@@ -108,13 +127,11 @@ def _save_limit(history: History, config: LimitConfig) -> Limit:
     return _limit("save", learnt, config)
 
 
-def _iteration_limit(history: History, config: LimitConfig) -> Limit:
-    largest = history.step_max_s
-    if largest is not None and history.step_count >= LEARNT_STEPS:
-        return _limit("iteration", largest, config)
+def _iteration_limit(history: History, config: LimitConfig, step_s: float | None) -> Limit:
+    if history.step_max_s is not None and history.step_count >= LEARNT_STEPS:
+        return _limit("iteration", history.step_max_s, config)
     limit = _until_learnt("iteration", config)
-    if largest is None:
-        return limit
+    largest = max(history.step_max_s or 0.0, step_s or 0.0)
     return Limit("iteration", max(limit.seconds, EARLY_FACTOR * largest), limit.learnt)
 
 

@@ -18,6 +18,7 @@ from monitor.evidence import (
     signature_of,
     slow_causes,
 )
+from monitor.facts import GPU_FRESH_S
 from monitor.history import LEARNT_GROWTHS, LOG_SILENCE_FLOOR_S
 from monitor.limits import (
     ABSENCE_S,
@@ -33,6 +34,8 @@ from monitor.words import duration, iterations, moment
 
 LOG_STUCK_ITERATIONS = 3
 """Fewer proven iterations may simply not have been worth a line."""
+DISK_FULL_BYTES = 1 << 20
+"""With less room a trainer on a copy-on-write file system cannot rewrite its heartbeat."""
 SLOW_FACTOR = 2.0
 SLOW_STEPS = 20
 """Iterations before a run's own pace means something."""
@@ -56,8 +59,8 @@ def judge(observation: Observation, config: LimitConfig) -> Verdict:
     """Return the verdict that *observation* supports, with all of its evidence."""
     finding = (
         _ended(observation)
-        or _gone(observation)
         or _unobservable(observation)
+        or _gone(observation)
         or _judge_progress(observation, config)
     )
     value, error, source = iteration_of(observation)
@@ -97,8 +100,11 @@ def _ending_reason(observation: Observation, status: Status) -> str:
 
 
 def _gone(observation: Observation) -> _Finding | None:
-    """A dead process never has a living verdict, whatever it wrote last."""
+    """Where nobody lives there is no living verdict, whatever was written last."""
     process = observation.process
+    if process is None and observation.held is False and not observation.foreign:
+        reason = "nobody lives: no keeper and no trainer holds the run; its launch or keeper died"
+        return _Finding(Liveness.LOST, f"{reason}. {_way_on(observation)}")
     if process is None or process.alive:
         return None
     if observation.foreign:
@@ -106,7 +112,15 @@ def _gone(observation: Observation) -> _Finding | None:
         total = observation.total if observation.total is not None else "an unknown number"
         reached = f"reached {0 if value is None else value} of {total}"
         return _Finding(Liveness.ENDED, f"{reached}, exit status not observable")
+    if observation.held is False:
+        reason = "nobody lives: the trainer has ended, and so has the keeper that would say how"
+        return _Finding(Liveness.LOST, f"{reason}. {_way_on(observation)}")
     return _Finding(Liveness.LOST, "the trainer has ended; the keeper has not recorded how yet")
+
+
+def _way_on(observation: Observation) -> str:
+    run = observation.run
+    return f"`lanewatch watch {run}` finds out how it ended, `lanewatch resume {run}` goes on"
 
 
 def _unobservable(observation: Observation) -> _Finding | None:
@@ -128,7 +142,9 @@ def _unobservable(observation: Observation) -> _Finding | None:
 def _judge_progress(observation: Observation, config: LimitConfig) -> _Finding:
     stage = _stage(observation)
     phase = phase_of(observation)
-    limit = limit_for(stage, phase, observation.history, config)
+    beat = current_heartbeat(observation)
+    step_s = beat.step_s if beat else None
+    limit = limit_for(stage, phase, observation.history, config, step_s)
     age = progress_age(observation)
     if age is not None:
         trouble = _trouble(observation, limit, age)
@@ -159,8 +175,10 @@ def _trouble(observation: Observation, limit: Limit, age: float) -> _Finding | N
     if age <= limit.seconds / 2 and not absent:
         return None
     flags = _flags(observation, proven=False)
-    patience = limit.seconds * (POWER_FACTOR if _powered(observation) else 1.0)
-    if _may_stall(observation, absent) and (absent or age > patience):
+    postponed = _powered(observation) or _power_unread(observation)
+    patience = limit.seconds * (POWER_FACTOR if postponed else 1.0)
+    past = age > patience and _may_stall(observation, limit) and not _disk_full(observation)
+    if absent or past:
         return _Finding(Liveness.STALLED, _stall_reason(observation, limit, age), limit, flags)
     if _nothing_but_state(observation):
         if age <= limit.seconds:
@@ -170,12 +188,28 @@ def _trouble(observation: Observation, limit: Limit, age: float) -> _Finding | N
     return _Finding(Liveness.SUSPECT, _suspect_reason(observation, limit, age), limit, flags)
 
 
-def _may_stall(observation: Observation, absent: bool) -> bool:
+def _may_stall(observation: Observation, limit: Limit) -> bool:
     """Only a process that is seen to live stalls, and silence needs a signal that was heard."""
     process = observation.process
     if process is None or not process.alive:
         return False
-    return absent or process.state in ("T", "t") or current_heartbeat(observation) is not None
+    if process.state in ("T", "t") or current_heartbeat(observation) is not None:
+        return True
+    return not observation.foreign and _never_got_on(observation, limit)
+
+
+def _never_got_on(observation: Observation, limit: Limit) -> bool:
+    """Our own stage was seen for longer than the limit, and nothing was proven in all that time."""
+    stage_s, progress_s = observation.ages.stage_s, observation.ages.progress_s
+    if stage_s is None or stage_s <= limit.seconds:
+        return False
+    return progress_s is None or progress_s >= stage_s
+
+
+def _disk_full(observation: Observation) -> bool:
+    """Where nothing can be written, a heartbeat's silence is the disk's, not the trainer's."""
+    free = observation.machine.disk_free_bytes if observation.machine else None
+    return free is not None and free < DISK_FULL_BYTES
 
 
 def _nothing_but_state(observation: Observation) -> bool:
@@ -189,6 +223,13 @@ def _powered(observation: Observation) -> bool:
     return watts is not None and usual is not None and watts >= POWER_SHARE * usual
 
 
+def _power_unread(observation: Observation) -> bool:
+    """The run has a GPU of its own, but what that draws now cannot be read."""
+    gpus = observation.machine.gpus if observation.machine else ()
+    unread = not any(gpu.age_s <= GPU_FRESH_S for gpu in gpus)
+    return unread and observation.history.power_median_w is not None
+
+
 def _stall_reason(observation: Observation, limit: Limit, age: float) -> str:
     return f"{_no_progress(observation, limit, age)}; {signature_of(observation)}"
 
@@ -199,6 +240,10 @@ def _suspect_reason(observation: Observation, limit: Limit, age: float) -> str:
         return f"{reason}; there is no heartbeat of this stage to go by"
     if age > limit.seconds and _powered(observation):
         return f"{reason}; its GPU draws as much power as when it trains"
+    if age > limit.seconds and _disk_full(observation):
+        return f"{reason}; the disk of the run is full, so it may be unable to say that it gets on"
+    if age > limit.seconds and _power_unread(observation):
+        return f"{reason}; whether its GPU is at work cannot be read now"
     return f"{reason}; {signature_of(observation)}"
 
 

@@ -10,6 +10,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from monitor.probes.filesystem import mounted_device
 from monitor.probes.raw import read_proc
 
 _LOCKS_LIMIT = 1 << 20
@@ -32,18 +33,30 @@ def take(path: Path) -> int | None:
     return descriptor
 
 
-def is_held(path: Path) -> bool:
-    """True when some process holds a flock on *path*; False also where that cannot be seen."""
+def is_held(path: Path) -> bool | None:
+    """True when some process holds a flock on *path*; None where that cannot be seen."""
     try:
-        inode = str(path.stat().st_ino).encode()
+        status = path.stat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    try:
         lines = read_proc("/proc/locks", _LOCKS_LIMIT).splitlines()
     except OSError:
-        return False
-    # Only the inode: on btrfs and overlays the device differs from what stat says.
-    return any(_names(line.split(), inode) for line in lines)
+        return None
+    devices = _devices_locked(lines, status.st_ino)
+    if (os.major(status.st_dev), os.minor(status.st_dev)) in devices:
+        return True
+    # Small inode numbers recur in every file system, so the device has to agree as well.
+    return bool(devices) and mounted_device(path) in devices
 
 
-def _names(words: list[bytes], inode: bytes) -> bool:
-    if len(words) < 6 or words[1] != b"FLOCK":
-        return False
-    return words[5].rpartition(b":")[2] == inode
+def _devices_locked(lines: list[bytes], inode: int) -> set[tuple[int, int]]:
+    """The file systems, as (major, minor), in which the file of number *inode* is locked."""
+    found = set()
+    for words in map(bytes.split, lines):
+        where = words[5].split(b":") if len(words) > 5 and words[1] == b"FLOCK" else []
+        if len(where) == 3 and int(where[2]) == inode:
+            found.add((int(where[0], 16), int(where[1], 16)))
+    return found

@@ -118,12 +118,17 @@ class MetricsFollower:
         self._saves: dict[int, Save] = {}
         self._evals: dict[int, Eval] = {}
         self._snapshot = Metrics()
+        self._stale = False
+        self._problem: str | None = None
         self.behind_bytes = 0
         """Written but not read yet: a call reads a bounded bite."""
 
     @property
     def metrics(self) -> Metrics:
         """What is known after the last `read`; the same object until something new was read."""
+        if self._stale:
+            self._snapshot = self._built(self._problem)
+            self._stale = False
         return self._snapshot
 
     def read(self) -> list[Record]:
@@ -135,8 +140,10 @@ class MetricsFollower:
         records = _records(new.lines)
         for record in records:
             self._take(record)
-        if records or new.restarted or new.problem != self._snapshot.problem:
-            self._snapshot = self._built(new.problem)
+        if records or new.restarted or new.problem != self._problem:
+            self._problem = new.problem
+            self._stale = True
+            self._drop_old()
         return records
 
     def _take(self, record: Record) -> None:
@@ -147,14 +154,14 @@ class MetricsFollower:
         else:
             _put(self._evals, record)
 
-    def _built(self, problem: str | None) -> Metrics:
-        iterations = sorted(self._iterations)
-        if self._keep is not None and len(iterations) > self._keep:
-            for old in iterations[: -self._keep]:
+    def _drop_old(self) -> None:
+        if self._keep is not None and len(self._iterations) > self._keep:
+            for old in sorted(self._iterations)[: -self._keep]:
                 del self._iterations[old]
-            iterations = iterations[-self._keep :]
+
+    def _built(self, problem: str | None) -> Metrics:
         return Metrics(
-            iterations=tuple(self._iterations[each] for each in iterations),
+            iterations=tuple(self._iterations[each] for each in sorted(self._iterations)),
             saves=tuple(self._saves[each] for each in sorted(self._saves)),
             evals=tuple(self._evals[each] for each in sorted(self._evals)),
             problem=problem,

@@ -155,6 +155,8 @@ class ProcessReading:
     """write_bytes + wchar of /proc/PID/io; None where this user may not read it."""
     rss_bytes: int | None = None
     wchan: str | None = None
+    pids: tuple[int, ...] = ()
+    """Of the process and its living descendants."""
     hidden: tuple[str, ...] = ()
     """What this user may not read, for example "io"."""
 
@@ -292,6 +294,10 @@ class Observation:
     """Sources that exist but could not be read, each with its reason."""
     foreign: bool = False
     """lanewatch did not start it: there is no keeper to say how it ends."""
+    held: bool | None = None
+    """Whether a keeper or a trainer holds the run's locks; None: not asked, or not to be seen."""
+    memory_limit_bytes: int | None = None
+    """What the run may let the machine use."""
     own_power_w: float | None = None
     """Power of a GPU that only this run uses; None where it is shared or not known."""
     last_sample_wall: float | None = None

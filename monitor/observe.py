@@ -9,10 +9,19 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from monitor.ages import AgeState, ages_of
+from monitor.budget import memory_limit
 from monitor.facts import Facts, own_power
 from monitor.history import history_of
-from monitor.life import boot_changed
-from monitor.model import FINAL, MachineReading, Observation, Stage, Verdict
+from monitor.life import boot_changed, someone_lives
+from monitor.model import (
+    FINAL,
+    Heartbeat,
+    MachineReading,
+    Observation,
+    ProcessReading,
+    Stage,
+    Verdict,
+)
 from monitor.pace import Projection, project
 from monitor.probes import Read
 from monitor.probes.checkpoints import CheckpointProbe
@@ -34,6 +43,7 @@ class Observer:
         self._cpu = CpuMeter()
         self._folder = target.checkpoints
         self._checkpoints = CheckpointProbe(target.checkpoints)
+        self._beat: Heartbeat | None = None
 
     def checkpoints(self, target: WatchTarget) -> CheckpointProbe:
         """The probe of the target's checkpoints folder."""
@@ -51,7 +61,7 @@ class Observer:
                 problems.append(read.problem)
             return read.value
 
-        heartbeat = take(read_heartbeat(target.run_dir.heartbeat))
+        heartbeat = take(self._heartbeat(target))
         checkpoints = take(self.checkpoints(target).read())
         log = take(read_log(target.log)) if target.log else None
         process = take(read_process(target.process)) if target.process else None
@@ -66,8 +76,27 @@ class Observer:
             log=log,
             process=process,
             machine=machine,
+            held=_held(target, process),
         )
         return facts, tuple(problems)
+
+    def _heartbeat(self, target: WatchTarget) -> Read[Heartbeat]:
+        """Read it; while it cannot be read, the last one of this attempt and stage still holds."""
+        path, kept = target.run_dir.heartbeat, self._beat
+        read = read_heartbeat(path)
+        if read.value is not None:
+            self._beat = read.value
+            return read
+        if kept is None or (kept.attempt, kept.stage) != (target.attempt, target.stage):
+            return read
+        return Read(kept, read.problem or f"{path.name} is missing")
+
+
+def _held(target: WatchTarget, process: ProcessReading | None) -> bool | None:
+    """Ask for the run's locks only where no trainer is seen to live."""
+    if target.foreign or target.final or (process is not None and process.alive):
+        return None
+    return someone_lives(target)
 
 
 def observation_of(
@@ -79,6 +108,7 @@ def observation_of(
 ) -> Observation:
     """Return everything that is known at the instant of *facts*."""
     machine: MachineReading | None = facts.machine
+    memory = machine.memory if machine else None
     return Observation(
         run=target.run,
         taken_at=state.observed_s,
@@ -97,7 +127,11 @@ def observation_of(
         history=history_of(state.learnt),
         unreadable=unreadable,
         foreign=target.foreign,
-        own_power_w=own_power(machine),
+        held=facts.held,
+        memory_limit_bytes=memory_limit(memory.total_bytes, target.memory_limit_bytes)
+        if memory
+        else None,
+        own_power_w=own_power(machine, facts.process),
         last_sample_wall=last_sample_wall,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from monitor.limits import LimitConfig, seeded
 from monitor.model import History, MachineReading, Status
 from monitor.rundir import RunDir
 from monitor.target import WatchTarget, read_target
@@ -14,6 +15,29 @@ MOST_RUNS = 200
 """Folders that are looked into, the newest first."""
 SAME_MEMORY = 0.01
 """A box is the same while its MemTotal differs by less: firmware moves it a little."""
+
+
+GPU_WAIT_S = 10.0
+"""The driver's first word takes some seconds; after so many there is no GPU to compare."""
+
+
+class SeedSearch:
+    """Looks for the seeds once: when this box is known, or never where a watcher has before."""
+
+    def __init__(self, found: Mapping[str, float] | None, began_s: float) -> None:
+        self.found = found
+        """None while they were not looked for."""
+        self._began_s = began_s
+
+    def search(self, target: WatchTarget, machine: MachineReading | None, now_s: float) -> None:
+        """Look for them when it is time; *now_s* is CLOCK_MONOTONIC, as *began_s* was."""
+        known = machine is not None and bool(machine.gpus)
+        if self.found is None and (known or now_s - self._began_s >= GPU_WAIT_S):
+            self.found = find_seeds(target, machine)
+
+    def limits(self, target: WatchTarget) -> LimitConfig:
+        """The limits of *target*, seeded as far as that is known."""
+        return seeded(target.limits, self.found)
 
 
 def find_seeds(target: WatchTarget, machine: MachineReading | None) -> dict[str, float]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from monitor.ages import AgeState, advance, continued
 from monitor.facts import Facts
+from monitor.limits import seeded
 from monitor.liveness import judge
 from monitor.model import Verdict
 from monitor.observe import Observer, eta_of, observation_of
@@ -35,10 +36,11 @@ def look_once(target: WatchTarget, last: WatchState | None, now: Now) -> SingleL
     """
     facts, problems = Observer(target).look(target, now)
     tick_s = last.tick_s if last else 1.0
-    marks = advance(_marks(last), facts, now=now.monotonic_s, tick_s=tick_s)
+    limits = seeded(target.limits, last.seeds if last else None)
+    marks = advance(_marks(last), facts, now=now.monotonic_s, tick_s=tick_s, limits=limits)
     before_boot = last.wall_s if last and last.boot_id != now.boot_id else None
     observation = observation_of(target, facts, marks, problems, before_boot)
-    verdict = judge(observation, target.limits)
+    verdict = judge(observation, limits)
     return SingleLook(facts, verdict, eta_of(target, observation, verdict), problems)
 
 

@@ -7,21 +7,21 @@ the watcher is dead, one look is taken from the ages that it left.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from monitor.budget import memory_limit
-from monitor.files import read_json, read_json_lines
+from monitor.files import read_json_lines
+from monitor.final_iteration import final_iteration
 from monitor.life import keeper_alive
 from monitor.model import FINAL, Heartbeat, Liveness, MachineReading, Status, Verdict
 from monitor.pace import Projection
-from monitor.probes.checkpoints import read_checkpoints, read_tracker
+from monitor.probes.checkpoints import read_checkpoints
 from monitor.probes.clock import Now, read_now
 from monitor.probes.heartbeat import read_heartbeat
 from monitor.probes.numbers import finite, whole
 from monitor.probes.process import is_alive
-from monitor.rundir import TRACKER
 from monitor.status_model import (
     CheckpointView,
     EtaView,
@@ -45,6 +45,7 @@ __all__ = [
     "StageView",
     "WatcherView",
     "list_runs",
+    "read_outline",
     "read_status",
 ]
 
@@ -86,38 +87,36 @@ def list_runs(root: Path, now: Now | None = None) -> list[RunStatus]:
         folders = [each for each in root.iterdir() if not each.name.startswith(".")]
     except OSError:
         return []
-    runs = [_outline(folder, now) for folder in folders if folder.is_dir()]
+    runs = [read_outline(folder, now=now) for folder in folders if folder.is_dir()]
     return sorted(runs, key=lambda run: (run.created_wall or 0.0, run.run), reverse=True)
 
 
-def _outline(run_dir: Path, now: Now) -> RunStatus:
+def read_outline(run_dir: Path, *, now: Now | None = None) -> RunStatus:
+    """Return what a list of runs shows; cheap for one that is over. Never raises."""
+    now = now or read_now()
     target = read_target(run_dir)
     if not target.final:
         watched = read_watch(target.run_dir.watch)
         return _build(target, watched, _seen(target, watched, now), now, full=True)
-    summary = read_json(target.run_dir.summary)
-    if target.status is Status.FINISHED and target.total is not None:
-        value: int | None = target.total
-    else:
-        value = whole((summary.value or {}).get("iteration"))
-    watched = WatchRead()
-    if value is None:
-        watched = read_watch(target.run_dir.watch)
-    seen = _recorded(target, watched, value)
-    return _build(target, watched, seen, now, full=False)
+    return _build(target, WatchRead(), _recorded(target, None), now, full=False)
 
 
 def _seen(target: WatchTarget, watched: WatchRead, now: Now) -> _Seen:
+    state = _of_this_attempt(target, watched)
     if target.final:
-        return _recorded(target, watched, None)
-    state = watched.value
+        return _recorded(target, state)
     if state is not None:
         age_s = age_of(state, now.boot_id, now.monotonic_s)
         limit_s = max(FRESH_S, 3 * state.tick_s)
-        same = state.attempt == target.attempt
-        if age_s is not None and age_s < limit_s and same and is_alive(state.process):
+        if age_s is not None and age_s < limit_s and is_alive(state.process):
             return _by_watcher(state)
     return _look(target, watched, now)
+
+
+def _of_this_attempt(target: WatchTarget, watched: WatchRead) -> WatchState | None:
+    """The watcher's last word, unless it is about an earlier attempt."""
+    state = watched.value
+    return state if state is not None and state.attempt == target.attempt else None
 
 
 def _by_watcher(state: WatchState) -> _Seen:
@@ -135,7 +134,7 @@ def _by_watcher(state: WatchState) -> _Seen:
 def _look(target: WatchTarget, watched: WatchRead, now: Now) -> _Seen:
     from monitor.single_look import look_once  # the judges take longer to load than to judge
 
-    state, look = watched.value, look_once(target, watched.value, now)
+    look, state = look_once(target, watched.value, now), _of_this_attempt(target, watched)
     same = state is not None and state.verdict.liveness is look.verdict.liveness
     process, beat = look.facts.process, look.facts.current_heartbeat
     return _Seen(
@@ -149,42 +148,24 @@ def _look(target: WatchTarget, watched: WatchRead, now: Now) -> _Seen:
     )
 
 
-def _recorded(target: WatchTarget, watched: WatchRead, iteration: int | None) -> _Seen:
-    """The end, as the keeper recorded it; the watcher's last evidence if it saw the end."""
+def _recorded(target: WatchTarget, state: WatchState | None) -> _Seen:
+    """The end, as the keeper recorded it; with the watcher's evidence if it saw the end."""
     assert target.status is not None
     liveness = _ENDINGS[target.status]
-    last = watched.value.verdict if watched.value else None
-    if last is not None and last.liveness is liveness:
-        return _Seen(verdict=last, since_wall=_ended_wall(target), problems=target.problems)
-    source: str | None = "state"
-    if iteration is None:
-        iteration, source = _furthest(target, last)
-    if iteration is None and target.status is Status.FINISHED:
-        iteration, source = target.total, "state"
+    last = state.verdict if state else None
+    iteration, source = final_iteration(target, last)
     far = "" if iteration is None else f" at iteration {iteration}"
-    reason = f"{target.cause or liveness}{far}"
     verdict = Verdict(
         liveness=liveness,
-        reason=reason,
+        reason=f"{target.cause or liveness}{far}",
         iteration=iteration,
-        iteration_source=source if iteration is not None else None,
+        iteration_source=source,
     )
+    if last is not None and last.liveness is liveness:
+        # Nothing ages any more: how old a signal was at the last look says nothing about now.
+        evidence = tuple(replace(each, age_s=None) for each in last.evidence)
+        verdict = replace(verdict, reason=last.reason, flags=last.flags, evidence=evidence)
     return _Seen(verdict=verdict, since_wall=_ended_wall(target), problems=target.problems)
-
-
-def _furthest(target: WatchTarget, last: Verdict | None) -> tuple[int | None, str | None]:
-    """The last proven iteration of an end that the watcher has not recorded, or not yet."""
-    paths = target.run_dir
-    found: list[tuple[int, str | None]] = []
-    if last is not None and last.iteration is not None:
-        found.append((last.iteration, last.iteration_source))
-    beat = read_heartbeat(paths.heartbeat).value
-    if beat and beat.stage == "train" and beat.attempt == target.attempt and beat.done is not None:
-        found.append((beat.done, "heartbeat"))
-    tracker = read_tracker(target.checkpoints / TRACKER).value
-    if tracker is not None:
-        found.append((tracker, "tracker"))
-    return max(found, key=lambda each: each[0], default=(None, None))
 
 
 def _build(
@@ -229,7 +210,7 @@ def _build(
         step_s=train.step_s if train else None,
         eta=None if over else _eta_view(seen.eta, now),
         checkpoints=_checkpoint_views(target, now) if full else (),
-        memory=_memory_view(target, watched.value, seen),
+        memory=_memory_view(target, _of_this_attempt(target, watched), seen),
         machine=seen.machine,
         evidence=verdict.evidence,
         watcher=_watcher_view(target, watched.value, now),

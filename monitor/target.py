@@ -6,6 +6,7 @@ was launched is not known here: the keeper is an opaque command line.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from monitor.files import read_json
 from monitor.limits import LimitConfig, limits_from
-from monitor.model import ProcessId, Status
+from monitor.model import ProcessId, Stage, Status
 from monitor.probes.numbers import finite, whole
 from monitor.rundir import RunDir
 
@@ -125,8 +126,9 @@ def build_target(
     train, memory = _table(recipe, "train"), _table(recipe, "memory")
     own_limit = whole(run.get("memory_limit_bytes"))
     limit_gib = finite(memory.get("limit_gib"))
-    if own_limit is None and limit_gib is not None and limit_gib > 0:
-        own_limit = int(limit_gib * GIB)
+    limit_bytes = finite(limit_gib * GIB) if limit_gib is not None and limit_gib > 0 else None
+    if own_limit is None and limit_bytes is not None:
+        own_limit = whole(int(limit_bytes))
     checkpoints = _word(paths.get("checkpoints"))
     stage_names = run.get("stages")
     return WatchTarget(
@@ -148,7 +150,7 @@ def build_target(
         status=_status(state.get("status")),
         cause=_word(state.get("cause")),
         attempt=_positive(state.get("attempt")) or 1,
-        stage=_word(state.get("stage")),
+        stage=_stage(state.get("stage")),
         stage_index=whole(state.get("stage_index")),
         stage_count=whole(state.get("stage_count"))
         or (len(stage_names) if isinstance(stage_names, list) else None),
@@ -182,7 +184,19 @@ def _table(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _word(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    """A text that may also name a file: some cannot, and raise wherever they are used as a path."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        return None
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        return None
+    return value
+
+
+def _stage(value: object) -> str | None:
+    """One of our stages: it names a log file as well."""
+    return value if isinstance(value, str) and value in set(Stage) else None
 
 
 def _positive(value: object) -> int | None:
@@ -205,4 +219,4 @@ def _stages(value: object) -> tuple[Mapping[str, Any], ...]:
 def _argv(value: object) -> tuple[str, ...] | None:
     if not isinstance(value, list) or not value:
         return None
-    return tuple(value) if all(isinstance(each, str) and each for each in value) else None
+    return tuple(value) if all(_word(each) is not None for each in value) else None

@@ -44,6 +44,8 @@ class WatchState:
     """When the verdict became what it is."""
     ages: Ages = field(default_factory=Ages)
     history: History = field(default_factory=History)
+    seeds: Mapping[str, float] | None = None
+    """Largest durations of an earlier such run, by limit name; None: not looked for yet."""
     machine: MachineReading | None = None
     eta: Projection | None = None
     rss_bytes: int | None = None

@@ -22,10 +22,8 @@ from monitor import locks
 from monitor.ages import AgeState, advance, ages_of, continued
 from monitor.budget import memory_limit, minutes_to_limit
 from monitor.evidence import current_heartbeat
-from monitor.facts import Facts
 from monitor.history import history_of
 from monitor.keeper_guard import KeeperGuard
-from monitor.limits import LimitConfig
 from monitor.liveness import judge
 from monitor.metrics import MetricsFollower
 from monitor.model import FINAL, Observation, ProcessId, Verdict
@@ -36,7 +34,7 @@ from monitor.probes.process import identify
 from monitor.probes.watch_folder import CheckpointWatch
 from monitor.recorder import Recorder
 from monitor.rundir import RunDir
-from monitor.seeds import find_seeds
+from monitor.seeds import SeedSearch
 from monitor.store import TelemetryStore, sample_of
 from monitor.target import TargetReader, WatchTarget
 from monitor.watch_state import (
@@ -83,7 +81,6 @@ class Watcher:
         self._own = identify(os.getpid()) or ProcessId(pid=os.getpid(), boot_id="", start_ticks=0)
         self._metrics = MetricsFollower(self._dir.metrics, keep=1)
         self._used: deque[tuple[float, float]] = deque(maxlen=120)
-        self._seeds: dict[str, float] | None = None
         self._trend: tuple[float, float | None] = (0.0, None)
         self._last_looks = 0
         self._restore(read_now())
@@ -114,6 +111,7 @@ class Watcher:
         except ValueError as error:
             problem = f"{self._dir.watch.name} is not usable: {error}"
         self._last: WatchState | None = last
+        self._seeds = SeedSearch(last.seeds if last else None, now.monotonic_s)
         self._guard = KeeperGuard(
             last.keeper_starts if last and last.boot_id == now.boot_id else ()
         )
@@ -169,9 +167,13 @@ class Watcher:
         facts, problems = self._observer.look(target, now)
         self._attempt("metrics", self._metrics.read)
         self._note_gap(now)
-        self._state = advance(self._state, facts, now=now.monotonic_s, tick_s=self._tick_s)
+        self._attempt("seeds", lambda: self._seeds.search(target, facts.machine, now.monotonic_s))
+        limits = self._seeds.limits(target)
+        self._state = advance(
+            self._state, facts, now=now.monotonic_s, tick_s=self._tick_s, limits=limits
+        )
         observation = observation_of(target, facts, self._state, problems, self._last_wall(now))
-        verdict = judge(observation, self._limits(target, facts))
+        verdict = judge(observation, limits)
         self._last = self._word(target, observation, verdict, now)
         self._attempt("telemetry", lambda: self._record_sample(observation, verdict, now))
         self._attempt("events", lambda: self._record_events(target, observation, verdict, now))
@@ -196,15 +198,6 @@ class Watcher:
     def _last_wall(self, now: Now) -> float | None:
         """When the run was last seen before the machine was restarted."""
         return self._last.wall_s if self._last and self._last.boot_id != now.boot_id else None
-
-    def _limits(self, target: WatchTarget, facts: Facts) -> LimitConfig:
-        if self._seeds is None:
-            self._seeds = {}
-            self._attempt("seeds", lambda: self._find_seeds(target, facts))
-        return replace(target.limits, seeds=self._seeds)
-
-    def _find_seeds(self, target: WatchTarget, facts: Facts) -> None:
-        self._seeds = find_seeds(target, facts.machine)
 
     def _word(
         self, target: WatchTarget, observation: Observation, verdict: Verdict, now: Now
@@ -234,6 +227,7 @@ class Watcher:
             since_wall=last.since_wall if last and same else now.wall_s,
             ages=ages_of(state),
             history=history_of(state.learnt),
+            seeds=self._seeds.found,
             machine=machine,
             eta=eta_of(target, observation, verdict, self._saves(target.attempt)),
             rss_bytes=rss,

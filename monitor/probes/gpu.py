@@ -70,8 +70,9 @@ class GpuSampler:
     def problem(self) -> str | None:
         """Why the readings are old or missing; None also where there is no GPU at all."""
         asked_at = self._asked_at
-        if asked_at is not None and (waited := time.monotonic() - asked_at) > BLOCKED_S:
-            return f"the GPU driver has not answered for {waited:.0f} s"
+        if asked_at is not None and time.monotonic() - asked_at > BLOCKED_S:
+            # The same words as long as it lasts: one problem, not a new one at each look.
+            return f"the GPU driver has not answered for over {BLOCKED_S:.0f} s"
         return self._failure
 
     def start(self) -> None:

@@ -92,6 +92,7 @@ def read_process(process: ProcessId) -> Read[ProcessReading]:
             written_bytes=_written([process.pid, *descendants], hidden),
             rss_bytes=sum(each.rss_pages for each in family) * _PAGE_BYTES,
             wchan=_wchan(process.pid, hidden),
+            pids=(process.pid, *descendants),
             hidden=tuple(sorted(hidden)),
         )
     )

@@ -1,4 +1,4 @@
-"""Read small files whole, in one go and without ever waiting for a writer.
+"""Read small files whole and without ever waiting for a writer.
 
 A FIFO or a device in the place of a file must not hang the caller, so nothing blocks here.
 """
@@ -12,11 +12,16 @@ from pathlib import Path
 
 def read_proc(path: str, limit: int = 65536) -> bytes:
     """Return up to *limit* bytes of a file of /proc or /sys. Raises OSError."""
+    parts: list[bytes] = []
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return os.read(descriptor, limit)
+        # A table such as /proc/locks comes a page at a time, however much is asked for.
+        while limit > 0 and (part := os.read(descriptor, limit)):
+            parts.append(part)
+            limit -= len(part)
     finally:
         os.close(descriptor)
+    return b"".join(parts)
 
 
 def open_regular(path: Path) -> int:

@@ -2,81 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from watching import BOOT, Watch, beat, whole
 
 from monitor.ages import AgeState, advance, ages_of, continued
-from monitor.codec import dumps
 from monitor.facts import Facts
-from monitor.history import KEPT, Sample, history_of
-from monitor.model import (
-    Checkpoint,
-    CheckpointReading,
-    GpuReading,
-    Heartbeat,
-    History,
-    LogReading,
-    MachineReading,
-    ProcessReading,
-)
-
-BOOT = "boot-1"
-
-
-def beat(at: float, done: int = 0, phase: str = "iteration", **changes: Any) -> Heartbeat:
-    values: dict[str, Any] = {
-        "attempt": 1,
-        "seq": int(at * 1000),
-        "pid": 7,
-        "boot_id": BOOT,
-        "monotonic_s": at,
-        "stage": "train",
-        "phase": phase,
-        "done": done,
-    }
-    return Heartbeat(**values | changes)
-
-
-def whole(*iterations: int) -> CheckpointReading:
-    found = [
-        Checkpoint(iteration=each, complete=True, size_bytes=9, modified_wall=1.0)
-        for each in iterations
-    ]
-    return CheckpointReading(tracker=max(iterations, default=None), checkpoints=tuple(found))
-
-
-class Watch:
-    """Drives `advance` as a watcher would, one tick of a second after another."""
-
-    def __init__(self, at: float = 100.0) -> None:
-        self.now = at
-        self.state = AgeState()
-
-    def look(self, heartbeat: Heartbeat | None = None, *, boot: str = BOOT, **facts: Any) -> None:
-        facts = {"stage": "train", "heartbeat": heartbeat} | facts
-        seen = Facts(boot_id=boot, monotonic_s=self.now, **facts)
-        self.state = advance(self.state, seen, now=self.now, tick_s=1.0)
-
-    def pass_(self, seconds: float, heartbeat: Heartbeat | None = None, **facts: Any) -> None:
-        for _ in range(int(seconds)):
-            self.now += 1
-            self.look(heartbeat, **facts)
-
-    def restart(self) -> None:
-        self.state = continued(json.loads(dumps({"marks": self.state}))["marks"])
-
-    @property
-    def progress_s(self) -> float | None:
-        return ages_of(self.state).progress_s
-
-    @property
-    def history(self) -> History:
-        return history_of(self.state.learnt)
+from monitor.model import GpuReading, LogReading, MachineReading, ProcessReading
 
 
 def test_the_same_heartbeat_ages_by_the_second() -> None:
@@ -232,98 +168,6 @@ def test_what_was_there_before_the_watch_has_no_age() -> None:
     watch.look(log=LogReading(path="l", size_bytes=9, modified_wall=0), checkpoints=whole(3))
     ages = ages_of(watch.state)
     assert (ages.log_s, ages.tracker_s, ages.progress_s) == (None, None, None)
-
-
-def _train(watch: Watch, iterations: range, step: float, log_every: int = 1) -> None:
-    for done in iterations:
-        watch.now += step
-        log = LogReading(path="l", size_bytes=1 + done // log_every, modified_wall=0)
-        watch.look(beat(watch.now, done=done), log=log)
-
-
-def test_the_pace_is_learnt_from_the_trainers_stamps() -> None:
-    watch = Watch()
-    _train(watch, range(1, 12), step=2.0)
-    assert watch.history.step_count == 10
-    assert watch.history.step_max_s == pytest.approx(2.0)
-    assert watch.history.step_median_s == pytest.approx(2.0)
-
-
-def test_iterations_that_pass_between_two_looks_share_the_time() -> None:
-    watch = Watch()
-    _train(watch, range(10, 100, 10), step=1.0)
-    assert watch.history.step_median_s == pytest.approx(0.1)
-    assert watch.history.step_count == 80
-
-
-def test_a_stall_that_recovered_is_no_pace_but_two_in_a_row_are() -> None:
-    watch = Watch()
-    _train(watch, range(1, 20), step=2.0)
-    watch.now += 1000
-    watch.look(beat(watch.now, done=20))
-    assert watch.history.step_max_s == pytest.approx(2.0)
-    for done in (21, 22):
-        for _ in range(200):
-            watch.now += 1
-            watch.look(beat(watch.now - 0.5, done=done - 1))
-        watch.look(beat(watch.now, done=done, seq=10**9 + done))
-    assert watch.history.step_max_s == pytest.approx(200, abs=1)
-
-
-def test_a_resumed_process_saves_for_the_first_time_again() -> None:
-    watch = Watch()
-
-    def save(done: int, seconds: int, **changes: Any) -> None:
-        saving = beat(watch.now, done=done, phase="saving", **changes)
-        watch.look(saving, attempt=saving.attempt)
-        watch.pass_(seconds, saving, attempt=saving.attempt)
-        watch.look(beat(watch.now, done=done, **changes), attempt=saving.attempt)
-        watch.now += 1
-
-    watch.look(beat(100, done=69))
-    save(70, 50)
-    save(140, 3)
-    save(210, 5)
-    history = watch.history
-    assert (history.first_save_s, history.save_max_s, history.save_count) == (50, 5, 2)
-    assert history.saves_this_process == 3
-    watch.look(beat(watch.now, done=140, pid=8, attempt=2), attempt=2)
-    assert watch.history.saves_this_process == 0
-    assert watch.history.save_max_s == 5
-
-
-def test_a_save_between_two_looks_shows_as_its_checkpoint() -> None:
-    watch = Watch()
-    watch.look(beat(100, done=69), checkpoints=whole())
-    watch.now += 1
-    watch.look(beat(101, done=71), checkpoints=whole(70))
-    assert watch.history.saves_this_process == 1
-
-
-def test_the_logs_cadence_is_learnt_while_iterations_advance() -> None:
-    watch = Watch()
-    _train(watch, range(1, 41), step=1.0, log_every=5)
-    history = watch.history
-    assert history.log_cadence_s == pytest.approx(5.0)
-    assert history.log_gap_iterations == 5
-    silent = LogReading(path="l", size_bytes=9, modified_wall=0)
-    for done in range(41, 141):
-        watch.now += 1
-        watch.look(beat(watch.now, done=done), log=silent)
-    assert watch.history.iterations_since_log == 100
-    assert watch.history.log_cadence_s == pytest.approx(5.0)
-    watch.now += 1
-    watch.look(beat(watch.now, done=141), log=replace(silent, size_bytes=10))
-    assert watch.history.iterations_since_log == 0
-    assert watch.history.log_cadence_s == pytest.approx(5.0), "stuck is no cadence"
-
-
-def test_memory_stays_bounded_and_the_sample_spans_the_whole_series() -> None:
-    sample = Sample()
-    for value in range(10_000):
-        sample = sample.add(float(value))
-    assert len(sample.values) <= KEPT
-    assert sample.median() == pytest.approx(5000, rel=0.1)
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,21 @@ def test_a_recipe_overrides_defaults_and_floors() -> None:
     assert limit_for("train", "iteration", learnt, config).seconds == 2.5
 
 
+@pytest.mark.parametrize(
+    ("history", "seconds"),
+    [
+        pytest.param(FRESH, 9000, id="no interval seen yet"),
+        pytest.param(History(step_max_s=30.0, step_count=4), 9000, id="shorter ones seen"),
+        pytest.param(History(step_max_s=30.0, step_count=5), 150, id="until this run has taught"),
+    ],
+)
+def test_the_trainers_own_word_on_its_last_iteration_counts(
+    history: History, seconds: float
+) -> None:
+    limit = limit_for("train", "iteration", history, limits_from({}), step_s=900.0)
+    assert limit.seconds == seconds
+
+
 @pytest.mark.parametrize("value", [-1, 0, "soon", None, True, float("nan")])
 def test_an_override_that_is_no_duration_is_left_out(value: object) -> None:
     assert limits_from({"save_default_s": value, "nonsense": 3}) == limits_from({})

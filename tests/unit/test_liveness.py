@@ -6,79 +6,29 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from observed import ALIVE, GONE, LEARNT, beat, seen
 
 from monitor.limits import limits_from
 from monitor.liveness import judge
 from monitor.model import (
-    Ages,
     Checkpoint,
     CheckpointReading,
     GpuReading,
-    Heartbeat,
-    History,
     Liveness,
-    LogReading,
     MachineReading,
     MemoryReading,
-    Observation,
-    ProcessReading,
     Status,
     Verdict,
 )
 
 LIMITS = limits_from({})
-ALIVE = ProcessReading(alive=True, state="S", cpu_s=100.0, written_bytes=1000)
-LEARNT = History(
-    step_max_s=20.0,
-    step_count=100,
-    step_median_s=10.0,
-    step_recent_s=10.0,
-    saves_this_process=1,
-    log_cadence_s=10.0,
-    log_growths=50,
-    log_gap_iterations=1,
-)
-TIB = 1 << 40
-
-
-def beat(phase: str = "iteration", done: int | None = 241, **changes: Any) -> Heartbeat:
-    values: dict[str, Any] = {
-        "attempt": 1,
-        "seq": 9,
-        "pid": 7,
-        "boot_id": "b",
-        "monotonic_s": 5.0,
-        "stage": "train",
-        "phase": phase,
-        "done": done,
-        "total": 625,
-    }
-    return Heartbeat(**values | changes)
-
-
-def seen(**changes: Any) -> Observation:
-    """A run that trains well, changed where a test says."""
-    values: dict[str, Any] = {
-        "run": "r",
-        "taken_at": 1000.0,
-        "status": Status.RUNNING,
-        "stage": "train",
-        "total": 625,
-        "heartbeat": beat(),
-        "process": ALIVE,
-        "log": LogReading(path="train.log", size_bytes=5000, modified_wall=0.0),
-        "history": LEARNT,
-    }
-    ages = Ages(progress_s=4.0, stage_s=900.0, heartbeat_s=4.0, log_s=4.0, cpu_s=0.0, written_s=0.0)
-    ages = replace(ages, **changes.pop("ages", {}))
-    return Observation(**values | {"ages": ages} | changes)
+GIB = 1 << 30
 
 
 def verdict_of(**changes: Any) -> Verdict:
     return judge(seen(**changes), LIMITS)
 
 
-GONE = ProcessReading(alive=False)
 SILENT = {"cpu_s": 700.0, "written_s": 700.0, "log_s": 700.0}
 
 
@@ -319,19 +269,34 @@ def test_saving_with_a_stuck_log_carries_both_flags() -> None:
 
 
 def test_evidence_names_every_signal_and_what_cannot_be_read() -> None:
-    memory = MemoryReading(total_bytes=TIB, available_bytes=TIB, free_bytes=TIB, cached_bytes=0)
-    gpu = GpuReading(index=0, name="g", utilisation_percent=96, power_w=13.0)
+    memory = MemoryReading(
+        total_bytes=100 * GIB,
+        available_bytes=40 * GIB,
+        free_bytes=0,
+        cached_bytes=0,
+        swap_total_bytes=8 * GIB,
+        swap_free_bytes=6 * GIB,
+        psi_some_avg10=12.0,
+    )
+    gpu = GpuReading(index=0, name="g", utilisation_percent=96, power_w=13.0, sm_clock_mhz=799)
     verdict = verdict_of(
         process=replace(ALIVE, hidden=("io",)),
-        machine=MachineReading(memory=memory, gpus=(gpu,)),
+        machine=MachineReading(memory=memory, gpus=(gpu,), cpu_percent=7.0),
+        memory_limit_bytes=92 * GIB,
         unreadable=("heartbeat.json is not JSON",),
     )
     signals = {each.signal: each for each in verdict.evidence}
     expected = ["heartbeat", "tracker", "checkpoints", "log", "process", "cpu", "written", "gpu0"]
-    assert list(signals) == [*expected, "unreadable"]
+    assert list(signals) == [*expected, "memory", "cores", "unreadable"]
     assert signals["heartbeat"].supports == "training"
     assert "may not read: io" in signals["process"].detail
     assert "proof" in signals["gpu0"].supports
+    assert signals["gpu0"].detail == "96 %, 13 W, 799 MHz"
+    assert signals["memory"].detail == (
+        "60.0 GiB of 92.0 GiB used, 40.0 GiB available, 2.0 GiB swapped, "
+        "12 % of the time waited for"
+    )
+    assert signals["cores"].detail == "7 % busy"
     assert signals["unreadable"].detail == "heartbeat.json is not JSON"
 
 

@@ -127,6 +127,7 @@ observations = st.builds(
     unreadable=st.lists(st.text(max_size=9), max_size=2).map(tuple),
     foreign=st.booleans(),
     own_power_w=optional(seconds),
+    held=optional(st.booleans()),
 )
 law = settings(max_examples=150, deadline=None)
 
@@ -153,6 +154,13 @@ def test_nothing_without_evidence_of_trouble_is_stalled(observation: Observation
 def test_a_dead_process_never_has_a_living_verdict(observation: Observation) -> None:
     dead = replace(observation, process=ProcessReading(alive=False))
     assert judge(dead, LIMITS).liveness not in LIVING
+
+
+@law
+@given(observations)
+def test_where_nobody_lives_no_verdict_is_a_living_one(observation: Observation) -> None:
+    empty = replace(observation, process=None, held=False, foreign=False)
+    assert judge(empty, LIMITS).liveness not in LIVING
 
 
 @law

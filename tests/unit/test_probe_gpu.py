@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -213,6 +214,16 @@ def test_a_driver_that_hangs_leaves_the_last_reading_and_its_age(
     assert after.power_w == 45.5
     nvml.blocked.set()
     until(lambda: started.problem is None and started.latest()[0].age_s < after.age_s)
+
+
+def test_the_problem_of_a_driver_that_hangs_is_the_same_as_long_as_it_lasts() -> None:
+    sampler = GpuSampler()
+    told = set()
+    for waited_s in (60.0, 600.0):
+        sampler._asked_at = time.monotonic() - waited_s
+        told.add(sampler.problem)
+    assert len(told) == 1
+    assert None not in told
 
 
 def test_a_driver_that_hangs_from_the_start_gives_nothing_and_says_so(

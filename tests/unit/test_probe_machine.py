@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from monitor.model import GpuReading
 from monitor.probes.clock import boot_id, read_now
-from monitor.probes.filesystem import filesystem_type, is_local_filesystem, type_of
+from monitor.probes.filesystem import Mount, filesystem_type, is_local_filesystem, mount_of
 from monitor.probes.machine import CpuMeter, busy_percent, parse_cpu_times, read_machine
+from monitor.probes.raw import read_proc
 
 
 class FakeGpus:
@@ -67,7 +69,7 @@ def test_guest_time_is_not_counted_twice() -> None:
 @given(st.binary(max_size=80))
 def test_any_bytes_never_raise(raw: bytes) -> None:
     parse_cpu_times(b"cpu " + raw)
-    type_of(b"/a/b", raw + b"\n" + raw)
+    mount_of(b"/a/b", raw + b"\n" + raw)
 
 
 MOUNTS = b"""21 1 8:1 / / rw - ext4 /dev/sda1 rw
@@ -94,7 +96,24 @@ nonsense
     ],
 )
 def test_the_nearest_mount_decides(path: str, kind: str) -> None:
-    assert type_of(path.encode(), MOUNTS) == kind
+    mount = mount_of(path.encode(), MOUNTS)
+    assert mount is not None
+    assert mount.kind == kind
+
+
+def test_a_mount_names_its_device() -> None:
+    assert mount_of(b"/home/me", MOUNTS) == Mount("nfs4", (0, 40))
+
+
+@pytest.mark.parametrize(("limit", "length"), [(1 << 20, 5851), (100, 100)])
+def test_a_file_that_comes_in_parts_is_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, length: int
+) -> None:
+    """As /proc/self/mountinfo and /proc/locks do: a page at a time."""
+    (tmp_path / "table").write_bytes(b"x" * 5851)
+    read = os.read
+    monkeypatch.setattr("os.read", lambda descriptor, most: read(descriptor, min(most, 4096)))
+    assert len(read_proc(str(tmp_path / "table"), limit)) == length
 
 
 @pytest.mark.parametrize(

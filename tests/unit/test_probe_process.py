@@ -148,6 +148,7 @@ def test_descendants_count_too(spawn: Spawn) -> None:
     assert family.rss_bytes is not None
     assert child.rss_bytes is not None
     assert family.rss_bytes > child.rss_bytes
+    assert family.pids == (parent.pid, child_pid)
     assert process._descendants(parent.pid, set()) == [child_pid]
 
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fabricated import FabricatedRun, wait_for
+from fabricated import FabricatedRun, named, wait_for
 
+from monitor import locks
 from monitor.files import write_json
-from monitor.model import Liveness, Status
+from monitor.model import Evidence, Liveness, Status, Verdict
+from monitor.probes.clock import read_now
+from monitor.single_look import look_once
 from monitor.status import list_runs, read_status
+from monitor.target import read_target
+from monitor.watch_state import WatchState, read_watch, write_watch
 
 KEYS = {
     "schema", "run", "lane", "engine", "stage", "phase", "attempt", "status", "verdict", "flags",
@@ -106,6 +114,144 @@ def test_a_run_that_is_over_is_as_its_keeper_recorded(
         assert (found.verdict, found.cause, found.ended_wall) == (verdict, cause, 5.0)
         assert found.iteration.value == (1000 if status == "finished" else None)
         assert found.final
+
+
+def test_a_run_that_nobody_holds_is_lost(run: FabricatedRun) -> None:
+    dead = named(os.getpid())
+    assert dead is not None
+    run.write_state("starting", process=None, keeper=dead | {"start_ticks": 1}, stage=None)
+    status = read_status(run.root)
+    assert status.verdict is Liveness.LOST
+    assert "nobody lives" in status.reason
+    held = locks.take(run.root / "run.lock")
+    assert held is not None
+    try:
+        assert read_status(run.root).verdict is Liveness.STARTING
+    finally:
+        os.close(held)
+
+
+def watched(run: FabricatedRun, liveness: Liveness, **changes: Any) -> WatchState:
+    """A last word of a watcher that is gone."""
+    now = read_now()
+    gone: dict[str, Any] = {"pid": 1, "start_ticks": 1, "boot_id": now.boot_id, "attempt": 1}
+    evidence = (Evidence(signal="heartbeat", detail="iteration 93", age_s=4.0),)
+    verdict = Verdict(liveness=liveness, reason="as seen", evidence=evidence, iteration=93)
+    times = {"monotonic_s": now.monotonic_s, "wall_s": now.wall_s, "since_wall": now.wall_s}
+    state = WatchState(**gone | times | {"verdict": verdict} | changes)
+    write_watch(run.root / "watch.json", state)
+    return state
+
+
+def test_without_a_watcher_the_limits_are_those_it_had_found(run: FabricatedRun) -> None:
+    run.train(last=1)
+    watched(run, Liveness.TRAINING, seeds={"iteration": 300.0})
+    target, last = read_target(run.root), read_watch(run.root / "watch.json").value
+    wait_for(lambda: (run.read("heartbeat.json") or {}).get("done"))
+    assert look_once(target, last, read_now()).verdict.limit_s == 1500
+
+
+def test_a_finished_run_is_at_its_last_iteration_whatever_was_seen_last(
+    run: FabricatedRun,
+) -> None:
+    run.write_state("finished", process=None)
+    watched(run, Liveness.TRAINING)
+    for status in (read_status(run.root), *list_runs(run.root.parent)):
+        assert (status.verdict, status.iteration.value) == (Liveness.FINISHED, 1000)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param({"summary.json": {"iterations": 57}}, (57, "metrics"), id="the summary"),
+        pytest.param(
+            {"result.json": {"attempt": 2, "iteration": 60}, "summary.json": {"iterations": 57}},
+            (60, "result"),
+            id="the payload's last word",
+        ),
+        pytest.param({"result.json": {"attempt": 1, "iteration": 60}}, (None, None), id="attempt"),
+        pytest.param({"summary.json": {"iterations": "x"}}, (None, None), id="garbage"),
+    ],
+)
+def test_how_far_a_failed_run_got(
+    run: FabricatedRun, content: dict[str, dict[str, object]], expected: tuple[int | None, str]
+) -> None:
+    run.write_state("failed", process=None, attempt=2)
+    for name, value in content.items():
+        write_json(run.root / name, value, durable=False)
+    for status in (read_status(run.root), *list_runs(run.root.parent)):
+        assert (status.iteration.value, status.iteration.source) == expected
+
+
+def test_what_was_seen_of_an_earlier_attempt_says_nothing_of_this_one(run: FabricatedRun) -> None:
+    watched(run, Liveness.FAILED, used_peak_bytes=5)
+    run.write_state("failed", process=None, attempt=2, cause="out of memory")
+    status = read_status(run.root)
+    assert (status.reason, status.evidence) == ("out of memory", ())
+    run.write_state("failed", process=None, attempt=1, cause="out of memory")
+    assert read_status(run.root).reason == "as seen"
+
+
+def test_the_evidence_of_a_run_that_is_over_has_no_age(run: FabricatedRun) -> None:
+    watched(run, Liveness.FAILED)
+    run.write_state("failed", process=None)
+    (heartbeat,) = read_status(run.root).evidence
+    assert (heartbeat.detail, heartbeat.age_s) == ("iteration 93", None)
+
+
+def test_a_clock_set_back_changes_no_verdict_and_makes_no_negative_age(run: FabricatedRun) -> None:
+    watcher = run.watch()
+    wait_for(lambda: run.read("watch.json"))
+    run.train(step=0.05, last=20, save=5)
+    wait_for(lambda: run.watched("eta") and len(run.events("checkpoint")) == 4)
+    now = read_now()
+    for wall_s in (now.wall_s, now.wall_s - 3600):
+        status = read_status(run.root, now=replace(now, wall_s=wall_s))
+        assert status.verdict is Liveness.TRAINING
+        assert status.watcher.alive
+        assert len(status.checkpoints) == 4
+        assert status.eta is not None
+        assert min(seconds_in(status.to_json())) >= 0
+    watcher.kill()
+    watcher.wait()
+    alone = read_status(run.root, now=replace(read_now(), wall_s=now.wall_s - 3600))
+    assert alone.verdict is Liveness.TRAINING
+    assert min(seconds_in(alone.to_json())) >= 0
+
+
+def seconds_in(value: object, name: str = "") -> Iterator[float]:
+    """Every number of seconds in a status, at any depth."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from seconds_in(each, key)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from seconds_in(each, name)
+    elif isinstance(value, float) and name.endswith(("_s", "seconds")):
+        yield value
+
+
+@pytest.mark.parametrize(
+    ("run_json", "state"),
+    [
+        pytest.param({"recipe": {"memory": {"limit_gib": 1e300}}}, {}, id="an endless limit"),
+        pytest.param({"recipe": {"memory": {"limit_gib": 1e15}}}, {}, id="a limit past counting"),
+        pytest.param({"paths": {"checkpoints": "/a\0b"}}, {}, id="a path with a NUL"),
+        pytest.param({"paths": {"checkpoints": "/\ud800"}}, {}, id="a path that is no text"),
+        pytest.param({}, {"stage": "tr\0ain"}, id="a stage with a NUL"),
+        pytest.param({}, {"stage": "../../x"}, id="a stage that leaves the folder"),
+    ],
+)
+def test_words_that_name_no_file_are_unknown(
+    run: FabricatedRun, run_json: dict[str, Any], state: dict[str, Any]
+) -> None:
+    run.write_run(**run_json)
+    run.write_state(**{"process": None} | state)
+    target = read_target(run.root)
+    assert target.checkpoints == run.root / "checkpoints"
+    assert target.memory_limit_bytes is None
+    assert target.log in (None, run.root / "logs" / "train.log")
+    json.dumps(read_status(run.root).to_json())
 
 
 GARBAGE = b"\xff\x00{[" * 50

@@ -49,14 +49,16 @@ def test_a_checkpoint_becomes_one_event_and_the_end_ends_the_watch(run: Fabricat
 
 
 def test_a_killed_watcher_is_continued_by_the_next_one(run: FabricatedRun) -> None:
-    run.train(step=0.02, last=20, save=5)
     first = run.watch()
+    wait_for(lambda: run.read("watch.json"))
+    run.train(step=0.05, last=20, save=5)
     wait_for(lambda: (run.watched("history", "step_count") or 0) > 5)
     wait_for(lambda: (run.watched("ages", "progress_s") or 0) > 1)
     first.kill()
     first.wait()
     before = run.read("watch.json")
     assert before is not None
+    (run.root / "watch.json").write_text(json.dumps(before | {"seeds": {"save": 400.0}}))
     run.watch()
     wait_for(lambda: run.watched("pid") != before["pid"])
     after = run.read("watch.json")
@@ -65,6 +67,7 @@ def test_a_killed_watcher_is_continued_by_the_next_one(run: FabricatedRun) -> No
     assert after["history"]["step_count"] >= before["history"]["step_count"]
     assert after["observed_s"] >= before["observed_s"]
     assert after["gaps"] == before["gaps"] + 1
+    assert after["seeds"] == {"save": 400.0}, "what an earlier run taught holds from the first look"
     assert any("started again" in event["text"] for event in run.events("note"))
     assert len(run.events("checkpoint")) == 4, "none is announced twice"
 

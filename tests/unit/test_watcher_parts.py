@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -17,19 +18,32 @@ from monitor.files import write_json
 from monitor.model import (
     Checkpoint,
     CheckpointReading,
+    GpuReading,
     History,
     Liveness,
     MachineReading,
     MemoryReading,
     Verdict,
 )
+from monitor.observe import Observer
 from monitor.probes.clock import Now
 from monitor.recorder import Recorder
-from monitor.seeds import find_seeds
+from monitor.seeds import GPU_WAIT_S, SeedSearch, find_seeds
 from monitor.target import read_target
 from monitor.watch_state import WatchState, read_watch, write_watch
 
 GIB = 1 << 30
+HEARTBEAT = {
+    "schema": 1,
+    "attempt": 1,
+    "seq": 3,
+    "pid": 7,
+    "boot_id": "b",
+    "monotonic_s": 8.0,
+    "stage": "train",
+    "phase": "iteration",
+    "done": 59,
+}
 
 
 def at(second: float) -> Now:
@@ -112,12 +126,50 @@ def test_a_lock_is_seen_without_being_touched(tmp_path: Path) -> None:
     assert not locks.is_held(path)
 
 
-def machine(total: int) -> MachineReading:
+@pytest.mark.parametrize(
+    ("line", "held"),
+    [
+        pytest.param("1: FLOCK  ADVISORY  WRITE 7 08:0a:{inode} 0 EOF", True, id="as stat says"),
+        pytest.param("1: FLOCK  ADVISORY  WRITE 7 00:2f:{inode} 0 EOF", True, id="as mounted"),
+        pytest.param("1: FLOCK  ADVISORY  WRITE 7 00:30:{inode} 0 EOF", False, id="elsewhere"),
+        pytest.param("1: POSIX  ADVISORY  WRITE 7 08:0a:{inode} 0 EOF", False, id="no flock"),
+        pytest.param("1: -> FLOCK  ADVISORY  WRITE 7 08:0a:{inode} 0 EOF", False, id="it waits"),
+        pytest.param("1: FLOCK  ADVISORY  WRITE 7 <none>:0 0 EOF", False, id="no file"),
+    ],
+)
+def test_a_file_of_the_same_number_in_another_file_system_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, held: bool
+) -> None:
+    path = tmp_path / "keeper.lock"
+    path.touch()
+    table = line.format(inode=path.stat().st_ino).encode()
+    monkeypatch.setattr(locks, "read_proc", lambda *_: table)
+    monkeypatch.setattr(locks, "mounted_device", lambda _: (0, 0x2F))
+    monkeypatch.setattr(locks.os, "major", lambda _: 8)
+    monkeypatch.setattr(locks.os, "minor", lambda _: 10)
+    assert locks.is_held(path) is held
+
+
+def test_where_locks_cannot_be_seen_nothing_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hidden(*_: object) -> bytes:
+        raise FileNotFoundError(2, "no such file", "/proc/locks")
+
+    monkeypatch.setattr(locks, "read_proc", hidden)
+    path = tmp_path / "keeper.lock"
+    assert locks.is_held(path) is False, "what is not there is held by nobody"
+    path.touch()
+    assert locks.is_held(path) is None
+
+
+def machine(total: int, *gpus: str) -> MachineReading:
     memory = MemoryReading(total_bytes=total, available_bytes=1, free_bytes=1, cached_bytes=0)
-    return MachineReading(memory=memory)
+    readings = tuple(GpuReading(index=0, name=name) for name in gpus)
+    return MachineReading(memory=memory, gpus=readings)
 
 
-def past_run(root: Path, name: str, status: str, step: float, **run: Any) -> Path:
+def past_run(root: Path, name: str, status: str, step: float, *gpus: str, **run: Any) -> Path:
     folder = root / name
     folder.mkdir(parents=True)
     values = {"run": name, "recipe_hash": "h", "lane": "reference", "kind": "full"} | run
@@ -132,7 +184,7 @@ def past_run(root: Path, name: str, status: str, step: float, **run: Any) -> Pat
         verdict=Verdict(liveness=Liveness.FINISHED, reason="done"),
         since_wall=1.0,
         history=History(step_max_s=step, first_save_s=50.0),
-        machine=machine(100 * GIB),
+        machine=machine(100 * GIB, *gpus),
     )
     write_watch(folder / "watch.json", state)
     return folder
@@ -147,6 +199,62 @@ def test_limits_are_seeded_by_the_last_finished_run_of_the_same_kind(tmp_path: P
     target = read_target(past_run(tmp_path, "new", "running", 9.0))
     assert find_seeds(target, machine(100 * GIB)) == {"iteration": 2.0, "first_save": 50.0}
     assert find_seeds(target, machine(50 * GIB)) == {}, "another box"
+
+
+def test_seeds_are_looked_for_once_the_gpu_has_answered(tmp_path: Path) -> None:
+    past_run(tmp_path, "last", "finished", 2.0, "NVIDIA GB10")
+    target = read_target(past_run(tmp_path, "new", "running", 9.0))
+    search = SeedSearch(None, began_s=100.0)
+    search.search(target, machine(100 * GIB), now_s=100.0)
+    assert search.found is None
+    assert search.limits(target) == target.limits
+    search.search(target, machine(100 * GIB, "NVIDIA GB10"), now_s=101.0)
+    assert search.found == {"iteration": 2.0, "first_save": 50.0}
+    assert search.limits(target).seeds == search.found
+
+
+def test_seeds_do_not_wait_for_a_gpu_that_is_not_there(tmp_path: Path) -> None:
+    past_run(tmp_path, "last", "finished", 2.0)
+    target = read_target(past_run(tmp_path, "new", "running", 9.0))
+    search = SeedSearch(None, began_s=100.0)
+    search.search(target, machine(100 * GIB), now_s=100.0 + GPU_WAIT_S)
+    assert search.found
+
+
+def test_a_search_for_seeds_that_failed_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past_run(tmp_path, "last", "finished", 2.0)
+    target = read_target(past_run(tmp_path, "new", "running", 9.0))
+    search = SeedSearch(None, began_s=0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr("monitor.seeds.find_seeds", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            search.search(target, machine(100 * GIB), now_s=GPU_WAIT_S)
+    search.search(target, machine(100 * GIB), now_s=GPU_WAIT_S)
+    assert search.found
+
+
+def test_an_unreadable_heartbeat_leaves_the_last_one_standing(tmp_path: Path) -> None:
+    path, text = tmp_path / "heartbeat.json", json.dumps(HEARTBEAT)
+    state: dict[str, Any] = {"status": "running", "stage": "train", "attempt": 1}
+
+    def look(content: str | None, **changes: Any) -> tuple[int | None, bool]:
+        path.unlink(missing_ok=True)
+        if content is not None:
+            path.write_text(content)
+        write_json(tmp_path / "state.json", state | changes, durable=False)
+        facts, problems = observer.look(read_target(tmp_path), at(9))
+        beat = facts.current_heartbeat
+        return beat.done if beat else None, any(path.name in each for each in problems)
+
+    observer = Observer(read_target(tmp_path))
+    assert look("") == (None, True), "there was none before"
+    assert look(text) == (59, False)
+    assert look("{cut") == (59, True)
+    assert look(None) == (59, True)
+    assert look("{cut", stage="merge") == (None, True)
+    assert look("{cut", attempt=2) == (None, True)
 
 
 def test_watch_json_is_read_back_as_it_was_written(tmp_path: Path) -> None:
