@@ -39,3 +39,7 @@ $(VENV)/.dev: $(BIN)/python pyproject.toml
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.PHONY: bench
+bench: $(VENV)/.dev
+	for subject in contract cli log watcher tui; do $(BIN)/python bench/$$subject.py || exit 1; done
