@@ -69,8 +69,8 @@ def main() -> None:
         _probe(result, run, options.rounds)
         _shown(result, run, small, options.rounds // 3)
     result.notes.append(
-        "The file is in the page cache unless a figure says cold; the commands' walls hold "
-        "the start of their interpreter. Growth: peak RSS with the 1 GiB log, less that with a small one."
+        "The file is in the page cache unless a figure says cold; the commands' walls hold the "
+        "start of their interpreter. Growth: peak RSS with the 1 GiB log, less with a small one."
     )
     result.write()
 
@@ -80,8 +80,9 @@ def _grow(path: Path) -> None:
     made = random.Random(3407)
     lines = [
         f" [2026-01-01 12:{n % 60:02d}:00] iteration {n:8d}/  100000 | consumed samples: "
-        f"{n * 16:10d} | elapsed time per iteration (ms): {made.uniform(900, 1100):.1f} | learning rate: "
-        f"1.000000E-04 | lm loss: {made.uniform(0.1, 3):.6E} | grad norm: {made.random():.3f} |\n"
+        f"{n * 16:10d} | elapsed time per iteration (ms): {made.uniform(900, 1100):.1f} | "
+        f"learning rate: 1.000000E-04 | lm loss: {made.uniform(0.1, 3):.6E} | "
+        f"grad norm: {made.random():.3f} |\n"
         for n in range(5000)
     ]
     block = "".join(lines).encode()

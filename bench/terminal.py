@@ -7,6 +7,7 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import termios
@@ -94,7 +95,7 @@ class Terminal:
         wall_ms = 1000 * (time.monotonic() - self.began_s)
         cost = Cost(wall_ms=wall_ms, cpu_ms=0.0, code=0)
         if self._process.returncode is None:
-            self._process.kill()
+            os.kill(self._process.pid, signal.SIGKILL)  # Popen.kill() would reap and lose the usage
             _, status, used = os.wait4(self._process.pid, 0)
             self._process.returncode = os.waitstatus_to_exitcode(status)
             cpu_ms = 1000 * (used.ru_utime + used.ru_stime)

@@ -61,9 +61,9 @@ def main() -> None:
         _live(result, root, options.windows, options.seconds)
         _many(result, root, options.windows, options.seconds)
     result.notes += [
-        "Live: the demo recipe, some 8 iterations a second, the trainer on one core. Slow: the same "
-        "with seconds per iteration. Screens and peers of one paragraph share their windows. btop "
-        "draws every 2 s, its default; the others once a second.",
+        "Live: the demo recipe, some 8 iterations a second, the trainer on one core. Slow: the "
+        "same with seconds per iteration. Screens and peers of one state share their windows; btop "
+        "draws every 2 s, its default, the others once a second.",
         "First paint: from the start of the process until its first frame was written, programs "
         "taking turns. The CPU time is the whole process's when it was killed at that instant.",
     ]
@@ -157,10 +157,10 @@ def _hold(result: Result, scenes: list[Scene], windows: int, seconds: float) -> 
 def _paint(result: Result, run: RunDir, rounds: int) -> None:
     programs = {
         "empty Textual app": ([sys.executable, "-c", EMPTY], "painted"),
-        "board, frame": (lanewatch(), "lanewatch"),
+        "board, frame": (lanewatch(), "verdict"),
         "board, run shown": (lanewatch(), run.root.name),
-        "run screen, frame": (lanewatch(run.root.name), "lanewatch"),
-        "run screen, verdict shown": (lanewatch(run.root.name), "finished"),
+        "run screen, frame": (lanewatch(run.root.name), "evidence"),
+        "run screen, verdict shown": (lanewatch(run.root.name), "every stage is done"),
         "python -c pass": ([sys.executable, "-c", "print('ready'); input()"], "ready"),
     }
     cpu: dict[str, list[float]] = {name: [] for name in programs}

@@ -24,7 +24,7 @@ POLL_S = 0.002
 def main() -> None:
     """Measure and write results/watcher.json."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--windows", type=int, default=5)
+    parser.add_argument("--windows", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=60.0)
     options = parser.parse_args()
     result = Result("watcher")

@@ -6,22 +6,24 @@ the watcher is dead, one look is taken from the ages that it left.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from monitor.budget import memory_limit
-from monitor.files import read_json_lines
 from monitor.final_iteration import final_iteration
 from monitor.life import keeper_alive
+from monitor.metrics import MetricsFollower
 from monitor.model import FINAL, Heartbeat, Liveness, MachineReading, Status, Verdict
 from monitor.pace import Projection
-from monitor.probes.checkpoints import read_checkpoints
+from monitor.probes.checkpoints import CheckpointProbe, read_tracker
 from monitor.probes.clock import Now, read_now
 from monitor.probes.heartbeat import read_heartbeat
-from monitor.probes.numbers import finite, whole
+from monitor.probes.numbers import finite
 from monitor.probes.process import is_alive
+from monitor.rundir import ITERATION_FOLDER, TRACKER
 from monitor.status_model import (
     CheckpointView,
     EtaView,
@@ -48,6 +50,9 @@ __all__ = [
     "read_outline",
     "read_status",
 ]
+
+FOLLOWED = 32
+"""Runs whose files are followed from one call to the next; more are never live on one box."""
 
 METRICS_TAIL_BYTES = 64 * 1024
 
@@ -209,7 +214,7 @@ def _build(
         lr=train.lr if train else None,
         step_s=train.step_s if train else None,
         eta=None if over else _eta_view(seen.eta, now),
-        checkpoints=_checkpoint_views(target, now) if full else (),
+        checkpoints=_checkpoint_views(target, now) if full else _newest_checkpoint(target, now),
         memory=_memory_view(target, _of_this_attempt(target, watched), seen),
         machine=seen.machine,
         evidence=verdict.evidence,
@@ -249,7 +254,7 @@ def _eta_view(eta: Projection | None, now: Now) -> EtaView | None:
 
 
 def _checkpoint_views(target: WatchTarget, now: Now) -> tuple[CheckpointView, ...]:
-    reading = read_checkpoints(target.checkpoints).value
+    reading = _checkpoint_probe(target.checkpoints).read().value
     if reading is None or not reading.checkpoints:
         return ()
     costs = _save_costs(target.run_dir.metrics)
@@ -265,18 +270,35 @@ def _checkpoint_views(target: WatchTarget, now: Now) -> tuple[CheckpointView, ..
     )
 
 
-def _save_costs(metrics: Path) -> dict[int, float]:
-    """Seconds by iteration; the line of a later attempt stands further down."""
-    costs: dict[int, float] = {}
+def _newest_checkpoint(target: WatchTarget, now: Now) -> tuple[CheckpointView, ...]:
+    """What the tracker names, without looking into it: a list of a thousand runs is to be quick."""
+    named = read_tracker(target.checkpoints / TRACKER).value
+    if named is None:
+        return ()
     try:
-        lines = read_json_lines(metrics, tail_bytes=METRICS_TAIL_BYTES)
+        modified = (target.checkpoints / ITERATION_FOLDER.format(named)).stat().st_mtime
     except OSError:
-        return costs
-    for line in lines:
-        iteration, save_s = whole(line.get("iteration")), finite(line.get("save_s"))
-        if iteration is not None and save_s is not None:
-            costs[iteration] = save_s
-    return costs
+        return ()
+    age_s = max(0.0, now.wall_s - modified)
+    return (CheckpointView(iteration=named, age_s=age_s, size_bytes=None, complete=True),)
+
+
+@functools.lru_cache(maxsize=FOLLOWED)
+def _checkpoint_probe(folder: Path) -> CheckpointProbe:
+    """A screen asks every second: what was whole and has not changed is not parsed again."""
+    return CheckpointProbe(folder)
+
+
+@functools.lru_cache(maxsize=FOLLOWED)
+def _metrics_follower(path: Path) -> MetricsFollower:
+    return MetricsFollower(path, keep=1, tail_bytes=METRICS_TAIL_BYTES)
+
+
+def _save_costs(metrics: Path) -> dict[int, float]:
+    """Seconds by iteration, of the saves that the end of the file tells of."""
+    follower = _metrics_follower(metrics)
+    follower.read()
+    return {save.iteration: save.save_s for save in follower.metrics.saves}
 
 
 def _memory_view(target: WatchTarget, state: WatchState | None, seen: _Seen) -> MemoryView | None:

@@ -42,7 +42,8 @@ class CheckpointView:
 
     iteration: int
     age_s: float
-    size_bytes: int
+    size_bytes: int | None
+    """None in a list of runs, where it is not counted."""
     complete: bool
     save_s: float | None = None
     """What writing it cost, from the trainer's own metrics."""

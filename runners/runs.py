@@ -44,9 +44,9 @@ def find_run(root: Path, part: str) -> RunDir:
 
     Raises RunNotFoundError that says how many fit and which.
     """
+    if RUN_ID.fullmatch(part) and (root / part).is_dir():
+        return RunDir(root / part)
     named = {run.root.name: (run, _name(run)) for run in iter_runs(root)}
-    if part in named:
-        return named[part][0]
     whole = [run for run, name in named.values() if name == part]
     found = whole or [run for run_id, (run, name) in named.items() if _fits(part, run_id, name)]
     if len(found) == 1:

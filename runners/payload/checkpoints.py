@@ -7,20 +7,16 @@ only ever names a folder that is there and whole, whatever instant the process i
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import shutil
 from pathlib import Path
 
-from .files import read_object, remove_tree, replace, sync
+from .files import exchange, read_object, remove_tree, replace, sync
 
 TRACKER = "latest_checkpointed_iteration.txt"
 FOLDER = "iter_{:07d}"
 KEEP_FILE = "keep-iterations"
 """In the work folder: iterations, a line each, that something (a merge) is reading now."""
-
-_AT_FDCWD = -100
-_RENAME_EXCHANGE = 2
 
 
 class Checkpoints:
@@ -101,7 +97,7 @@ class Checkpoints:
         if not target.exists():
             prepared.rename(target)
             return None
-        if _exchange(prepared, target):
+        if exchange(prepared, target):
             return prepared
         if self.latest() == iteration:
             self._point_elsewhere(iteration)
@@ -169,12 +165,3 @@ def _link_file(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
     target.chmod(0o600)
     sync(target)
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders in one step; False where this system cannot."""
-    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if call is None:
-        return False
-    paths = (os.fsencode(one), os.fsencode(other))
-    return bool(call(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE) == 0)

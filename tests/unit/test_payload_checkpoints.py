@@ -203,7 +203,7 @@ def _killed_before(step: int, patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     with patch.context() as inner:
         for name in ("mkdir", "link", "rename", "replace", "fsync", "write", "unlink", "rmdir"):
             inner.setattr(os, name, counted(name, getattr(os, name)))
-        inner.setattr(module, "_exchange", counted("exchange", module._exchange))
+        inner.setattr(module, "exchange", counted("exchange", module.exchange))
         with contextlib.suppress(_Killed):
             yield done
 
@@ -213,7 +213,7 @@ def _can_exchange(folder: Path) -> bool:
     one, other = folder / "one", folder / "other"
     one.mkdir()
     other.mkdir()
-    return module._exchange(one, other)
+    return module.exchange(one, other)
 
 
 @pytest.mark.parametrize("can_exchange", [True, False])
@@ -236,7 +236,7 @@ def test_killed_between_any_two_steps_the_tracker_names_something_whole(
 ) -> None:
     can_exchange = can_exchange and _can_exchange(tmp_path)
     if not can_exchange:
-        monkeypatch.setattr(module, "_exchange", lambda *_: False)
+        monkeypatch.setattr(module, "exchange", lambda *_: False)
     finished = False
     for step in range(200):
         root = tmp_path / str(step)

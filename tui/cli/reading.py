@@ -30,6 +30,9 @@ WAIT_S = 0.25
 FIRST_BYTES = 200_000
 """How far before its end a followed log is begun: what one look reads."""
 
+MOST_BYTES = 16 << 20
+"""How far back from its end a log is read at most."""
+
 GONE_S = 5.0
 """A run that is not final, yet nobody has lived in for this long, will not end by itself."""
 
@@ -119,13 +122,23 @@ def logs_command(options: argparse.Namespace) -> int:
     if options.follow and not options.json:
         _follow(run, _LogFollower(run, options.stage, shown).show)
         return exits.OK
-    lines = tail(path, max_bytes=4 << 20, max_lines=shown)
+    lines = _last_lines(path, shown)
     if options.json:
         out_json({"run": run.root.name, "stage": path.stem, "path": str(path), "lines": lines})
         return exits.OK
     for line in lines:
         out(line)
     return exits.OK
+
+
+def _last_lines(path: Path, count: int) -> list[str]:
+    """Read back only as far as *count* lines need, a log may be of any size."""
+    reach = 64 << 10
+    while len(lines := tail(path, max_bytes=reach, max_lines=count)) < count and reach < MOST_BYTES:
+        if path.stat().st_size <= reach:
+            break
+        reach *= 4
+    return lines
 
 
 class _LogFollower:
