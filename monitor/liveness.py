@@ -276,7 +276,9 @@ def _training(
         last = " before it stops" if phase is Phase.STOPPING else ""
         reason = f"saving{last} for {duration(observation.ages.phase_s or 0.0)}, {far}"
         return _Finding(Liveness.SAVING, reason, limit, flags)
-    if phase is None and observation.ages.progress_s is not None and _has_trained(observation):
+    known = observation.ages.progress_s is not None and _has_trained(observation)
+    # A checkpoint of an earlier attempt is no sign of this one.
+    if phase is None and known and (observation.foreign or observation.attempt == 1):
         reason = f"{far}; no heartbeat, so its cadence is not known yet"
         return _Finding(Liveness.TRAINING, reason, limit, flags)
     if phase in (None, Phase.LOADING, Phase.FIRST_ITERATION):

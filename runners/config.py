@@ -6,6 +6,7 @@ A file with an unknown key or a wrong value is refused whole: half a configurati
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,11 @@ def _setting(key: str, each: Key, file: dict[str, str]) -> Setting:
 
 def _read(path: Path) -> dict[str, str]:
     try:
-        with path.open("rb") as stream:
+        # A FIFO in the file's place would hold every command for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ConfigError(f"{path} is not a regular file")
             raw = stream.read(READ_LIMIT_BYTES + 1)
     except FileNotFoundError:
         return {}

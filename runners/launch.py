@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ from runners.errors import EngineError, RunnerError
 from runners.keeper_kernel import READY_FD
 from runners.lanes import get_lane
 from runners.lanes.base import Lane
-from runners.runs import create_run
+from runners.runs import check_name, create_run
 from runners.stages import Plan, copy_payload
 
 READY_S = 20.0
@@ -57,10 +58,16 @@ def launch(order: LaunchOrder) -> RunDir:
     check_lane(order)
     info = run_info(order)
     run = create_run(order.root, order.lane, info, order.name)
-    return _start(run, order, info)
+    try:
+        _fill(run, order, info)
+    except RunnerError:
+        shutil.rmtree(run.root, ignore_errors=True)  # half a run would only be in the way
+        raise
+    start_keeper(run)
+    return run
 
 
-def _start(run: RunDir, order: LaunchOrder, info: dict[str, Any]) -> RunDir:
+def _fill(run: RunDir, order: LaunchOrder, info: dict[str, Any]) -> None:
     try:
         info["payload_hash"] = copy_payload(run)
         info["paths"] = paths(run, order)
@@ -71,13 +78,12 @@ def _start(run: RunDir, order: LaunchOrder, info: dict[str, Any]) -> RunDir:
         raise RunnerError(
             f"cannot write {error.filename or run.root}: {error.strerror or error}"
         ) from error
-    start_keeper(run)
-    return run
 
 
 def dry_run(order: LaunchOrder) -> dict[str, Any]:
     """What `launch` would start, stage by stage; nothing is made. Raises RunnerError."""
     check_lane(order)
+    check_name(order.root, order.name)
     run = RunDir(order.root / f"{order.lane}-DRY-RUN")
     info = run_info(order) | {"paths": paths(run, order)}
     plan, engine = Plan(run, info), get_engine(order.engine)

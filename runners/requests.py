@@ -12,7 +12,7 @@ from runners.errors import RunnerError
 
 
 class Action(StrEnum):
-    """What can be asked; a later request replaces an earlier one that is still open."""
+    """What can be asked."""
 
     STOP = "stop"
     STOP_AND_SAVE = "stop-and-save"
@@ -21,8 +21,18 @@ class Action(StrEnum):
     """Bring the watcher back, also after the keeper gave up on it."""
 
 
+STRENGTH = (Action.WATCH, Action.STOP_AND_SAVE, Action.STOP, Action.KILL)
+"""From the mildest on: one that is not carried out yet gives way to a stronger one only."""
+
+
 def put_request(run: RunDir, action: Action) -> None:
-    """Write request.json. Raises RunnerError when the folder does not allow it."""
+    """Write request.json, unless something stronger already waits there.
+
+    Raises RunnerError when the folder does not allow it.
+    """
+    waiting = read_request(run)
+    if waiting is not None and STRENGTH.index(waiting) > STRENGTH.index(action):
+        return
     content = {"schema": SCHEMA, "action": action.value, "asked_wall": time.time()}
     try:
         write_json(run.request, content, durable=True)

@@ -6,6 +6,7 @@ import datetime
 import fcntl
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,12 +70,7 @@ def _name(run: RunDir) -> str | None:
 
 def create_run(root: Path, lane: str, fill: dict[str, Any], name: str | None) -> RunDir:
     """Make a new run folder (0700) with its run.json. Raises RunnerError."""
-    if name is not None and not NAME.fullmatch(name):
-        raise RunnerError(
-            f"the name {name!r} is not usable: letters, digits, '.', '_' and '-', at most 64"
-        )
-    if name is not None and any(_name(run) == name for run in iter_runs(root)):
-        raise RunnerError(f"a run is already called {name!r} in {root}; choose another --name")
+    check_name(root, name)
     try:
         run = _new_folder(root, lane)
         for folder in (run.logs, run.data, run.work, run.checkpoints):
@@ -84,6 +80,16 @@ def create_run(root: Path, lane: str, fill: dict[str, Any], name: str | None) ->
         where = error.filename or root
         raise RunnerError(f"cannot make a run in {where}: {error.strerror or error}") from error
     return run
+
+
+def check_name(root: Path, name: str | None) -> None:
+    """Raise RunnerError unless *name* can be given to a new run."""
+    if name is not None and not NAME.fullmatch(name):
+        raise RunnerError(
+            f"the name {name!r} is not usable: letters, digits, '.', '_' and '-', at most 64"
+        )
+    if name is not None and any(_name(run) == name for run in iter_runs(root)):
+        raise RunnerError(f"a run is already called {name!r} in {root}; choose another --name")
 
 
 def _new_folder(root: Path, lane: str) -> RunDir:
@@ -137,6 +143,16 @@ def lock_is_free(path: Path) -> bool:
         return False
     finally:
         os.close(descriptor)
+    return True
+
+
+def has_left(run: RunDir, patience_s: float = 10.0) -> bool:
+    """Wait until keeper and watcher of a run that has ended are gone; False if they stay."""
+    deadline = time.monotonic() + patience_s
+    while not (lock_is_free(run.keeper_lock) and lock_is_free(run.watcher_lock)):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
     return True
 
 

@@ -19,6 +19,7 @@ from monitor.files import read_json, write_json
 from monitor.model import Stage
 from monitor.probes.checkpoints import read_checkpoints
 from monitor.rundir import SCHEMA, RunDir
+from runners.checkpoint_files import damage
 from runners.engines.base import StageRequest
 from runners.errors import RunnerError
 from runners.lanes import get_lane
@@ -93,10 +94,12 @@ class Plan:
         }
 
     def resume_from(self) -> int | None:
-        """The iteration of the newest whole checkpoint, if there is one."""
+        """The iteration of the newest checkpoint that can be read, if there is one."""
         reading = read_checkpoints(self.run.checkpoints).value
-        last = reading.last_complete if reading else None
-        return last.iteration if last else None
+        for each in reversed(reading.checkpoints if reading else ()):
+            if each.complete and not damage(self.run.checkpoint(each.iteration)):
+                return each.iteration
+        return None
 
     def is_done(self, plan: StagePlan) -> bool:
         """True when the stage's output is whole and was made from the same inputs."""

@@ -1,4 +1,4 @@
-"""Shared by all tests: a run root and a cache of their own, so that nothing of the user is touched."""
+"""Shared by all tests: a run root and a cache of their own; nothing of the user is touched."""
 
 from __future__ import annotations
 

@@ -97,6 +97,7 @@ class Contract:
         self._metrics = LineLog(run_dir / "metrics.jsonl")
         self._lock: int | None = None
         self._folder: tuple[int, int] | None = None
+        self._was_described = False
 
     @classmethod
     def from_environment(cls) -> Contract:
@@ -118,6 +119,7 @@ class Contract:
         """Take over this process: private files, the run's lock, signals, a first heartbeat."""
         os.umask(0o077)
         self._folder = _identity(self.run_dir)
+        self._was_described = (self.run_dir / "run.json").exists()
         allow_diagnosis()
         watch_signals(self.request_stop)
         self._lock = hold_lock(self.run_dir / "run.lock")
@@ -222,7 +224,8 @@ class Contract:
 
     def _require_own_folder(self) -> None:
         """A library may have made a deleted run folder anew: that is no place for a checkpoint."""
-        if self._folder is not None and _identity(self.run_dir) != self._folder:
+        gone = self._was_described and not (self.run_dir / "run.json").exists()
+        if gone or (self._folder is not None and _identity(self.run_dir) != self._folder):
             raise FileNotFoundError(2, "the run folder was deleted", str(self.run_dir))
 
     def _stamp(self) -> dict[str, Any]:

@@ -16,7 +16,11 @@ TINY_MODEL = "tiny-random-qwen3"
 AUTO_STEPS_PER_S = 50
 """More steps of the demo's size a second than a CPU takes; bounds `iterations = "auto"`."""
 
+MOST_ROWS = 50_000_000
+"""Rows drawn in one run: their order is made at once, in memory and on disk."""
+
 Positive = Annotated[int, Field(ge=1)]
+Iterations = Annotated[int, Field(ge=1, le=1_000_000)]
 Seconds = Annotated[float | None, Field(gt=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1)]
 
@@ -85,7 +89,7 @@ class LoraTable(Table):
 class TrainTable(Table):
     """The optimisation."""
 
-    iterations: Positive | Literal["auto"] = Field(
+    iterations: Iterations | Literal["auto"] = Field(
         default=625, description="optimizer steps; auto measures a few and fills auto_seconds"
     )
     auto_seconds: float = Field(
@@ -95,8 +99,10 @@ class TrainTable(Table):
         default=60, description="fewest iterations of an auto run"
     )
     auto_checkpoints: Positive = Field(default=6, description="checkpoints that an auto run saves")
-    micro_batch: Positive = Field(default=2, description="rows in one forward pass")
-    accumulation: Positive = Field(default=8, description="forward passes in one iteration")
+    micro_batch: int = Field(default=2, ge=1, le=4096, description="rows in one forward pass")
+    accumulation: int = Field(
+        default=8, ge=1, le=65536, description="forward passes in one iteration"
+    )
     lr: float = Field(default=1e-4, gt=0, lt=1, description="learning rate at its peak")
     schedule: Literal["cosine", "linear", "constant"] = Field(
         default="cosine", description="how the learning rate falls after the warm-up"
@@ -158,6 +164,7 @@ class MemoryTable(Table):
     limit_gib: float | None = Field(
         default=None,
         gt=0,
+        le=1_048_576,
         allow_inf_nan=False,
         description="GiB of the machine a run may fill; without it min(110, 92 % of all)",
     )
@@ -246,6 +253,13 @@ def disagreements(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
                 ("train.auto_checkpoints", "train.auto_min_iterations"),
                 f"{train.auto_checkpoints} is more than train.auto_min_iterations "
                 f"({train.auto_min_iterations})",
+            )
+        )
+    if train.iterations != "auto" and train.iterations * recipe.batch > MOST_ROWS:
+        found.append(
+            (
+                ("train.iterations", "train.micro_batch", "train.accumulation"),
+                f"{train.iterations} of {recipe.batch} rows each are more than {MOST_ROWS:,} rows",
             )
         )
     if data.eval_path is not None and data.eval_fraction > 0:

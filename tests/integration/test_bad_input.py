@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import CLI, RECIPE, Lanewatch, read, state, trained, until
 
+from monitor.metrics import read_metrics
 from monitor.rundir import RunDir
 
 ROW = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
@@ -134,6 +135,19 @@ def test_a_run_that_is_not_there(lanewatch: Lanewatch, words: tuple[str, ...]) -
         pytest.param(("launch", "--data", "x"), "--model", id="data without model"),
         pytest.param(("frobnicate", "--json"), "lanewatch", id="unknown command with a flag"),
         pytest.param(("status",), "usage", id="no run named"),
+        pytest.param(("wait", "x", "--timeout=nan"), "--timeout", id="a timeout that is no time"),
+        pytest.param(("wait", "x", "--timeout=-5"), "--timeout", id="a negative timeout"),
+        pytest.param(("logs", "x", "--lines=0"), "--lines", id="no lines"),
+        pytest.param(("recipe", "init", ""), "name a file", id="a file without a name"),
+        pytest.param(
+            ("launch", str(RECIPE), "--dry-run", "--name=../x"), "not usable", id="dry-run name"
+        ),
+        pytest.param(
+            ("launch", str(RECIPE), "--set=memory.limit_gib=1e308"), "limit_gib", id="a huge limit"
+        ),
+        pytest.param(
+            ("launch", str(RECIPE), "--set=train.iterations=" + "9" * 30), "iterations", id="typo"
+        ),
     ],
 )
 def test_wrong_usage(lanewatch: Lanewatch, words: tuple[str, ...], says: str) -> None:
@@ -146,6 +160,42 @@ def test_a_wrong_configuration_is_78(lanewatch: Lanewatch) -> None:
     config.write_text("[launch]\nlan = 'x'\n")
     assert "did you mean launch.lane" in lanewatch("runs", code=78)
     assert lanewatch("config", "path").strip() == str(config)
+
+
+def test_a_configuration_that_is_a_pipe_holds_up_nobody(lanewatch: Lanewatch) -> None:
+    config = Path(os.environ["XDG_CONFIG_HOME"]) / "lanewatch" / "config.toml"
+    config.parent.mkdir(parents=True)
+    os.mkfifo(config)
+    assert "not a regular file" in lanewatch("runs", code=78)
+
+
+def test_a_root_that_is_a_file_is_an_error_and_not_an_empty_list(lanewatch: Lanewatch) -> None:
+    lanewatch.root.write_text("not a folder")
+    for words in (("runs",), ("runs", "--json"), ("status", "x")):
+        assert "cannot list runs" in lanewatch(*words, code=2)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_closed_standard_streams_change_no_exit_code(lanewatch: Lanewatch, closed: str) -> None:
+    for words, code in (("runs", 0), ("status nothing", 2)):
+        command = f"{' '.join(CLI)} {words} {closed}"
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_damaged_checkpoint_is_passed_over_by_resume(lanewatch: Lanewatch) -> None:
+    run = lanewatch.launch(iterations=12, save_interval=4)
+    until(lambda: trained(run) >= 9, "two checkpoints")
+    lanewatch("kill", run.root.name)
+    lanewatch("wait", run.root.name, code=1)
+    saved = [each["iteration"] for each in lanewatch.json("status", run.root.name)["checkpoints"]]
+    newest = run.checkpoint(saved[-1]) / "adapter_model.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-10])
+    lanewatch("resume", run.root.name)
+    lanewatch("wait", run.root.name)
+    first = next(each for each in read_metrics(run.metrics).iterations if each.attempt == 2)
+    assert first.iteration == saved[-2] + 1
 
 
 def test_a_root_of_garbage_is_listed_and_explained(lanewatch: Lanewatch) -> None:

@@ -99,7 +99,7 @@ threads = 2
         "allowed: text in quotes, not empty",
         "data.eval_interval": "data.eval_interval: is true; allowed: a whole number from 0",
         "train.iterations": 'train.iterations: is "autox"; '
-        'allowed: a whole number from 1 or "auto"',
+        'allowed: a whole number from 1 up to 1000000 or "auto"',
         "train.learning_rate": "train.learning_rate: no such field; did you mean train.lr?",
         "train.warmup": "train.warmup: is 2; allowed: a number from 0 up to 1",
         "lora.rank": "lora.rank: is 0; allowed: a whole number from 1 up to 4096",

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from runners.errors import RunnerError, RunNotFoundError
+from runners.requests import Action, clear_request, put_request, read_request
 from runners.runs import (
     RUN_ID,
     create_run,
@@ -129,3 +130,18 @@ def test_a_lock_is_free_exactly_while_nobody_holds_it(tmp_path: Path) -> None:
     assert not lock_is_free(path)
     os.close(descriptor)
     assert lock_is_free(path)
+
+
+def test_a_milder_request_does_not_replace_a_stronger_one(tmp_path: Path) -> None:
+    run = create_run(tmp_path, "reference", {}, None)
+    for asked, waits in (
+        (Action.WATCH, Action.WATCH),
+        (Action.STOP_AND_SAVE, Action.STOP_AND_SAVE),
+        (Action.WATCH, Action.STOP_AND_SAVE),
+        (Action.KILL, Action.KILL),
+        (Action.STOP, Action.KILL),
+    ):
+        put_request(run, asked)
+        assert read_request(run) is waits
+    clear_request(run)
+    assert read_request(run) is None

@@ -10,7 +10,7 @@ from monitor.rundir import RunDir, runs_root
 from runners.errors import RunnerError, RunStateError
 from runners.launch import start_keeper
 from runners.requests import Action, put_request
-from runners.runs import find_run, lock_is_free, read_run, read_status_word, someone_lives
+from runners.runs import find_run, has_left, lock_is_free, read_run, read_status_word, someone_lives
 from tui.cli import exits
 from tui.cli.output import complain, out
 
@@ -39,7 +39,7 @@ def kill_command(options: argparse.Namespace) -> int:
 
 def _request(run: RunDir, action: Action) -> None:
     status = read_status_word(run)
-    if status is not None and status.final and not someone_lives(run):
+    if status is not None and status.final:
         raise RunStateError(f"run {run.root.name} has already ended: {status}")
     put_request(run, action)
     ensure_keeper(run)
@@ -64,9 +64,17 @@ def resume_command(options: argparse.Namespace) -> int:
     """Begin the next attempt from the last whole checkpoint."""
     run = find_run(runs_root(), options.run)
     read_run(run)
+    _let_it_leave(run)
     start_keeper(run, "--resume")
     out(run.root.name)
     return exits.OK
+
+
+def _let_it_leave(run: RunDir) -> None:
+    """A run that has just ended may still have its keeper, saying its last words."""
+    status = read_status_word(run)
+    if status is not None and status.final:
+        has_left(run)
 
 
 def watch_command(options: argparse.Namespace) -> int:
@@ -87,6 +95,7 @@ def watch_command(options: argparse.Namespace) -> int:
 def rm_command(options: argparse.Namespace) -> int:
     """Delete the folder of a run that has ended."""
     run = find_run(runs_root(), options.run)
+    _let_it_leave(run)
     if someone_lives(run):
         raise RunStateError(
             f"run {run.root.name} is alive; `lanewatch stop {run.root.name}` it first"
@@ -94,9 +103,17 @@ def rm_command(options: argparse.Namespace) -> int:
     if not options.yes and not _confirmed(run):
         complain("nothing was deleted")
         return exits.FAILED
-    shutil.rmtree(run.root)
+    _delete(run)
     out(run.root.name)
     return exits.OK
+
+
+def _delete(run: RunDir) -> None:
+    """Take the folder out of sight first: whoever may still write into it loses its name."""
+    away = run.root.with_name(f".deleted-{run.root.name}")
+    run.root.rename(away)
+    has_left(RunDir(away))
+    shutil.rmtree(away)
 
 
 def _confirmed(run: RunDir) -> bool:

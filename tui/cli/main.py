@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from monitor.errors import MonitorError
 from runners.config import ConfigError, apply_config
-from runners.errors import RunnerError
+from runners.errors import RunnerError, RunNotFoundError
 from tui.cli import exits
 from tui.cli.output import complain
 from tui.cli.parser import COMMANDS, build_parser
@@ -53,7 +53,7 @@ def _dispatch(arguments: list[str]) -> int:
     handler: Handler = getattr(importlib.import_module(module), function)
     try:
         return handler(options)
-    except RunnerError:
+    except RunNotFoundError:
         import difflib
 
         near = difflib.get_close_matches(command or "", COMMANDS, n=1, cutoff=0.7)

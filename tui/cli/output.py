@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from typing import Any
@@ -29,6 +30,7 @@ def out_json_line(value: Any) -> None:
 
 def complain(text: str) -> None:
     """Write diagnostics to stderr; several lines stay several lines."""
-    for line in text.splitlines() or [""]:
-        sys.stderr.write(clean_line(line, limit=10_000) + "\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError, ValueError):  # nobody to tell must not change the exit code
+        for line in text.splitlines() or [""]:
+            sys.stderr.write(clean_line(line, limit=10_000) + "\n")
+        sys.stderr.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 
 EPILOG = """\
@@ -85,9 +86,7 @@ def _launch(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--lane", help="how: reference (default from the configuration)")
     sub.add_argument("--engine", help="where: local (default from the configuration)")
     _set(sub)
-    sub.add_argument(
-        "--smoke", type=int, metavar="N", help="N steps, 2 saves: project the whole run"
-    )
+    sub.add_argument("--smoke", type=int, metavar="N", help="N steps, 2 saves: project all")
     sub.add_argument("--name", help="a name to find the run by")
     sub.add_argument("--dry-run", action="store_true", help="print what would be started")
     _json(sub)
@@ -126,13 +125,32 @@ def _logs(sub: argparse.ArgumentParser) -> None:
     _one_run(sub)
     sub.add_argument("--follow", "-f", action="store_true", help="go on until the run has ended")
     sub.add_argument("--stage", help="of this stage; default: the newest")
-    sub.add_argument("--lines", "-n", type=int, default=50, metavar="N", help="from the end (50)")
+    sub.add_argument(
+        "--lines", "-n", type=_count, default=50, metavar="N", help="from the end (50)"
+    )
     _json(sub)
 
 
 def _wait(sub: argparse.ArgumentParser) -> None:
     _status(sub)
-    sub.add_argument("--timeout", type=float, metavar="S", help="give up after S seconds: exit 75")
+    sub.add_argument(
+        "--timeout", type=_seconds, metavar="S", help="give up after S seconds: exit 75"
+    )
+
+
+def _seconds(text: str) -> float:
+    """A length of time; argparse turns the ValueError into a sentence that names the option."""
+    value = float(text)
+    if not (0 <= value < math.inf):
+        raise ValueError
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
 
 
 def _stop(sub: argparse.ArgumentParser) -> None:

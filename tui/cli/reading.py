@@ -14,11 +14,12 @@ from monitor.model import Stage, Status
 from monitor.probes.clock import read_now
 from monitor.probes.follow import LineFollower
 from monitor.probes.log import tail
+from monitor.probes.text import clean_line
 from monitor.rundir import RunDir, runs_root
 from monitor.status import list_runs, read_status
 from monitor.status_model import RunStatus
 from runners.errors import RunnerError, RunNotFoundError
-from runners.runs import find_run, read_status_word, someone_lives
+from runners.runs import find_run, has_left, iter_runs, read_status_word, someone_lives
 from tui.cli import exits
 from tui.cli.output import complain, out, out_json, out_json_line
 from tui.cli.show import projection_lines, runs_table, status_lines
@@ -41,6 +42,7 @@ BRIEF = ("run", "name", "lane", "engine", "status", "verdict", "stage", "attempt
 
 def runs_command(options: argparse.Namespace) -> int:
     """List every run, newest first."""
+    runs_root_is_readable()
     runs = sorted(list_runs(runs_root(), read_now()), key=lambda each: each.run, reverse=True)
     runs.sort(key=lambda each: each.created_wall or 0.0, reverse=True)
     if options.json:
@@ -51,6 +53,14 @@ def runs_command(options: argparse.Namespace) -> int:
         for line in runs_table(runs):
             out(line)
     return exits.OK
+
+
+def runs_root_is_readable() -> None:
+    """A root that is not there yet holds no runs; one that cannot be listed is an error.
+
+    Raises RunnerError.
+    """
+    next(iter_runs(runs_root()), None)
 
 
 def _brief(status: RunStatus) -> dict[str, object]:
@@ -119,8 +129,9 @@ def logs_command(options: argparse.Namespace) -> int:
     run = find_run(runs_root(), options.run)
     path = _log(run, options.stage)
     shown = max(1, options.lines)
-    if options.follow and not options.json:
-        _follow(run, _LogFollower(run, options.stage, shown).show)
+    if options.follow:
+        tell = _tell_json if options.json else out
+        _follow(run, _LogFollower(run, options.stage, shown, tell).show)
         return exits.OK
     lines = _last_lines(path, shown)
     if options.json:
@@ -129,6 +140,10 @@ def logs_command(options: argparse.Namespace) -> int:
     for line in lines:
         out(line)
     return exits.OK
+
+
+def _tell_json(line: str) -> None:
+    out_json_line({"line": clean_line(line)})
 
 
 def _last_lines(path: Path, count: int) -> list[str]:
@@ -144,18 +159,21 @@ def _last_lines(path: Path, count: int) -> list[str]:
 class _LogFollower:
     """Follows a log; where no stage was named, the next stage's once that begins."""
 
-    def __init__(self, run: RunDir, stage: str | None, shown: int) -> None:
+    def __init__(
+        self, run: RunDir, stage: str | None, shown: int, tell: Callable[[str], None]
+    ) -> None:
         self._run, self._stage = run, stage
         self._path = _log(run, stage)
         self._lines = LineFollower(self._path, tail_bytes=FIRST_BYTES)
+        self._tell = tell
         for line in self._lines.read().lines[-shown:]:
-            out(line.decode(errors="replace"))
+            tell(line.decode(errors="replace"))
 
     def show(self) -> bool:
         """Show what is new; True if there was anything."""
         new = self._lines.read().lines
         for line in new:
-            out(line.decode(errors="replace"))
+            self._tell(line.decode(errors="replace"))
         newest = _log(self._run, self._stage)
         if new or newest == self._path:
             return bool(new)
@@ -167,7 +185,7 @@ def _log(run: RunDir, stage: str | None) -> Path:
     if stage is not None:
         path = run.log(stage)
         if stage not in list(Stage) or not path.exists():
-            have = ", ".join(sorted(each.stem for each in run.logs.glob("*.log"))) or "none yet"
+            have = ", ".join(each for each in Stage if run.log(each).exists()) or "none yet"
             raise RunnerError(f"run {run.root.name} has no log of stage {stage!r}; it has: {have}")
         return path
     named = (read_json(run.state).value or {}).get("stage")
@@ -203,6 +221,7 @@ def wait_command(options: argparse.Namespace) -> int:
     while True:
         status = read_status_word(run)
         if status is not None and status.final:
+            has_left(run)  # a script that goes on after `wait` finds nobody in its way
             break
         if not run.root.exists():
             raise RunNotFoundError(f"the folder of run {run.root.name} was deleted")

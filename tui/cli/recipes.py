@@ -30,6 +30,8 @@ def _init(file: str) -> int:
         for line in render_template().splitlines():
             out(line)
         return exits.OK
+    if not file:
+        raise RunnerError("recipe init: name a file, or - for stdout")
     try:
         with Path(file).open("x") as stream:
             stream.write(render_template())
