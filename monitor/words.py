@@ -31,7 +31,7 @@ def moment(wall_s: float) -> str:
 def gibibytes(count: float) -> str:
     """Say *count* bytes in GiB, small ones in MiB or KiB."""
     if count < 1 << 20:
-        return f"{count / 1024:.0f} KiB" if count >= 1024 else f"{count} B"
+        return f"{count / 1024:.0f} KiB" if count >= 1024 else f"{count:.0f} B"
     if count < 1 << 30:
         return f"{count / (1 << 20):.0f} MiB"
     return f"{count / (1 << 30):.1f} GiB"
