@@ -1,0 +1,310 @@
+"""Preparing a whole corpus: the files of its stage and the order of rows, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.model import Stage
+from runners.payload.tiny_tokenizer import make_tiny_tokenizer
+from runners.prepare import longest, prepare, prepare_inputs, prepare_is_whole, smoke_order
+from runners.prepare.order import eval_lines, percentile, shuffled_order
+from runners.recipe.data import DataError
+from runners.recipe.demo import demo_corpus_path
+from runners.recipe.load import recipe_from_data, recipe_hash
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    make_tiny_tokenizer(demo_corpus_path(), folder)
+    return folder
+
+
+def make_run(folder: Path, data: Path, base: Path, *overrides: str, **info: object) -> Path:
+    recipe = recipe_from_data(
+        data, "tiny-random-qwen3", ["train.iterations=100", "model.sequence_length=512", *overrides]
+    )
+    folder.mkdir(exist_ok=True)
+    content = {
+        "kind": "full",
+        "recipe": recipe.model_dump(mode="json"),
+        "recipe_hash": recipe_hash(recipe),
+        "paths": {"base": str(base)},
+        **info,
+    }
+    (folder / "run.json").write_text(json.dumps(content))
+    return folder
+
+
+def rows_of(path: Path) -> list[dict[str, list[int]]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_whole_corpus(tmp_path: Path, tiny: Path) -> None:
+    run = make_run(tmp_path / "run", demo_corpus_path(), tiny)
+    seen: list[tuple[int, int]] = []
+    manifest = prepare(run, on_progress=lambda done, total: seen.append((done, total)))
+    rows = rows_of(run / "data" / "train.jsonl")
+    order = json.loads((run / "data" / "order.json").read_text())
+    assert manifest.rows == len(rows) == 240
+    assert manifest.tokens == sum(len(row["ids"]) for row in rows)
+    assert all(0 < sum(row["mask"]) < len(row["ids"]) for row in rows)
+    assert len(order["order"]) == 100 * 16
+    assert set(order["order"]) == set(range(240))
+    assert seen[-1] == (240, 240)
+    assert json.loads((run / "data" / "manifest.json").read_text()) == manifest.to_json()
+    assert not (run / "data" / "eval.jsonl").exists()
+
+
+def test_the_same_inputs_give_the_same_ids(tmp_path: Path, tiny: Path) -> None:
+    first = make_run(tmp_path / "a", demo_corpus_path(), tiny)
+    second = make_run(tmp_path / "b", demo_corpus_path(), tiny)
+    assert prepare(first) == prepare(second)
+    for name in ("train.jsonl", "order.json", "manifest.json"):
+        assert (first / "data" / name).read_bytes() == (second / "data" / name).read_bytes()
+
+
+def test_rows_kept_for_evaluation_are_not_trained_on(tmp_path: Path, tiny: Path) -> None:
+    run = make_run(
+        tmp_path / "run",
+        demo_corpus_path(),
+        tiny,
+        "data.eval_fraction=0.1",
+        "data.eval_interval=10",
+    )
+    manifest = prepare(run)
+    train, held = (rows_of(run / "data" / name) for name in ("train.jsonl", "eval.jsonl"))
+    assert (len(train), len(held)) == (manifest.rows, manifest.eval_rows) == (216, 24)
+    order = json.loads((run / "data" / "order.json").read_text())["order"]
+    assert max(order) < len(train)
+    # Without the split the same ids are all there.
+    whole = make_run(tmp_path / "whole", demo_corpus_path(), tiny)
+    prepare(whole)
+    ids = Counter(str(row["ids"]) for row in rows_of(whole / "data" / "train.jsonl"))
+    assert ids == Counter(str(row["ids"]) for row in train + held)
+
+
+def test_rows_to_evaluate_on_may_be_a_file(tmp_path: Path, tiny: Path) -> None:
+    held = tmp_path / "eval.jsonl"
+    held.write_text('{"text": "one"}\n{"text": "two"}\n')
+    run = make_run(
+        tmp_path / "run",
+        demo_corpus_path(),
+        tiny,
+        f"data.eval_path={held}",
+        "data.eval_interval=10",
+    )
+    assert (prepare(run).rows, prepare(run).eval_rows) == (240, 2)
+
+
+def test_a_smoke_run_has_the_mix_and_then_the_longest(tmp_path: Path, tiny: Path) -> None:
+    run = make_run(
+        tmp_path / "run", demo_corpus_path(), tiny, kind="smoke", smoke={"iterations": 3}
+    )
+    prepare(run)
+    rows = rows_of(run / "data" / "train.jsonl")
+    content = json.loads((run / "data" / "order.json").read_text())
+    assert len(content["order"]) == 4 * 16
+    assert content["order"][-16:] == content["longest"]
+    assert len(rows[content["longest"][0]]["ids"]) == max(len(row["ids"]) for row in rows)
+
+
+def test_auto_iterations_have_rows_enough(tmp_path: Path, tiny: Path) -> None:
+    run = make_run(
+        tmp_path / "run",
+        demo_corpus_path(),
+        tiny,
+        "train.iterations=auto",
+        "train.auto_seconds=2",
+    )
+    prepare(run)
+    assert len(json.loads((run / "data" / "order.json").read_text())["order"]) == 100 * 16
+
+
+@pytest.mark.parametrize(
+    ("rows", "overrides", "words"),
+    [
+        pytest.param('{"text":"a"}\n{bad\n', [], "line 2 is not JSON", id="bad-line"),
+        pytest.param("", [], "is empty", id="empty"),
+        pytest.param(
+            json.dumps({"text": "word " * 50}),
+            ["model.sequence_length=8"],
+            "line 1: </think> or the end-of-sequence token is lost",
+            id="too-long",
+        ),
+        pytest.param(
+            json.dumps({"text": "word " * 50}),
+            ["model.sequence_length=8", "data.too_long=drop"],
+            "no row is left",
+            id="all-dropped",
+        ),
+    ],
+)
+def test_bad_rows_leave_nothing_to_be_trusted(
+    tmp_path: Path, tiny: Path, rows: str, overrides: Sequence[str], words: str
+) -> None:
+    data = tmp_path / "rows.jsonl"
+    data.write_text(rows)
+    run = make_run(tmp_path / "run", data, tiny, *overrides)
+    with pytest.raises(DataError) as caught:
+        prepare(run)
+    assert words in str(caught.value)
+    assert str(data) in str(caught.value)
+    assert list((run / "data").iterdir()) == []
+
+
+def test_long_rows_may_be_dropped(tmp_path: Path, tiny: Path) -> None:
+    data = tmp_path / "rows.jsonl"
+    data.write_text(json.dumps({"text": "word " * 50}) + '\n{"text":"a"}\n')
+    run = make_run(tmp_path / "run", data, tiny, "model.sequence_length=8", "data.too_long=drop")
+    manifest = prepare(run)
+    assert (manifest.rows, manifest.dropped) == (1, 1)
+
+
+def test_whole_means_the_same_inputs_and_every_file(tmp_path: Path, tiny: Path) -> None:
+    data = tmp_path / "rows.jsonl"
+    data.write_bytes(demo_corpus_path().read_bytes())
+    run = make_run(tmp_path / "run", data, tiny)
+    inputs = prepare_inputs(run)
+    assert not prepare_is_whole(run, inputs)
+    prepare(run)
+    assert prepare_is_whole(run, inputs)
+    with data.open("a") as stream:
+        stream.write('{"text": "one more"}\n')
+    assert not prepare_is_whole(run, prepare_inputs(run))
+    train = run / "data" / "train.jsonl"
+    train.write_bytes(train.read_bytes()[:-1])
+    assert not prepare_is_whole(run, inputs)
+    (run / "data" / "manifest.json").write_text("[]")
+    assert not prepare_is_whole(run, inputs)
+
+
+class Interrupted(Exception):
+    """Raised from the progress callback."""
+
+
+@pytest.mark.parametrize("after", [1, 100, 240])
+def test_stopped_anywhere_it_leaves_no_manifest(tmp_path: Path, tiny: Path, after: int) -> None:
+    run = make_run(tmp_path / "run", demo_corpus_path(), tiny)
+    prepare(run)
+
+    def stop(done: int, total: int) -> None:
+        if done >= after:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        prepare(run, on_progress=stop)
+    assert not prepare_is_whole(run, prepare_inputs(run))
+    prepare(run)
+    assert prepare_is_whole(run, prepare_inputs(run))
+
+
+def stage(run: Path) -> subprocess.Popen[bytes]:
+    environment = {
+        "LANEWATCH_RUN_DIR": str(run),
+        "LANEWATCH_STAGE": Stage.PREPARE.value,
+        "LANEWATCH_ATTEMPT": "1",
+        "LANEWATCH_RUN": run.name,
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "runners.prepare", str(run)],
+        env=environment,
+        cwd=Path(__file__).resolve().parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def test_as_a_stage_it_reports_as_any_stage(tmp_path: Path, tiny: Path) -> None:
+    run = make_run(tmp_path / "run", demo_corpus_path(), tiny)
+    process = stage(run)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    result = json.loads((run / "result.json").read_text())
+    heartbeat = json.loads((run / "heartbeat.json").read_text())
+    assert (result["stage"], result["outcome"], result["rows"]) == ("prepare", "finished", 240)
+    assert (heartbeat["done"], heartbeat["total"], heartbeat["unit"]) == (240, 240, "rows")
+    assert prepare_is_whole(run, prepare_inputs(run))
+
+
+def test_as_a_stage_it_fails_with_one_sentence(tmp_path: Path, tiny: Path) -> None:
+    run = make_run(tmp_path / "run", tmp_path / "none.jsonl", tiny)
+    process = stage(run)
+    process.communicate(timeout=60)
+    assert process.returncode == 1
+    cause = json.loads((run / "result.json").read_text())["cause"]
+    assert "none.jsonl: there is no such data file" in cause
+    assert "\n" not in cause
+
+
+def test_killed_it_leaves_all_or_nothing(tmp_path: Path, tiny: Path) -> None:
+    run = make_run(tmp_path / "run", demo_corpus_path(), tiny)
+    process = stage(run)
+    while process.poll() is None and not (run / "data").exists():
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    manifest = run / "data" / "manifest.json"
+    assert manifest.exists() == prepare_is_whole(run, prepare_inputs(run))
+    prepare(run)
+    assert prepare_is_whole(run, prepare_inputs(run))
+
+
+LENGTHS = st.lists(st.integers(1, 5000), min_size=1, max_size=60)
+
+
+@given(lengths=LENGTHS, batch=st.integers(1, 16), seed=st.integers(0, 9))
+def test_every_step_of_a_smoke_run_has_the_corpuss_mix(
+    lengths: list[int], batch: int, seed: int
+) -> None:
+    order = smoke_order(lengths, 3, batch, seed)
+    assert order == smoke_order(lengths, 3, batch, seed)
+    ranked = sorted(lengths)
+    for step in (order[start : start + batch] for start in range(0, 3 * batch, batch)):
+        for stratum, length in enumerate(sorted(lengths[row] for row in step)):
+            low = ranked[stratum * len(ranked) // batch]
+            high = ranked[
+                max(stratum * len(ranked) // batch, (stratum + 1) * len(ranked) // batch - 1)
+            ]
+            assert low <= length <= high
+
+
+@given(rows=st.integers(1, 50), length=st.integers(0, 200), seed=st.integers(0, 9))
+def test_each_epoch_takes_every_row_once(rows: int, length: int, seed: int) -> None:
+    order = shuffled_order(rows, length, seed)
+    assert len(order) == length
+    for start in range(0, length - rows + 1, rows):
+        assert sorted(order[start : start + rows]) == list(range(rows))
+    assert order == shuffled_order(rows, length + 7, seed)[:length]
+
+
+@given(lengths=LENGTHS, n=st.integers(0, 80))
+def test_the_longest_come_first(lengths: list[int], n: int) -> None:
+    found = longest(lengths, n)
+    assert len(found) == n
+    head = [lengths[row] for row in found[: len(lengths)]]
+    assert head == sorted(lengths, reverse=True)[:n]
+
+
+@given(lines=st.integers(0, 400), fraction=st.floats(0, 0.5), seed=st.integers(0, 9))
+def test_a_split_never_takes_all(lines: int, fraction: float, seed: int) -> None:
+    kept = eval_lines(lines, fraction, seed)
+    assert all(0 <= each < lines for each in kept)
+    assert len(kept) < max(1, lines)
+    assert bool(kept) == (fraction > 0 and lines > 1)
+
+
+def test_percentiles() -> None:
+    assert percentile([], 0.5) is None
+    assert percentile([3, 1, 2], 0.5) == 2
+    assert percentile(list(range(100)), 0.95) == 95
