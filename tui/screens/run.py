@@ -63,6 +63,7 @@ class RunScreen(StateScreen):
         super().__init__()
         self.run = run
         self._layout_shown: RunLayout | None = None
+        self._evidence_shown: object = None
         self._series = SeriesMaker()
         self.heading = TitleLine(id="title")
         self.verdict = VerdictView(id="verdict")
@@ -141,11 +142,23 @@ class RunScreen(StateScreen):
             self.verdict.empty_text = "This run is not on the disk any more: its folder is gone."
         self.verdict.show(status, snapshot.taken_wall)
         self.progress.show(status, snapshot.taken_wall)
-        self.evidence.evidence = status.evidence if status else ()
+        self._show_evidence(snapshot, status)
         self.evidence.problems = status.problems if status else ()
         self.checkpoints.over = status is not None and is_over(status)
         self.checkpoints.checkpoints = status.checkpoints if status else ()
         self._show_keys(status)
+
+    def _show_evidence(self, snapshot: Snapshot, status: RunStatus | None) -> None:
+        """At once when it supports something else; else its figures only every few seconds.
+
+        CPU seconds and percentages move at every look, and each move is sent to the terminal.
+        """
+        evidence = status.evidence if status else ()
+        supports = tuple((each.signal, each.supports) for each in evidence)
+        shown = (snapshot.taken_wall, status.verdict if status else None, supports)
+        if shown != self._evidence_shown:
+            self._evidence_shown = shown
+            self.evidence.evidence = evidence
 
     def _show_log(self, detail: RunDetail | None, status: RunStatus | None) -> None:
         name = detail.log_name if detail else None
