@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monitor.model import CheckpointReading, Heartbeat, LogReading, MachineReading, ProcessReading
+from monitor.model import (
+    CheckpointReading,
+    Heartbeat,
+    LogProgress,
+    LogReading,
+    MachineReading,
+    ProcessReading,
+)
 
 GPU_FRESH_S = 10.0
 """An older reading of a GPU says nothing about now: NVML may be blocked."""
@@ -22,6 +29,7 @@ class Facts:
     heartbeat: Heartbeat | None = None
     checkpoints: CheckpointReading | None = None
     log: LogReading | None = None
+    log_progress: LogProgress | None = None
     process: ProcessReading | None = None
     machine: MachineReading | None = None
     held: bool | None = None

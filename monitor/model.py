@@ -9,6 +9,48 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from monitor.readings import (
+    CgroupReading,
+    Checkpoint,
+    CheckpointReading,
+    GpuReading,
+    KernelReading,
+    LogProgress,
+    LogReading,
+    MachineReading,
+    MemoryReading,
+    PipeReader,
+    PipeReading,
+    ProcessReading,
+)
+
+__all__ = [
+    "FINAL",
+    "Ages",
+    "CgroupReading",
+    "Checkpoint",
+    "CheckpointReading",
+    "Evidence",
+    "GpuReading",
+    "Heartbeat",
+    "History",
+    "KernelReading",
+    "Liveness",
+    "LogProgress",
+    "LogReading",
+    "MachineReading",
+    "MemoryReading",
+    "Observation",
+    "Phase",
+    "PipeReader",
+    "PipeReading",
+    "ProcessId",
+    "ProcessReading",
+    "Stage",
+    "Status",
+    "Verdict",
+]
+
 
 class Liveness(StrEnum):
     """What the evidence says about a run. The order of precedence is in `monitor.liveness`."""
@@ -104,115 +146,6 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """One iter_NNNNNNN folder."""
-
-    iteration: int
-    complete: bool
-    """Its files are whole: it can be resumed from."""
-    size_bytes: int
-    modified_wall: float
-    """Wall-clock mtime in seconds, for display only."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckpointReading:
-    """The checkpoints folder at one instant."""
-
-    tracker: int | None = None
-    """The iteration that latest_checkpointed_iteration.txt names."""
-    checkpoints: tuple[Checkpoint, ...] = ()
-    """By iteration, ascending."""
-    writing_bytes: int | None = None
-    """Bytes in folders that are still being written; None when there is none."""
-
-    @property
-    def last_complete(self) -> Checkpoint | None:
-        """The newest checkpoint that a resume could use."""
-        return next((each for each in reversed(self.checkpoints) if each.complete), None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogReading:
-    """A log file at one instant, without reading all of it."""
-
-    path: str
-    size_bytes: int
-    modified_wall: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessReading:
-    """The trainer and its descendants at one instant."""
-
-    alive: bool
-    """False also for a zombie and for a pid that now belongs to another process."""
-    state: str | None = None
-    """One letter of /proc/PID/stat: R S D T t Z ..."""
-    cpu_s: float | None = None
-    """User + system CPU seconds of the process and its living descendants."""
-    written_bytes: int | None = None
-    """write_bytes + wchar of /proc/PID/io; None where this user may not read it."""
-    rss_bytes: int | None = None
-    wchan: str | None = None
-    pids: tuple[int, ...] = ()
-    """Of the process and its living descendants."""
-    hidden: tuple[str, ...] = ()
-    """What this user may not read, for example "io"."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryReading:
-    """The machine's memory in bytes, from /proc/meminfo. used = total - available."""
-
-    total_bytes: int
-    available_bytes: int
-    free_bytes: int
-    cached_bytes: int
-    swap_total_bytes: int = 0
-    swap_free_bytes: int = 0
-    psi_some_avg10: float | None = None
-    """Percent of the last 10 s in which some task waited for memory."""
-
-    @property
-    def used_bytes(self) -> int:
-        """What cannot be had without taking it from someone."""
-        return self.total_bytes - self.available_bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpuReading:
-    """One GPU at one instant. Every figure the driver does not give is None."""
-
-    index: int
-    name: str
-    age_s: float = 0.0
-    """How old this reading is: NVML can block, the last good one is shown with its age."""
-    utilisation_percent: int | None = None
-    power_w: float | None = None
-    temperature_c: int | None = None
-    sm_clock_mhz: int | None = None
-    throttle: tuple[str, ...] = ()
-    memory_used_bytes: int | None = None
-    memory_total_bytes: int | None = None
-    process_bytes: tuple[tuple[int, int | None], ...] = ()
-    """(pid, usedGpuMemory in bytes) for each compute process."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MachineReading:
-    """The machine at one instant."""
-
-    memory: MemoryReading | None = None
-    gpus: tuple[GpuReading, ...] = ()
-    cpu_percent: float | None = None
-    """Of all cores, 0 to 100."""
-    load1: float | None = None
-    disk_free_bytes: int | None = None
-    """Free for this user in the file system of the run."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Ages:
     """Seconds of observed time since each signal last changed; None: never seen to change."""
 
@@ -226,6 +159,8 @@ class Ages:
     checkpoint_s: float | None = None
     """Since a checkpoint folder appeared, grew or finished."""
     log_s: float | None = None
+    log_iteration_s: float | None = None
+    """Since the log's own lines last told of a further iteration."""
     cpu_s: float | None = None
     """Since the process last used CPU above the idle level."""
     written_s: float | None = None
@@ -281,11 +216,14 @@ class Observation:
     attempt: int = 1
     total: int | None = None
     """Iterations expected, from the recipe."""
+    save_interval: int | None = None
+    """Iterations between two saves, where that is known."""
     boot_changed: bool = False
     """The machine was started anew since the trainer was."""
     heartbeat: Heartbeat | None = None
     checkpoints: CheckpointReading | None = None
     log: LogReading | None = None
+    log_progress: LogProgress | None = None
     process: ProcessReading | None = None
     machine: MachineReading | None = None
     ages: Ages = field(default_factory=Ages)

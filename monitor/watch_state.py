@@ -61,6 +61,8 @@ class WatchState:
     recorded_wall: float | None = None
     keeper_starts: tuple[float, ...] = ()
     """CLOCK_MONOTONIC of each start of a keeper by the watcher, on `boot_id`."""
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    """What each `monitor.parts.Part` remembers, by its name; plain JSON."""
     marks: Any = None
     """The `AgeState`; read back as plain JSON, for `monitor.ages.continued` alone to decode."""
 

@@ -7,6 +7,7 @@ wakes it between ticks. The one rule: each part may fail alone, is counted, and 
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
 import signal
@@ -28,6 +29,7 @@ from monitor.liveness import judge
 from monitor.metrics import MetricsFollower
 from monitor.model import FINAL, Observation, ProcessId, Verdict
 from monitor.observe import Observer, eta_of, observation_of
+from monitor.parts import Tick, make_parts
 from monitor.probes.clock import Now, read_now
 from monitor.probes.gpu import GpuSampler
 from monitor.probes.process import identify
@@ -93,6 +95,8 @@ class Watcher:
         try:
             return self._loop()
         finally:
+            for part in self._parts:
+                self._attempt(part.name, part.close)
             self._watch.stop()
             self._gpus.stop()
             self._store.close()
@@ -120,6 +124,7 @@ class Watcher:
             last.recorded if last else None,
             last.recorded_wall if last else None,
         )
+        self._parts = make_parts(self._dir, self._recorder.say, last.parts if last else {})
         self._attempt("sweep", lambda: sweep_temporaries(self._dir.watch))
         if problem:
             self._recorder.say("note", f"{problem}: the watch begins afresh", now)
@@ -177,6 +182,16 @@ class Watcher:
         self._last = self._word(target, observation, verdict, now)
         self._attempt("telemetry", lambda: self._record_sample(observation, verdict, now))
         self._attempt("events", lambda: self._record_events(target, observation, verdict, now))
+        tick = Tick(
+            target=target,
+            observation=observation,
+            verdict=verdict,
+            word=self._last,
+            limits=limits,
+            now=now,
+        )
+        for part in self._parts:
+            self._attempt(part.name, functools.partial(part.tick, tick))
         self._attempt("keeper", lambda: self._guard_keeper(target, now))
         self._attempt("rescan", self._watch.rescan)
         self._attempt("watch.json", self._write)
@@ -286,6 +301,7 @@ class Watcher:
                 recorded_wall=self._recorder.recorded_wall,
                 keeper_starts=self._guard.starts,
                 failures=self._counted(),
+                parts={part.name: part.remembered() for part in self._parts},
             )
             write_watch(self._dir.watch, word)
 
