@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from monitor.facts import Facts, own_power
 from monitor.limits import SAFETY_FACTOR, STANDARD, LimitConfig, limit_for
+from monitor.loss import LossState, describe_loss, follow, judge_loss, loss_of
 from monitor.middle import median
 from monitor.model import Heartbeat, History, Phase, Stage
 
@@ -89,6 +90,7 @@ class Learnt:
     log_growths: int = 0
     log_gap_iterations: int = 0
     powers: Sample = field(default_factory=Sample)
+    losses: LossState = field(default_factory=LossState)
 
 
 def learn(
@@ -99,6 +101,7 @@ def learn(
     By *limits* a duration that was called a stall is told from one that is a pace.
     """
     beat = facts.current_heartbeat
+    learnt = replace(learnt, losses=follow(learnt.losses, loss_of(beat, facts.log_progress)))
     if beat is None or beat.stage != Stage.TRAIN:
         return learnt
     learnt = _learn_process(learnt, beat, facts)
@@ -142,6 +145,8 @@ def history_of(learnt: Learnt) -> History:
         iterations_since_log=since_log,
         log_gap_iterations=learnt.log_gap_iterations,
         power_median_w=learnt.powers.median(),
+        loss_trouble=judge_loss(learnt.losses),
+        loss_words=describe_loss(learnt.losses),
     )
 
 

@@ -138,6 +138,8 @@ class Heartbeat:
     unit: str = "iterations"
     """What `done` and `total` count: iterations, bytes, tensors or rows."""
     loss: float | None = None
+    nan: bool = False
+    """The loss is no number; a loss of None alone is not known."""
     lr: float | None = None
     grad_norm: float | None = None
     step_s: float | None = None
@@ -201,6 +203,10 @@ class History:
     """Most iterations between two growths of the log."""
     power_median_w: float | None = None
     """Of the run's own GPU while iterations advanced; None without a GPU of its own."""
+    loss_trouble: str | None = None
+    """A value of `monitor.loss.LossTrouble`."""
+    loss_words: str = ""
+    """What is wrong with the losses, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
