@@ -243,7 +243,8 @@ LINES = st.one_of(
     st.from_regex(rb"\{'loss': '?[^}]{0,20}'?, 'epoch': '?\d+'?\}", fullmatch=True),
     st.from_regex(rb" *\d{1,3}%\|#*\| \d{1,20}/\d{1,20} \[\d\d:\d\d<\?, \?it/s\]", fullmatch=True),
     st.from_regex(
-        rb"iteration +\d{1,20}/ *\d{1,20} \| elapsed time per iteration \(ms\): \S{1,9} \|( [a-z ]{1,9}: \S{1,9} \|)*",
+        rb"iteration +\d{1,20}/ *\d{1,20} \| elapsed time per iteration \(ms\): \S{1,9} \|"
+        rb"( (lm loss|learning rate|number of skipped iterations): \S{1,9} \|)*",
         fullmatch=True,
     ),
 )
