@@ -18,6 +18,7 @@ from monitor.limits import LimitConfig, limits_from
 from monitor.model import ProcessId, Stage, Status
 from monitor.probes.numbers import finite, whole
 from monitor.rundir import RunDir
+from monitor.subject import Subject
 
 GIB = 1 << 30
 
@@ -72,6 +73,22 @@ class WatchTarget:
         if self.foreign:
             return self.foreign_log
         return self.run_dir.log(self.stage) if self.stage else None
+
+    @property
+    def subject(self) -> Subject:
+        """What the judge needs of it."""
+        return Subject(
+            run=self.run,
+            status=self.status,
+            cause=self.cause,
+            stage=self.stage,
+            attempt=self.attempt,
+            total=self.total,
+            save_interval=self.save_interval,
+            foreign=self.foreign,
+            boot_id=self.process.boot_id if self.process else self.boot_id,
+            memory_limit_bytes=self.memory_limit_bytes,
+        )
 
 
 class TargetReader:
