@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from monitor.ages import AgeState, ages_of
 from monitor.budget import memory_limit
-from monitor.facts import Facts, own_power
+from monitor.facts import Facts, gpu_shared, own_power
 from monitor.history import history_of
 from monitor.life import boot_changed, someone_lives
 from monitor.model import (
@@ -135,6 +135,9 @@ def observation_of(
         else None,
         own_power_w=own_power(machine, facts.process),
         last_sample_wall=last_sample_wall,
+        saves_visible=not target.foreign or target.checkpoints != target.run_dir.checkpoints,
+        keep_last=target.keep_last,
+        gpu_shared=gpu_shared(machine, facts.process),
     )
 
 
