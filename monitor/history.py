@@ -11,6 +11,7 @@ from dataclasses import replace
 from monitor.facts import Facts, own_power
 from monitor.learnt import KEPT, RECENT, Learnt, Sample
 from monitor.limits import SAFETY_FACTOR, STANDARD, LimitConfig, limit_for
+from monitor.loss import describe_loss, follow, judge_loss, loss_of
 from monitor.middle import median, spread
 from monitor.model import Heartbeat, History, Phase, Stage
 from monitor.outside import Moment, Saved, learn_outside
@@ -36,8 +37,9 @@ def learn(
     """
     if facts.stage not in (None, Stage.TRAIN):
         return learnt
-    before = learnt
     beat = facts.current_heartbeat
+    learnt = replace(learnt, losses=follow(learnt.losses, loss_of(beat, facts.log_progress)))
+    before = learnt
     if beat is not None and beat.stage == Stage.TRAIN:
         learnt = _learn_heartbeat(learnt, beat, facts, when, limits)
     elif beat is None and not spoke(learnt, facts.attempt):
@@ -97,6 +99,8 @@ def history_of(learnt: Learnt) -> History:
         log_gap_s=outside.log_gap_s,
         checkpoint_gap_s=outside.gap_s,
         checkpoint_gap_iterations=outside.gap_iterations,
+        loss_trouble=judge_loss(learnt.losses),
+        loss_words=describe_loss(learnt.losses),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from monitor.loss import LossState
 from monitor.middle import median
 
 KEPT = 128
@@ -132,6 +133,7 @@ class Learnt:
     log_gap_iterations: int = 0
     outside: Outside = field(default_factory=Outside)
     power: Power = field(default_factory=Power)
+    losses: LossState = field(default_factory=LossState)
     save_family: int = 0
     """Most processes of the trainer while a checkpoint was being written; 0: none is."""
     save_missing: int = 0

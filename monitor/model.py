@@ -138,6 +138,8 @@ class Heartbeat:
     unit: str = "iterations"
     """What `done` and `total` count: iterations, bytes, tensors or rows."""
     loss: float | None = None
+    nan: bool = False
+    """The loss is no number; a loss of None alone is not known."""
     lr: float | None = None
     grad_norm: float | None = None
     step_s: float | None = None
@@ -232,6 +234,10 @@ class History:
     checkpoint_gap_s: float | None = None
     """Largest time between two finished checkpoints, both of them seen to come."""
     checkpoint_gap_iterations: int | None = None
+    loss_trouble: str | None = None
+    """A value of `monitor.loss.LossTrouble`."""
+    loss_words: str = ""
+    """What is wrong with the losses, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

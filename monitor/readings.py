@@ -141,8 +141,15 @@ class LogProgress:
     loss: float | None = None
     nan: bool = False
     """The newest step line gave a loss that is no number, or left it out where it belongs."""
+    grad_nan: bool = False
+    """Its gradient norm is no number, or an iteration whose loss was none was skipped."""
     lr: float | None = None
     grad_norm: float | None = None
+    epoch: float | None = None
+    """Advances also where the lines count no iterations (transformers without its bar)."""
+    eval_loss: float | None = None
+    saved: int | None = None
+    """The last iteration that the log says was saved."""
     step_s: float | None = None
     """Seconds an iteration, as the log says."""
     save_s: float | None = None

@@ -16,7 +16,15 @@ from monitor.budget import memory_limit
 from monitor.final_iteration import final_iteration
 from monitor.life import keeper_alive
 from monitor.metrics import MetricsFollower
-from monitor.model import FINAL, Heartbeat, Liveness, MachineReading, Status, Verdict
+from monitor.model import (
+    FINAL,
+    Heartbeat,
+    Liveness,
+    LogProgress,
+    MachineReading,
+    Status,
+    Verdict,
+)
 from monitor.pace import Projection
 from monitor.probes.checkpoints import CheckpointProbe, read_tracker
 from monitor.probes.clock import Now, read_now
@@ -75,6 +83,7 @@ class _Seen:
     eta: Projection | None = None
     phase: str | None = None
     rss_bytes: int | None = None
+    log_progress: LogProgress | None = None
     problems: tuple[str, ...] = ()
 
 
@@ -158,6 +167,7 @@ def _by_watcher(state: WatchState) -> _Seen:
         eta=state.eta,
         phase=state.phase,
         rss_bytes=state.rss_bytes,
+        log_progress=state.log_progress,
         problems=state.unreadable,
     )
 
@@ -168,13 +178,15 @@ def _look(target: WatchTarget, watched: WatchRead, now: Now) -> _Seen:
     look, state = look_once(target, watched.value, now), _of_this_attempt(target, watched)
     same = state is not None and state.verdict.liveness is look.verdict.liveness
     process, beat = look.facts.process, look.facts.current_heartbeat
+    said = look.facts.log_progress
     return _Seen(
         verdict=look.verdict,
         since_wall=state.since_wall if state and same else now.wall_s,
         machine=look.facts.machine,
         eta=look.eta,
-        phase=beat.phase if beat else None,
+        phase=beat.phase if beat else said.phase if said else None,
         rss_bytes=process.rss_bytes if process else None,
+        log_progress=said,
         problems=look.problems,
     )
 
@@ -206,6 +218,8 @@ def _build(
     beat = read_heartbeat(paths.heartbeat).value if full else None
     ours = beat if beat and beat.attempt == target.attempt and _same_stage(beat, target) else None
     train = ours if ours and ours.stage == "train" else None
+    # Without a heartbeat the log is the only one to tell a loss; with one it adds nothing.
+    told = train or (None if ours else seen.log_progress)
     problems = dict.fromkeys([*seen.problems, *([watched.problem] if watched.problem else [])])
     over = verdict.liveness in FINAL
     return RunStatus(
@@ -231,13 +245,13 @@ def _build(
         unit=ours.unit if ours else None,
         iteration=IterationView(
             value=verdict.iteration,
-            total=target.total or (train.total if train else None),
+            total=target.total or (told.total if told else None),
             error=verdict.iteration_error,
             source=verdict.iteration_source,
         ),
-        loss=train.loss if train else None,
-        lr=train.lr if train else None,
-        step_s=train.step_s if train else None,
+        loss=told.loss if told else None,
+        lr=told.lr if told else None,
+        step_s=told.step_s if told else None,
         eta=None if over else _eta_view(seen.eta, now),
         checkpoints=_checkpoint_views(target, now) if full else _newest_checkpoint(target, now),
         memory=_memory_view(target, _of_this_attempt(target, watched), seen),

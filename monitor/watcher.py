@@ -225,7 +225,7 @@ class Watcher:
         """What watch.json will say."""
         last, state = self._last, self._state
         same = last is not None and last.verdict.liveness is verdict.liveness
-        process, machine = observation.process, observation.machine
+        process, machine, said = observation.process, observation.machine, observation.log_progress
         rss = process.rss_bytes if process else None
         used = machine.memory.used_bytes if machine and machine.memory else None
         beat = current_heartbeat(observation)
@@ -242,7 +242,7 @@ class Watcher:
             gap_s=state.gap_s,
             attempt=target.attempt,
             stage=target.stage,
-            phase=beat.phase if beat else None,
+            phase=beat.phase if beat else said.phase if said else None,
             verdict=verdict,
             since_wall=last.since_wall if last and same else now.wall_s,
             ages=ages_of(state),
@@ -259,6 +259,7 @@ class Watcher:
             recorded=self._recorder.recorded,
             recorded_wall=self._recorder.recorded_wall,
             keeper_starts=self._guard.starts,
+            log_progress=said,
             marks=state,
         )
 
