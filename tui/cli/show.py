@@ -21,6 +21,7 @@ def status_lines(status: RunStatus) -> Iterator[str]:
     yield f"  iteration   {iteration_text(status)}"
     yield from _numbers(status)
     yield from _keepers(status)
+    yield from _alerts(status)
     for problem in status.problems:
         yield f"  unreadable  {problem}"
     if status.evidence:
@@ -58,6 +59,16 @@ def _keepers(status: RunStatus) -> Iterator[str]:
     yield f"  watcher     {words}, last word {age(watcher.age_s)} ago"
     words = "alive" if status.keeper.alive else f"lost: lanewatch watch {status.run}"
     yield f"  keeper      {words}"
+
+
+def _alerts(status: RunStatus) -> Iterator[str]:
+    alerts = status.alerts
+    if alerts.pending:
+        yield f"  alert       {', '.join(alerts.pending)} (lanewatch ack {status.run})"
+    if alerts.acked:
+        yield f"  alert       {', '.join(alerts.acked)}, acknowledged"
+    for name, problem in alerts.channels_failing.items():
+        yield f"  alerts to   {name} fail: {problem}"
 
 
 def projection_lines(summary: Mapping[str, Any]) -> Iterator[str]:
