@@ -24,6 +24,7 @@ CHILD_S = 30.0
 BACKOFF_S = (5.0, 15.0, 60.0, 180.0, 600.0, 600.0, 1800.0)
 """Before each further try of what a channel did not take; then it is given up."""
 ANSWER_LIMIT = 1 << 16
+ARGV = (sys.executable, "-P", "-m", "monitor.alert_send")
 SENDER = "sender"
 """Named as the failing channel when the process that sends fails as a whole."""
 
@@ -186,7 +187,7 @@ class Outbox:
 def start_sender(job: Mapping[str, Any]) -> subprocess.Popen[bytes]:
     """Start the process that sends, with its job on stdin. Raises OSError."""
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "monitor.alert_send"],
+        ARGV,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
