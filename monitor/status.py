@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from monitor.ack import AckWatch
 from monitor.budget import memory_limit
+from monitor.codec import decode
 from monitor.final_iteration import final_iteration
 from monitor.life import keeper_alive
 from monitor.metrics import MetricsFollower
@@ -33,6 +35,7 @@ from monitor.probes.numbers import finite
 from monitor.probes.process import is_alive
 from monitor.rundir import ITERATION_FOLDER, TRACKER
 from monitor.status_model import (
+    AlertsView,
     CheckpointView,
     EtaView,
     ForeignView,
@@ -47,6 +50,7 @@ from monitor.target import WatchTarget, read_target
 from monitor.watch_state import FRESH_S, WatchRead, WatchState, age_of, read_watch
 
 __all__ = [
+    "AlertsView",
     "CheckpointView",
     "EtaView",
     "ForeignView",
@@ -263,6 +267,7 @@ def _build(
         created_wall=target.created_wall,
         ended_wall=seen.since_wall if over and target.foreign else _ended_wall(target),
         problems=tuple(problems),
+        alerts=_alerts_view(watched.value, target),
     )
 
 
@@ -385,6 +390,24 @@ def _keeper_view(target: WatchTarget) -> KeeperView:
     if target.final:
         return KeeperView(pid=pid, alive=target.keeper is not None and is_alive(target.keeper))
     return KeeperView(pid=pid, alive=keeper_alive(target))
+
+
+def _alerts_view(state: WatchState | None, target: WatchTarget) -> AlertsView:
+    """What the watcher's parts remember, and that it is lost itself."""
+    parts = state.parts if state is not None else {}
+    try:
+        view = decode(AlertsView, parts.get("alerts") or {})
+    except ValueError:
+        view = AlertsView()
+    seen = parts["alerts"].get("ack") if view.pending else None
+    if view.pending and AckWatch(target.run_dir, seen).is_new():  # the watcher may be gone
+        view = replace(view, pending=(), acked=(*view.acked, *view.pending))
+    failing = dict(view.channels_failing)
+    deadman = parts.get("deadman")
+    if isinstance(deadman, dict) and isinstance(deadman.get("failing"), str):
+        failing["deadman"] = deadman["failing"]
+    pending = (*view.pending, "watcher-lost") if target.watcher_lost else view.pending
+    return replace(view, pending=pending, channels_failing=failing)
 
 
 def _ended_wall(target: WatchTarget) -> float | None:

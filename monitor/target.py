@@ -57,6 +57,11 @@ class WatchTarget:
     process: ProcessId | None = None
     keeper: ProcessId | None = None
     watcher: ProcessId | None = None
+    watcher_lost: bool = False
+    """The keeper has given up on the watcher."""
+    on_failure: str | None = None
+    """What the keeper does by itself: notify or resume-once."""
+    resumed_by_itself: bool = False
     updated_wall: float | None = None
     foreign_log: Path | None = None
     """Of a foreign run: the file its output goes to, wherever that is."""
@@ -188,6 +193,9 @@ def build_target(
         process=process_id(state.get("process")),
         keeper=process_id(state.get("keeper")),
         watcher=process_id(state.get("watcher")),
+        watcher_lost=_table(state, "watcher").get("lost") is True,
+        on_failure=_word(_table(recipe, "run").get("on_failure")),
+        resumed_by_itself=bool(_table(state, "self_resumed")),
         updated_wall=finite(state.get("updated_wall")),
         problems=problems,
     )

@@ -194,6 +194,7 @@ class Watcher:
             word=self._last,
             limits=limits,
             now=now,
+            keeper_lost=self._guard.given_up,
         )
         for part in self._parts:
             self._attempt(part.name, functools.partial(part.tick, tick))
