@@ -16,6 +16,10 @@ _ACTING = "tui.cli.acting"
 COMMANDS = {
     "launch": ("start a fine-tune; prints its run id at once", "tui.cli.launching:launch_command"),
     "demo": ("a real small fine-tune on this machine's CPU, watched", "tui.cli.demo:demo_command"),
+    "attach": (
+        "watch a training that lanewatch did not start; without a name, list what runs here",
+        "tui.cli.attaching:attach_command",
+    ),
     "runs": ("list the runs", f"{_READING}:runs_command"),
     "status": ("one run: verdict, evidence, progress", f"{_READING}:status_command"),
     "events": ("what happened to a run", f"{_READING}:events_command"),
@@ -106,6 +110,23 @@ def _set(sub: argparse.ArgumentParser) -> None:
         metavar="TABLE.KEY=VALUE",
         help="change one field of the recipe; may be repeated",
     )
+
+
+def _attach(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--pid", type=_count, metavar="P", help="this process, or what it has started")
+    sub.add_argument("--container", metavar="C", help="the trainer inside this Docker container")
+    sub.add_argument("--checkpoints", metavar="DIR", help="where it saves, on this machine")
+    sub.add_argument("--log", metavar="FILE", help="where its output goes, on this machine")
+    sub.add_argument("--total", type=int, metavar="N", help="iterations that it will do")
+    sub.add_argument("--name", help="a name to find the run by")
+    sub.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="TABLE.KEY=VALUE",
+        help="a limit of liveness.* or memory.*; may be repeated",
+    )
+    _json(sub)
 
 
 def _demo(sub: argparse.ArgumentParser) -> None:
@@ -214,6 +235,7 @@ def _service(sub: argparse.ArgumentParser) -> None:
 _ARGUMENTS = {
     "launch": _launch,
     "demo": _demo,
+    "attach": _attach,
     "runs": _runs,
     "status": _status,
     "events": _events,
