@@ -22,7 +22,8 @@ FIGURES_S = 10.0
 """Figures ride along with a change when those that were last written are older."""
 IDLE_S = 5.0
 """When something moves again after so long, the look before it is written, too: a rate is the
-difference of two looks, and over half a minute a short burst would drown."""
+difference of two looks, and over half a minute a short burst would drown. So it is before a new
+checkpoint, whose save took no longer than from the one look to the other."""
 
 FIGURES = ("process", "machine")
 ACTIVITY = ("cpu", "written", "gpu")
@@ -170,7 +171,10 @@ def _process_key_of(process: Any) -> object:
 
 
 def _woke(before: AgeState, after: AgeState) -> bool:
-    """Something that had been idle for a while is used again."""
+    """Something that had been idle for a while is used again, or a checkpoint is whole."""
+    whole = after.marks.get("whole")
+    if whole is not None and whole is not before.marks.get("whole"):
+        return True
     for name in ACTIVITY:
         old, new = before.marks.get(name), after.marks.get(name)
         if old is None or new is None or old is new or old.at is None:
