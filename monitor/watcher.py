@@ -38,6 +38,7 @@ from monitor.rundir import RunDir
 from monitor.seeds import SeedSearch
 from monitor.store import TelemetryStore, sample_of
 from monitor.target import TargetReader, WatchTarget
+from monitor.trace_recorder import TraceRecorder
 from monitor.watch_fold import take_look
 from monitor.watch_state import (
     WatchState,
@@ -80,6 +81,7 @@ class Watcher:
         self._observer = Observer(self._target, self._gpus)
         self._watch = CheckpointWatch(self._target.checkpoints, self._look_now)
         self._store = TelemetryStore(self._dir.telemetry)
+        self._trace = TraceRecorder(self._dir.trace, tick_s)
         self._own = identify(os.getpid()) or ProcessId(pid=os.getpid(), boot_id="", start_ticks=0)
         self._metrics = MetricsFollower(self._dir.metrics, keep=1)
         self._used: deque[tuple[float, float]] = deque(maxlen=120)
@@ -174,8 +176,9 @@ class Watcher:
         self._note_gap(now)
         self._attempt("seeds", lambda: self._seeds.search(target, facts.machine, now.monotonic_s))
         limits = self._seeds.limits(target)
+        before = self._state
         judged = take_look(
-            self._state,
+            before,
             facts,
             target.subject,
             tick_s=self._tick_s,
@@ -184,6 +187,8 @@ class Watcher:
             last_sample_wall=self._last_wall(now),
         )
         self._state, observation, verdict = judged.state, judged.observation, judged.verdict
+        ages = (before, self._state)
+        self._attempt("trace", lambda: self._trace.note(target, facts, limits, ages, problems, now))
         self._last = self._word(target, observation, verdict, now)
         self._attempt("telemetry", lambda: self._record_sample(observation, verdict, now))
         self._attempt("events", lambda: self._record_events(target, observation, verdict, now))
@@ -292,7 +297,8 @@ class Watcher:
         self._recorder.flush()
         self._recorder.note_target(target, now)
         self._recorder.note_checkpoints(observation.checkpoints, now)
-        own = [each for each in (self._store.problem, self._watch.problem) if each]
+        problems = (self._store.problem, self._watch.problem, self._trace.problem)
+        own = [each for each in problems if each]
         self._recorder.note_sources([*observation.unreadable, *own], now)
         self._recorder.note_verdict(verdict, now)
 

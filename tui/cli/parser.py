@@ -39,6 +39,7 @@ COMMANDS = {
         "bring keepers and watchers of live runs back, at boot too",
         "tui.cli.servicing:service_command",
     ),
+    "replay": ("judge a recorded run again: its verdicts", "tui.cli.replaying:replay_command"),
     "recipe": ("write or check a recipe", "tui.cli.recipes:recipe_command"),
     "config": ("the user's configuration", "tui.cli.configuring:config_command"),
 }
@@ -148,6 +149,20 @@ def _events(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--follow", "-f", action="store_true", help="go on until the run has ended")
 
 
+def _events_trace(sub: argparse.ArgumentParser) -> None:
+    _events(sub)
+    sub.add_argument(
+        "--trace",
+        metavar="FILE",
+        help="write what the watcher saw, for `lanewatch replay`; - for stdout",
+    )
+
+
+def _replay(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("trace", help="a trace (JSON lines), see docs/trace-format.md; - for stdin")
+    _json(sub)
+
+
 def _logs(sub: argparse.ArgumentParser) -> None:
     _one_run(sub)
     sub.add_argument("--follow", "-f", action="store_true", help="go on until the run has ended")
@@ -238,13 +253,14 @@ _ARGUMENTS = {
     "attach": _attach,
     "runs": _runs,
     "status": _status,
-    "events": _events,
+    "events": _events_trace,
     "logs": _logs,
     "wait": _wait,
     "stop": _stop,
     "rm": _rm,
     "alerts": _alerts,
     "service": _service,
+    "replay": _replay,
     "recipe": _recipe,
     "config": _config,
 }
