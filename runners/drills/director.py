@@ -1,6 +1,7 @@
 """Direct one drill: make its run, look on as a reader, carry out what follows, clear all away.
 
-The rule: the director only reads what a watcher writes for anyone, and only does what a person could do.
+The rule: the director only reads what a watcher writes for anyone, and only does what a person
+could do.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from monitor.files import read_json, write_json
 from monitor.model import ProcessId
 from monitor.probes.clock import RATE_VARIABLE
 from monitor.probes.process import find_by_environment, is_alive
-from monitor.rundir import SCHEMA, RunDir
+from monitor.rundir import SCHEMA
 from monitor.target import process_id
 from monitor.watch_state import WatchState, read_watch
 from runners.drills.notes import read_notes
 from runners.drills.table import Drill, Then
 from runners.drills.timeline import Look, Timeline
-from runners.launch import keeper_argv, start_keeper, versions
 from runners.lanes import DRILL
+from runners.launch import keeper_argv, start_keeper, versions
 from runners.requests import Action, put_request
 from runners.runs import create_run, has_left, read_status_word
 

@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from runners.drills import kernel
 from runners.drills.trainer import Trainer
@@ -79,7 +78,7 @@ def crash(trainer: Trainer) -> None:
 
 
 def die(trainer: Trainer) -> None:
-    trainer.notes.say("the process that trains is killed; the script that waits for it exits with 0")
+    trainer.notes.say("the process that trains is killed (SIGKILL)")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -105,14 +104,10 @@ def exhaust_memory(trainer: Trainer) -> None:
 
 
 def lose_checkpoint(trainer: Trainer) -> None:
-    """Delete the newest checkpoint, train on, die before the next one is saved."""
     newest = trainer.contract.checkpoints.latest()
     assert newest is not None
     trainer.notes.say(f"someone deletes the newest checkpoint, iteration {newest}")
     shutil.rmtree(trainer.contract.checkpoints.path(newest))
-    trainer.work(60)
-    trainer.notes.say("the trainer is killed (SIGKILL)")
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def fill_disk(trainer: Trainer) -> None:
@@ -128,18 +123,23 @@ def fill_disk(trainer: Trainer) -> None:
                     raise
 
 
-def jump_clock(trainer: Trainer) -> None:
-    """Go on in a process whose monotonic clock is another; files come from another day."""
-    log = trainer.contract.run_dir / "logs" / "train.log"
-    for offset_s, text in ((AHEAD_S, "an hour ahead"), (BACK_S, "half an hour back")):
-        trainer.notes.say(f"the clocks of the trainer jump {text}")
-        _go_on_in_a_child(offset_s)
-        wall = time.time() + (DAY_S if offset_s > 0 else -DAY_S)
-        for path in (log, *trainer.contract.checkpoints.folder.iterdir()):
-            os.utime(path, (wall, wall))
-        for _ in range(5):
-            trainer.work(trainer.script.step_s)
-            trainer.contract.heartbeat()
+def clock_ahead(trainer: Trainer) -> None:
+    trainer.notes.say("the clocks of the trainer jump an hour ahead")
+    _jump(trainer, AHEAD_S, DAY_S)
+
+
+def clock_back(trainer: Trainer) -> None:
+    trainer.notes.say("the clocks of the trainer jump back, behind those of the machine")
+    _jump(trainer, BACK_S, -DAY_S)
+
+
+def _jump(trainer: Trainer, monotonic_s: int, wall_s: int) -> None:
+    """Go on in a process whose monotonic clock is another; what was written is of another day."""
+    _go_on_in_a_child(monotonic_s)
+    wall = time.time() + wall_s
+    written = (trainer.contract.run_dir / "logs" / "train.log", trainer.contract.checkpoints.folder)
+    for path in (*written, *trainer.contract.checkpoints.folder.iterdir()):
+        os.utime(path, (wall, wall))
 
 
 def _go_on_in_a_child(offset_s: int) -> None:
@@ -190,7 +190,8 @@ FAULTS: Mapping[str, Callable[[Trainer], None]] = {
         exhaust_memory,
         lose_checkpoint,
         fill_disk,
-        jump_clock,
+        clock_ahead,
+        clock_back,
         diverge,
         climb,
     )

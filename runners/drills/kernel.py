@@ -1,8 +1,8 @@
 """What drills ask of the kernel: a tiny disk, clocks of their own, a small control group.
 
 The rule: nothing outside the drill is touched. A mount lives in a namespace of the drill's own
-processes, a clock in one of the trainer's; both vanish with them. Every function raises OSError where this
-user may not.
+processes, a clock in one of the trainer's; both vanish with them. Every function raises OSError
+where this user may not.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ class DrillLane:
     modules: tuple[str, ...] = ()
     extra = ""
 
-    def stages(self, recipe: Mapping[str, Any], *, smoke: bool) -> tuple[StagePlan, ...]:
+    def stages(self, recipe: Mapping[str, Any], *, smoke: bool) -> tuple[StagePlan, ...]:  # noqa: ARG002 - the protocol's
         rate = str(recipe["drill"]["rate"])
         plan = StagePlan(
             stage=Stage.TRAIN,

@@ -1,7 +1,7 @@
 """Rehearse one drill from beginning to end and leave nothing behind.
 
-The rule: whatever ends a drill (its end, an error, ctrl-C), its processes, its folder and its disk go
-with it; only `--keep` leaves the run's folder.
+The rule: whatever ends a drill (its end, an error, ctrl-C), its processes, its folder and its disk
+go with it; only `--keep` leaves the run's folder.
 """
 
 from __future__ import annotations

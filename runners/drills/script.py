@@ -34,9 +34,8 @@ class Script:
     """Every fifth iteration waits so long for its data."""
     burst_bytes: int = 0
     """Memory that loading takes and gives back in bursts."""
-    fault: str | None = None
-    """A name in `runners.drills.faults.FAULTS`."""
-    fault_at: int = 12
+    faults: tuple[tuple[int, str], ...] = ()
+    """(iteration, name in `runners.drills.faults.FAULTS`), in the first attempt only."""
 
     def seconds_of(self, iteration: int) -> float:
         """How long *iteration* takes."""
@@ -44,10 +43,15 @@ class Script:
         wait = self.data_wait_s if iteration % 5 == 0 else 0.0
         return (slow[-1] if slow else self.step_s) + wait
 
+    def fault_of(self, iteration: int) -> str | None:
+        """What goes wrong at the end of *iteration*."""
+        return next((name for at, name in self.faults if at == iteration), None)
+
 
 def script_from(values: Mapping[str, Any]) -> Script:
     """Read a script back from JSON."""
     known = {each.name for each in fields(Script)}
     given = {key: value for key, value in values.items() if key in known}
     given["slower"] = tuple((int(at), float(s)) for at, s in given.get("slower", ()))
+    given["faults"] = tuple((int(at), str(name)) for at, name in given.get("faults", ()))
     return Script(**given)

@@ -1,7 +1,7 @@
 """What each drill does and which verdicts it must bring. Pure.
 
-The rule: all times are seconds of the judged clock, the same as on a real box: a save of 300 s is judged by
-the real limit of a first save, however fast the drill is run.
+The rule: all times are seconds of the judged clock, the same as on a real box: a save of 300 s is
+judged by the real limit of a first save, however fast the drill is run.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ _ALL = (
     Drill(
         name="log-stuck",
         about="the filter that stdout is piped through stops; the trainer goes on",
-        trainer={"fault": "stop_reader", "pipe": True, "iterations": 60},
+        trainer={"faults": ((12, "stop_reader"),), "pipe": True, "iterations": 60},
         expect=(
             _trains(),
             Step(
@@ -101,26 +101,31 @@ _ALL = (
     Drill(
         name="blocked-pipe",
         about="the same with a talkative trainer: 64 KiB later it is blocked in its own print",
-        trainer={"fault": "stop_reader", "pipe": True, "line_bytes": 8192, "line_bytes_from": 10},
+        trainer={
+            "faults": ((12, "stop_reader"),),
+            "pipe": True,
+            "line_bytes": 8192,
+            "line_bytes_from": 10,
+        },
         expect=(*_stalls("pipe", Then.CONTINUE), *_FINISHES),
         allowed=frozenset({"log-stuck"}),
     ),
     Drill(
         name="sigstop",
         about="someone stops the trainer (SIGSTOP), and continues it after the alarm",
-        trainer={"fault": "stop_self"},
+        trainer={"faults": ((12, "stop_self"),)},
         expect=(*_stalls("stopped", Then.CONTINUE), *_FINISHES),
     ),
     Drill(
         name="deadlock",
         about="two threads wait for each other's lock",
-        trainer={"fault": "deadlock"},
+        trainer={"faults": ((12, "deadlock"),)},
         expect=(*_stalls("deadlock", Then.KILL), _STOPPED),
     ),
     Drill(
         name="spin",
         about="a thread burns CPU and never gets on",
-        trainer={"fault": "spin"},
+        trainer={"faults": ((12, "spin"),)},
         expect=(*_stalls("spin", Then.KILL), _STOPPED),
     ),
     Drill(
@@ -157,26 +162,33 @@ _ALL = (
     Drill(
         name="crash",
         about="the trainer dies of an exception",
-        trainer={"fault": "crash"},
+        trainer={"faults": ((12, "crash"),)},
         expect=(_trains(), Step(verdict=Liveness.FAILED, says="shapes cannot be multiplied")),
     ),
     Drill(
         name="oom-exit",
         about="the trainer runs out of memory",
-        trainer={"fault": "exhaust_memory"},
+        trainer={"faults": ((12, "exhaust_memory"),)},
         expect=(_trains(), Step(verdict=Liveness.FAILED, says="out of memory")),
+    ),
+    Drill(
+        name="nan-loss",
+        about="the learning rate is far too large: the loss becomes no number",
+        trainer={"faults": ((12, "diverge"),)},
+        expect=(_trains(), Step(flag="nan-loss"), _ends()),
+        allowed=frozenset({"exploding-loss"}),
     ),
     Drill(
         name="disk-full",
         about="the disk of the run fills up; then someone makes room",
-        trainer={"fault": "fill_disk"},
+        trainer={"faults": ((13, "fill_disk"),)},
         expect=(_trains(), Step(verdict=Liveness.FAILED, says="disk full")),
         needs=Right.MOUNT,
     ),
     Drill(
         name="checkpoint-pruned",
         about="someone deletes the newest checkpoint; the trainer dies later and is resumed",
-        trainer={"fault": "lose_checkpoint", "fault_at": 15},
+        trainer={"save_interval": 8, "faults": ((17, "lose_checkpoint"), (23, "die"))},
         expect=(
             _trains(),
             Step(verdict=Liveness.FAILED, says="SIGKILL", then=Then.RESUME),
@@ -186,7 +198,7 @@ _ALL = (
     Drill(
         name="clock-jump",
         about="the trainer's clocks jump an hour ahead and half an hour back",
-        trainer={"fault": "jump_clock"},
+        trainer={"faults": ((13, "clock_ahead"), (22, "clock_back"))},
         expect=_FINISHES,
         healthy=True,
         needs=Right.TIME_NAMESPACE,
@@ -194,7 +206,7 @@ _ALL = (
     Drill(
         name="exit-zero-but-dead",
         about="the process that trains is killed, and the script around it exits with 0",
-        trainer={"fault": "die", "wrapped": True},
+        trainer={"faults": ((12, "die"),), "wrapped": True},
         expect=(_trains(), Step(verdict=Liveness.FAILED, says="never said that it had finished")),
     ),
     Drill(

@@ -1,7 +1,7 @@
 """The trainer of a drill: `python -m runners.drills.trainer RUN_FOLDER`, started as a stage.
 
-The rule: it keeps the contract as every lane does, with real files and a real (tiny) regression; only
-its script says how long things take, and which fault happens at which iteration.
+The rule: it keeps the contract as every lane does, with real files and a real (tiny) regression;
+only its script says how long things take, and which fault happens at which iteration.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -67,15 +68,16 @@ class Trainer:
         self.held: list[bytearray] = []
         self._saves = 0
 
-    def train(self, fault: Callable[[Trainer], None] | None) -> Mapping[str, Any]:
-        """Train to the end; *fault* happens after its iteration, in the first attempt only."""
+    def train(self, faults: Mapping[str, Callable[[Trainer], None]]) -> Mapping[str, Any]:
+        """Train to the end."""
         script, contract = self.script, self.contract
         self._load()
         contract.heartbeat(phase="first_iteration", done=self.begin)
         for iteration in range(self.begin + 1, script.iterations + 1):
             self._iterate(iteration)
-            if fault is not None and iteration == script.fault_at and contract.attempt == 1:
-                fault(self)
+            fault = script.fault_of(iteration) if contract.attempt == 1 else None
+            if fault is not None:
+                faults[fault](self)
             if script.eval_interval and iteration % script.eval_interval == 0:
                 self._evaluate(iteration)
             if iteration % script.save_interval == 0:
@@ -167,7 +169,7 @@ def main(run_folder: str) -> int:
         trainer.reader = reader
         if begin:
             trainer.notes.say(f"it resumes from the checkpoint of iteration {begin}")
-        return trainer.train(FAULTS[script.fault] if script.fault else None)
+        return trainer.train(FAULTS)
 
     code = run_stage(train, FastContract)
     if reader is not None:
@@ -186,7 +188,7 @@ def _job(run: Path) -> tuple[Script, int]:
 def _pipe_stdout() -> subprocess.Popen[bytes]:
     """Put a filter between us and the log, as a person does with `| tee`."""
     reading, writing = os.pipe()
-    reader = subprocess.Popen(["cat"], stdin=reading)
+    reader = subprocess.Popen([shutil.which("cat") or "/bin/cat"], stdin=reading)
     os.close(reading)
     os.dup2(writing, 1)
     os.dup2(writing, 2)

@@ -7,9 +7,9 @@ import contextlib
 import difflib
 import signal
 from collections.abc import Iterator
-from types import FrameType
 from typing import Any
 
+from monitor.model import Liveness
 from runners.drills.director import RATE, Show, Shown
 from runners.drills.rehearse import Rehearsed, may_rehearse, rehearse
 from runners.drills.table import DRILLS, Drill
@@ -24,14 +24,16 @@ def drill_command(options: argparse.Namespace) -> int:
         return _list(options.json)
     drill = _find(options.drill)
     if not may_rehearse(drill):
-        raise RunnerError(f"the drill {drill.name} needs rights that this user lacks: {drill.needs}")
+        raise RunnerError(
+            f"the drill {drill.name} needs rights that this user lacks: {drill.needs}"
+        )
     rate = RATE * options.speed
     if not options.json:
         out(f"{drill.name}: {drill.about}")
         out(f"time is judged {rate:g} times as fast here: 60 s pass in {60 / rate:.1f} s")
     try:
         with _ended_by_signals():
-            show = _silent if options.json else _show
+            show: Show = _silent if options.json else _Teller()
             rehearsed = rehearse(drill, rate=rate, keep=options.keep, show=show)
     except KeyboardInterrupt:
         complain("interrupted; the drill was cleared away")
@@ -58,11 +60,25 @@ def _find(name: str) -> Drill:
     except KeyError:
         near = difflib.get_close_matches(name, DRILLS, n=1)
         hint = f", did you mean {near[0]}?" if near else ""
-        raise RunnerError(f"no drill is called {name!r}{hint} `lanewatch drill` lists them") from None
+        raise RunnerError(
+            f"no drill is called {name!r}{hint} `lanewatch drill` lists them"
+        ) from None
 
 
-def _show(line: Shown) -> None:
-    out(text_of(line))
+class _Teller:
+    """Tells the lines that matter: each save and what follows it is one only with --json."""
+
+    def __init__(self) -> None:
+        self._told: tuple[str, tuple[str, ...]] | None = None
+
+    def __call__(self, line: Shown) -> None:
+        look = line.look
+        if look is not None:
+            dull = look.verdict is Liveness.SAVING or look.key == self._told
+            if dull and not line.expected:
+                return
+            self._told = look.key
+        out(text_of(line))
 
 
 def _silent(line: Shown) -> None:
@@ -121,7 +137,7 @@ def _line_json(line: Shown, rate: float) -> dict[str, Any]:
 def _ended_by_signals() -> Iterator[None]:
     """A hang-up or a SIGTERM clears away as ctrl-C does."""
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     numbers = (signal.SIGTERM, signal.SIGHUP)
