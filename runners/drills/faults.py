@@ -124,18 +124,19 @@ def fill_disk(trainer: Trainer) -> None:
 
 
 def clock_ahead(trainer: Trainer) -> None:
-    trainer.notes.say("the clocks of the trainer jump an hour ahead")
     _jump(trainer, AHEAD_S, DAY_S)
 
 
 def clock_back(trainer: Trainer) -> None:
-    trainer.notes.say("the clocks of the trainer jump back, behind those of the machine")
     _jump(trainer, BACK_S, -DAY_S)
 
 
 def _jump(trainer: Trainer, monotonic_s: int, wall_s: int) -> None:
     """Go on in a process whose monotonic clock is another; what was written is of another day."""
+    before = time.monotonic()
     _go_on_in_a_child(monotonic_s)
+    jump_s = time.monotonic() - before
+    trainer.notes.say(f"the monotonic clock of the trainer jumps by {jump_s:+.0f} s")
     wall = time.time() + wall_s
     written = (trainer.contract.run_dir / "logs" / "train.log", trainer.contract.checkpoints.folder)
     for path in (*written, *trainer.contract.checkpoints.folder.iterdir()):
