@@ -29,7 +29,7 @@ from monitor.metrics import MetricsFollower
 from monitor.model import FINAL, Observation, ProcessId, Verdict
 from monitor.observe import Observer, eta_of
 from monitor.parts import Tick, make_parts
-from monitor.probes.clock import Now, read_now
+from monitor.probes.clock import RATE, Now, read_now
 from monitor.probes.gpu import GpuSampler
 from monitor.probes.process import identify
 from monitor.probes.watch_folder import CheckpointWatch
@@ -49,7 +49,8 @@ from monitor.watch_state import (
 )
 from monitor.words import duration
 
-TICK_S = 1.0
+TICK_S = max(1.0, 0.1 * RATE)
+"""By the judged clock; in a drill a look is never under a tenth of a second away from the last."""
 CALM_S = 0.05
 """Least time between two looks at the checkpoints: a save makes a burst of events."""
 GAP_NOTE_S = 10.0
@@ -71,13 +72,14 @@ class Watcher:
     def __init__(self, run_dir: Path, tick_s: float = TICK_S) -> None:
         self._dir = RunDir(run_dir)
         self._tick_s = tick_s
+        self._pause_s = tick_s / RATE
         self._folder = _identity(run_dir)
         self._reader = TargetReader(run_dir)
         self._target = self._reader.read()
         self._look_now = threading.Event()
         self._stopping = False
         self._failures: dict[str, int] = {}
-        self._gpus = GpuSampler(tick_s)
+        self._gpus = GpuSampler(self._pause_s)
         self._observer = Observer(self._target, self._gpus)
         self._watch = CheckpointWatch(self._target.checkpoints, self._look_now)
         self._store = TelemetryStore(self._dir.telemetry)
@@ -146,7 +148,7 @@ class Watcher:
             self._attempt("tick", self._tick)
             if self._over():
                 return EXIT_ENDED
-            due = max(due + self._tick_s, time.monotonic())
+            due = max(due + self._pause_s, time.monotonic())
             self._wait(due)
         self._recorder.say("note", "the watcher was told to end", read_now())
         return EXIT_ENDED

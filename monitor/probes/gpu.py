@@ -41,7 +41,9 @@ SLOWDOWNS = frozenset({"hw-slowdown", "sw-thermal", "hw-thermal", "hw-power-brak
 _LIBRARY = "libnvidia-ml.so.1"
 _PROCESSES_LIMIT = 64
 _NOT_SUPPORTED = 3
-_QUIET_ERRORS = frozenset({_NOT_SUPPORTED, 4, 13})  # not supported, no permission, function not found
+_QUIET_ERRORS = frozenset(
+    {_NOT_SUPPORTED, 4, 13}
+)  # not supported, no permission, function not found
 
 
 def load_nvml() -> Any | None:

@@ -40,6 +40,7 @@ COMMANDS = {
         "tui.cli.servicing:service_command",
     ),
     "replay": ("judge a recorded run again: its verdicts", "tui.cli.replaying:replay_command"),
+    "drill": ("rehearse a fault: a real trainer misbehaves", "tui.cli.drill:drill_command"),
     "recipe": ("write or check a recipe", "tui.cli.recipes:recipe_command"),
     "config": ("the user's configuration", "tui.cli.configuring:config_command"),
 }
@@ -205,6 +206,22 @@ def _rm(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--yes", action="store_true", help="do not ask")
 
 
+def _drill(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("drill", nargs="?", metavar="NAME", help="which; without one: list them")
+    sub.add_argument("--keep", action="store_true", help="leave the run among your runs")
+    sub.add_argument(
+        "--speed", type=_speed, default=1.0, metavar="X", help="so many times as fast (0.05 to 3)"
+    )
+    _json(sub)
+
+
+def _speed(text: str) -> float:
+    value = float(text)
+    if not 0.05 <= value <= 3:
+        raise ValueError
+    return value
+
+
 def _recipe(sub: argparse.ArgumentParser) -> None:
     verbs = sub.add_subparsers(dest="verb", metavar="init|check", required=True)
     init = verbs.add_parser("init", help="write the default recipe with comments")
@@ -261,6 +278,7 @@ _ARGUMENTS = {
     "alerts": _alerts,
     "service": _service,
     "replay": _replay,
+    "drill": _drill,
     "recipe": _recipe,
     "config": _config,
 }
