@@ -133,6 +133,11 @@ def loss_flags(history: History) -> tuple[str, ...]:
     return () if history.loss_trouble is None else (history.loss_trouble,)
 
 
+def with_loss(reason: str, history: History) -> str:
+    """A verdict's sentence, and what is wrong with the losses: the run lives, but not its model."""
+    return f"{reason}; {history.loss_words}" if history.loss_trouble else reason
+
+
 def loss_evidence(history: History) -> tuple[Evidence, ...]:
     """What to show beside the other signals; nothing while the losses are in order."""
     if history.loss_trouble is None:
@@ -146,7 +151,7 @@ def describe_loss(state: LossState) -> str:
     since = state.nan_since if trouble is LossTrouble.NAN else state.high_since
     where = "" if since is None else f" since iteration {since}"
     if trouble is LossTrouble.NAN:
-        return f"the loss is no number{where}; a checkpoint from before it is the way back"
+        return f"the loss is no number{where}"
     if trouble is LossTrouble.EXPLODING and state.level is not None and state.best is not None:
         return f"the loss is {state.level:.4g}{where}, its best level was {state.best:.4g}"
     return ""
