@@ -29,6 +29,9 @@ _PUBLISHED = re.compile(r"(?:iter_(\d{7,12})|checkpoint-(\d{1,12}))", re.ASCII)
 _WRITING = re.compile(r"\.?iter_\d{7,12}.*\.tmp|tmp-checkpoint-\d{1,12}", re.ASCII)
 _TRAINER_STATE = "trainer_state.json"
 _GLOBAL_STEP = re.compile(rb'"global_step":\s*(\d{1,18})')
+_EPOCH = re.compile(rb'"epoch":\s*(\d{1,9}(?:\.\d{1,20})?)')
+_HEAD_BYTES = 4096
+"""The keys of a trainer_state.json are sorted: these come before its long list."""
 _STATE_LIMIT = 4 * 1024 * 1024
 _DEPTH_LIMIT = 4
 
@@ -53,6 +56,8 @@ class CheckpointProbe:
         self._folder = folder
         self._whole: dict[_Key, Checkpoint] = {}
         self._tracked: int | None = None
+        self.steps_per_epoch: float | None = None
+        """By the newest trainer_state.json; a log without iterations still tells its epoch."""
 
     def read(self) -> Read[CheckpointReading]:
         """Read the folder; a missing one gives neither value nor problem."""
@@ -124,6 +129,8 @@ class CheckpointProbe:
             walked = _walk(entry.path)
             if walked is None:
                 return None
+            if _TRAINER_STATE in walked.names:
+                self.steps_per_epoch = _steps_per_epoch(entry.path) or self.steps_per_epoch
             known = Checkpoint(
                 iteration=iteration,
                 complete=_is_complete(Path(entry.path), iteration, walked.names, told),
@@ -229,6 +236,22 @@ def _read_global_step(path: Path) -> int | None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return step if isinstance(step, int) else None
+
+
+def _steps_per_epoch(folder: str) -> float | None:
+    try:
+        descriptor = open_regular(Path(folder, _TRAINER_STATE))
+        try:
+            head = os.read(descriptor, _HEAD_BYTES)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return None
+    head = head.partition(b'"log_history"')[0]
+    step, epoch = _GLOBAL_STEP.search(head), _EPOCH.search(head)
+    if not step or not epoch or float(epoch[1]) <= 0:
+        return None
+    return int(step[1]) / float(epoch[1]) or None
 
 
 def _sampled_step(head: bytes, tail: bytes) -> int | None:

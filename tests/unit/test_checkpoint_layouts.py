@@ -138,6 +138,29 @@ def test_a_save_on_a_signal_is_unfinished_while_it_says_so(tmp_path: Path) -> No
     assert [each.complete for each in read(tmp_path).checkpoints] == [True]
 
 
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        pytest.param({"epoch": 0.2, "global_step": 10}, 50.0, id="a fifth of an epoch"),
+        pytest.param({"epoch": 2, "global_step": 10}, 5.0, id="two epochs"),
+        pytest.param({"epoch": 0, "global_step": 10}, None, id="no epoch yet"),
+        pytest.param({"epoch": None, "global_step": 10}, None, id="not known"),
+        pytest.param({"global_step": 10}, None, id="none"),
+    ],
+)
+def test_a_trainers_state_tells_how_many_steps_an_epoch_has(
+    tmp_path: Path, state: dict[str, float | None], expected: float | None
+) -> None:
+    probe = CheckpointProbe(tmp_path)
+    write(tmp_path, "checkpoint-10/trainer_state.json")
+    listed = {"log_history": [{"epoch": 9.0, "step": 3}] * 500}
+    (tmp_path / "checkpoint-10" / "trainer_state.json").write_text(
+        json.dumps(state | listed, indent=2, sort_keys=True)
+    )
+    probe.read()
+    assert probe.steps_per_epoch == expected
+
+
 def test_without_a_tracker_the_newest_whole_folder_counts(tmp_path: Path) -> None:
     for name in TRAINER:
         write(tmp_path, name)
