@@ -203,6 +203,17 @@ def test_after_the_training_no_bar_counts() -> None:
     assert (progress.iteration, progress.total) == (28, 30)
 
 
+def test_an_evaluation_is_no_part_of_the_pace() -> None:
+    bars = [b"  0%|          | 0/625 [00:00<?, ?it/s]"]
+    for n in range(1, 4):
+        bars.append(b"  0%%|          | %d/625 [00:%d<9:99:99, 15.00s/it]" % (n, 15 * n))
+    bars.append(b"\x1b[A{'eval_loss': '0.4', 'eval_runtime': '600', 'epoch': '0.1'}")
+    bars.append(b"  0%|          | 3/625 [10:45<9:99:99, 15.00s/it]")
+    assert folded(bars).progress.step_s == pytest.approx(15)
+    bars.append(b"  1%|          | 4/625 [11:00<9:99:99, 110.00s/it]")
+    assert folded(bars).progress.step_s == pytest.approx(15)
+
+
 @pytest.mark.parametrize("name", ["nan", "nan-filtered"])
 def test_nan_by_transformers(name: str) -> None:
     progress = told(f"transformers-5.17-{name}.log")
