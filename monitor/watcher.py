@@ -22,7 +22,6 @@ from pathlib import Path
 from monitor import locks
 from monitor.ages import AgeState, ages_of, continued
 from monitor.budget import memory_limit, minutes_to_limit
-from monitor.evidence import current_heartbeat
 from monitor.history import history_of
 from monitor.keeper_guard import KeeperGuard
 from monitor.metrics import MetricsFollower
@@ -36,6 +35,7 @@ from monitor.probes.watch_folder import CheckpointWatch
 from monitor.recorder import Recorder
 from monitor.rundir import RunDir
 from monitor.seeds import SeedSearch
+from monitor.standing import phase_of
 from monitor.store import TelemetryStore, sample_of
 from monitor.target import TargetReader, WatchTarget
 from monitor.trace_recorder import TraceRecorder
@@ -233,10 +233,10 @@ class Watcher:
         """What watch.json will say."""
         last, state = self._last, self._state
         same = last is not None and last.verdict.liveness is verdict.liveness
-        process, machine, said = observation.process, observation.machine, observation.log_progress
+        process, machine = observation.process, observation.machine
         rss = process.rss_bytes if process else None
         used = machine.memory.used_bytes if machine and machine.memory else None
-        beat = current_heartbeat(observation)
+        phase = phase_of(observation)
         return WatchState(
             run=target.run,
             pid=self._own.pid,
@@ -250,7 +250,7 @@ class Watcher:
             gap_s=state.gap_s,
             attempt=target.attempt,
             stage=target.stage,
-            phase=beat.phase if beat else said.phase if said else None,
+            phase=str(phase) if phase else None,
             verdict=verdict,
             since_wall=last.since_wall if last and same else now.wall_s,
             ages=ages_of(state),
@@ -267,7 +267,7 @@ class Watcher:
             recorded=self._recorder.recorded,
             recorded_wall=self._recorder.recorded_wall,
             keeper_starts=self._guard.starts,
-            log_progress=said,
+            log_progress=observation.log_progress,
             marks=state,
         )
 
