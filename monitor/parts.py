@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from monitor.limits import LimitConfig
+from monitor.memory_model import MemoryVerdict
 from monitor.model import Observation, Verdict
 from monitor.probes.clock import Now
 from monitor.rundir import RunDir
@@ -29,6 +30,8 @@ class Tick:
     """What watch.json will say of this look."""
     limits: LimitConfig
     now: Now
+    memory: MemoryVerdict | None = None
+    """None where the machine's memory cannot be read."""
 
 
 class Say(Protocol):
