@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monitor.codec import decode
 from monitor.end_process import send
 from monitor.life import keeper_alive
 from monitor.memory_ladder import Rung, Step, at_limit_from, due
 from monitor.memory_model import MemoryLevel, MemoryVerdict
-from monitor.parts import Say, Tick
 from monitor.requests import MEMORY_GUARD, Action, Request, ask
 from monitor.rundir import RunDir
+
+if TYPE_CHECKING:
+    from monitor.parts import Say, Tick
 
 NAME = "memory-guard"
 ANSWER_S = 3.0

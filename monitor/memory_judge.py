@@ -236,17 +236,16 @@ def _note_jump(state: MemoryState, look: MemoryLook) -> MemoryState:
     return replace(state, peaks=peaks, tail=(*tail, (look.at_s, used)))
 
 
-def _note_forecast(
-    state: MemoryState, look: MemoryLook, budget: Budget, limit: int
-) -> MemoryState:
+def _note_forecast(state: MemoryState, look: MemoryLook, budget: Budget, limit: int) -> MemoryState:
     """Look where the climb leads: now and then, and at every sample once it is close."""
     used, at_s = look.memory.used_bytes, state.forecast_at_s
     close = limit - used < CLOSE_SHARE * limit
     if at_s is not None and 0 <= look.at_s - at_s < (1.0 if close else TREND_EVERY_S) - 0.05:
         return state
-    beyond = budget.plan_bytes is not None and used - (
-        state.peaks.baseline_bytes or 0
-    ) > PLAN_SLACK * budget.plan_bytes
+    beyond = (
+        budget.plan_bytes is not None
+        and used - (state.peaks.baseline_bytes or 0) > PLAN_SLACK * budget.plan_bytes
+    )
     forecast = None
     if not look.planned or beyond:
         forecast = state.windows.forecast(limit, planned=beyond)

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from monitor.requests import STRENGTH, Action, Request, ask, clear_request, parse_request, read_asked
+from monitor.requests import (
+    STRENGTH,
+    Action,
+    Request,
+    ask,
+    clear_request,
+    parse_request,
+    read_asked,
+)
 from monitor.rundir import RunDir
 from runners.errors import RunnerError
 

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from monitor.probes.clock import read_now
 from monitor.probes.memory import read_memory_fast
 from monitor.readings import MemoryReading
 
@@ -85,7 +86,7 @@ class FastMemory:
         reading, limit = self._read(), self._limit
         if reading is None or limit is None:
             return
-        self._samples.append((time.monotonic(), reading))
+        self._samples.append((read_now().monotonic_s, reading))
         self._over = self._over + 1 if reading.used_bytes >= limit else 0
         if self._over == 2:  # once for each time that the limit is reached
             self.urgent = True

@@ -41,7 +41,9 @@ SLOWDOWNS = frozenset({"hw-slowdown", "sw-thermal", "hw-thermal", "hw-power-brak
 _LIBRARY = "libnvidia-ml.so.1"
 _PROCESSES_LIMIT = 64
 _NOT_SUPPORTED = 3
-_QUIET_ERRORS = frozenset({_NOT_SUPPORTED, 4, 13})  # not supported, no permission, function not found
+_QUIET_ERRORS = frozenset(
+    {_NOT_SUPPORTED, 4, 13}
+)  # not supported, no permission, function not found
 
 
 def load_nvml() -> Any | None:
@@ -75,6 +77,11 @@ class GpuSampler:
             # The same words as long as it lasts: one problem, not a new one at each look.
             return f"the GPU driver has not answered for over {BLOCKED_S:.0f} s"
         return self._failure
+
+    @property
+    def alive(self) -> bool:
+        """False before it was started, and once there turned out to be no driver to ask."""
+        return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
         """Begin to sample, once."""

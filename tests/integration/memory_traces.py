@@ -85,9 +85,7 @@ class Machine:
         )
 
 
-def normal_run(
-    rng: random.Random, *, peak_gib: float = 48.0, cycles: int = 4
-) -> Iterator[Second]:
+def normal_run(rng: random.Random, *, peak_gib: float = 48.0, cycles: int = 4) -> Iterator[Second]:
     """A whole run of either lane that holds *peak_gib* at most, *cycles* saves long."""
     nemo = rng.random() < 0.5
     weights = min(15.3, 0.35 * peak_gib)
@@ -122,9 +120,7 @@ def _ramp(
         yield Second(min(gib, max(start, end)), stage, phase)
 
 
-def _training(
-    rng: random.Random, steady: float, peak: float, cycles: int
-) -> Iterator[Second]:
+def _training(rng: random.Random, steady: float, peak: float, cycles: int) -> Iterator[Second]:
     """Iterations with saves and evaluations between them; the allocator grows in steps."""
     grown = steady
     for cycle in range(cycles):
@@ -143,7 +139,9 @@ def _training(
             yield Second(min(grown + rng.uniform(0, burst), peak), Stage.TRAIN, Phase.SAVING, saved)
 
 
-def climbing(start_gib: float, gib_per_min: float, calm_s: int, stop_gib: float) -> Iterator[Second]:
+def climbing(
+    start_gib: float, gib_per_min: float, calm_s: int, stop_gib: float
+) -> Iterator[Second]:
     """Calm iterations, then a climb at a steady rate up to *stop_gib* of the run."""
     for _ in range(calm_s):
         yield Second(start_gib, Stage.TRAIN, Phase.ITERATION, saved=True)

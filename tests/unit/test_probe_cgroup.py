@@ -11,7 +11,7 @@ from monitor.probes.cgroup import CgroupProbe, parse_groups, parse_mounts
 from monitor.readings import CgroupReading
 
 GIB = 1 << 30
-V2_MOUNT = b"30 24 0:26 / /sys/fs/cgroup rw,nosuid,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate"
+V2_MOUNT = b"30 24 0:26 / /sys/fs/cgroup rw,nosuid,relatime shared:4 - cgroup2 cgroup2 rw"
 V1_MOUNTS = b"""\
 34 30 0:31 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct
 36 30 0:33 / /sys/fs/cgroup/memory rw,relatime shared:11 - cgroup cgroup rw,memory
