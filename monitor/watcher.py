@@ -21,12 +21,14 @@ from pathlib import Path
 from monitor import locks
 from monitor.ages import AgeState, ages_of, continued
 from monitor.evidence import current_heartbeat
+from monitor.flight_log import last_words
 from monitor.history import history_of
 from monitor.keeper_guard import KeeperGuard
 from monitor.memory_watch import MemoryWatch
 from monitor.metrics import MetricsFollower
 from monitor.model import FINAL, Observation, ProcessId, Verdict
 from monitor.observe import Observer, eta_of
+from monitor.own_log import log_to
 from monitor.parts import Tick, make_parts
 from monitor.probes.clock import RATE, Now, read_now
 from monitor.probes.gpu import GpuSampler
@@ -126,6 +128,7 @@ class Watcher:
             last.recorded if last else None,
             last.recorded_wall if last else None,
         )
+        self._last_words = last_words(self._target, now.boot_id)
         self._parts = make_parts(self._dir, self._recorder.say, last.parts if last else {})
         self._attempt("sweep", lambda: sweep_temporaries(self._dir.watch))
         if problem:
@@ -136,6 +139,8 @@ class Watcher:
             silent = age_of(last, now.boot_id, now.monotonic_s)
             unseen = "" if silent is None else f"; nobody looked for {duration(silent)}"
             self._recorder.say("note", f"the watcher started again{unseen}", now)
+        if self._last_words and not self._target.final:
+            self._recorder.say("note", f"the machine went down: {self._last_words}", now)
 
     def _loop(self) -> int:
         due = time.monotonic()
@@ -187,6 +192,7 @@ class Watcher:
             limits=limits,
             unreadable=problems,
             last_sample_wall=self._last_wall(now),
+            last_words=self._last_words,
         )
         self._state, observation, verdict = judged.state, judged.observation, judged.verdict
         ages = (before, self._state)
@@ -340,7 +346,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not run_dir.is_dir():
         _say(f"{run_dir} is no run folder: nothing to watch")
         return EXIT_REFUSED
-    _log_to(RunDir(run_dir).logs / "watcher.log")
+    log_to(RunDir(run_dir).logs / "watcher.log", _log)
     try:
         lock = locks.take(RunDir(run_dir).watcher_lock)
     except OSError as error:
@@ -365,19 +371,6 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     if not 0 < options.tick <= 60:
         parser.error("--tick must be between 0 and 60 seconds")
     return options
-
-
-def _log_to(path: Path) -> None:
-    logging.raiseExceptions = False  # a full disk must not fill the terminal either
-    handler: logging.Handler
-    try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        handler = logging.FileHandler(path, delay=True)
-    except OSError:
-        handler = logging.NullHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    _log.addHandler(handler)
-    _log.propagate = False
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
