@@ -16,6 +16,7 @@ from monitor.evidence import evidence_of
 from monitor.finding import Finding
 from monitor.flags import flags_of
 from monitor.limits import Limit, LimitConfig, limit_for
+from monitor.loss import loss_flags, with_loss
 from monitor.model import FINAL, Liveness, Observation, Phase, Stage, Verdict
 from monitor.signatures import holder_of, slow_sign_of
 from monitor.silence import progress_age, trouble
@@ -27,7 +28,6 @@ from monitor.standing import (
     phase_of,
     stage_of,
 )
-from monitor.loss import loss_flags, with_loss
 from monitor.words import duration
 
 TROUBLE = frozenset({Liveness.SUSPECT, Liveness.STALLED})

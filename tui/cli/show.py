@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from monitor.status_model import RunStatus
+from monitor.status_model import MemoryView, RunStatus
 from tui.presentation import UNKNOWN as MISSING
 from tui.presentation import age, duration, size
 
@@ -47,8 +47,17 @@ def _numbers(status: RunStatus) -> Iterator[str]:
             f"{size(last.size_bytes)}{whole} ({len(status.checkpoints)} kept)"
         )
     if status.memory is not None:
-        used, limit = status.memory.used_bytes, status.memory.limit_bytes
-        yield f"  memory      {size(used)} of {size(limit)}"
+        yield from _memory(status.memory)
+
+
+def _memory(memory: MemoryView) -> Iterator[str]:
+    word = "" if memory.level == "ok" else f", {memory.level}: {memory.reason}"
+    yield f"  memory      {size(memory.used_bytes)} of {size(memory.limit_bytes)}{word}"
+    if memory.run_peak_bytes is not None:
+        on_gpu = "" if memory.gpu_peak_bytes is None else f", {size(memory.gpu_peak_bytes)} on GPUs"
+        yield f"  peak        {size(memory.run_peak_bytes)} by this run{on_gpu}"
+    if memory.guard:
+        yield f"  guard       {memory.guard}"
 
 
 def _keepers(status: RunStatus) -> Iterator[str]:
