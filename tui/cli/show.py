@@ -22,6 +22,7 @@ def status_lines(status: RunStatus) -> Iterator[str]:
     yield from _numbers(status)
     yield from _foreign(status)
     yield from _keepers(status)
+    yield from _alerts(status)
     for problem in status.problems:
         yield f"  unreadable  {problem}"
     if status.evidence:
@@ -74,6 +75,16 @@ def _foreign(status: RunStatus) -> Iterator[str]:
     yield f"  checkpoints {there.checkpoints or MISSING}"
     for text in there.warnings:
         yield f"  warning     {text}"
+
+
+def _alerts(status: RunStatus) -> Iterator[str]:
+    alerts = status.alerts
+    if alerts.pending:
+        yield f"  alert       {', '.join(alerts.pending)} (lanewatch ack {status.run})"
+    if alerts.acked:
+        yield f"  alert       {', '.join(alerts.acked)}, acknowledged"
+    for name, problem in alerts.channels_failing.items():
+        yield f"  alerts to   {name} fail: {problem}"
 
 
 def projection_lines(summary: Mapping[str, Any]) -> Iterator[str]:
