@@ -51,10 +51,12 @@ os.makedirs(told.output_dir, exist_ok=True)
 print("Loading weights: 100%|##########| 311/311 [00:00<00:00, 1663.93it/s]", file=sys.stderr)
 for done in range(1, told.steps + 1):
     time.sleep(told.seconds)
-    print(f"\r {100 * done // told.steps:3d}%|###       | {done}/{told.steps} "
-          f"[00:15<07:16, {told.seconds:5.2f}s/it]", end="", file=sys.stderr, flush=True)
+    bar = (f"\r{100 * done // told.steps:3d}%|###       | {done}/{told.steps} "
+           f"[00:15<07:16, {told.seconds:5.2f}s/it]")
+    print(bar + "\r" + " " * 46 + "\r", end="", file=sys.stderr, flush=True)
     print({"loss": f"{12 / done:.4g}", "grad_norm": "3.233", "learning_rate": "5e-05",
            "epoch": "0.04"}, flush=True)
+    print(bar, end="", file=sys.stderr, flush=True)
     if done % told.every == 0 or done == told.steps:
         folder = os.path.join(told.output_dir, f"checkpoint-{done}")
         os.makedirs(folder, exist_ok=True)

@@ -175,9 +175,9 @@ def test_a_total_from_the_bar_of_a_log_without_any_other_word(
         "> train.log 2>&1"
     )
     pid = trainer_of(shell, "train_hf.py")
-    until(lambda: b"/777 [" in (tmp_path / "train.log").read_bytes(), "the bar")
+    until(lambda: b"| 3/777 [" in (tmp_path / "train.log").read_bytes(), "its bar")
     _, said = attach(attached, "--pid", str(pid))
-    assert (said["total"], said["total_from"]) == (777, "its progress bar")
+    assert (said["total"], said["total_from"]) == (777, "what its log says")
 
 
 def test_a_folder_that_nobody_told_is_found_below_its_working_folder(

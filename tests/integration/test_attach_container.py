@@ -8,6 +8,7 @@ import os
 import shlex
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from engine import Engine, python
 from foreign_trainers import MEGATRON
 
 from monitor.rundir import RunDir
+from runners.attach.docker_engine import DockerEngine
+from runners.attach.search import Search
 
 Start = Callable[..., subprocess.Popen[bytes]]
 TRAIN = (
@@ -118,7 +121,7 @@ def test_the_articles_own_setup(attached: Lanewatch, box: Box, shell: Start) -> 
     assert said["total"] == 200
     assert said["hidden"] == []
     assert any("this tee can block the run after 64 KiB" in each for each in said["warnings"])
-    assert any("docker exec" in each for each in said["warnings"])
+    assert any("docker client" in each for each in said["warnings"])
     until(lambda: value(attached, run) >= 30, "iterations are proven by the disk")
     assert "reached 200 of 200" in attached("wait", run.root.name)
     shown = attached("status", run.root.name)
@@ -264,3 +267,96 @@ def test_without_an_answer_of_the_engine_the_rest_goes_on(
     assert is_trainer(found["pid"])
     assert found["checkpoints"] == str(box.folder / "runs-full")
     assert any("no Docker engine answers" in each for each in found["hidden"])
+
+
+class Nobody:
+    """This process as a user who may ask Docker and read nothing of root's, for as long as asked.
+
+    Not another program: the Python that runs the tests may lie where nobody else can read it.
+    """
+
+    def __enter__(self) -> None:
+        self._groups = os.getgroups()
+        os.setgroups([])
+        os.setegid(65534)
+        os.seteuid(65534)
+
+    def __exit__(self, *_: object) -> None:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(self._groups)
+
+
+@pytest.fixture
+def public(box: Box) -> Iterator[Box]:
+    """The box with a folder that everybody may use, and an engine that everybody may ask."""
+    with tempfile.TemporaryDirectory(prefix="lw-public-") as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        box.engine.folder.chmod(0o711)
+        box.engine.socket.chmod(0o666)
+        yield Box(box.engine, box.name, folder)
+
+
+def as_nobody(box: Box, line: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        ["bash", "-c", f"{line}; true"],
+        cwd=box.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        user=65534,
+        group=65534,
+        extra_groups=[],
+        env=os.environ | box.engine.env | {"HOME": "/tmp"},
+    )
+
+
+def test_who_may_ask_docker_needs_no_root(public: Box) -> None:
+    """The article's user: the container's processes are root's, the client and the tee are his."""
+    public.sleep()
+    client = as_nobody(public, articles_line(public))
+    try:
+        until(lambda: saved(public), "a checkpoint")
+        DockerEngine().find(public.name)  # loads the SDK, which nobody could read
+        with Nobody():
+            search = Search()
+            found = search.candidate(search.in_container(public.name))
+        assert is_trainer(found.pid)
+        assert found.checkpoints is not None
+        assert found.checkpoints.path == str(public.folder / "runs-full")
+        assert found.log is not None
+        assert found.log.path == str(public.folder / "train.log")
+        (hidden,) = found.hidden
+        assert "may not read the open files" in hidden
+        assert "run with sudo" in hidden
+    finally:
+        os.killpg(client.pid, signal.SIGKILL)
+        client.wait()
+
+
+def test_who_may_not_ask_docker_is_told_once_and_how_to(public: Box) -> None:
+    public.sleep()
+    public.engine.socket.chmod(0o600)
+    client = subprocess.Popen(
+        ["bash", "-c", articles_line(public)],
+        cwd=public.folder,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        until(lambda: saved(public), "a checkpoint")
+        DockerEngine().find(public.name)
+        with Nobody():
+            search = Search()
+            found = [search.candidate(each) for each in search.trainers()]
+        container = public.engine.docker("inspect", "--format", "{{.Id}}", public.name)
+        (ours,) = (each for each in found if each.container_id == container)
+        assert ours.checkpoints is not None
+        assert ours.checkpoints.path == str(public.folder / "runs-full")
+        assert ours.log is None
+        assert sum("group docker" in each for each in ours.hidden) == 1
+    finally:
+        os.killpg(client.pid, signal.SIGKILL)
+        client.wait()
