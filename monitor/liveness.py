@@ -29,7 +29,7 @@ from monitor.limits import (
     LimitConfig,
     limit_for,
 )
-from monitor.loss import loss_flags
+from monitor.loss import loss_flags, with_loss
 from monitor.model import Liveness, Observation, Phase, Stage, Status, Verdict
 from monitor.words import duration, iterations, moment
 
@@ -67,7 +67,7 @@ def judge(observation: Observation, config: LimitConfig) -> Verdict:
     value, error, source = iteration_of(observation)
     return Verdict(
         liveness=finding.liveness,
-        reason=finding.reason,
+        reason=with_loss(finding.reason, observation.history),
         flags=(*finding.flags, *loss_flags(observation.history)),
         evidence=evidence_of(observation, finding.liveness, finding.limit),
         iteration=value,

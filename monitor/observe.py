@@ -86,7 +86,7 @@ class Observer:
             return None
         if self._progress is None or self._progress.path != target.log:
             self._progress = ProgressReader(target.log, target.total)
-        return self._progress.read(log)
+        return self._progress.read(log, self._checkpoints.steps_per_epoch)
 
     def _heartbeat(self, target: WatchTarget) -> Read[Heartbeat]:
         """Read it; while it cannot be read, the last one of this attempt and stage still holds."""
