@@ -6,10 +6,13 @@ The rule: what cannot be asked is said once, in one sentence, and the search goe
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import socket
+from pathlib import Path
 from typing import Any
 
+from monitor.files import read_json
 from runners.attach.values import Container
 from runners.errors import EngineError
 
@@ -43,8 +46,20 @@ class DockerEngine:
 
 
 def engine_url() -> str:
-    """Where the engine is: `$DOCKER_HOST`, else the usual socket."""
-    return os.environ.get("DOCKER_HOST") or DEFAULT
+    """Where the docker client would look: context, `$DOCKER_HOST`, chosen context, usual socket."""
+    named = os.environ.get("DOCKER_CONTEXT")
+    if not named and (host := os.environ.get("DOCKER_HOST")):
+        return host
+    folder = Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
+    chosen = named or (read_json(folder / "config.json").value or {}).get("currentContext")
+    if not isinstance(chosen, str) or chosen == "default":
+        return DEFAULT
+    digest = hashlib.sha256(chosen.encode()).hexdigest()
+    context = read_json(folder / "contexts" / "meta" / digest / "meta.json").value or {}
+    try:
+        return str(context["Endpoints"]["docker"]["Host"])
+    except (KeyError, TypeError):
+        return DEFAULT
 
 
 def _knock(url: str) -> None:
@@ -55,8 +70,8 @@ def _knock(url: str) -> None:
     path = url.removeprefix("unix://")
     if path == url:
         raise EngineError(
-            f"DOCKER_HOST={url} is another machine's engine, and only processes of this one can "
-            "be watched: run lanewatch there"
+            f"Docker is set to {url}, another machine's engine, and only processes of this one "
+            "can be watched: run lanewatch there"
         )
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:

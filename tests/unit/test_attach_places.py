@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from runners.attach.docker_engine import container_from
+from runners.attach.docker_engine import container_from, engine_url
 from runners.attach.expected import from_checkpoints, from_log
 from runners.attach.folders import below_any, open_folder, search_below
 from runners.attach.mounts import by_pairs, parse_mountinfo, to_host
@@ -73,6 +76,38 @@ def test_what_docker_leaves_out_is_not_known() -> None:
     bare = container_from({"Id": "abc", "GraphDriver": {"Data": None}, "Mounts": None})
     assert (bare.id, bare.name, bare.layer, bare.mounts) == ("abc", "", None, ())
     assert container_from({"State": {"Pid": 0}}).main_pid is None
+
+
+def test_the_engine_is_the_one_that_the_client_would_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
+    assert engine_url() == "unix:///var/run/docker.sock"
+    (tmp_path / "config.json").write_text('{"currentContext": "rootless"}')
+    assert engine_url() == "unix:///var/run/docker.sock"
+    folder = tmp_path / "contexts" / "meta" / hashlib.sha256(b"rootless").hexdigest()
+    folder.mkdir(parents=True)
+    meta = {"Endpoints": {"docker": {"Host": "unix:///run/user/7/docker.sock"}}}
+    (folder / "meta.json").write_text(json.dumps(meta))
+    assert engine_url() == "unix:///run/user/7/docker.sock"
+    monkeypatch.setenv("DOCKER_HOST", "tcp://there")
+    assert engine_url() == "tcp://there"
+    monkeypatch.setenv("DOCKER_CONTEXT", "rootless")
+    assert engine_url() == "unix:///run/user/7/docker.sock"
+
+
+def test_dockers_library_is_not_loaded_where_no_container_is_involved() -> None:
+    code = (
+        "import os, sys; import tui.cli.attaching; from runners.attach.search import Search; "
+        "s = Search(); s.candidate(s.by_pid(os.getpid())); "
+        "print(*({'docker', 'pydantic', 'textual'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
 
 
 @pytest.mark.parametrize(
