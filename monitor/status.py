@@ -370,6 +370,7 @@ def _foreign_view(target: WatchTarget) -> ForeignView | None:
         container=target.container,
         log=str(target.log) if target.log else None,
         checkpoints=str(target.checkpoints) if known else None,
+        warnings=target.warnings,
     )
 
 

@@ -109,6 +109,8 @@ class ForeignView:
     container: str | None = None
     log: str | None = None
     checkpoints: str | None = None
+    warnings: tuple[str, ...] = ()
+    """What about the way it was started can hurt it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

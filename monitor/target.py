@@ -73,6 +73,8 @@ class WatchTarget:
     """Of a foreign run: the file its output goes to, wherever that is."""
     container: str | None = None
     """Name of the container that a foreign run lives in."""
+    warnings: tuple[str, ...] = ()
+    """Of a foreign run: what about the way it was started can hurt it."""
     problems: tuple[str, ...] = ()
 
     @property
@@ -211,8 +213,7 @@ def build_target(
 
 def _as_foreign(target: WatchTarget, run: Mapping[str, Any]) -> WatchTarget:
     """Nobody keeps it: only run.json speaks of it, and it does nothing but train."""
-    log, hidden = _word(run.get("log")), run.get("hidden")
-    told = [each for each in hidden if isinstance(each, str)] if isinstance(hidden, list) else []
+    log = _word(run.get("log"))
     return replace(
         target,
         stage=Stage.TRAIN,
@@ -223,7 +224,8 @@ def _as_foreign(target: WatchTarget, run: Mapping[str, Any]) -> WatchTarget:
         attempt=1,
         keeper=None,
         keeper_command=None,
-        problems=(*target.problems, *told),
+        warnings=_words(run.get("warnings")),
+        problems=(*target.problems, *_words(run.get("hidden"))),
     )
 
 
@@ -255,6 +257,10 @@ def _word(value: object) -> str | None:
     except UnicodeEncodeError:
         return None
     return value
+
+
+def _words(value: object) -> tuple[str, ...]:
+    return tuple(filter(None, map(_word, value))) if isinstance(value, list) else ()
 
 
 def _stage(value: object) -> str | None:

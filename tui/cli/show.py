@@ -20,6 +20,7 @@ def status_lines(status: RunStatus) -> Iterator[str]:
     yield f"  stage       {stage_text(status)}"
     yield f"  iteration   {iteration_text(status)}"
     yield from _numbers(status)
+    yield from _foreign(status)
     yield from _keepers(status)
     yield from _alerts(status)
     for problem in status.problems:
@@ -63,7 +64,6 @@ def _memory(memory: MemoryView) -> Iterator[str]:
 def _keepers(status: RunStatus) -> Iterator[str]:
     if status.final:
         return
-    yield from _foreign(status)
     watcher = status.watcher
     words = "alive" if watcher.alive else f"lost: lanewatch watch {status.run}"
     yield f"  watcher     {words}, last word {age(watcher.age_s)} ago"
@@ -82,6 +82,8 @@ def _foreign(status: RunStatus) -> Iterator[str]:
     yield f"  process     {there.pid if there.pid is not None else MISSING}{inside}"
     yield f"  log         {there.log or MISSING}"
     yield f"  checkpoints {there.checkpoints or MISSING}"
+    for text in there.warnings:
+        yield f"  warning     {text}"
 
 
 def _alerts(status: RunStatus) -> Iterator[str]:
