@@ -10,12 +10,16 @@ from dataclasses import dataclass, field, replace
 
 from monitor.facts import Facts, own_power
 from monitor.limits import SAFETY_FACTOR, STANDARD, LimitConfig, limit_for
-from monitor.middle import median
-from monitor.model import Heartbeat, History, Phase, Stage
+from monitor.middle import mean_and_deviation, median
+from monitor.model import Heartbeat, History, Phase, Spread, Stage
 
 KEPT = 128
 """Values a sample keeps; it then spans the whole run at half the density."""
 RECENT = 5
+WINDOW = 32
+"""Intervals among which those of the present pace are looked for."""
+SAME_PACE = 2.0
+"""An interval is of the present pace within this factor of the last five's median."""
 LOG_SILENCE_FLOOR_S = 30.0
 LEARNT_GROWTHS = 3
 
@@ -76,6 +80,7 @@ class Learnt:
     first_iteration_s: float | None = None
     eval_max_s: float | None = None
     eval_count: int = 0
+    evals: Sample = field(default_factory=Sample)
     last_save_s: float | None = None
     """Of the save before, also when it taught nothing; so `last_eval_s`."""
     last_eval_s: float | None = None
@@ -125,7 +130,7 @@ def history_of(learnt: Learnt) -> History:
         step_max_s=learnt.step_max_s,
         step_count=learnt.step_count,
         step_median_s=learnt.steps.median(),
-        step_recent_s=median(learnt.recent) if learnt.recent else None,
+        step_recent_s=median(learnt.recent[-RECENT:]) if learnt.recent else None,
         step_low_s=learnt.steps.quantile(0.2),
         step_high_s=learnt.steps.quantile(0.8),
         save_max_s=learnt.save_max_s,
@@ -142,7 +147,26 @@ def history_of(learnt: Learnt) -> History:
         iterations_since_log=since_log,
         log_gap_iterations=learnt.log_gap_iterations,
         power_median_w=learnt.powers.median(),
+        step=_spread(learnt.steps.values, learnt.step_max_s),
+        step_now=_spread(_of_the_present_pace(learnt.recent), learnt.step_max_s),
+        save=_spread(learnt.saves.values, learnt.save_max_s),
+        evaluation=_spread(learnt.evals.values, learnt.eval_max_s),
     )
+
+
+def _spread(values: tuple[float, ...], longest: float | None) -> Spread | None:
+    """Of *values*, a stall that recovered counted as no longer than the *longest* that was none."""
+    if not values:
+        return None
+    mean, deviation = mean_and_deviation([min(each, longest or each) for each in values])
+    return Spread(mean_s=mean, deviation_s=deviation, count=len(values))
+
+
+def _of_the_present_pace(intervals: tuple[float, ...]) -> tuple[float, ...]:
+    if not intervals:
+        return ()
+    now = median(intervals[-RECENT:])
+    return tuple(each for each in intervals if now / SAME_PACE <= each <= now * SAME_PACE)
 
 
 def _learn_process(learnt: Learnt, beat: Heartbeat, facts: Facts) -> Learnt:
@@ -184,7 +208,7 @@ def _learn_step(learnt: Learnt, beat: Heartbeat, limits: LimitConfig) -> Learnt:
     return replace(
         base,
         steps=learnt.steps.add(interval),
-        recent=(*learnt.recent, interval)[-RECENT:],
+        recent=(*learnt.recent, interval)[-WINDOW:],
         step_count=learnt.step_count + count,
         step_max_s=largest,
     )
@@ -249,7 +273,8 @@ def _learn_eval(learnt: Learnt, seconds: float, limits: LimitConfig) -> Learnt:
     if stalled:
         return learnt
     largest = max(learnt.eval_max_s or 0.0, seconds)
-    return replace(learnt, eval_max_s=largest, eval_count=learnt.eval_count + 1)
+    evals = learnt.evals.add(seconds)
+    return replace(learnt, eval_max_s=largest, eval_count=learnt.eval_count + 1, evals=evals)
 
 
 def _learn_checkpoints(learnt: Learnt, facts: Facts) -> Learnt:

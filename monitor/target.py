@@ -37,6 +37,8 @@ class WatchTarget:
     total: int | None = None
     """Iterations expected."""
     save_interval: int | None = None
+    eval_interval: int | None = None
+    """Iterations between two evaluations; None: it evaluates never, or nobody knows."""
     checkpoints: Path
     memory_limit_bytes: int | None = None
     limits: LimitConfig = field(default_factory=LimitConfig)
