@@ -1,4 +1,4 @@
-"""Put the probes together: one look at a run and its machine, and the observation it gives.
+"""Put the probes together: one look at a run and its machine (`monitor.watch_fold` judges it).
 
 Every source may fail on its own; the rest goes on, and what failed is named.
 """
@@ -8,20 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from monitor.ages import AgeState, ages_of
-from monitor.budget import memory_limit
-from monitor.facts import Facts, own_power
-from monitor.history import history_of
-from monitor.life import boot_changed, someone_lives
-from monitor.model import (
-    FINAL,
-    Heartbeat,
-    MachineReading,
-    Observation,
-    ProcessReading,
-    Stage,
-    Verdict,
-)
+from monitor.facts import Facts
+from monitor.life import someone_lives
+from monitor.model import FINAL, Heartbeat, Observation, ProcessReading, Stage, Verdict
 from monitor.pace import Projection, project
 from monitor.probes import Read
 from monitor.probes.checkpoints import CheckpointProbe
@@ -97,45 +86,6 @@ def _held(target: WatchTarget, process: ProcessReading | None) -> bool | None:
     if target.foreign or target.final or (process is not None and process.alive):
         return None
     return someone_lives(target)
-
-
-def observation_of(
-    target: WatchTarget,
-    facts: Facts,
-    state: AgeState,
-    unreadable: tuple[str, ...] = (),
-    last_sample_wall: float | None = None,
-) -> Observation:
-    """Return everything that is known at the instant of *facts*."""
-    machine: MachineReading | None = facts.machine
-    memory = machine.memory if machine else None
-    return Observation(
-        run=target.run,
-        taken_at=state.observed_s,
-        status=target.status,
-        cause=target.cause,
-        stage=target.stage,
-        attempt=target.attempt,
-        total=target.total,
-        save_interval=target.save_interval,
-        boot_changed=boot_changed(target, facts.boot_id),
-        heartbeat=facts.heartbeat,
-        checkpoints=facts.checkpoints,
-        log=facts.log,
-        log_progress=facts.log_progress,
-        process=facts.process,
-        machine=machine,
-        ages=ages_of(state),
-        history=history_of(state.learnt),
-        unreadable=unreadable,
-        foreign=target.foreign,
-        held=facts.held,
-        memory_limit_bytes=memory_limit(memory.total_bytes, target.memory_limit_bytes)
-        if memory
-        else None,
-        own_power_w=own_power(machine, facts.process),
-        last_sample_wall=last_sample_wall,
-    )
 
 
 def eta_of(

@@ -27,6 +27,7 @@ from monitor.rundir import ITERATION_FOLDER, TRACKER
 from monitor.status_model import (
     CheckpointView,
     EtaView,
+    ForeignView,
     IterationView,
     KeeperView,
     MemoryView,
@@ -40,6 +41,7 @@ from monitor.watch_state import FRESH_S, WatchRead, WatchState, age_of, read_wat
 __all__ = [
     "CheckpointView",
     "EtaView",
+    "ForeignView",
     "IterationView",
     "KeeperView",
     "MemoryView",
@@ -100,16 +102,19 @@ def read_outline(run_dir: Path, *, now: Now | None = None) -> RunStatus:
     """Return what a list of runs shows; cheap for one that is over. Never raises."""
     now = now or read_now()
     target = read_target(run_dir)
-    if not target.final:
-        watched = read_watch(target.run_dir.watch)
-        return _build(target, watched, _seen(target, watched, now), now, full=True)
-    return _build(target, WatchRead(), _recorded(target, None), now, full=False)
+    if target.final:
+        return _build(target, WatchRead(), _recorded(target, None), now, full=False)
+    watched = read_watch(target.run_dir.watch)
+    seen = _seen(target, watched, now)
+    return _build(target, watched, seen, now, full=not _watched_to_its_end(target, watched.value))
 
 
 def _seen(target: WatchTarget, watched: WatchRead, now: Now) -> _Seen:
     state = _of_this_attempt(target, watched)
     if target.final:
         return _recorded(target, state)
+    if state is not None and _watched_to_its_end(target, state):
+        return _last_word(state)
     if state is not None:
         age_s = age_of(state, now.boot_id, now.monotonic_s)
         limit_s = max(FRESH_S, 3 * state.tick_s)
@@ -122,6 +127,27 @@ def _of_this_attempt(target: WatchTarget, watched: WatchRead) -> WatchState | No
     """The watcher's last word, unless it is about an earlier attempt."""
     state = watched.value
     return state if state is not None and state.attempt == target.attempt else None
+
+
+def _watched_to_its_end(target: WatchTarget, state: WatchState | None) -> bool:
+    """A foreign run has no keeper to record its end: what the watcher saw of it stays true.
+
+    Looked at again it would change: the machine is restarted, someone trains into the same folder.
+    """
+    return target.foreign and state is not None and state.verdict.liveness in FINAL
+
+
+def _last_word(state: WatchState) -> _Seen:
+    return _Seen(
+        verdict=_without_ages(state.verdict),
+        since_wall=state.since_wall,
+        problems=state.unreadable,
+    )
+
+
+def _without_ages(verdict: Verdict) -> Verdict:
+    """Nothing ages any more: how old a signal was at the last look says nothing about now."""
+    return replace(verdict, evidence=tuple(replace(each, age_s=None) for each in verdict.evidence))
 
 
 def _by_watcher(state: WatchState) -> _Seen:
@@ -167,8 +193,7 @@ def _recorded(target: WatchTarget, state: WatchState | None) -> _Seen:
         iteration_source=source,
     )
     if last is not None and last.liveness is liveness:
-        # Nothing ages any more: how old a signal was at the last look says nothing about now.
-        evidence = tuple(replace(each, age_s=None) for each in last.evidence)
+        evidence = _without_ages(last).evidence
         verdict = replace(verdict, reason=last.reason, flags=last.flags, evidence=evidence)
     return _Seen(verdict=verdict, since_wall=_ended_wall(target), problems=target.problems)
 
@@ -220,8 +245,9 @@ def _build(
         evidence=verdict.evidence,
         watcher=_watcher_view(target, watched.value, now),
         keeper=_keeper_view(target),
+        foreign=_foreign_view(target),
         created_wall=target.created_wall,
-        ended_wall=_ended_wall(target),
+        ended_wall=seen.since_wall if over and target.foreign else _ended_wall(target),
         problems=tuple(problems),
     )
 
@@ -326,7 +352,21 @@ def _watcher_view(target: WatchTarget, state: WatchState | None, now: Now) -> Wa
     )
 
 
+def _foreign_view(target: WatchTarget) -> ForeignView | None:
+    if not target.foreign:
+        return None
+    known = target.checkpoints != target.run_dir.checkpoints
+    return ForeignView(
+        pid=target.process.pid if target.process else None,
+        container=target.container,
+        log=str(target.log) if target.log else None,
+        checkpoints=str(target.checkpoints) if known else None,
+    )
+
+
 def _keeper_view(target: WatchTarget) -> KeeperView:
+    if target.foreign:
+        return KeeperView()
     pid = target.keeper.pid if target.keeper else None
     if target.final:
         return KeeperView(pid=pid, alive=target.keeper is not None and is_alive(target.keeper))
