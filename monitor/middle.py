@@ -1,4 +1,4 @@
-"""Median, mean, deviation without `statistics`: importing that takes longer than all of `status`."""
+"""Median, mean, deviation without `statistics`: that takes longer to load than all of `status`."""
 
 from __future__ import annotations
 
