@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from monitor.middle import mean_and_deviation
+from monitor.middle import spread
 from monitor.model import Spread
 
 USUAL_SPREAD = 0.3
@@ -42,8 +42,8 @@ def spread_of(values: Sequence[float]) -> Spread | None:
     """Mean and deviation of *values*; None where there are none."""
     if not values:
         return None
-    mean, deviation = mean_and_deviation(values)
-    return Spread(mean_s=mean, deviation_s=deviation, count=len(values))
+    mean = sum(values) / len(values)
+    return Spread(mean_s=mean, deviation_s=spread(values), count=len(values))
 
 
 def cost_of(spread: Spread) -> Cost:

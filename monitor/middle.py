@@ -1,4 +1,4 @@
-"""Median, mean, deviation without `statistics`: that takes longer to load than all of `status`."""
+"""Median and spread, without the statistics module: to import it takes longer than `status`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def median(values: Iterable[float]) -> float:
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
-def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
-    """The mean and the standard deviation of a sample. Raises ValueError when there is none."""
+def spread(values: Sequence[float]) -> float:
+    """The standard deviation. Raises ValueError when there is no value."""
     if not values:
-        raise ValueError("no mean of nothing")
+        raise ValueError("no spread of nothing")
     mean = sum(values) / len(values)
-    squares = sum((each - mean) ** 2 for each in values)
-    return mean, (squares / max(1, len(values) - 1)) ** 0.5
+    total: float = sum((each - mean) ** 2 for each in values)
+    return float((total / len(values)) ** 0.5)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from monitor.facts import Facts
 from monitor.history import Learnt, history_of, learn
 from monitor.model import Heartbeat, Phase
+from monitor.outside import Moment
 from monitor.pace import Course, Projection, project
 
 LOADING_S = 60.0
@@ -98,10 +99,15 @@ def outcomes(night: Night, shares: Sequence[float]) -> Iterator[Outcome]:
     learnt = Learnt()
     for beat, seen_at in _seen(story):
         facts = Facts(boot_id="b", monotonic_s=seen_at, stage="train", heartbeat=_heartbeat(beat))
-        learnt = learn(learnt, facts, observed_s=seen_at, gap=False)
+        learnt = learn(learnt, facts, when=looked_at(seen_at))
         if waiting and beat.done >= waiting[0]:
             waiting.pop(0)
             yield _outcome(night, learnt, beat, seen_at, story[-1].at)
+
+
+def looked_at(observed_s: float) -> Moment:
+    """A look after which nothing was missed."""
+    return Moment(observed_s=observed_s, since_s=TICK_S, gap=False, first=False)
 
 
 def _outcome(night: Night, learnt: Learnt, beat: Beat, now: float, end: float) -> Outcome:

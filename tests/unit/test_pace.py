@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from paced import Night, Outcome, outcomes, some_night
+from paced import Night, Outcome, looked_at, outcomes, some_night
 from watching import BOOT, beat
 
 from monitor.facts import Facts
@@ -227,7 +227,7 @@ class Training:
                 attempt=attempt,
                 heartbeat=beat(self.now, done=done, attempt=attempt, pid=attempt),
             )
-            self.learnt = learn(self.learnt, seen, observed_s=self.now, gap=False)
+            self.learnt = learn(self.learnt, seen, when=looked_at(self.now))
         where = course(iterations[-1], 1000, save_interval=None)
         return projected(where, history_of(self.learnt))
 

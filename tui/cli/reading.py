@@ -94,6 +94,10 @@ def _show_projection(run: RunDir) -> None:
 def events_command(options: argparse.Namespace) -> int:
     """Show what happened to a run, oldest first."""
     run = find_run(runs_root(), options.run)
+    if options.trace is not None:
+        from tui.cli.replaying import export_trace
+
+        return export_trace(run, options.trace)
     if not options.follow:
         events = read_events(run.events)
         if options.json:

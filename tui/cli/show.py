@@ -22,6 +22,7 @@ def status_lines(status: RunStatus) -> Iterator[str]:
     yield f"  iteration   {iteration_text(status)}"
     yield from _numbers(status)
     yield from _keepers(status)
+    yield from _alerts(status)
     for problem in status.problems:
         yield f"  unreadable  {problem}"
     if status.evidence:
@@ -80,6 +81,16 @@ def projection_text(summary: Mapping[str, Any]) -> Iterator[str]:
     """What a smoke run projects for the whole recipe, or how right an earlier one was."""
     for number, line in enumerate(projection_lines(summary)):
         yield f"  {'projected' if number == 0 else '':<11} {line}"
+
+
+def _alerts(status: RunStatus) -> Iterator[str]:
+    alerts = status.alerts
+    if alerts.pending:
+        yield f"  alert       {', '.join(alerts.pending)} (lanewatch ack {status.run})"
+    if alerts.acked:
+        yield f"  alert       {', '.join(alerts.acked)}, acknowledged"
+    for name, problem in alerts.channels_failing.items():
+        yield f"  alerts to   {name} fail: {problem}"
 
 
 def stage_text(status: RunStatus) -> str:
