@@ -39,7 +39,7 @@ def _numbers(status: RunStatus) -> Iterator[str]:
         yield f"  loss        {status.loss:.4f}"
     if status.eta is not None:
         low, high = duration(status.eta.low_s), duration(status.eta.high_s)
-        missing = "".join(f"; {each} unknown" for each in status.eta.unknown)
+        missing = f"; {' and '.join(status.eta.unknown)} unknown" if status.eta.unknown else ""
         yield f"  ends in     {duration(status.eta.seconds)} ({low} to {high}){missing}"
     if status.checkpoints:
         last = status.checkpoints[-1]

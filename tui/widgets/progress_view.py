@@ -97,7 +97,7 @@ class ProgressView(LineView):
         if brief:
             return f"{remaining(eta.seconds)} left, {ends}"
         spread = f"{remaining(eta.low_s)} to {remaining(eta.high_s)}"
-        unknown = "".join(f", {each} unknown" for each in eta.unknown)
+        unknown = f", {' and '.join(eta.unknown)} unknown" if eta.unknown else ""
         return f"{remaining(eta.seconds)} left ({spread}), {ends}{unknown}"
 
     def _facts(self, status: RunStatus, width: int) -> Line:
