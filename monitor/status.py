@@ -299,6 +299,7 @@ def _eta_view(eta: Projection | None, now: Now) -> EtaView | None:
         low_s=eta.low_s,
         high_s=eta.high_s,
         finish_wall=now.wall_s + eta.seconds,
+        unknown=eta.unknown,
     )
 
 

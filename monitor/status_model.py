@@ -35,6 +35,8 @@ class EtaView:
     high_s: float
     finish_wall: float
     """Seconds since the epoch, for display."""
+    unknown: tuple[str, ...] = ()
+    """What is still to come and was never seen, so that `seconds` lacks it: "save cost"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,8 @@ class WatchTarget:
     total: int | None = None
     """Iterations expected."""
     save_interval: int | None = None
+    eval_interval: int | None = None
+    """Iterations between two evaluations; None: it evaluates never, or nobody knows."""
     keep_last: int | None = None
     """Checkpoints that the trainer keeps; None: all."""
     checkpoints: Path
@@ -181,7 +183,8 @@ def build_target(
         created_wall=finite(run.get("created_wall")),
         recipe_hash=_word(run.get("recipe_hash")),
         total=_positive(run.get("iterations")) or _positive(train.get("iterations")),
-        save_interval=_positive(run.get("save_interval")) or _positive(train.get("save_interval")),
+        save_interval=_save_interval(run, train),
+        eval_interval=_eval_interval(run, recipe),
         keep_last=_positive(train.get("keep_last")),
         checkpoints=Path(checkpoints) if checkpoints else run_dir.checkpoints,
         memory_limit_bytes=own_limit,
@@ -209,6 +212,24 @@ def build_target(
         problems=problems,
     )
     return _as_foreign(target, run) if target.foreign else target
+
+
+def _save_interval(run: Mapping[str, Any], train: Mapping[str, Any]) -> int | None:
+    """A smoke run spreads its few saves over its few iterations, whatever the recipe says."""
+    own = _positive(run.get("save_interval"))
+    smoke = _table(run, "smoke")
+    iterations, saves = _positive(smoke.get("iterations")), _positive(smoke.get("saves"))
+    if own is None and iterations and saves:
+        return -(-iterations // saves)
+    return own or _positive(train.get("save_interval"))
+
+
+def _eval_interval(run: Mapping[str, Any], recipe: Mapping[str, Any]) -> int | None:
+    """A smoke run evaluates never."""
+    own = _positive(run.get("eval_interval"))
+    if own is None and run.get("kind") != "smoke":
+        return _positive(_table(recipe, "data").get("eval_interval"))
+    return own
 
 
 def _as_foreign(target: WatchTarget, run: Mapping[str, Any]) -> WatchTarget:

@@ -28,6 +28,7 @@ from monitor.metrics import MetricsFollower
 from monitor.model import FINAL, Observation, ProcessId, Verdict
 from monitor.observe import Observer, eta_of
 from monitor.own_log import log_to
+from monitor.pace import Measured
 from monitor.parts import Tick, make_parts
 from monitor.probes.clock import RATE, Now, read_now
 from monitor.probes.gpu import GpuSampler
@@ -267,7 +268,7 @@ class Watcher:
             history=history_of(state.learnt),
             seeds=self._seeds.found,
             machine=machine,
-            eta=eta_of(target, observation, verdict, self._saves(target.attempt)),
+            eta=eta_of(target, observation, verdict, self._measured(target.attempt)),
             rss_bytes=rss,
             rss_peak_bytes=_largest(last.rss_peak_bytes if last else None, rss),
             used_peak_bytes=_largest(last.used_peak_bytes if last else None, used),
@@ -283,10 +284,14 @@ class Watcher:
             marks=state,
         )
 
-    def _saves(self, attempt: int) -> list[float]:
-        """What this attempt's saves cost, by the trainer's own clock."""
-        saves = self._metrics.metrics.saves
-        return [save.save_s for save in saves if save.attempt == attempt]
+    def _measured(self, attempt: int) -> Measured:
+        """What this attempt's saves and evaluations cost, by the trainer's own clock."""
+        known = self._metrics.metrics
+        evals = [each.eval_s for each in known.evals if each.attempt == attempt]
+        return Measured(
+            saves_s=tuple(save.save_s for save in known.saves if save.attempt == attempt),
+            evals_s=tuple(each for each in evals if each is not None and each >= 0),
+        )
 
     def _record_sample(self, observation: Observation, verdict: Verdict, now: Now) -> None:
         self._store.record(sample_of(observation, verdict, now))

@@ -8,6 +8,7 @@ from typing import Any
 from monitor.status_model import MemoryView, RunStatus
 from tui.presentation import UNKNOWN as MISSING
 from tui.presentation import age, duration, size
+from tui.projections import projection_lines
 
 
 def status_lines(status: RunStatus) -> Iterator[str]:
@@ -39,7 +40,8 @@ def _numbers(status: RunStatus) -> Iterator[str]:
         yield f"  loss        {status.loss:.4f}"
     if status.eta is not None:
         low, high = duration(status.eta.low_s), duration(status.eta.high_s)
-        yield f"  ends in     {duration(status.eta.seconds)} ({low} to {high})"
+        missing = f"; {' and '.join(status.eta.unknown)} unknown" if status.eta.unknown else ""
+        yield f"  ends in     {duration(status.eta.seconds)} ({low} to {high}){missing}"
     if status.checkpoints:
         last = status.checkpoints[-1]
         whole = "" if last.complete else ", not whole"
@@ -86,6 +88,12 @@ def _foreign(status: RunStatus) -> Iterator[str]:
         yield f"  warning     {text}"
 
 
+def projection_text(summary: Mapping[str, Any]) -> Iterator[str]:
+    """What a smoke run projects for the whole recipe, or how right an earlier one was."""
+    for number, line in enumerate(projection_lines(summary)):
+        yield f"  {'projected' if number == 0 else '':<11} {line}"
+
+
 def _alerts(status: RunStatus) -> Iterator[str]:
     alerts = status.alerts
     if alerts.pending:
@@ -94,21 +102,6 @@ def _alerts(status: RunStatus) -> Iterator[str]:
         yield f"  alert       {', '.join(alerts.acked)}, acknowledged"
     for name, problem in alerts.channels_failing.items():
         yield f"  alerts to   {name} fail: {problem}"
-
-
-def projection_lines(summary: Mapping[str, Any]) -> Iterator[str]:
-    """What a smoke run projects for the whole recipe, from its summary.json."""
-    projection = summary.get("projection")
-    if not isinstance(projection, dict):
-        return
-    aware = projection.get("save_aware_s")
-    counted = f"{duration(aware)} with its saves" if aware is not None else "save cost unknown"
-    yield (
-        f"  projected   {projection['iterations']} iterations, {projection['saves']} saves: "
-        f"{counted} ({duration(projection['naive_s'])} naive, "
-        f"{duration(projection['padded_s'])} padded by 1.16)"
-    )
-    yield f"  peak memory {size(projection.get('peak_memory_bytes'))}"
 
 
 def stage_text(status: RunStatus) -> str:
