@@ -427,7 +427,7 @@ class _Camera:
                 index=0,
                 name="NVIDIA GB10",
                 utilisation_percent=percent,
-                power_w=round(max(3.0, watts), 1),
+                power_w=float(round(max(3.0, watts))),
                 temperature_c=62,
                 sm_clock_mhz=look.clock_mhz,
                 throttle=look.throttle,

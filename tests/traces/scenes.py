@@ -83,7 +83,7 @@ def looks_like_a_hang() -> None:
     healthy(
         "eval-50-min",
         "an evaluation of 50 minutes, never seen before",
-        replace(SHORT, eval_interval=60, eval_s=3000.0, hours=2.5),
+        replace(SHORT, eval_interval=60, eval_s=3000.0, hours=2.0),
         strict=False,
     )
     healthy(
