@@ -10,13 +10,22 @@ from typing import TypeVar
 
 from monitor.facts import Facts
 from monitor.life import someone_lives
-from monitor.model import FINAL, Heartbeat, Observation, ProcessReading, Stage, Verdict
+from monitor.model import (
+    FINAL,
+    Heartbeat,
+    LogProgress,
+    LogReading,
+    Observation,
+    ProcessReading,
+    Stage,
+    Verdict,
+)
 from monitor.pace import Projection, project
 from monitor.probes import Read
 from monitor.probes.checkpoints import CheckpointProbe
 from monitor.probes.clock import Now
 from monitor.probes.heartbeat import read_heartbeat
-from monitor.probes.log import read_log
+from monitor.probes.log import ProgressReader, read_log
 from monitor.probes.machine import CpuMeter, GpuSource, read_machine
 from monitor.probes.process import read_process
 from monitor.target import WatchTarget
@@ -33,6 +42,7 @@ class Observer:
         self._folder = target.checkpoints
         self._checkpoints = CheckpointProbe(target.checkpoints)
         self._beat: Heartbeat | None = None
+        self._progress: ProgressReader | None = None
 
     def checkpoints(self, target: WatchTarget) -> CheckpointProbe:
         """The probe of the target's checkpoints folder."""
@@ -63,11 +73,20 @@ class Observer:
             heartbeat=heartbeat,
             checkpoints=checkpoints,
             log=log,
+            log_progress=self._log_progress(target, log),
             process=process,
             machine=machine,
             held=_held(target, process),
         )
         return facts, tuple(problems)
+
+    def _log_progress(self, target: WatchTarget, log: LogReading | None) -> LogProgress | None:
+        """What the log of a training says; what other stages print counts something else."""
+        if target.log is None or target.stage not in (None, Stage.TRAIN):
+            return None
+        if self._progress is None or self._progress.path != target.log:
+            self._progress = ProgressReader(target.log, target.total)
+        return self._progress.read(log)
 
     def _heartbeat(self, target: WatchTarget) -> Read[Heartbeat]:
         """Read it; while it cannot be read, the last one of this attempt and stage still holds."""

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from monitor.alert_part import AlertPart
+from monitor.deadman import DeadmanPart
 from monitor.limits import LimitConfig
 from monitor.model import Observation, Verdict
 from monitor.probes.clock import Now
@@ -29,6 +31,8 @@ class Tick:
     """What watch.json will say of this look."""
     limits: LimitConfig
     now: Now
+    keeper_lost: str | None = None
+    """Why the run has no keeper and gets none."""
 
 
 class Say(Protocol):
@@ -56,7 +60,7 @@ class Part(Protocol):
 MakePart = Callable[[RunDir, Say, object], Part]
 """Makes a part from the run, the recorder and what the part before it remembered."""
 
-PARTS: tuple[MakePart, ...] = ()
+PARTS: tuple[MakePart, ...] = (AlertPart, DeadmanPart)
 """In the order in which they see a look."""
 
 

@@ -12,11 +12,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from monitor.ack import AckWatch
 from monitor.budget import memory_limit
+from monitor.codec import decode
 from monitor.final_iteration import final_iteration
 from monitor.life import keeper_alive
 from monitor.metrics import MetricsFollower
-from monitor.model import FINAL, Heartbeat, Liveness, MachineReading, Status, Verdict
+from monitor.model import (
+    FINAL,
+    Heartbeat,
+    Liveness,
+    LogProgress,
+    MachineReading,
+    Status,
+    Verdict,
+)
 from monitor.pace import Projection
 from monitor.probes.checkpoints import CheckpointProbe, read_tracker
 from monitor.probes.clock import Now, read_now
@@ -25,6 +35,7 @@ from monitor.probes.numbers import finite
 from monitor.probes.process import is_alive
 from monitor.rundir import ITERATION_FOLDER, TRACKER
 from monitor.status_model import (
+    AlertsView,
     CheckpointView,
     EtaView,
     ForeignView,
@@ -39,6 +50,7 @@ from monitor.target import WatchTarget, read_target
 from monitor.watch_state import FRESH_S, WatchRead, WatchState, age_of, read_watch
 
 __all__ = [
+    "AlertsView",
     "CheckpointView",
     "EtaView",
     "ForeignView",
@@ -75,6 +87,7 @@ class _Seen:
     eta: Projection | None = None
     phase: str | None = None
     rss_bytes: int | None = None
+    log_progress: LogProgress | None = None
     problems: tuple[str, ...] = ()
 
 
@@ -158,6 +171,7 @@ def _by_watcher(state: WatchState) -> _Seen:
         eta=state.eta,
         phase=state.phase,
         rss_bytes=state.rss_bytes,
+        log_progress=state.log_progress,
         problems=state.unreadable,
     )
 
@@ -168,13 +182,15 @@ def _look(target: WatchTarget, watched: WatchRead, now: Now) -> _Seen:
     look, state = look_once(target, watched.value, now), _of_this_attempt(target, watched)
     same = state is not None and state.verdict.liveness is look.verdict.liveness
     process, beat = look.facts.process, look.facts.current_heartbeat
+    said = look.facts.log_progress
     return _Seen(
         verdict=look.verdict,
         since_wall=state.since_wall if state and same else now.wall_s,
         machine=look.facts.machine,
         eta=look.eta,
-        phase=beat.phase if beat else None,
+        phase=beat.phase if beat else said.phase if said else None,
         rss_bytes=process.rss_bytes if process else None,
+        log_progress=said,
         problems=look.problems,
     )
 
@@ -206,6 +222,8 @@ def _build(
     beat = read_heartbeat(paths.heartbeat).value if full else None
     ours = beat if beat and beat.attempt == target.attempt and _same_stage(beat, target) else None
     train = ours if ours and ours.stage == "train" else None
+    # Without a heartbeat the log is the only one to tell a loss; with one it adds nothing.
+    told = train or (None if ours else seen.log_progress)
     problems = dict.fromkeys([*seen.problems, *([watched.problem] if watched.problem else [])])
     over = verdict.liveness in FINAL
     return RunStatus(
@@ -231,13 +249,13 @@ def _build(
         unit=ours.unit if ours else None,
         iteration=IterationView(
             value=verdict.iteration,
-            total=target.total or (train.total if train else None),
+            total=target.total or (told.total if told else None),
             error=verdict.iteration_error,
             source=verdict.iteration_source,
         ),
-        loss=train.loss if train else None,
-        lr=train.lr if train else None,
-        step_s=train.step_s if train else None,
+        loss=told.loss if told else None,
+        lr=told.lr if told else None,
+        step_s=told.step_s if told else None,
         eta=None if over else _eta_view(seen.eta, now),
         checkpoints=_checkpoint_views(target, now) if full else _newest_checkpoint(target, now),
         memory=_memory_view(target, _of_this_attempt(target, watched), seen),
@@ -249,6 +267,7 @@ def _build(
         created_wall=target.created_wall,
         ended_wall=seen.since_wall if over and target.foreign else _ended_wall(target),
         problems=tuple(problems),
+        alerts=_alerts_view(watched.value, target),
     )
 
 
@@ -371,6 +390,24 @@ def _keeper_view(target: WatchTarget) -> KeeperView:
     if target.final:
         return KeeperView(pid=pid, alive=target.keeper is not None and is_alive(target.keeper))
     return KeeperView(pid=pid, alive=keeper_alive(target))
+
+
+def _alerts_view(state: WatchState | None, target: WatchTarget) -> AlertsView:
+    """What the watcher's parts remember, and that it is lost itself."""
+    parts = state.parts if state is not None else {}
+    try:
+        view = decode(AlertsView, parts.get("alerts") or {})
+    except ValueError:
+        view = AlertsView()
+    seen = parts["alerts"].get("ack") if view.pending else None
+    if view.pending and AckWatch(target.run_dir, seen).is_new():  # the watcher may be gone
+        view = replace(view, pending=(), acked=(*view.acked, *view.pending))
+    failing = dict(view.channels_failing)
+    deadman = parts.get("deadman")
+    if isinstance(deadman, dict) and isinstance(deadman.get("failing"), str):
+        failing["deadman"] = deadman["failing"]
+    pending = (*view.pending, "watcher-lost") if target.watcher_lost else view.pending
+    return replace(view, pending=pending, channels_failing=failing)
 
 
 def _ended_wall(target: WatchTarget) -> float | None:

@@ -7,6 +7,7 @@ are added, never renamed or removed. `monitor.status` makes these values from a 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,6 +105,30 @@ class StageView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlertView:
+    """The newest alert of a run."""
+
+    number: int
+    key: str
+    severity: str
+    """wake or tell."""
+    title: str
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertsView:
+    """What was alerted, and whether it can be."""
+
+    pending: tuple[str, ...] = ()
+    """What wakes and nobody has acknowledged; each is repeated until `lanewatch ack`."""
+    acked: tuple[str, ...] = ()
+    last: AlertView | None = None
+    channels_failing: Mapping[str, str] = field(default_factory=dict)
+    """By name, with the reason; "deadman" is the dead man's switch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStatus:
     """Everything a person asks about one run. `to_json` is `lanewatch status --json`."""
 
@@ -150,6 +175,7 @@ class RunStatus:
     ended_wall: float | None = None
     problems: tuple[str, ...] = ()
     """Files of the run that exist but could not be read, each with its reason."""
+    alerts: AlertsView = field(default_factory=AlertsView)
 
     @property
     def final(self) -> bool:

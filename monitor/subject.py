@@ -22,6 +22,10 @@ class Subject:
     total: int | None = None
     """Iterations expected."""
     save_interval: int | None = None
+    keep_last: int | None = None
+    """How many checkpoints the trainer keeps; None: all of them, or not known."""
+    saves_visible: bool = True
+    """False: nobody knows where this run saves, so that no folder can say that it did not."""
     foreign: bool = False
     boot_id: str | None = None
     """The boot on which the present stage was started."""

@@ -39,6 +39,8 @@ class WatchTarget:
     total: int | None = None
     """Iterations expected."""
     save_interval: int | None = None
+    keep_last: int | None = None
+    """Checkpoints that the trainer keeps; None: all."""
     checkpoints: Path
     memory_limit_bytes: int | None = None
     limits: LimitConfig = field(default_factory=LimitConfig)
@@ -55,6 +57,11 @@ class WatchTarget:
     process: ProcessId | None = None
     keeper: ProcessId | None = None
     watcher: ProcessId | None = None
+    watcher_lost: bool = False
+    """The keeper has given up on the watcher."""
+    on_failure: str | None = None
+    """What the keeper does by itself: notify or resume-once."""
+    resumed_by_itself: bool = False
     updated_wall: float | None = None
     foreign_log: Path | None = None
     """Of a foreign run: the file its output goes to, wherever that is."""
@@ -85,6 +92,8 @@ class WatchTarget:
             attempt=self.attempt,
             total=self.total,
             save_interval=self.save_interval,
+            keep_last=self.keep_last,
+            saves_visible=not self.foreign or self.checkpoints != self.run_dir.checkpoints,
             foreign=self.foreign,
             boot_id=self.process.boot_id if self.process else self.boot_id,
             memory_limit_bytes=self.memory_limit_bytes,
@@ -167,6 +176,7 @@ def build_target(
         recipe_hash=_word(run.get("recipe_hash")),
         total=_positive(run.get("iterations")) or _positive(train.get("iterations")),
         save_interval=_positive(run.get("save_interval")) or _positive(train.get("save_interval")),
+        keep_last=_positive(train.get("keep_last")),
         checkpoints=Path(checkpoints) if checkpoints else run_dir.checkpoints,
         memory_limit_bytes=own_limit,
         limits=limits_from(_table(recipe, "liveness")),
@@ -183,6 +193,9 @@ def build_target(
         process=process_id(state.get("process")),
         keeper=process_id(state.get("keeper")),
         watcher=process_id(state.get("watcher")),
+        watcher_lost=_table(state, "watcher").get("lost") is True,
+        on_failure=_word(_table(recipe, "run").get("on_failure")),
+        resumed_by_itself=bool(_table(state, "self_resumed")),
         updated_wall=finite(state.get("updated_wall")),
         problems=problems,
     )

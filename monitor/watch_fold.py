@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from monitor.ages import AgeState, advance, ages_of
 from monitor.budget import memory_limit
-from monitor.facts import Facts, own_power
+from monitor.facts import Facts, gpu_shared, own_power
 from monitor.history import history_of
 from monitor.limits import LimitConfig
 from monitor.liveness import judge
@@ -82,4 +82,7 @@ def observation_of(
         else None,
         own_power_w=own_power(machine, facts.process),
         last_sample_wall=last_sample_wall,
+        saves_visible=subject.saves_visible,
+        keep_last=subject.keep_last,
+        gpu_shared=gpu_shared(machine, facts.process),
     )

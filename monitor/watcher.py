@@ -29,7 +29,7 @@ from monitor.metrics import MetricsFollower
 from monitor.model import FINAL, Observation, ProcessId, Verdict
 from monitor.observe import Observer, eta_of
 from monitor.parts import Tick, make_parts
-from monitor.probes.clock import Now, read_now
+from monitor.probes.clock import RATE, Now, read_now
 from monitor.probes.gpu import GpuSampler
 from monitor.probes.process import identify
 from monitor.probes.watch_folder import CheckpointWatch
@@ -49,7 +49,8 @@ from monitor.watch_state import (
 )
 from monitor.words import duration
 
-TICK_S = 1.0
+TICK_S = max(1.0, 0.1 * RATE)
+"""By the judged clock; in a drill a look is never under a tenth of a second away from the last."""
 CALM_S = 0.05
 """Least time between two looks at the checkpoints: a save makes a burst of events."""
 GAP_NOTE_S = 10.0
@@ -71,13 +72,14 @@ class Watcher:
     def __init__(self, run_dir: Path, tick_s: float = TICK_S) -> None:
         self._dir = RunDir(run_dir)
         self._tick_s = tick_s
+        self._pause_s = tick_s / RATE
         self._folder = _identity(run_dir)
         self._reader = TargetReader(run_dir)
         self._target = self._reader.read()
         self._look_now = threading.Event()
         self._stopping = False
         self._failures: dict[str, int] = {}
-        self._gpus = GpuSampler(tick_s)
+        self._gpus = GpuSampler(self._pause_s)
         self._observer = Observer(self._target, self._gpus)
         self._watch = CheckpointWatch(self._target.checkpoints, self._look_now)
         self._store = TelemetryStore(self._dir.telemetry)
@@ -146,7 +148,7 @@ class Watcher:
             self._attempt("tick", self._tick)
             if self._over():
                 return EXIT_ENDED
-            due = max(due + self._tick_s, time.monotonic())
+            due = max(due + self._pause_s, time.monotonic())
             self._wait(due)
         self._recorder.say("note", "the watcher was told to end", read_now())
         return EXIT_ENDED
@@ -199,6 +201,7 @@ class Watcher:
             word=self._last,
             limits=limits,
             now=now,
+            keeper_lost=self._guard.given_up,
         )
         for part in self._parts:
             self._attempt(part.name, functools.partial(part.tick, tick))
@@ -230,7 +233,7 @@ class Watcher:
         """What watch.json will say."""
         last, state = self._last, self._state
         same = last is not None and last.verdict.liveness is verdict.liveness
-        process, machine = observation.process, observation.machine
+        process, machine, said = observation.process, observation.machine, observation.log_progress
         rss = process.rss_bytes if process else None
         used = machine.memory.used_bytes if machine and machine.memory else None
         beat = current_heartbeat(observation)
@@ -247,7 +250,7 @@ class Watcher:
             gap_s=state.gap_s,
             attempt=target.attempt,
             stage=target.stage,
-            phase=beat.phase if beat else None,
+            phase=beat.phase if beat else said.phase if said else None,
             verdict=verdict,
             since_wall=last.since_wall if last and same else now.wall_s,
             ages=ages_of(state),
@@ -264,6 +267,7 @@ class Watcher:
             recorded=self._recorder.recorded,
             recorded_wall=self._recorder.recorded_wall,
             keeper_starts=self._guard.starts,
+            log_progress=said,
             marks=state,
         )
 

@@ -7,7 +7,7 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +68,22 @@ def _name(run: RunDir) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def create_run(root: Path, lane: str, fill: dict[str, Any], name: str | None) -> RunDir:
+FOLDERS = ("logs", "data", "work", "checkpoints")
+
+
+def create_run(
+    root: Path,
+    lane: str,
+    fill: dict[str, Any],
+    name: str | None,
+    folders: Sequence[str] = FOLDERS,
+) -> RunDir:
     """Make a new run folder (0700) with its run.json. Raises RunnerError."""
     check_name(root, name)
     try:
         run = _new_folder(root, lane)
-        for folder in (run.logs, run.data, run.work, run.checkpoints):
-            folder.mkdir(mode=0o700)
+        for folder in folders:
+            (run.root / folder).mkdir(mode=0o700)
         write_json(run.run_json, {"run": run.root.name, "name": name, **fill}, durable=True)
     except OSError as error:
         where = error.filename or root

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 from monitor.model import ProcessId, ProcessReading
 from monitor.probes import Read
-from monitor.probes.clock import boot_id
+from monitor.probes.clock import RATE, boot_id
 from monitor.probes.raw import read_proc
 
 DESCENDANTS_LIMIT = 256
 """More children than a trainer has; a fork bomb must not make the watcher one too."""
 
-_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_TICK_S = RATE / os.sysconf("SC_CLK_TCK")
+"""By the clock of `read_now`: half a core stays half a core in a drill, where time runs faster."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _DEAD_STATES = frozenset("ZXx")
 

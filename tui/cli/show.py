@@ -21,6 +21,7 @@ def status_lines(status: RunStatus) -> Iterator[str]:
     yield f"  iteration   {iteration_text(status)}"
     yield from _numbers(status)
     yield from _keepers(status)
+    yield from _alerts(status)
     for problem in status.problems:
         yield f"  unreadable  {problem}"
     if status.evidence:
@@ -72,6 +73,16 @@ def _foreign(status: RunStatus) -> Iterator[str]:
     yield f"  process     {there.pid if there.pid is not None else MISSING}{inside}"
     yield f"  log         {there.log or MISSING}"
     yield f"  checkpoints {there.checkpoints or MISSING}"
+
+
+def _alerts(status: RunStatus) -> Iterator[str]:
+    alerts = status.alerts
+    if alerts.pending:
+        yield f"  alert       {', '.join(alerts.pending)} (lanewatch ack {status.run})"
+    if alerts.acked:
+        yield f"  alert       {', '.join(alerts.acked)}, acknowledged"
+    for name, problem in alerts.channels_failing.items():
+        yield f"  alerts to   {name} fail: {problem}"
 
 
 def projection_lines(summary: Mapping[str, Any]) -> Iterator[str]:

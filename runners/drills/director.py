@@ -1,0 +1,253 @@
+"""Direct one drill: make its run, look on as a reader, carry out what follows, clear all away.
+
+The rule: the director only reads what a watcher writes for anyone, and only does what a person
+could do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from monitor.events import read_events
+from monitor.files import read_json, write_json
+from monitor.model import ProcessId
+from monitor.probes.clock import RATE_VARIABLE
+from monitor.probes.process import find_by_environment, is_alive
+from monitor.rundir import SCHEMA
+from monitor.target import process_id
+from monitor.watch_state import WatchState, read_watch
+from runners.drills.notes import read_notes
+from runners.drills.table import Drill, Then
+from runners.drills.timeline import Look, Timeline
+from runners.lanes import DRILL
+from runners.launch import keeper_argv, start_keeper, versions
+from runners.requests import Action, put_request
+from runners.runs import create_run, has_left, read_status_word
+
+RATE = 20.0
+"""Judged seconds per second, unless `--speed` says otherwise."""
+LOOK_S = 0.04
+HELD_S = 0.5
+"""For so long a verdict stays before what follows is done: it is to be recorded, and to be read."""
+PATIENCE_S = 900.0
+"""Judged seconds that any drill may take ..."""
+GRACE_S = 45.0
+"""... and seconds of this machine's for starting and ending processes."""
+END_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """One line for whoever looks on."""
+
+    real_s: float
+    text: str
+    look: Look | None = None
+    """None: not a verdict, but what really happens."""
+    expected: bool = False
+
+
+Show = Callable[[Shown], None]
+
+
+class Director:
+    """Directs one rehearsal in a root folder of its own."""
+
+    def __init__(self, drill: Drill, root: Path, rate: float, show: Show) -> None:
+        self._drill = drill
+        self._rate = rate
+        self._show = show
+        self._began = time.monotonic()
+        self._noted = 0
+        self._due: tuple[float, Then] | None = None
+        self._seen: tuple[int, float] | None = None
+        self._made_room = False
+        self.timeline = Timeline(drill)
+        self.lines: list[Shown] = []
+        os.environ[RATE_VARIABLE] = str(rate)  # for the keeper, and the watcher that it starts
+        self.run = create_run(root, DRILL, self._info(), None)
+
+    def direct(self) -> list[str]:
+        """Run the drill to its end; return what was not as expected."""
+        self._complete_run_json()
+        start_keeper(self.run)
+        deadline = self._began + PATIENCE_S / self._rate + GRACE_S
+        while not self._finished():
+            self._look()
+            if time.monotonic() > deadline:
+                return [*self.timeline.verdict(), "the drill did not end in its time"]
+            time.sleep(LOOK_S)
+        return self.timeline.verdict(self._woken())
+
+    def close(self) -> None:
+        """End whatever still lives of the run. The folder is its owner's to remove."""
+        status = read_status_word(self.run)
+        if status is None or not status.final:
+            with contextlib.suppress(Exception):
+                put_request(self.run, Action.KILL)
+        deadline = time.monotonic() + END_S
+        while time.monotonic() < deadline and any(True for _ in self._living()):
+            time.sleep(0.05)
+        for process in self._living():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+        has_left(self.run, END_S)
+        for note in read_notes(self.run.root):
+            if "group" in note:
+                _remove_group(Path(str(note["group"])))
+
+    def _info(self) -> dict[str, Any]:
+        script = dict(self._drill.trainer)
+        recipe = {
+            "train": {
+                "iterations": script.get("iterations", 40),
+                "save_interval": script.get("save_interval", 4),
+            },
+            "model": {"path": "none"},
+            "drill": {"name": self._drill.name, "rate": self._rate, "trainer": script},
+        }
+        return {
+            "schema": SCHEMA,
+            "created_wall": time.time(),
+            "lane": DRILL,
+            "engine": "local",
+            "kind": DRILL,
+            "recipe": recipe,
+            # Its own: what an earlier rehearsal has taught must not seed the limits of this one.
+            "recipe_hash": hashlib.sha256(repr((recipe, time.time_ns())).encode()).hexdigest(),
+            "iterations": recipe["train"]["iterations"],
+            "clock_rate": self._rate,
+            "versions": versions(),
+            "memory_limit_bytes": None,
+            "stages": ["train"],
+        }
+
+    def _complete_run_json(self) -> None:
+        info = dict(read_json(self.run.run_json).value or {})
+        info["paths"] = {
+            "base": str(self.run.work / "base"),
+            "checkpoints": str(self.run.checkpoints),
+        }
+        info["keeper_command"] = keeper_argv(self.run)
+        write_json(self.run.run_json, info, durable=False)
+
+    def _look(self) -> None:
+        self._tell_notes()
+        self._make_room()
+        state = read_watch(self.run.watch).value
+        if state is not None and self._seen != (state.pid, state.monotonic_s):
+            self._seen = (state.pid, state.monotonic_s)
+            self._take(_look_of(state, self._now()))
+        if self._due is not None and time.monotonic() >= self._due[0]:
+            action, self._due = self._due[1], None
+            self._do(action)
+
+    def _take(self, look: Look) -> None:
+        before = len(self.timeline.lines)
+        brought = self.timeline.add(look)
+        if len(self.timeline.lines) > before:
+            self._tell(look.reason, look, brought is not None)
+        if brought is not None and brought.then is not None:
+            self._due = (time.monotonic() + HELD_S, brought.then)
+
+    def _finished(self) -> bool:
+        """Nothing more is to come: the watcher has recorded the end, and no one is to resume it."""
+        status = read_status_word(self.run)
+        if self._due is not None or status is None or not status.final:
+            return False
+        if not has_left(self.run, 0.0):
+            return False
+        self._look()
+        return self._due is None
+
+    def _do(self, action: Then) -> None:
+        if action is Then.KILL:
+            self._tell("the run is killed, as `lanewatch kill` does")
+            put_request(self.run, Action.KILL)
+        elif action is Then.CONTINUE:
+            self._continue()
+        else:
+            has_left(self.run)
+            self._tell("the run is resumed, as `lanewatch resume` does")
+            start_keeper(self.run, "--resume")
+
+    def _continue(self) -> None:
+        for note in read_notes(self.run.root):
+            process = process_id(note.get("stopped"))
+            if process is not None and is_alive(process):
+                self._tell("someone continues it (SIGCONT)")
+                os.kill(process.pid, signal.SIGCONT)
+
+    def _make_room(self) -> None:
+        """On the full disk no verdict can be written: the trainer's own last act is the sign."""
+        if self._made_room or not self.run.result.exists():
+            return
+        for note in read_notes(self.run.root):
+            if "ballast" in note:
+                self._made_room = True
+                self._tell("the trainer gave up; someone makes room on the disk")
+                Path(str(note["ballast"])).unlink(missing_ok=True)
+
+    def _tell_notes(self) -> None:
+        notes = read_notes(self.run.root)
+        for note in notes[self._noted :]:
+            at = float(note.get("real_s", 0.0)) - self._began
+            self._tell(str(note.get("text")), real_s=at)
+        self._noted = len(notes)
+
+    def _tell(
+        self,
+        text: str,
+        look: Look | None = None,
+        expected: bool = False,
+        real_s: float | None = None,
+    ) -> None:
+        at = self._now() if real_s is None or not 0 <= real_s <= self._now() else real_s
+        line = Shown(real_s=at, text=text, look=look, expected=expected)
+        self.lines.append(line)
+        self._show(line)
+
+    def _now(self) -> float:
+        return time.monotonic() - self._began
+
+    def _woken(self) -> list[str]:
+        return [
+            event.text
+            for event in read_events(self.run.events)
+            if event.kind == "alert" and event.fields.get("severity") == "wake"
+        ]
+
+    def _living(self) -> Iterator[ProcessId]:
+        """The stage's processes, the keeper and the watcher, as far as they live."""
+        yield from find_by_environment({"LANEWATCH_RUN_DIR": str(self.run.root)})
+        state = read_json(self.run.state).value or {}
+        for value in (state.get("keeper"), state.get("watcher")):
+            process = process_id(value)
+            if process is not None and is_alive(process):
+                yield process
+
+
+def _look_of(state: WatchState, real_s: float) -> Look:
+    verdict = state.verdict
+    return Look(
+        real_s=real_s,
+        verdict=verdict.liveness,
+        reason=verdict.reason,
+        flags=verdict.flags,
+        iteration=verdict.iteration,
+        limit_s=verdict.limit_s,
+        silent_s=state.ages.progress_s,
+    )
+
+
+def _remove_group(group: Path) -> None:
+    with contextlib.suppress(OSError):
+        group.rmdir()
