@@ -54,6 +54,8 @@ class Drill:
     """Nothing is wrong: neither doubt nor an alert that wakes anyone is forgiven."""
     trainer: Mapping[str, Any] = field(default_factory=dict)
     """See `runners.drills.script.Script`."""
+    foreign: bool = False
+    """lanewatch does not start the trainer, which writes no heartbeat; it is attached."""
     needs: Right | None = None
     budget_bytes: int | None = None
     """How much more than now the machine may use before the memory limit is reached."""
@@ -79,6 +81,17 @@ def _stalls(says: str, then: Then) -> tuple[Step, ...]:
     )
 
 
+def _reached(total: int) -> Step:
+    return Step(verdict=Liveness.ENDED, says=f"reached {total} of {total}")
+
+
+_FOREIGN: Mapping[str, Any] = {
+    "silent": True,
+    "pipe": True,
+    "iterations": 120,
+    "save_interval": 20,
+    "first_save_s": 3,
+}
 _STOPPED = Step(verdict=Liveness.STOPPED, says="killed by the user")
 _FINISHES = (_trains(), _ends())
 
@@ -108,6 +121,31 @@ _ALL = (
             "line_bytes_from": 10,
         },
         expect=(*_stalls("pipe", Then.CONTINUE), *_FINISHES),
+        allowed=frozenset({"log-stuck"}),
+    ),
+    Drill(
+        name="attached-log-stuck",
+        about="a trainer that lanewatch did not start: its log stops, its checkpoints go on",
+        trainer={**_FOREIGN, "faults": ((50, "stop_reader"),)},
+        foreign=True,
+        expect=(
+            _trains(),
+            Step(verdict=Liveness.LOG_STUCK, then=Then.CONTINUE),
+            _trains(),
+            _reached(120),
+        ),
+    ),
+    Drill(
+        name="attached-blocked-pipe",
+        about="the same with a talkative trainer, until it is blocked in its own print",
+        trainer={
+            **_FOREIGN,
+            "faults": ((50, "stop_reader"),),
+            "line_bytes": 8192,
+            "line_bytes_from": 48,
+        },
+        foreign=True,
+        expect=(*_stalls("pipe", Then.CONTINUE), _trains(), _reached(120)),
         allowed=frozenset({"log-stuck"}),
     ),
     Drill(
