@@ -59,7 +59,7 @@ class Director:
         self._drill = drill
         self._rate = rate
         self._show = show
-        self._began = time.monotonic()
+        self.began_s = time.monotonic()
         self._noted = 0
         self._due: tuple[float, Then] | None = None
         self._seen: tuple[int, float] | None = None
@@ -76,11 +76,11 @@ class Director:
     def direct(self) -> list[str]:
         """Run the drill to its end; return what was not as expected."""
         self.cast.start()
-        deadline = self._began + PATIENCE_S / self._rate + GRACE_S
+        deadline = self.began_s + PATIENCE_S / self._rate + GRACE_S
         while not self._finished():
             self._look()
             if time.monotonic() > deadline:
-                return [*self.timeline.verdict(), "the drill did not end in its time"]
+                return [*self.timeline.verdict(None), "the drill did not end in its time"]
             time.sleep(LOOK_S)
         return self.timeline.verdict(self._woken())
 
@@ -155,7 +155,7 @@ class Director:
     def _tell_notes(self) -> None:
         notes = read_notes(self.cast.place)
         for note in notes[self._noted :]:
-            at = float(note.get("real_s", 0.0)) - self._began
+            at = float(note.get("real_s", 0.0)) - self.began_s
             self._tell(str(note.get("text")), real_s=at)
         self._noted = len(notes)
 
@@ -172,7 +172,7 @@ class Director:
         self._show(line)
 
     def _now(self) -> float:
-        return time.monotonic() - self._began
+        return time.monotonic() - self.began_s
 
     def _woken(self) -> list[str]:
         return [

@@ -26,8 +26,8 @@ class Then(StrEnum):
 class Right(StrEnum):
     """What a drill may not be allowed to do here; without it a recording is replayed."""
 
-    MOUNT = "mount"
-    TIME_NAMESPACE = "time-namespace"
+    MOUNT = "mount a disk"
+    TIME_NAMESPACE = "make a time namespace"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,9 @@ class Drill:
     allowed: frozenset[str] = frozenset()
     """Verdicts and flags that may be seen besides the expected and the calm ones."""
     healthy: bool = False
-    """Nothing is wrong: neither doubt nor an alert that wakes anyone is forgiven."""
+    """Nothing is wrong, though it may look so."""
+    wakes: bool = False
+    """An alert must wake someone; in all other drills none may."""
     trainer: Mapping[str, Any] = field(default_factory=dict)
     """See `runners.drills.script.Script`."""
     foreign: bool = False
@@ -113,6 +115,7 @@ _ALL = (
     ),
     Drill(
         name="blocked-pipe",
+        wakes=True,
         about="the same with a talkative trainer: 64 KiB later it is blocked in its own print",
         trainer={
             "faults": ((12, "stop_reader"),),
@@ -137,6 +140,7 @@ _ALL = (
     ),
     Drill(
         name="attached-blocked-pipe",
+        wakes=True,
         about="the same with a talkative trainer, until it is blocked in its own print",
         trainer={
             **_FOREIGN,
@@ -150,18 +154,21 @@ _ALL = (
     ),
     Drill(
         name="sigstop",
+        wakes=True,
         about="someone stops the trainer (SIGSTOP), and continues it after the alarm",
         trainer={"faults": ((12, "stop_self"),)},
         expect=(*_stalls("stopped", Then.CONTINUE), *_FINISHES),
     ),
     Drill(
         name="deadlock",
+        wakes=True,
         about="two threads wait for each other's lock",
         trainer={"faults": ((12, "deadlock"),)},
         expect=(*_stalls("deadlock", Then.KILL), _STOPPED),
     ),
     Drill(
         name="spin",
+        wakes=True,
         about="a thread burns CPU and never gets on",
         trainer={"faults": ((12, "spin"),)},
         expect=(*_stalls("spin", Then.KILL), _STOPPED),
@@ -199,18 +206,21 @@ _ALL = (
     ),
     Drill(
         name="crash",
+        wakes=True,
         about="the trainer dies of an exception",
         trainer={"faults": ((12, "crash"),)},
         expect=(_trains(), Step(verdict=Liveness.FAILED, says="shapes cannot be multiplied")),
     ),
     Drill(
         name="oom-exit",
+        wakes=True,
         about="the trainer runs out of memory",
         trainer={"faults": ((12, "exhaust_memory"),)},
         expect=(_trains(), Step(verdict=Liveness.FAILED, says="out of memory")),
     ),
     Drill(
         name="nan-loss",
+        wakes=True,
         about="the learning rate is far too large: the loss becomes no number",
         trainer={"faults": ((12, "diverge"),)},
         expect=(_trains(), Step(flag="nan-loss"), _ends()),
@@ -218,6 +228,7 @@ _ALL = (
     ),
     Drill(
         name="disk-full",
+        wakes=True,
         about="the disk of the run fills up; then someone makes room",
         trainer={"faults": ((13, "fill_disk"),)},
         expect=(_trains(), Step(verdict=Liveness.FAILED, says="disk full")),
@@ -225,6 +236,7 @@ _ALL = (
     ),
     Drill(
         name="checkpoint-pruned",
+        wakes=True,
         about="someone deletes the newest checkpoint; the trainer dies later and is resumed",
         trainer={"save_interval": 8, "faults": ((17, "lose_checkpoint"), (23, "die"))},
         expect=(
@@ -243,6 +255,7 @@ _ALL = (
     ),
     Drill(
         name="exit-zero-but-dead",
+        wakes=True,
         about="the process that trains is killed, and the script around it exits with 0",
         trainer={"faults": ((12, "die"),), "wrapped": True},
         expect=(_trains(), Step(verdict=Liveness.FAILED, says="never said that it had finished")),
