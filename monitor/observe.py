@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
-from monitor.evidence import current_heartbeat
 from monitor.facts import Facts
 from monitor.life import someone_lives
 from monitor.model import (
@@ -38,6 +37,7 @@ from monitor.probes.log import ProgressReader, read_log
 from monitor.probes.machine import CpuMeter, GpuSource, read_machine
 from monitor.probes.pipes import HoldProbe
 from monitor.probes.process import read_process, started_s
+from monitor.standing import current_heartbeat
 from monitor.target import WatchTarget
 
 T = TypeVar("T")
