@@ -27,7 +27,9 @@ def ended(observation: Observation) -> Finding | None:
         return None
     where = f"in stage {observation.stage}" if observation.stage else "under way"
     reason = f"the machine was restarted while the run was {where}, {how_far(observation)}"
-    if observation.last_sample_wall is not None:
+    if observation.last_words is not None:
+        reason += f"; {observation.last_words}"
+    elif observation.last_sample_wall is not None:
         reason += f"; last seen {moment(observation.last_sample_wall)}"
     return Finding(Liveness.FAILED, reason)
 

@@ -5,7 +5,6 @@ Every source may fail on its own; the rest goes on, and what failed is named.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -21,7 +20,14 @@ from monitor.model import (
     Stage,
     Verdict,
 )
-from monitor.pace import Projection, project
+from monitor.pace import (
+    Course,
+    Measured,
+    Projection,
+    pace_between,
+    project,
+    save_interval_of,
+)
 from monitor.probes import Read
 from monitor.probes.checkpoints import CheckpointProbe
 from monitor.probes.clock import Now
@@ -31,6 +37,7 @@ from monitor.probes.log import ProgressReader, read_log
 from monitor.probes.machine import CpuMeter, GpuSource, read_machine
 from monitor.probes.pipes import HoldProbe
 from monitor.probes.process import read_process, started_s
+from monitor.standing import current_heartbeat
 from monitor.target import WatchTarget
 
 T = TypeVar("T")
@@ -135,16 +142,36 @@ def _held(target: WatchTarget, process: ProcessReading | None) -> bool | None:
 
 
 def eta_of(
-    target: WatchTarget, observation: Observation, verdict: Verdict, saves: Sequence[float] = ()
+    target: WatchTarget,
+    observation: Observation,
+    verdict: Verdict,
+    measured: Measured | None = None,
 ) -> Projection | None:
-    """When training ends; None outside of it and once the run is over."""
+    """When training ends; None outside of it and once the run is over.
+
+    *measured* is what the trainer itself measured in this attempt.
+    """
     if verdict.liveness in FINAL or observation.stage not in (None, Stage.TRAIN):
         return None
-    return project(
+    beat, log = current_heartbeat(observation), observation.log_progress
+    reading, measured = observation.checkpoints, measured or Measured()
+    there = reading.checkpoints if reading else ()
+    course = Course(
         iteration=verdict.iteration,
-        total=target.total or (observation.heartbeat.total if observation.heartbeat else None),
-        history=observation.history,
-        save_interval=target.save_interval,
+        total=target.total or (beat.total if beat else None) or (log.total if log else None),
+        error=verdict.iteration_error,
+        save_interval=target.save_interval or save_interval_of([each.iteration for each in there]),
+        eval_interval=target.eval_interval,
+        phase=beat.phase if beat else None,
         since_s=observation.ages.progress_s,
-        saves=saves,
     )
+    if beat is None:
+        # Nothing but the log and the folder speaks of its pace.
+        saves = (log.save_s, log.save_s) if log and log.save_s else ()
+        measured = replace(
+            measured,
+            saves_s=measured.saves_s or saves,
+            log_step_s=log.step_s if log else None,
+            between_saves=pace_between([each for each in there if each.complete]),
+        )
+    return project(course, observation.history, measured)
