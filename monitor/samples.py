@@ -96,7 +96,8 @@ def sample_of(observation: Observation, verdict: Verdict, now: Now) -> Sample:
         phase=told.phase if told else None,
         verdict=verdict.liveness.value,
         iteration=verdict.iteration,
-        loss=told.loss if told else None,
+        # A log that is stuck tells the loss of an iteration long past.
+        loss=told.loss if told and (beat or verdict.iteration_source == "log") else None,
         step_s=told.step_s if told else None,
         progress_age_s=observation.ages.progress_s,
         mem_used_bytes=memory.used_bytes if memory else None,
