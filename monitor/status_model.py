@@ -65,6 +65,10 @@ class MemoryView:
     process_bytes: int | None = None
     """Resident memory of the trainer now."""
     process_peak_bytes: int | None = None
+    level: str | None = None
+    """ok, warn, high or limit; None while nobody judged it."""
+    reason: str = ""
+    """Why it is more than ok, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +182,8 @@ class RunStatus:
     problems: tuple[str, ...] = ()
     """Files of the run that exist but could not be read, each with its reason."""
     alerts: AlertsView = field(default_factory=AlertsView)
+    signature: str | None = None
+    """What a stall, a slowness or a silent log looks like, as docs/verdicts.md names it."""
 
     @property
     def final(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from monitor.status_model import RunStatus
+from tui.notices import CALM, memory_sentence
 from tui.presentation import UNKNOWN as MISSING
 from tui.presentation import age, duration, size
 from tui.projections import projection_lines
@@ -16,6 +17,8 @@ def status_lines(status: RunStatus) -> Iterator[str]:
     title = status.run + (f" ({status.name})" if status.name else "")
     yield f"{title}  lane {status.lane or MISSING}, engine {status.engine or MISSING}"
     yield f"{status.verdict}: {status.reason}"
+    if status.signature:
+        yield f"  signature   {status.signature}"
     if status.flags:
         yield f"  flags       {', '.join(status.flags)}"
     yield f"  stage       {stage_text(status)}"
@@ -49,8 +52,8 @@ def _numbers(status: RunStatus) -> Iterator[str]:
             f"{size(last.size_bytes)}{whole} ({len(status.checkpoints)} kept)"
         )
     if status.memory is not None:
-        used, limit = status.memory.used_bytes, status.memory.limit_bytes
-        yield f"  memory      {size(used)} of {size(limit)}"
+        level = "" if status.memory.level in CALM else f"{status.memory.level}: "
+        yield f"  memory      {level}{memory_sentence(status.memory)}"
 
 
 def _keepers(status: RunStatus) -> Iterator[str]:
