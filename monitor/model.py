@@ -295,6 +295,8 @@ class Observation:
     """Power of a GPU that only this run uses; None where it is shared or not known."""
     last_sample_wall: float | None = None
     """When the run was last observed before the machine was restarted."""
+    last_words: str | None = None
+    """The same with what was seen then, as a clause; None where no sample is left."""
     saves_visible: bool = True
     """Its checkpoints folder is known: the next checkpoint would be seen."""
     keep_last: int | None = None

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from monitor.files import read_json, write_json
+from monitor.memory_model import MemoryPeaks
 from monitor.metrics import Metric, Metrics, Save, read_metrics
 from monitor.model import Status
 from monitor.rundir import SCHEMA, RunDir
@@ -132,9 +133,12 @@ def _machine(run: RunDir, train: Mapping[str, Any]) -> dict[str, Any]:
     began = _number(train.get("started_wall"))
     samples = read_samples(run.telemetry, since_wall=began, every=SAMPLED_S).value or ()
     watch = read_watch(run.watch).value
+    peaks = watch.memory.peaks if watch and watch.memory else MemoryPeaks()
     return {
         "peak_memory_bytes": watch.used_peak_bytes if watch else None,
         "process_peak_bytes": watch.rss_peak_bytes if watch else None,
+        "run_peak_bytes": peaks.used_bytes,
+        "gpu_peak_bytes": peaks.gpu_bytes,
         **_gpu_minutes(samples),
     }
 

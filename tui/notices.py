@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tui.presentation import remaining, used_of
+from tui.presentation import memory_tone, remaining, used_of
 from tui.state import is_over, silence
 
 if TYPE_CHECKING:
     from monitor.status_model import MemoryView, RunStatus
 
-CALM = (None, "ok")
 BAD = frozenset({"nan-loss", "disk-low"})
 TROUBLE = BAD | {"log-stuck", "slow", "exploding-loss"}
 """Flags that are news beside the verdict; `saving` is none."""
@@ -20,9 +19,9 @@ def notices(status: RunStatus) -> list[tuple[str, str]]:
     """Sentences with their tone, the most urgent first; none while all is well."""
     found: list[tuple[str, str]] = []
     memory = status.memory
-    if memory is not None and memory.level not in CALM and not is_over(status):
-        tone = "warn" if memory.level == "warn" else "bad"
-        found.append((f"memory {memory.level}: {memory_sentence(memory)}", tone))
+    if memory is not None and memory.level != "ok" and not is_over(status):
+        sentence = f"memory {memory.level}: {memory_sentence(memory)}"
+        found.append((sentence, memory_tone(memory.level)))
     alone = silence(status)
     if alone:
         found.append((alone, "warn"))
@@ -38,7 +37,7 @@ def notices(status: RunStatus) -> list[tuple[str, str]]:
 
 def memory_sentence(memory: MemoryView) -> str:
     """`74.2/110 GiB, rising: limit in 23m`, or why the level is more than ok."""
-    if memory.level not in CALM and memory.reason:
+    if memory.level != "ok" and memory.reason:
         return memory.reason
     used = used_of(memory.used_bytes, memory.limit_bytes)
     if memory.minutes_to_limit is None:

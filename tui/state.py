@@ -60,6 +60,8 @@ class Snapshot:
     """In the order of the board: live first, newest first."""
     machine: MachineReading | None = None
     memory_limit_bytes: int | None = None
+    memory_level: str = "ok"
+    """The worst that a live run's watcher says of the machine's memory."""
     detail: RunDetail | None = None
     scanned: bool = True
     """False while the first look at the root is still under way."""

@@ -76,7 +76,6 @@ def test_notices(changes: dict[str, Any], told: list[tuple[str, str]]) -> None:
         pytest.param(
             {"minutes_to_limit": 23.4}, "61.0/110 GiB, rising: limit in 23m", id="climbing"
         ),
-        pytest.param({"level": None}, "61.0/110 GiB", id="judged by nobody"),
         pytest.param({"level": "warn", "reason": "it climbs"}, "it climbs", id="above ok"),
         pytest.param({"level": "limit"}, "61.0/110 GiB", id="above ok without a reason"),
     ],

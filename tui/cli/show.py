@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from monitor.status_model import RunStatus
-from tui.notices import CALM, memory_sentence
+from monitor.status_model import MemoryView, RunStatus
+from tui.notices import memory_sentence
 from tui.presentation import UNKNOWN as MISSING
 from tui.presentation import age, duration, size
 from tui.projections import projection_lines
@@ -24,6 +24,7 @@ def status_lines(status: RunStatus) -> Iterator[str]:
     yield f"  stage       {stage_text(status)}"
     yield f"  iteration   {iteration_text(status)}"
     yield from _numbers(status)
+    yield from _foreign(status)
     yield from _keepers(status)
     yield from _alerts(status)
     for problem in status.problems:
@@ -52,14 +53,22 @@ def _numbers(status: RunStatus) -> Iterator[str]:
             f"{size(last.size_bytes)}{whole} ({len(status.checkpoints)} kept)"
         )
     if status.memory is not None:
-        level = "" if status.memory.level in CALM else f"{status.memory.level}: "
-        yield f"  memory      {level}{memory_sentence(status.memory)}"
+        yield from _memory(status.memory)
+
+
+def _memory(memory: MemoryView) -> Iterator[str]:
+    word = "" if memory.level == "ok" else f"{memory.level}: "
+    yield f"  memory      {word}{memory_sentence(memory)}"
+    if memory.run_peak_bytes is not None:
+        on_gpu = "" if memory.gpu_peak_bytes is None else f", {size(memory.gpu_peak_bytes)} on GPUs"
+        yield f"  peak        {size(memory.run_peak_bytes)} by this run{on_gpu}"
+    if memory.guard:
+        yield f"  guard       {memory.guard}"
 
 
 def _keepers(status: RunStatus) -> Iterator[str]:
     if status.final:
         return
-    yield from _foreign(status)
     watcher = status.watcher
     words = "alive" if watcher.alive else f"lost: lanewatch watch {status.run}"
     yield f"  watcher     {words}, last word {age(watcher.age_s)} ago"
@@ -78,6 +87,8 @@ def _foreign(status: RunStatus) -> Iterator[str]:
     yield f"  process     {there.pid if there.pid is not None else MISSING}{inside}"
     yield f"  log         {there.log or MISSING}"
     yield f"  checkpoints {there.checkpoints or MISSING}"
+    for text in there.warnings:
+        yield f"  warning     {text}"
 
 
 def projection_text(summary: Mapping[str, Any]) -> Iterator[str]:

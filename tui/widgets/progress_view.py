@@ -15,6 +15,7 @@ from tui.presentation import (
     count,
     duration,
     figure,
+    memory_tone,
     pace,
     part,
     percent,
@@ -108,10 +109,13 @@ class ProgressView(LineView):
             (f"loss {figure(status.loss)}" if status.loss is not None else "", ""),
         ]
         if memory is not None and not is_over(status):
-            parts.append((f"memory {used_of(memory.used_bytes, memory.limit_bytes)}", ""))
+            tone = memory_tone(memory.level)
+            word = f" {memory.level}" if tone else ""
+            used = used_of(memory.used_bytes, memory.limit_bytes)
+            parts.append((f"memory{word} {used}", tone))
             if memory.minutes_to_limit is not None:
                 soon = f"at its limit in {remaining(memory.minutes_to_limit * 60)}"
-                parts.append((soon, "warn"))
+                parts.append((soon, tone))
         parts.append((f"lr {rate(status.lr)}" if status.lr is not None else "", "muted"))
         if memory is not None and memory.peak_bytes is not None:
             parts.append((f"peak {size(memory.peak_bytes)}", "muted"))
