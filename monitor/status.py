@@ -273,6 +273,7 @@ def _build(
         ended_wall=seen.since_wall if over and target.foreign else _ended_wall(target),
         problems=tuple(problems),
         alerts=_alerts_view(watched.value, target),
+        signature=verdict.signature,
     )
 
 
