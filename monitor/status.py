@@ -156,6 +156,7 @@ def _last_word(state: WatchState) -> _Seen:
     return _Seen(
         verdict=_without_ages(state.verdict),
         since_wall=state.since_wall,
+        log_progress=state.log_progress,
         problems=state.unreadable,
     )
 
@@ -272,6 +273,7 @@ def _build(
         ended_wall=seen.since_wall if over and target.foreign else _ended_wall(target),
         problems=tuple(problems),
         alerts=_alerts_view(watched.value, target),
+        signature=verdict.signature,
     )
 
 
@@ -299,6 +301,7 @@ def _eta_view(eta: Projection | None, now: Now) -> EtaView | None:
         low_s=eta.low_s,
         high_s=eta.high_s,
         finish_wall=now.wall_s + eta.seconds,
+        unknown=eta.unknown,
     )
 
 
@@ -370,6 +373,7 @@ def _foreign_view(target: WatchTarget) -> ForeignView | None:
         container=target.container,
         log=str(target.log) if target.log else None,
         checkpoints=str(target.checkpoints) if known else None,
+        warnings=target.warnings,
     )
 
 

@@ -35,6 +35,8 @@ class EtaView:
     high_s: float
     finish_wall: float
     """Seconds since the epoch, for display."""
+    unknown: tuple[str, ...] = ()
+    """What is still to come and was never seen, so that `seconds` lacks it: "save cost"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +111,8 @@ class ForeignView:
     container: str | None = None
     log: str | None = None
     checkpoints: str | None = None
+    warnings: tuple[str, ...] = ()
+    """What about the way it was started can hurt it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +199,8 @@ class RunStatus:
     problems: tuple[str, ...] = ()
     """Files of the run that exist but could not be read, each with its reason."""
     alerts: AlertsView = field(default_factory=AlertsView)
+    signature: str | None = None
+    """What a stall, a slowness or a silent log looks like, as docs/verdicts.md names it."""
 
     @property
     def final(self) -> bool:

@@ -46,6 +46,8 @@ class RunDetail:
     """The number of the first of them, counted from when the run was opened."""
     problem: str | None = None
     """Why a part of this could not be read."""
+    projection: tuple[str, ...] = ()
+    """Of a run that is over: what it projects, or how right its smoke run was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
