@@ -8,79 +8,21 @@ stamps, on the same boot, may say what happened while nobody looked.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from monitor.activity import activity_marks, idle_power
 from monitor.codec import decode
 from monitor.facts import Facts, heartbeat_age
-from monitor.history import Learnt, learn
+from monitor.history import learn, spoke
 from monitor.limits import STANDARD, LimitConfig
+from monitor.marks import AgeState, Look, Mark
 from monitor.model import Ages
+from monitor.outside import Moment, Saved
+
+__all__ = ["AgeState", "Mark", "advance", "ages_of", "continued"]
 
 MAX_TICKS = 3
 """One look adds at most this many ticks of silence."""
-CPU_IDLE_SHARE = 0.05
-"""Of one core: what the housekeeping threads of a deadlocked trainer may use."""
-WRITTEN_IDLE_BYTES = 4096.0
-"""Per second: threads wake one another through descriptors even when nothing is written."""
-GPU_IDLE_PERCENT = 5
-POWER_IDLE_FACTOR = 1.2
-"""Times the lowest power seen, for a GPU that gives no utilisation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """What a signal last said, and the observed time at which it began to say so.
-
-    `at` is None for what was there when the watch began: nobody knows since when.
-    """
-
-    key: str
-    at: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgeState:
-    """All marks of one run; kept in watch.json so that a new watcher continues them."""
-
-    boot_id: str = ""
-    monotonic_s: float = 0.0
-    """Of the last look."""
-    observed_s: float = 0.0
-    gaps: int = 0
-    """How often more than three ticks passed between two looks."""
-    gap_s: float = 0.0
-    restored: bool = False
-    """Read back from disk: the next look is the first of a new watcher."""
-    attempt: int = 0
-    progress_at: float | None = None
-    marks: Mapping[str, Mark] = field(default_factory=dict)
-    cpu_s: float | None = None
-    written_bytes: float | None = None
-    idle_power_w: float | None = None
-    learnt: Learnt = field(default_factory=Learnt)
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """The clockwork of one look: what was before it and how much time it adds."""
-
-    before: AgeState
-    facts: Facts
-    observed_s: float
-    real_s: float
-    """Monotonic seconds since the last look; 0 for the first one of a boot."""
-    gap: bool
-
-    @property
-    def first(self) -> bool:
-        return not self.before.marks
-
-    def mark(self, name: str, key: str | None, age_s: float | None = 0.0) -> Mark | None:
-        """Return the mark of a signal that says *key* now and has said it for *age_s*."""
-        known = self.before.marks.get(name)
-        if key is None or (known is not None and known.key == key):
-            return known
-        return Mark(key, None if age_s is None else self.observed_s - age_s)
 
 
 def advance(
@@ -91,12 +33,15 @@ def advance(
     *limits* are those that the run is judged by: what went beyond them teaches no pace.
     """
     look = _begin(state, facts, now, tick_s)
-    marks = _signal_marks(look) | _activity_marks(look)
-    learnt = learn(state.learnt, facts, observed_s=look.observed_s, gap=look.gap, limits=limits)
-    process, gpus = facts.process, facts.machine.gpus if facts.machine else ()
-    powers = [gpu.power_w for gpu in gpus if gpu.power_w is not None]
-    if state.idle_power_w is not None:
-        powers.append(state.idle_power_w)
+    marks = _signal_marks(look) | activity_marks(look)
+    when = Moment(
+        observed_s=look.observed_s,
+        since_s=look.observed_s - state.observed_s,
+        gap=look.gap,
+        first=look.first,
+    )
+    learnt = learn(state.learnt, facts, when=when, saved=_saved(marks), limits=limits)
+    process = facts.process
     return replace(
         state,
         boot_id=facts.boot_id,
@@ -112,7 +57,7 @@ def advance(
         written_bytes=process.written_bytes
         if process and process.written_bytes is not None
         else state.written_bytes,
-        idle_power_w=min(powers) if powers else None,
+        idle_power_w=idle_power(look),
         learnt=learnt,
     )
 
@@ -129,7 +74,7 @@ def ages_of(state: AgeState) -> Ages:
         mark = state.marks.get(name)
         return None if mark is None or mark.at is None else max(0.0, state.observed_s - mark.at)
 
-    since = state.progress_at
+    since, proven_at = state.progress_at, state.learnt.outside.proven_at
     return Ages(
         progress_s=None if since is None else max(0.0, state.observed_s - since),
         stage_s=age("stage"),
@@ -138,17 +83,21 @@ def ages_of(state: AgeState) -> Ages:
         tracker_s=age("tracker"),
         checkpoint_s=age("checkpoints"),
         log_s=age("log"),
+        log_iteration_s=age("log_iteration"),
+        iteration_s=None if proven_at is None else max(0.0, state.observed_s - proven_at),
+        excluded_s=age("excluded"),
+        hint_s=age("hint"),
         cpu_s=age("cpu"),
         written_s=age("written"),
         gpu_s=age("gpu"),
     )
 
 
-def _begin(state: AgeState, facts: Facts, now: float, tick_s: float) -> _Look:
+def _begin(state: AgeState, facts: Facts, now: float, tick_s: float) -> Look:
     same_boot = state.boot_id == facts.boot_id and bool(state.marks)
     real_s = max(0.0, now - state.monotonic_s) if same_boot else 0.0
     longest = MAX_TICKS * tick_s
-    return _Look(
+    return Look(
         before=state,
         facts=facts,
         observed_s=state.observed_s + min(real_s, longest),
@@ -157,14 +106,14 @@ def _begin(state: AgeState, facts: Facts, now: float, tick_s: float) -> _Look:
     )
 
 
-def _signal_marks(look: _Look) -> dict[str, Mark | None]:
+def _signal_marks(look: Look) -> dict[str, Mark | None]:
     facts, beat = look.facts, look.facts.current_heartbeat
     stamp = _stamp_age(look)
     # A stage, a tracker and a folder carry no stamp that could be trusted: when they change while
     # nobody looks, they changed about when the trainer last wrote.
     unstamped = stamp if look.gap and stamp is not None else 0.0
     reading, log = facts.checkpoints, facts.log
-    tracker = reading.tracker if reading else None
+    said, newest = facts.log_progress, reading.last_complete if reading else None
     since_watch = None if look.first else unstamped
     marks = {
         "stage": look.mark("stage", f"{facts.attempt}|{facts.stage}"),
@@ -179,15 +128,17 @@ def _signal_marks(look: _Look) -> dict[str, Mark | None]:
             f"{beat.attempt}|{beat.stage}|{beat.phase}|{beat.done}" if beat else None,
             stamp,
         ),
-        "tracker": look.mark("tracker", None if tracker is None else str(tracker), since_watch),
-        "whole": _whole_mark(look, since_watch),
         "checkpoints": look.mark("checkpoints", _folders(look), since_watch),
         "log": look.mark("log", f"{log.path}|{log.size_bytes}" if log else None, since_watch),
+        "hint": look.mark("hint", _hint(facts), since_watch),
     }
+    marks |= look.rising("log_iteration", said.iteration if said else None, since_watch)
+    marks |= look.rising("tracker", reading.tracker if reading else None, since_watch)
+    marks |= look.rising("whole", newest.iteration if newest else None, since_watch)
     return _corrected(look, marks) if look.before.restored else marks
 
 
-def _stamp_age(look: _Look) -> float | None:
+def _stamp_age(look: Look) -> float | None:
     """How long ago the heartbeat that is new now was written; None where its stamp says nothing.
 
     What is seen to be new was written since the last look, whatever the stamp claims.
@@ -198,20 +149,25 @@ def _stamp_age(look: _Look) -> float | None:
     return 0.0 if age is None else min(age, look.real_s)
 
 
-def _whole_mark(look: _Look, age_s: float | None) -> Mark | None:
-    """Only a checkpoint that was not there before is progress: rotation takes away old ones."""
-    reading = look.facts.checkpoints
-    newest = reading.last_complete if reading else None
-    known = look.before.marks.get("whole")
-    if newest is None:
-        return known
-    if known is not None and known.key.isdigit() and int(known.key) > newest.iteration:
-        # An older one is the newest now: the newer was removed, which is no progress.
-        return Mark(str(newest.iteration), known.at)
-    return look.mark("whole", str(newest.iteration), age_s)
+def _saved(marks: Mapping[str, Mark | None]) -> Saved | None:
+    """The newest finished checkpoint: the tracker's word counts before a folder's."""
+    for name, source in (("tracker", "tracker"), ("whole", "checkpoint")):
+        mark = marks.get(name)
+        if mark is not None and mark.key.isdigit():
+            return Saved(iteration=int(mark.key), source=source)
+    return None
 
 
-def _folders(look: _Look) -> str | None:
+def _hint(facts: Facts) -> str | None:
+    """What log and folders say of the phase; None where neither can be read."""
+    if facts.log_progress is None and facts.checkpoints is None:
+        return None
+    phase = facts.log_progress.phase if facts.log_progress else None
+    writing = facts.checkpoints is not None and facts.checkpoints.writing_bytes is not None
+    return f"{phase}|{writing}"
+
+
+def _folders(look: Look) -> str | None:
     reading = look.facts.checkpoints
     if reading is None:
         return None
@@ -220,7 +176,7 @@ def _folders(look: _Look) -> str | None:
     return f"{len(reading.checkpoints)}|{newest}|{total}|{reading.writing_bytes}"
 
 
-def _corrected(look: _Look, marks: dict[str, Mark | None]) -> dict[str, Mark | None]:
+def _corrected(look: Look, marks: dict[str, Mark | None]) -> dict[str, Mark | None]:
     """The trainer's own stamp proves its silence also for the time in which nobody watched."""
     if heartbeat_age(look.facts) is None:
         return marks
@@ -232,65 +188,33 @@ def _corrected(look: _Look, marks: dict[str, Mark | None]) -> dict[str, Mark | N
     return marks
 
 
-def _unheard_s(look: _Look) -> float:
+def _unheard_s(look: Look) -> float:
     """Real seconds of the gap that the observed clock leaves out."""
     return look.real_s - (look.observed_s - look.before.observed_s)
 
 
-def _progress_at(look: _Look, marks: Mapping[str, Mark | None]) -> float | None:
-    """The newest of: heartbeat's attempt, stage, phase or done; tracker; a finished checkpoint."""
-    before = look.before
+def _progress_at(look: Look, marks: Mapping[str, Mark | None]) -> float | None:
+    """The newest of: heartbeat's attempt, stage, phase or done; tracker; a finished checkpoint.
+
+    Where no heartbeat was ever written also: an iteration that the log tells of.
+    """
+    before, facts = look.before, look.facts
     since = before.progress_at
-    if since is not None and before.restored and heartbeat_age(look.facts) is not None:
+    if since is not None and before.restored and heartbeat_age(facts) is not None:
         since -= _unheard_s(look)
     names = ["beat", "tracker", "whole"]
     if not look.first:
         names.append("stage")  # a stage that began while we looked: the one before it got done
-    changed = [
-        mark.at
-        for name in names
-        if (mark := marks[name]) and mark is not before.marks.get(name) and mark.at is not None
-    ]
+    if facts.current_heartbeat is None and not spoke(before.learnt, facts.attempt):
+        names.append("log_iteration")
+    changed = [at for name in names if (at := _changed_at(before, name, marks[name])) is not None]
     # What changed is later than all before, also when its stamp lies deep in a gap.
     return max(changed) if changed else since
 
 
-def _activity_marks(look: _Look) -> dict[str, Mark | None]:
-    """Marks that move while something is used; the first reading counts as use."""
-    process = look.facts.process
-    cpu = process.cpu_s if process else None
-    written = process.written_bytes if process else None
-    return {
-        "cpu": _used(look, "cpu", cpu, look.before.cpu_s, CPU_IDLE_SHARE),
-        "written": _used(look, "written", written, look.before.written_bytes, WRITTEN_IDLE_BYTES),
-        "gpu": _gpu_mark(look),
-    }
-
-
-def _used(
-    look: _Look, name: str, total: float | None, before: float | None, idle: float
-) -> Mark | None:
-    """A total that rose faster than *idle* per second; one that fell is another process's."""
-    known = look.before.marks.get(name)
-    if total is None:
-        return known
-    if known is None or before is None or total < before:
-        return Mark("", look.observed_s)
-    if look.real_s <= 0 or (total - before) / look.real_s <= idle:
-        return known
-    return Mark("", look.observed_s)
-
-
-def _gpu_mark(look: _Look) -> Mark | None:
-    known = look.before.marks.get("gpu")
-    machine = look.facts.machine
-    if machine is None or not machine.gpus:
-        return known
-    idle_w = look.before.idle_power_w
-    for gpu in machine.gpus:
-        if gpu.utilisation_percent is not None:
-            if gpu.utilisation_percent > GPU_IDLE_PERCENT:
-                return Mark("", look.observed_s)
-        elif gpu.power_w is not None and idle_w and gpu.power_w > POWER_IDLE_FACTOR * idle_w:
-            return Mark("", look.observed_s)
-    return known or Mark("", look.observed_s)
+def _changed_at(before: AgeState, name: str, mark: Mark | None) -> float | None:
+    """When *name* got on; None unless that is new with this look."""
+    known = before.marks.get(name)
+    if mark is None or (known is not None and (known.key == mark.key or known.at == mark.at)):
+        return None
+    return mark.at

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from monitor.facts import GPU_FRESH_S
 from monitor.limits import ABSENCE_S, Limit
+from monitor.loss import loss_evidence
 from monitor.model import (
     Evidence,
     GpuReading,
@@ -132,6 +133,7 @@ def evidence_of(
     return (
         *_progress_evidence(observation, liveness, limit),
         *_log_evidence(observation, liveness),
+        *loss_evidence(observation.history),
         *_process_evidence(observation),
         *_machine_evidence(observation),
         *unreadable,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from monitor.model import (
     CheckpointReading,
+    GpuReading,
     Heartbeat,
     LogProgress,
     LogReading,
@@ -59,3 +60,26 @@ def own_power(machine: MachineReading | None, process: ProcessReading | None) ->
         return None
     users = [pid for pid, _ in busy[0].process_bytes]
     return busy[0].power_w if len(users) == 1 and users[0] in process.pids else None
+
+
+def gpus_of(
+    machine: MachineReading | None, process: ProcessReading | None
+) -> tuple[GpuReading, ...]:
+    """The GPUs that may be the run's: those it computes on, else those that nobody is seen on.
+
+    Where the driver lists no process at all nobody can say whose they are: then they are all.
+    """
+    gpus = machine.gpus if machine else ()
+    pids = set(process.pids) if process else set()
+    own = tuple(gpu for gpu in gpus if any(pid in pids for pid, _ in gpu.process_bytes))
+    return own or tuple(gpu for gpu in gpus if not gpu.process_bytes)
+
+
+def gpu_shared(machine: MachineReading | None, process: ProcessReading | None) -> bool:
+    """Others compute on a GPU that the run computes on."""
+    pids = set(process.pids) if process else set()
+    return any(
+        any(pid in pids for pid, _ in gpu.process_bytes)
+        and any(pid not in pids for pid, _ in gpu.process_bytes)
+        for gpu in (machine.gpus if machine else ())
+    )

@@ -6,121 +6,64 @@ watcher learns nothing wrong; across a gap in the watch it learns nothing at all
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from monitor.facts import Facts, own_power
+from monitor.learnt import KEPT, RECENT, Learnt, Sample
 from monitor.limits import SAFETY_FACTOR, STANDARD, LimitConfig, limit_for
-from monitor.middle import median
+from monitor.loss import describe_loss, follow, judge_loss, loss_of
+from monitor.middle import median, spread
 from monitor.model import Heartbeat, History, Phase, Stage
+from monitor.outside import Moment, Saved, learn_outside
+from monitor.power import learn_power, recent_power
 
-KEPT = 128
-"""Values a sample keeps; it then spans the whole run at half the density."""
-RECENT = 5
+__all__ = ["KEPT", "LEARNT_GROWTHS", "LOG_SILENCE_FLOOR_S", "Learnt", "Sample", "history_of"]
+
 LOG_SILENCE_FLOOR_S = 30.0
 LEARNT_GROWTHS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """An even sample of a series of any length in bounded memory."""
-
-    values: tuple[float, ...] = ()
-    stride: int = 1
-    skipped: int = 0
-
-    def add(self, value: float) -> Sample:
-        """Return the sample with *value*, thinned by half when it is full."""
-        if self.skipped + 1 < self.stride:
-            return replace(self, skipped=self.skipped + 1)
-        values = (*self.values, value)
-        if len(values) <= KEPT:
-            return Sample(values, self.stride)
-        return Sample(values[::2], self.stride * 2)
-
-    def quantile(self, share: float) -> float | None:
-        """The value below which *share* (0 to 1) of the sample lies."""
-        if not self.values:
-            return None
-        ordered = sorted(self.values)
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-    def median(self) -> float | None:
-        """The middle value."""
-        return median(self.values) if self.values else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Learnt:
-    """Everything that is needed to go on learning; kept in watch.json."""
-
-    process: str = ""
-    """Attempt and pid: a resumed trainer saves for the first time again."""
-    phase: str = ""
-    phase_at: float = 0.0
-    """Stamp of the heartbeat that began the phase."""
-    done: int | None = None
-    done_at: float = 0.0
-    """Stamp of the heartbeat that first said `done`; meaningful while iterating."""
-    steps: Sample = field(default_factory=Sample)
-    recent: tuple[float, ...] = ()
-    step_max_s: float | None = None
-    step_count: int = 0
-    saves: Sample = field(default_factory=Sample)
-    save_max_s: float | None = None
-    save_count: int = 0
-    saves_this_process: int = 0
-    saved: int = -1
-    """The last iteration whose save was counted."""
-    first_save_s: float | None = None
-    start_s: float | None = None
-    first_iteration_s: float | None = None
-    eval_max_s: float | None = None
-    eval_count: int = 0
-    last_save_s: float | None = None
-    """Of the save before, also when it taught nothing; so `last_eval_s`."""
-    last_eval_s: float | None = None
-    log_path: str = ""
-    log_bytes: int = 0
-    log_at: float = 0.0
-    """Observed time of the last growth."""
-    log_done: int | None = None
-    """Iteration at the last growth; None before the first."""
-    log_cadence_s: float | None = None
-    log_growths: int = 0
-    log_gap_iterations: int = 0
-    powers: Sample = field(default_factory=Sample)
-
-
 def learn(
-    learnt: Learnt, facts: Facts, *, observed_s: float, gap: bool, limits: LimitConfig = STANDARD
+    learnt: Learnt,
+    facts: Facts,
+    *,
+    when: Moment,
+    saved: Saved | None = None,
+    limits: LimitConfig = STANDARD,
 ) -> Learnt:
-    """Return what is known after one more look; *gap* says that looks were missed before it.
+    """Return what is known after one more look.
 
     By *limits* a duration that was called a stall is told from one that is a pace.
     """
-    beat = facts.current_heartbeat
-    if beat is None or beat.stage != Stage.TRAIN:
+    if facts.stage not in (None, Stage.TRAIN):
         return learnt
-    learnt = _learn_process(learnt, beat, facts)
-    if gap:
-        learnt = replace(learnt, phase=beat.phase, phase_at=beat.monotonic_s)
-        learnt = replace(learnt, done=beat.done, done_at=beat.monotonic_s)
+    beat = facts.current_heartbeat
+    learnt = replace(learnt, losses=follow(learnt.losses, loss_of(beat, facts.log_progress)))
+    before = learnt
+    if beat is not None and beat.stage == Stage.TRAIN:
+        learnt = _learn_heartbeat(learnt, beat, facts, when, limits)
+    elif beat is None and not spoke(learnt, facts.attempt):
+        learnt = learn_outside(learnt, facts, saved, when, limits)
+        learnt = _learn_log(learnt, facts, learnt.outside.iteration, when)
     else:
-        learnt = _learn_step(learnt, beat, limits)
-        learnt = _learn_phase(learnt, beat, limits)
-    learnt = _learn_checkpoints(learnt, facts)
-    learnt = _learn_log(learnt, facts, observed_s, gap)
-    watts = own_power(facts.machine, facts.process)
-    if watts is not None and beat.phase == Phase.ITERATION and learnt.step_count:
-        learnt = replace(learnt, powers=learnt.powers.add(watts))
-    return learnt
+        return learnt
+    learnt = _learn_family(learnt, facts, beat)
+    return _learn_power(before, learnt, facts, beat, when)
+
+
+def spoke(learnt: Learnt, attempt: int) -> bool:
+    """A heartbeat of this attempt was read, now or before."""
+    return learnt.process.startswith(f"{attempt}:")
 
 
 def history_of(learnt: Learnt) -> History:
     """What the judges need of it."""
+    outside, working = learnt.outside, learnt.power.working
+    done = learnt.done if learnt.process else outside.iteration
     since_log = 0
-    if learnt.log_done is not None and learnt.done is not None:
-        since_log = max(0, learnt.done - learnt.log_done)
+    if learnt.log_done is not None and done is not None:
+        since_log = max(0, done - learnt.log_done)
+    recent = recent_power(learnt.power)
     return History(
         step_max_s=learnt.step_max_s,
         step_count=learnt.step_count,
@@ -141,8 +84,81 @@ def history_of(learnt: Learnt) -> History:
         log_growths=learnt.log_growths,
         iterations_since_log=since_log,
         log_gap_iterations=learnt.log_gap_iterations,
-        power_median_w=learnt.powers.median(),
+        power_median_w=working.median(),
+        power_low_w=working.quantile(0.05),
+        power_spread_w=spread(working.values) if working.values else None,
+        recent_power_w=recent.watts,
+        recent_spread_w=recent.spread_w,
+        recent_busy_percent=recent.busy_percent,
+        save_missing=learnt.save_missing,
+        iteration=outside.iteration,
+        iteration_source=outside.source,
+        saved=outside.saved,
+        pace_s=outside.stepped_s / outside.stepped if outside.stepped else None,
+        pace_count=outside.stepped,
+        log_gap_s=outside.log_gap_s,
+        checkpoint_gap_s=outside.gap_s,
+        checkpoint_gap_iterations=outside.gap_iterations,
+        loss_trouble=judge_loss(learnt.losses),
+        loss_words=describe_loss(learnt.losses),
     )
+
+
+def _learn_heartbeat(
+    learnt: Learnt, beat: Heartbeat, facts: Facts, when: Moment, limits: LimitConfig
+) -> Learnt:
+    learnt = _learn_process(learnt, beat, facts)
+    if when.gap:
+        learnt = replace(learnt, phase=beat.phase, phase_at=beat.monotonic_s)
+        learnt = replace(learnt, done=beat.done, done_at=beat.monotonic_s)
+    else:
+        learnt = _learn_step(learnt, beat, limits)
+        learnt = _learn_phase(learnt, beat, limits)
+    learnt = _learn_checkpoints(learnt, facts)
+    return _learn_log(learnt, facts, learnt.done, when)
+
+
+def _learn_power(
+    before: Learnt, learnt: Learnt, facts: Facts, beat: Heartbeat | None, when: Moment
+) -> Learnt:
+    """Take the GPU's power into account: at work only while iterations are known to advance."""
+    watts = own_power(facts.machine, facts.process)
+    if watts is None and not learnt.power.recent:
+        return learnt
+    iterating = beat is None or beat.phase == Phase.ITERATION
+    advanced = learnt.step_count > before.step_count
+    slow = advanced and learnt.recent[-1] > (learnt.step_max_s or 0.0)
+    power = learn_power(
+        learnt.power if iterating and not slow else replace(learnt.power, pending=()),
+        None if watts is None else (watts, _utilisation(facts)),
+        at=when.observed_s,
+        fresh=when.gap,
+        iterating=iterating and learnt.step_count > 0,
+        advanced=advanced,
+    )
+    return replace(learnt, power=power)
+
+
+def _utilisation(facts: Facts) -> float | None:
+    """Of the one GPU whose power is the run's own."""
+    busy = [gpu for gpu in facts.machine.gpus if gpu.process_bytes] if facts.machine else []
+    percent = busy[0].utilisation_percent if busy else None
+    return None if percent is None else float(percent)
+
+
+def _learn_family(learnt: Learnt, facts: Facts, beat: Heartbeat | None) -> Learnt:
+    """Count the trainer's processes while a checkpoint is written: a save worker may be lost."""
+    process, reading = facts.process, facts.checkpoints
+    if process is None or not process.alive:
+        return learnt
+    saving = beat is not None and beat.phase == Phase.SAVING
+    if not saving and (reading is None or reading.writing_bytes is None):
+        return learnt if not learnt.save_family else replace(learnt, save_family=0, save_missing=0)
+    most = max(learnt.save_family, len(process.pids))
+    missing = most - len(process.pids)
+    if (most, missing) == (learnt.save_family, learnt.save_missing):
+        return learnt
+    return replace(learnt, save_family=most, save_missing=missing)
 
 
 def _learn_process(learnt: Learnt, beat: Heartbeat, facts: Facts) -> Learnt:
@@ -192,7 +208,16 @@ def _learn_step(learnt: Learnt, beat: Heartbeat, limits: LimitConfig) -> Learnt:
 
 def _limit_of(learnt: Learnt, phase: str, limits: LimitConfig) -> float:
     """The limit in seconds that *phase* was judged by until now."""
-    return limit_for(Stage.TRAIN, phase, history_of(learnt), limits).seconds
+    known = History(
+        step_max_s=learnt.step_max_s,
+        step_count=learnt.step_count,
+        save_max_s=learnt.save_max_s,
+        save_count=learnt.save_count,
+        saves_this_process=learnt.saves_this_process,
+        eval_max_s=learnt.eval_max_s,
+        eval_count=learnt.eval_count,
+    )
+    return limit_for(Stage.TRAIN, phase, known, limits).seconds
 
 
 def _was_a_stall(
@@ -261,8 +286,8 @@ def _learn_checkpoints(learnt: Learnt, facts: Facts) -> Learnt:
     return replace(learnt, saved=newest.iteration, saves_this_process=saves)
 
 
-def _learn_log(learnt: Learnt, facts: Facts, observed_s: float, gap: bool) -> Learnt:
-    """Learn how long the log is silent while iterations are proven."""
+def _learn_log(learnt: Learnt, facts: Facts, done: int | None, when: Moment) -> Learnt:
+    """Learn how long the log is silent while iterations are proven; *done* of them are now."""
     log = facts.log
     if log is None or (log.path == learnt.log_path and log.size_bytes == learnt.log_bytes):
         return learnt
@@ -270,13 +295,13 @@ def _learn_log(learnt: Learnt, facts: Facts, observed_s: float, gap: bool) -> Le
         learnt,
         log_path=log.path,
         log_bytes=log.size_bytes,
-        log_at=observed_s,
-        log_done=learnt.done,
+        log_at=when.observed_s,
+        log_done=done,
     )
-    if gap or learnt.log_done is None or learnt.done is None or log.path != learnt.log_path:
+    if when.gap or learnt.log_done is None or done is None or log.path != learnt.log_path:
         return base
-    spoken = learnt.done - learnt.log_done
-    silence = observed_s - learnt.log_at
+    spoken = done - learnt.log_done
+    silence = when.observed_s - learnt.log_at
     if spoken <= 0 or silence <= 0 or _was_stuck(learnt, silence, spoken):
         return base
     return replace(

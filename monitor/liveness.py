@@ -29,6 +29,7 @@ from monitor.limits import (
     LimitConfig,
     limit_for,
 )
+from monitor.loss import loss_flags
 from monitor.model import Liveness, Observation, Phase, Stage, Status, Verdict
 from monitor.words import duration, iterations, moment
 
@@ -67,7 +68,7 @@ def judge(observation: Observation, config: LimitConfig) -> Verdict:
     return Verdict(
         liveness=finding.liveness,
         reason=finding.reason,
-        flags=finding.flags,
+        flags=(*finding.flags, *loss_flags(observation.history)),
         evidence=evidence_of(observation, finding.liveness, finding.limit),
         iteration=value,
         iteration_error=error,

@@ -138,6 +138,8 @@ class Heartbeat:
     unit: str = "iterations"
     """What `done` and `total` count: iterations, bytes, tensors or rows."""
     loss: float | None = None
+    nan: bool = False
+    """The loss is no number; a loss of None alone is not known."""
     lr: float | None = None
     grad_norm: float | None = None
     step_s: float | None = None
@@ -161,6 +163,12 @@ class Ages:
     log_s: float | None = None
     log_iteration_s: float | None = None
     """Since the log's own lines last told of a further iteration."""
+    iteration_s: float | None = None
+    """Since `History.iteration` was proven."""
+    excluded_s: float | None = None
+    """In a state that excludes progress (stopped, blocked in a pipe, waiting for a disk)."""
+    hint_s: float | None = None
+    """Since log and folders of a run without a heartbeat began to hint at its present phase."""
     cpu_s: float | None = None
     """Since the process last used CPU above the idle level."""
     written_s: float | None = None
@@ -201,6 +209,35 @@ class History:
     """Most iterations between two growths of the log."""
     power_median_w: float | None = None
     """Of the run's own GPU while iterations advanced; None without a GPU of its own."""
+    power_low_w: float | None = None
+    """5th percentile of the same."""
+    power_spread_w: float | None = None
+    """Standard deviation of the same."""
+    recent_power_w: float | None = None
+    """Largest of the last three minutes; None until so long was seen."""
+    recent_spread_w: float | None = None
+    recent_busy_percent: float | None = None
+    """Lowest utilisation of the last three minutes."""
+    save_missing: int = 0
+    """Processes of the trainer that ended while a checkpoint was being written."""
+    iteration: int | None = None
+    """The highest iteration that log or checkpoints proved; only without a heartbeat."""
+    iteration_source: str | None = None
+    """What proved it: log, tracker or checkpoint."""
+    saved: int | None = None
+    """The newest finished checkpoint, as `iteration` without a heartbeat."""
+    pace_s: float | None = None
+    """Seconds an iteration by the log, evaluations and saves among them."""
+    pace_count: int = 0
+    log_gap_s: float | None = None
+    """Largest time between two iterations that the log told of."""
+    checkpoint_gap_s: float | None = None
+    """Largest time between two finished checkpoints, both of them seen to come."""
+    checkpoint_gap_iterations: int | None = None
+    loss_trouble: str | None = None
+    """A value of `monitor.loss.LossTrouble`."""
+    loss_words: str = ""
+    """What is wrong with the losses, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +277,12 @@ class Observation:
     """Power of a GPU that only this run uses; None where it is shared or not known."""
     last_sample_wall: float | None = None
     """When the run was last observed before the machine was restarted."""
+    saves_visible: bool = True
+    """Its checkpoints folder is known: the next checkpoint would be seen."""
+    keep_last: int | None = None
+    """Checkpoints that the trainer keeps; None or 0: all, as far as is known."""
+    gpu_shared: bool = False
+    """Others compute on the run's GPU: its power and utilisation say nothing about this run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,3 +309,5 @@ class Verdict:
     iteration_source: str | None = None
     limit_s: float | None = None
     """The limit on time since progress that applied."""
+    signature: str | None = None
+    """What a stall or a slowness looks like: a value of `monitor.signatures.Signature`."""

@@ -1,4 +1,4 @@
-"""Put the probes together: one look at a run and its machine, and the observation it gives.
+"""Put the probes together: one look at a run and its machine (`monitor.watch_fold` judges it).
 
 Every source may fail on its own; the rest goes on, and what failed is named.
 """
@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from monitor.ages import AgeState, ages_of
-from monitor.budget import memory_limit
-from monitor.facts import Facts, own_power
-from monitor.history import history_of
-from monitor.life import boot_changed, someone_lives
+from monitor.facts import Facts
+from monitor.life import someone_lives
 from monitor.model import (
     FINAL,
     Heartbeat,
-    MachineReading,
+    LogProgress,
+    LogReading,
     Observation,
     ProcessReading,
     Stage,
@@ -27,7 +25,7 @@ from monitor.probes import Read
 from monitor.probes.checkpoints import CheckpointProbe
 from monitor.probes.clock import Now
 from monitor.probes.heartbeat import read_heartbeat
-from monitor.probes.log import read_log
+from monitor.probes.log import ProgressReader, read_log
 from monitor.probes.machine import CpuMeter, GpuSource, read_machine
 from monitor.probes.process import read_process
 from monitor.target import WatchTarget
@@ -44,6 +42,7 @@ class Observer:
         self._folder = target.checkpoints
         self._checkpoints = CheckpointProbe(target.checkpoints)
         self._beat: Heartbeat | None = None
+        self._progress: ProgressReader | None = None
 
     def checkpoints(self, target: WatchTarget) -> CheckpointProbe:
         """The probe of the target's checkpoints folder."""
@@ -74,11 +73,20 @@ class Observer:
             heartbeat=heartbeat,
             checkpoints=checkpoints,
             log=log,
+            log_progress=self._log_progress(target, log),
             process=process,
             machine=machine,
             held=_held(target, process),
         )
         return facts, tuple(problems)
+
+    def _log_progress(self, target: WatchTarget, log: LogReading | None) -> LogProgress | None:
+        """What the log of a training says; what other stages print counts something else."""
+        if target.log is None or target.stage not in (None, Stage.TRAIN):
+            return None
+        if self._progress is None or self._progress.path != target.log:
+            self._progress = ProgressReader(target.log, target.total)
+        return self._progress.read(log)
 
     def _heartbeat(self, target: WatchTarget) -> Read[Heartbeat]:
         """Read it; while it cannot be read, the last one of this attempt and stage still holds."""
@@ -97,45 +105,6 @@ def _held(target: WatchTarget, process: ProcessReading | None) -> bool | None:
     if target.foreign or target.final or (process is not None and process.alive):
         return None
     return someone_lives(target)
-
-
-def observation_of(
-    target: WatchTarget,
-    facts: Facts,
-    state: AgeState,
-    unreadable: tuple[str, ...] = (),
-    last_sample_wall: float | None = None,
-) -> Observation:
-    """Return everything that is known at the instant of *facts*."""
-    machine: MachineReading | None = facts.machine
-    memory = machine.memory if machine else None
-    return Observation(
-        run=target.run,
-        taken_at=state.observed_s,
-        status=target.status,
-        cause=target.cause,
-        stage=target.stage,
-        attempt=target.attempt,
-        total=target.total,
-        save_interval=target.save_interval,
-        boot_changed=boot_changed(target, facts.boot_id),
-        heartbeat=facts.heartbeat,
-        checkpoints=facts.checkpoints,
-        log=facts.log,
-        log_progress=facts.log_progress,
-        process=facts.process,
-        machine=machine,
-        ages=ages_of(state),
-        history=history_of(state.learnt),
-        unreadable=unreadable,
-        foreign=target.foreign,
-        held=facts.held,
-        memory_limit_bytes=memory_limit(memory.total_bytes, target.memory_limit_bytes)
-        if memory
-        else None,
-        own_power_w=own_power(machine, facts.process),
-        last_sample_wall=last_sample_wall,
-    )
 
 
 def eta_of(

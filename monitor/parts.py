@@ -13,9 +13,11 @@ from typing import Any, Protocol
 from monitor.alert_part import AlertPart
 from monitor.deadman import DeadmanPart
 from monitor.limits import LimitConfig
+from monitor.memory_model import MemoryVerdict
 from monitor.model import Observation, Verdict
 from monitor.probes.clock import Now
 from monitor.rundir import RunDir
+from monitor.stall import StallPart
 from monitor.target import WatchTarget
 from monitor.watch_state import WatchState
 
@@ -31,6 +33,7 @@ class Tick:
     """What watch.json will say of this look."""
     limits: LimitConfig
     now: Now
+    memory: MemoryVerdict | None = None
     keeper_lost: str | None = None
     """Why the run has no keeper and gets none."""
 
@@ -60,7 +63,7 @@ class Part(Protocol):
 MakePart = Callable[[RunDir, Say, object], Part]
 """Makes a part from the run, the recorder and what the part before it remembered."""
 
-PARTS: tuple[MakePart, ...] = (AlertPart, DeadmanPart)
+PARTS: tuple[MakePart, ...] = (AlertPart, DeadmanPart, StallPart)
 """In the order in which they see a look."""
 
 

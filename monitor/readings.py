@@ -30,6 +30,8 @@ class CheckpointReading:
     """By iteration, ascending."""
     writing_bytes: int | None = None
     """Bytes in folders that are still being written; None when there is none."""
+    free_bytes: int | None = None
+    """Free for this user in the file system of the folder."""
 
     @property
     def last_complete(self) -> Checkpoint | None:
@@ -59,6 +61,8 @@ class ProcessReading:
     written_bytes: int | None = None
     """write_bytes + wchar of /proc/PID/io; None where this user may not read it."""
     rss_bytes: int | None = None
+    anonymous_bytes: int | None = None
+    """Of the resident memory what is no file's: it can be had back only from the process."""
     wchan: str | None = None
     pids: tuple[int, ...] = ()
     """Of the process and its living descendants."""
@@ -66,6 +70,8 @@ class ProcessReading:
     """What this user may not read, for example "io"."""
     zombies: tuple[str, ...] = ()
     """Names of descendants that have ended and were not waited for (a dead save worker)."""
+    waits: tuple[tuple[str, int], ...] = ()
+    """(what the kernel holds a thread in, how many threads); read now and then, most first."""
     pipe: PipeReading | None = None
     """Where stdout or stderr is a pipe; None also while nobody has looked."""
     cgroup: CgroupReading | None = None
@@ -109,6 +115,8 @@ class GpuReading:
     memory_total_bytes: int | None = None
     process_bytes: tuple[tuple[int, int | None], ...] = ()
     """(pid, usedGpuMemory in bytes) for each compute process."""
+    shares_memory: bool | None = None
+    """True where the driver says that this GPU has no memory of its own; None: it does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +132,8 @@ class MachineReading:
     """Free for this user in the file system of the run."""
     kernel: KernelReading | None = None
     """None where this user may not read the kernel's log."""
+    gpu_problem: str | None = None
+    """Why the GPUs' figures are old or missing, in the driver's words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,8 +145,15 @@ class LogProgress:
     loss: float | None = None
     nan: bool = False
     """The newest step line gave a loss that is no number, or left it out where it belongs."""
+    grad_nan: bool = False
+    """Its gradient norm is no number, or an iteration whose loss was none was skipped."""
     lr: float | None = None
     grad_norm: float | None = None
+    epoch: float | None = None
+    """Advances also where the lines count no iterations (transformers without its bar)."""
+    eval_loss: float | None = None
+    saved: int | None = None
+    """The last iteration that the log says was saved."""
     step_s: float | None = None
     """Seconds an iteration, as the log says."""
     save_s: float | None = None

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monitor.ages import AgeState, advance, continued
+from monitor.ages import AgeState, continued
 from monitor.facts import Facts
 from monitor.limits import seeded
-from monitor.liveness import judge
 from monitor.model import Verdict
-from monitor.observe import Observer, eta_of, observation_of
+from monitor.observe import Observer, eta_of
 from monitor.pace import Projection
 from monitor.probes.clock import Now
 from monitor.target import WatchTarget
+from monitor.watch_fold import take_look
 from monitor.watch_state import WatchState
 
 
@@ -37,11 +37,17 @@ def look_once(target: WatchTarget, last: WatchState | None, now: Now) -> SingleL
     facts, problems = Observer(target).look(target, now)
     tick_s = last.tick_s if last else 1.0
     limits = seeded(target.limits, last.seeds if last else None)
-    marks = advance(_marks(last), facts, now=now.monotonic_s, tick_s=tick_s, limits=limits)
-    before_boot = last.wall_s if last and last.boot_id != now.boot_id else None
-    observation = observation_of(target, facts, marks, problems, before_boot)
-    verdict = judge(observation, limits)
-    return SingleLook(facts, verdict, eta_of(target, observation, verdict), problems)
+    judged = take_look(
+        _marks(last),
+        facts,
+        target.subject,
+        tick_s=tick_s,
+        limits=limits,
+        unreadable=problems,
+        last_sample_wall=last.wall_s if last and last.boot_id != now.boot_id else None,
+    )
+    eta = eta_of(target, judged.observation, judged.verdict)
+    return SingleLook(facts, judged.verdict, eta, problems)
 
 
 def _marks(last: WatchState | None) -> AgeState:

@@ -18,7 +18,15 @@ from monitor.codec import decode
 from monitor.final_iteration import final_iteration
 from monitor.life import keeper_alive
 from monitor.metrics import MetricsFollower
-from monitor.model import FINAL, Heartbeat, Liveness, MachineReading, Status, Verdict
+from monitor.model import (
+    FINAL,
+    Heartbeat,
+    Liveness,
+    LogProgress,
+    MachineReading,
+    Status,
+    Verdict,
+)
 from monitor.pace import Projection
 from monitor.probes.checkpoints import CheckpointProbe, read_tracker
 from monitor.probes.clock import Now, read_now
@@ -30,6 +38,7 @@ from monitor.status_model import (
     AlertsView,
     CheckpointView,
     EtaView,
+    ForeignView,
     IterationView,
     KeeperView,
     MemoryView,
@@ -44,6 +53,7 @@ __all__ = [
     "AlertsView",
     "CheckpointView",
     "EtaView",
+    "ForeignView",
     "IterationView",
     "KeeperView",
     "MemoryView",
@@ -77,6 +87,7 @@ class _Seen:
     eta: Projection | None = None
     phase: str | None = None
     rss_bytes: int | None = None
+    log_progress: LogProgress | None = None
     problems: tuple[str, ...] = ()
 
 
@@ -104,16 +115,19 @@ def read_outline(run_dir: Path, *, now: Now | None = None) -> RunStatus:
     """Return what a list of runs shows; cheap for one that is over. Never raises."""
     now = now or read_now()
     target = read_target(run_dir)
-    if not target.final:
-        watched = read_watch(target.run_dir.watch)
-        return _build(target, watched, _seen(target, watched, now), now, full=True)
-    return _build(target, WatchRead(), _recorded(target, None), now, full=False)
+    if target.final:
+        return _build(target, WatchRead(), _recorded(target, None), now, full=False)
+    watched = read_watch(target.run_dir.watch)
+    seen = _seen(target, watched, now)
+    return _build(target, watched, seen, now, full=not _watched_to_its_end(target, watched.value))
 
 
 def _seen(target: WatchTarget, watched: WatchRead, now: Now) -> _Seen:
     state = _of_this_attempt(target, watched)
     if target.final:
         return _recorded(target, state)
+    if state is not None and _watched_to_its_end(target, state):
+        return _last_word(state)
     if state is not None:
         age_s = age_of(state, now.boot_id, now.monotonic_s)
         limit_s = max(FRESH_S, 3 * state.tick_s)
@@ -128,6 +142,27 @@ def _of_this_attempt(target: WatchTarget, watched: WatchRead) -> WatchState | No
     return state if state is not None and state.attempt == target.attempt else None
 
 
+def _watched_to_its_end(target: WatchTarget, state: WatchState | None) -> bool:
+    """A foreign run has no keeper to record its end: what the watcher saw of it stays true.
+
+    Looked at again it would change: the machine is restarted, someone trains into the same folder.
+    """
+    return target.foreign and state is not None and state.verdict.liveness in FINAL
+
+
+def _last_word(state: WatchState) -> _Seen:
+    return _Seen(
+        verdict=_without_ages(state.verdict),
+        since_wall=state.since_wall,
+        problems=state.unreadable,
+    )
+
+
+def _without_ages(verdict: Verdict) -> Verdict:
+    """Nothing ages any more: how old a signal was at the last look says nothing about now."""
+    return replace(verdict, evidence=tuple(replace(each, age_s=None) for each in verdict.evidence))
+
+
 def _by_watcher(state: WatchState) -> _Seen:
     return _Seen(
         verdict=state.verdict,
@@ -136,6 +171,7 @@ def _by_watcher(state: WatchState) -> _Seen:
         eta=state.eta,
         phase=state.phase,
         rss_bytes=state.rss_bytes,
+        log_progress=state.log_progress,
         problems=state.unreadable,
     )
 
@@ -146,13 +182,15 @@ def _look(target: WatchTarget, watched: WatchRead, now: Now) -> _Seen:
     look, state = look_once(target, watched.value, now), _of_this_attempt(target, watched)
     same = state is not None and state.verdict.liveness is look.verdict.liveness
     process, beat = look.facts.process, look.facts.current_heartbeat
+    said = look.facts.log_progress
     return _Seen(
         verdict=look.verdict,
         since_wall=state.since_wall if state and same else now.wall_s,
         machine=look.facts.machine,
         eta=look.eta,
-        phase=beat.phase if beat else None,
+        phase=beat.phase if beat else said.phase if said else None,
         rss_bytes=process.rss_bytes if process else None,
+        log_progress=said,
         problems=look.problems,
     )
 
@@ -171,8 +209,7 @@ def _recorded(target: WatchTarget, state: WatchState | None) -> _Seen:
         iteration_source=source,
     )
     if last is not None and last.liveness is liveness:
-        # Nothing ages any more: how old a signal was at the last look says nothing about now.
-        evidence = tuple(replace(each, age_s=None) for each in last.evidence)
+        evidence = _without_ages(last).evidence
         verdict = replace(verdict, reason=last.reason, flags=last.flags, evidence=evidence)
     return _Seen(verdict=verdict, since_wall=_ended_wall(target), problems=target.problems)
 
@@ -185,6 +222,8 @@ def _build(
     beat = read_heartbeat(paths.heartbeat).value if full else None
     ours = beat if beat and beat.attempt == target.attempt and _same_stage(beat, target) else None
     train = ours if ours and ours.stage == "train" else None
+    # Without a heartbeat the log is the only one to tell a loss; with one it adds nothing.
+    told = train or (None if ours else seen.log_progress)
     problems = dict.fromkeys([*seen.problems, *([watched.problem] if watched.problem else [])])
     over = verdict.liveness in FINAL
     return RunStatus(
@@ -210,13 +249,13 @@ def _build(
         unit=ours.unit if ours else None,
         iteration=IterationView(
             value=verdict.iteration,
-            total=target.total or (train.total if train else None),
+            total=target.total or (told.total if told else None),
             error=verdict.iteration_error,
             source=verdict.iteration_source,
         ),
-        loss=train.loss if train else None,
-        lr=train.lr if train else None,
-        step_s=train.step_s if train else None,
+        loss=told.loss if told else None,
+        lr=told.lr if told else None,
+        step_s=told.step_s if told else None,
         eta=None if over else _eta_view(seen.eta, now),
         checkpoints=_checkpoint_views(target, now) if full else _newest_checkpoint(target, now),
         memory=_memory_view(target, _of_this_attempt(target, watched), seen),
@@ -224,8 +263,9 @@ def _build(
         evidence=verdict.evidence,
         watcher=_watcher_view(target, watched.value, now),
         keeper=_keeper_view(target),
+        foreign=_foreign_view(target),
         created_wall=target.created_wall,
-        ended_wall=_ended_wall(target),
+        ended_wall=seen.since_wall if over and target.foreign else _ended_wall(target),
         problems=tuple(problems),
         alerts=_alerts_view(watched.value, target),
     )
@@ -331,7 +371,21 @@ def _watcher_view(target: WatchTarget, state: WatchState | None, now: Now) -> Wa
     )
 
 
+def _foreign_view(target: WatchTarget) -> ForeignView | None:
+    if not target.foreign:
+        return None
+    known = target.checkpoints != target.run_dir.checkpoints
+    return ForeignView(
+        pid=target.process.pid if target.process else None,
+        container=target.container,
+        log=str(target.log) if target.log else None,
+        checkpoints=str(target.checkpoints) if known else None,
+    )
+
+
 def _keeper_view(target: WatchTarget) -> KeeperView:
+    if target.foreign:
+        return KeeperView()
     pid = target.keeper.pid if target.keeper else None
     if target.final:
         return KeeperView(pid=pid, alive=target.keeper is not None and is_alive(target.keeper))

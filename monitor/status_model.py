@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.model import Evidence, Liveness, MachineReading, Status
+from monitor.model import FINAL, Evidence, Liveness, MachineReading, Status
 from monitor.rundir import SCHEMA
 
 
@@ -83,6 +83,16 @@ class KeeperView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignView:
+    """Where a run lives that lanewatch did not start. None: not known."""
+
+    pid: int | None = None
+    container: str | None = None
+    log: str | None = None
+    checkpoints: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageView:
     """One stage of the lane, as state.json has it."""
 
@@ -130,7 +140,7 @@ class RunStatus:
     lane: str | None = None
     engine: str | None = None
     kind: str | None = None
-    """full or smoke."""
+    """full, smoke or foreign."""
     status: Status | None = None
     flags: tuple[str, ...] = ()
     cause: str | None = None
@@ -159,6 +169,8 @@ class RunStatus:
     evidence: tuple[Evidence, ...] = ()
     watcher: WatcherView = field(default_factory=WatcherView)
     keeper: KeeperView = field(default_factory=KeeperView)
+    foreign: ForeignView | None = None
+    """Of a run that lanewatch did not start; such a run has no keeper and no status."""
     created_wall: float | None = None
     ended_wall: float | None = None
     problems: tuple[str, ...] = ()
@@ -168,7 +180,18 @@ class RunStatus:
     @property
     def final(self) -> bool:
         """True once nothing more will happen in this attempt."""
+        if self.foreign is not None:
+            return self.verdict in FINAL
         return self.status is not None and self.status.final
+
+    @property
+    def succeeded(self) -> bool:
+        """It finished; of a foreign run, whose exit status nobody sees, that it got to its end."""
+        if self.foreign is None:
+            return self.status is Status.FINISHED
+        value, total = self.iteration.value, self.iteration.total
+        reached = value is not None and total is not None and value >= total
+        return self.verdict is Liveness.ENDED and reached
 
     def to_json(self) -> dict[str, Any]:
         """The value as JSON types; `since_wall` is called `since` there."""

@@ -1,14 +1,15 @@
 """What to watch of a run: its paths, its process and what is expected of it.
 
 Made from run.json and state.json, and from nothing else; what they do not say is None. How the run
-was launched is not known here: the keeper is an opaque command line.
+was launched is not known here: the keeper is an opaque command line. A foreign run, which lanewatch
+did not start, has neither keeper nor state.json: its run.json names the process and the log.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from monitor.limits import LimitConfig, limits_from
 from monitor.model import ProcessId, Stage, Status
 from monitor.probes.numbers import finite, whole
 from monitor.rundir import RunDir
+from monitor.subject import Subject
 
 GIB = 1 << 30
 
@@ -37,6 +39,8 @@ class WatchTarget:
     total: int | None = None
     """Iterations expected."""
     save_interval: int | None = None
+    keep_last: int | None = None
+    """Checkpoints that the trainer keeps; None: all."""
     checkpoints: Path
     memory_limit_bytes: int | None = None
     limits: LimitConfig = field(default_factory=LimitConfig)
@@ -59,6 +63,10 @@ class WatchTarget:
     """What the keeper does by itself: notify or resume-once."""
     resumed_by_itself: bool = False
     updated_wall: float | None = None
+    foreign_log: Path | None = None
+    """Of a foreign run: the file its output goes to, wherever that is."""
+    container: str | None = None
+    """Name of the container that a foreign run lives in."""
     problems: tuple[str, ...] = ()
 
     @property
@@ -69,7 +77,27 @@ class WatchTarget:
     @property
     def log(self) -> Path | None:
         """The log of the present stage."""
+        if self.foreign:
+            return self.foreign_log
         return self.run_dir.log(self.stage) if self.stage else None
+
+    @property
+    def subject(self) -> Subject:
+        """What the judge needs of it."""
+        return Subject(
+            run=self.run,
+            status=self.status,
+            cause=self.cause,
+            stage=self.stage,
+            attempt=self.attempt,
+            total=self.total,
+            save_interval=self.save_interval,
+            keep_last=self.keep_last,
+            saves_visible=not self.foreign or self.checkpoints != self.run_dir.checkpoints,
+            foreign=self.foreign,
+            boot_id=self.process.boot_id if self.process else self.boot_id,
+            memory_limit_bytes=self.memory_limit_bytes,
+        )
 
 
 class TargetReader:
@@ -136,7 +164,7 @@ def build_target(
         own_limit = whole(int(limit_bytes))
     checkpoints = _word(paths.get("checkpoints"))
     stage_names = run.get("stages")
-    return WatchTarget(
+    target = WatchTarget(
         run_dir=run_dir,
         run=_word(run.get("run")) or _word(state.get("run")) or run_dir.root.name,
         name=_word(run.get("name")),
@@ -148,6 +176,7 @@ def build_target(
         recipe_hash=_word(run.get("recipe_hash")),
         total=_positive(run.get("iterations")) or _positive(train.get("iterations")),
         save_interval=_positive(run.get("save_interval")) or _positive(train.get("save_interval")),
+        keep_last=_positive(train.get("keep_last")),
         checkpoints=Path(checkpoints) if checkpoints else run_dir.checkpoints,
         memory_limit_bytes=own_limit,
         limits=limits_from(_table(recipe, "liveness")),
@@ -169,6 +198,25 @@ def build_target(
         resumed_by_itself=bool(_table(state, "self_resumed")),
         updated_wall=finite(state.get("updated_wall")),
         problems=problems,
+    )
+    return _as_foreign(target, run) if target.foreign else target
+
+
+def _as_foreign(target: WatchTarget, run: Mapping[str, Any]) -> WatchTarget:
+    """Nobody keeps it: only run.json speaks of it, and it does nothing but train."""
+    log, hidden = _word(run.get("log")), run.get("hidden")
+    told = [each for each in hidden if isinstance(each, str)] if isinstance(hidden, list) else []
+    return replace(
+        target,
+        stage=Stage.TRAIN,
+        process=process_id(run.get("process")),
+        foreign_log=Path(log) if log else None,
+        container=_word(_table(run, "container").get("name")),
+        status=None,
+        attempt=1,
+        keeper=None,
+        keeper_command=None,
+        problems=(*target.problems, *told),
     )
 
 

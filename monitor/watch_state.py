@@ -13,7 +13,15 @@ from typing import Any
 
 from monitor.codec import decode, dumps
 from monitor.files import read_json, replace_bytes
-from monitor.model import Ages, History, Liveness, MachineReading, ProcessId, Verdict
+from monitor.model import (
+    Ages,
+    History,
+    Liveness,
+    LogProgress,
+    MachineReading,
+    ProcessId,
+    Verdict,
+)
 from monitor.pace import Projection
 from monitor.rundir import SCHEMA
 
@@ -63,6 +71,8 @@ class WatchState:
     """CLOCK_MONOTONIC of each start of a keeper by the watcher, on `boot_id`."""
     parts: Mapping[str, Any] = field(default_factory=dict)
     """What each `monitor.parts.Part` remembers, by its name; plain JSON."""
+    log_progress: LogProgress | None = None
+    """What the log says of the training; a hint, for runs without a heartbeat."""
     marks: Any = None
     """The `AgeState`; read back as plain JSON, for `monitor.ages.continued` alone to decode."""
 

@@ -20,15 +20,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from monitor import locks
-from monitor.ages import AgeState, advance, ages_of, continued
+from monitor.ages import AgeState, ages_of, continued
 from monitor.budget import memory_limit, minutes_to_limit
 from monitor.evidence import current_heartbeat
 from monitor.history import history_of
 from monitor.keeper_guard import KeeperGuard
-from monitor.liveness import judge
 from monitor.metrics import MetricsFollower
 from monitor.model import FINAL, Observation, ProcessId, Verdict
-from monitor.observe import Observer, eta_of, observation_of
+from monitor.observe import Observer, eta_of
 from monitor.parts import Tick, make_parts
 from monitor.probes.clock import Now, read_now
 from monitor.probes.gpu import GpuSampler
@@ -39,6 +38,7 @@ from monitor.rundir import RunDir
 from monitor.seeds import SeedSearch
 from monitor.store import TelemetryStore, sample_of
 from monitor.target import TargetReader, WatchTarget
+from monitor.watch_fold import take_look
 from monitor.watch_state import (
     WatchState,
     age_of,
@@ -174,11 +174,16 @@ class Watcher:
         self._note_gap(now)
         self._attempt("seeds", lambda: self._seeds.search(target, facts.machine, now.monotonic_s))
         limits = self._seeds.limits(target)
-        self._state = advance(
-            self._state, facts, now=now.monotonic_s, tick_s=self._tick_s, limits=limits
+        judged = take_look(
+            self._state,
+            facts,
+            target.subject,
+            tick_s=self._tick_s,
+            limits=limits,
+            unreadable=problems,
+            last_sample_wall=self._last_wall(now),
         )
-        observation = observation_of(target, facts, self._state, problems, self._last_wall(now))
-        verdict = judge(observation, limits)
+        self._state, observation, verdict = judged.state, judged.observation, judged.verdict
         self._last = self._word(target, observation, verdict, now)
         self._attempt("telemetry", lambda: self._record_sample(observation, verdict, now))
         self._attempt("events", lambda: self._record_events(target, observation, verdict, now))
@@ -221,7 +226,7 @@ class Watcher:
         """What watch.json will say."""
         last, state = self._last, self._state
         same = last is not None and last.verdict.liveness is verdict.liveness
-        process, machine = observation.process, observation.machine
+        process, machine, said = observation.process, observation.machine, observation.log_progress
         rss = process.rss_bytes if process else None
         used = machine.memory.used_bytes if machine and machine.memory else None
         beat = current_heartbeat(observation)
@@ -238,7 +243,7 @@ class Watcher:
             gap_s=state.gap_s,
             attempt=target.attempt,
             stage=target.stage,
-            phase=beat.phase if beat else None,
+            phase=beat.phase if beat else said.phase if said else None,
             verdict=verdict,
             since_wall=last.since_wall if last and same else now.wall_s,
             ages=ages_of(state),
@@ -255,6 +260,7 @@ class Watcher:
             recorded=self._recorder.recorded,
             recorded_wall=self._recorder.recorded_wall,
             keeper_starts=self._guard.starts,
+            log_progress=said,
             marks=state,
         )
 

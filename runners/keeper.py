@@ -26,6 +26,7 @@ from runners.engines import get_engine
 from runners.engines.base import Exit, Handle
 from runners.errors import EngineError, RunnerError, RunStateError
 from runners.exits import Outcome, StageEnd, judge_end
+from runners.keeper_alerts import KeeperAlerts
 from runners.keeper_kernel import (
     detach,
     oom_kills,
@@ -37,6 +38,7 @@ from runners.keeper_kernel import (
 from runners.keeper_state import KeeperState
 from runners.lanes.base import StagePlan
 from runners.log_error import last_error
+from runners.recovery import Recovery
 from runners.requests import Action, clear_request, read_request
 from runners.runs import read_run
 from runners.stages import Plan
@@ -74,6 +76,8 @@ class Keeper:
         stages = [plan.stage.value for plan in self._plan.stages]
         self._state = KeeperState(run, stages, read_now().boot_id)
         self._watcher = WatcherProcess(run)
+        self._alerts = KeeperAlerts(run)
+        self._recovery = Recovery(run, self._info, self._event)
         self._asked: Action | None = None
         self._asked_at = time.monotonic()
         self._rebooted = False
@@ -92,14 +96,17 @@ class Keeper:
             self._run.request.unlink(missing_ok=True)
         elif state.status.final:
             return False
-        me = identify(os.getpid())
-        assert me is not None
         self._rebooted = state.boot_changed and not resume
         self._asked = _asked_before(state)
-        state.own(me)
+        self._own()
         if not state.save() and resume:
             raise RunStateError(f"cannot write {self._run.state}: is the disk full?")
         return True
+
+    def _own(self) -> None:
+        me = identify(os.getpid())
+        assert me is not None
+        self._state.own(me)
 
     def _require_resumable(self) -> None:
         if self._state.status is Status.FINISHED:
@@ -117,9 +124,35 @@ class Keeper:
         if not self._state.status.final:
             self._watcher.adopt_or_start(self._state)
             self._state.save()
-            self._close(self._run_stages())
+            outcome = self._run_stages()
+            while self._resume_by_itself(outcome):
+                outcome = self._run_stages()
+            self._close(outcome)
         self._watcher.farewell()
+        self._alerts.close(self._state.status, self._state.content["cause"], self._state.attempt)
         return self._state.status
+
+    def _resume_by_itself(self, outcome: Outcome) -> bool:
+        """Begin the next attempt unasked, where the recipe allows it and it may help."""
+        state = self._state
+        iteration = self._recovery.may_resume(outcome, state, self._plan.resume_from)
+        if iteration is None or not self._recovery.prepare(self._interrupted):
+            return False
+        state.resume_by_itself(outcome.cause or "it failed", iteration)
+        self._own()
+        self._watcher.adopt_or_start(state)
+        state.save()
+        text = f"resumed by itself from checkpoint {iteration}, once: {outcome.cause}"
+        self._event("action", text)
+        self._alerts.tell("resumed", "resumed by itself", text)
+        return True
+
+    def _interrupted(self) -> bool:
+        """Between two attempts: do what cannot wait; True when a person asked for an end."""
+        self._take_request(None)
+        self._watcher.tend(self._state)
+        self._alerts.tend(watcher_lost=self._watcher.lost)
+        return self._asked is not None
 
     def _run_stages(self) -> Outcome:
         for plan in self._plan.stages:
@@ -144,6 +177,8 @@ class Keeper:
         """Carry on with a stage that an earlier keeper began, or was about to begin."""
         if self._rebooted:
             cause = "the machine was restarted while it ran"
+            self._rebooted = False
+            self._state.mendable = cause if plan.stage is Stage.TRAIN else None
             self._state.left(plan.stage, "failed", Status.FAILED, cause)
             self._state.save()
             return Outcome(Status.FAILED, cause)
@@ -217,7 +252,10 @@ class Keeper:
             self._take_request(handle)
             if self._asked is Action.STOP and time.monotonic() > self._asked_at + STOP_GRACE_S:
                 self._engine.kill(handle)
+            if self._asked is None and self._recovery.stalled(self._state, self._plan.resume_from):
+                self._engine.kill(handle)
             self._watcher.tend(self._state)
+            self._alerts.tend(watcher_lost=self._watcher.lost)
             if self._state.unsaved:
                 self._state.save()
             reap_strangers(handle.process.pid, self._watcher.pid)
@@ -256,7 +294,7 @@ class Keeper:
             last_error=last_error(self._run.log(plan.stage)),
         )
         self._engine.bury(self._plan.request(plan, self._state.attempt))
-        outcome = judge_end(end)
+        outcome, self._state.mendable = self._recovery.judge(end, judge_end(end))
         if outcome.status is None:
             outcome = self._complete(plan)
         word = "done" if outcome.status is None else outcome.status.value

@@ -1,7 +1,7 @@
 """What the keeper alerts of: a lost watcher, what it does by itself, and an end nobody else saw.
 
-The rule: the watcher alerts while there is one; the keeper speaks where the watcher cannot, with the
-same words, the same channels and the same acknowledgement.
+The rule: the watcher alerts while there is one; the keeper speaks where the watcher cannot, with
+the same words, the same channels and the same acknowledgement.
 """
 
 from __future__ import annotations
@@ -135,4 +135,3 @@ class KeeperAlerts:
         )
         if problem:
             logger.warning("%s", problem)
-

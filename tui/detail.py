@@ -112,6 +112,8 @@ class DetailReader:
 
     def _stage_log(self, status: RunStatus | None) -> Path | None:
         """The present stage's log; where that is not known, the one that was written last."""
+        if status is not None and status.foreign is not None:
+            return Path(status.foreign.log) if status.foreign.log else None
         if status is not None and status.stage:
             named = self._paths.log(Path(status.stage).name)
             if named.exists():

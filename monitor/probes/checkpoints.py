@@ -62,8 +62,16 @@ class CheckpointProbe:
             tracker=tracker.value,
             checkpoints=tuple(checkpoints[each] for each in sorted(checkpoints)),
             writing_bytes=sum(writing) if writing else None,
+            free_bytes=self._free(),
         )
         return Read(reading, tracker.problem)
+
+    def _free(self) -> int | None:
+        try:
+            status = os.statvfs(self._folder)
+        except OSError:
+            return None
+        return status.f_bavail * status.f_frsize
 
     def _scan(self) -> tuple[dict[int, Checkpoint], list[int]]:
         """The published folders by iteration, and the bytes of each unpublished one."""

@@ -73,6 +73,7 @@ def read_machine(
         cpu_percent=cpu.read() if cpu else None,
         load1=_load1(),
         disk_free_bytes=free.value,
+        gpu_problem=gpus.problem if gpus else None,
     )
     return Read(reading, "; ".join(each for each in problems if each) or None)
 

@@ -321,9 +321,10 @@ def _attempt_of(result: Mapping[str, Any] | None) -> int:
 
 
 def _json_safe(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return *values* with numbers that are none as null, and {"nan": True} if one was."""
+    """Return *values* with numbers that are none as null, and {"nan": True} if a loss was."""
     safe = {key: _safe(value) for key, value in values.items()}
-    lost = any(isinstance(each, float) and not math.isfinite(each) for each in values.values())
+    losses = (value for key, value in values.items() if "loss" in key)
+    lost = any(isinstance(each, float) and not math.isfinite(each) for each in losses)
     return safe, {"nan": True} if lost else {}
 
 

@@ -54,10 +54,13 @@ def _numbers(status: RunStatus) -> Iterator[str]:
 def _keepers(status: RunStatus) -> Iterator[str]:
     if status.final:
         return
+    yield from _foreign(status)
     watcher = status.watcher
     words = "alive" if watcher.alive else f"lost: lanewatch watch {status.run}"
     yield f"  watcher     {words}, last word {age(watcher.age_s)} ago"
     words = "alive" if status.keeper.alive else f"lost: lanewatch watch {status.run}"
+    if status.foreign is not None:
+        words = "none: lanewatch did not start this run"
     yield f"  keeper      {words}"
 
 
@@ -69,6 +72,17 @@ def _alerts(status: RunStatus) -> Iterator[str]:
         yield f"  alert       {', '.join(alerts.acked)}, acknowledged"
     for name, problem in alerts.channels_failing.items():
         yield f"  alerts to   {name} fail: {problem}"
+
+
+def _foreign(status: RunStatus) -> Iterator[str]:
+    """Where a foreign run lives."""
+    there = status.foreign
+    if there is None:
+        return
+    inside = f" in container {there.container}" if there.container else ""
+    yield f"  process     {there.pid if there.pid is not None else MISSING}{inside}"
+    yield f"  log         {there.log or MISSING}"
+    yield f"  checkpoints {there.checkpoints or MISSING}"
 
 
 def projection_lines(summary: Mapping[str, Any]) -> Iterator[str]:

@@ -126,5 +126,5 @@ class BoardScreen(StateScreen):
     def _show_selected(self, now_wall: float) -> None:
         chosen = self.table.selected
         self.reason.show(chosen, now_wall)
-        can_stop = self.lanewatch.can_stop and chosen is not None and not is_over(chosen)
+        can_stop = self.lanewatch.may_stop(chosen)
         self.keys.keys = (*KEYS[:1], *STOP_KEY, *KEYS[1:]) if can_stop else KEYS

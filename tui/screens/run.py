@@ -173,7 +173,7 @@ class RunScreen(StateScreen):
         )
 
     def _show_keys(self, status: RunStatus | None) -> None:
-        can_stop = self.lanewatch.can_stop and status is not None and not is_over(status)
+        can_stop = self.lanewatch.may_stop(status)
         self.keys.keys = (*KEYS[:1], *STOP_KEY, *KEYS[1:]) if can_stop else KEYS
 
     def _show_layout(self, status: RunStatus | None, series: int) -> None:

@@ -56,6 +56,8 @@ def _lane(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
 
 
 def _stage(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
+    if run.foreign is not None:
+        return "foreign", "muted"
     if run.stage is None:
         return UNKNOWN, "muted"
     if run.stage_index is None or run.stage_count is None:

@@ -1,0 +1,176 @@
+"""A run that lanewatch did not start: what run.json alone says of it, from target to status."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fabricated import named, wait_for
+
+from monitor.files import read_json, write_json
+from monitor.model import Liveness
+from monitor.status import list_runs, read_status
+from monitor.target import read_target
+
+RUN = "foreign-20260101-000000-0001"
+
+
+class ForeignRun:
+    """A run folder that names a real process, log and checkpoints which live elsewhere."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "runs" / RUN
+        self.log = folder / "train.log"
+        self.checkpoints = folder / "out"
+        (self.root / "logs").mkdir(parents=True)
+        self.checkpoints.mkdir()
+        self.log.write_text("hello\n")
+        self.trainer = subprocess.Popen(
+            [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        )
+        self.write()
+
+    def write(self, **changes: Any) -> None:
+        values: dict[str, Any] = {
+            "schema": 1,
+            "run": self.root.name,
+            "kind": "foreign",
+            "lane": "nemo",
+            "created_wall": 1.0,
+            "iterations": 30,
+            "save_interval": 10,
+            "log": str(self.log),
+            "process": named(self.trainer.pid),
+            "paths": {"checkpoints": str(self.checkpoints)},
+        }
+        write_json(self.root / "run.json", values | changes, durable=False)
+
+    def save(self, iteration: int) -> None:
+        folder = self.checkpoints / f"iter_{iteration:07d}"
+        folder.mkdir()
+        for name in (".metadata", "metadata.json", "train_state.pt", "run_config.yaml"):
+            (folder / name).write_text("x")
+        (self.checkpoints / "latest_checkpointed_iteration.txt").write_text(str(iteration))
+
+    def end(self) -> None:
+        self.trainer.communicate(b"\n", timeout=20)
+
+    def watch(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "monitor.watcher", str(self.root), "--tick", "0.05"]
+        )
+
+    def watched(self) -> str | None:
+        word = read_json(self.root / "watch.json").value or {}
+        return (word.get("verdict") or {}).get("liveness")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[ForeignRun]:
+    made = ForeignRun(tmp_path)
+    yield made
+    made.trainer.kill()
+    made.trainer.communicate()
+
+
+def test_run_json_alone_says_what_to_watch(run: ForeignRun) -> None:
+    run.write(container={"id": "abc", "name": "box"}, hidden=["this user may not read X"])
+    target = read_target(run.root)
+    assert target.foreign
+    assert target.stage == "train"
+    assert target.log == run.log
+    assert target.checkpoints == run.checkpoints
+    assert target.process is not None
+    assert target.process.pid == run.trainer.pid
+    assert (target.total, target.save_interval, target.container) == (30, 10, "box")
+    assert target.problems == ("this user may not read X",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        pytest.param({"log": None}, "log", id="log not known"),
+        pytest.param({"log": "a\0b"}, "log", id="log that no file can have as its name"),
+        pytest.param({"process": {"pid": 1}}, "process", id="process without its start"),
+        pytest.param({"container": "box"}, "container", id="container of a wrong shape"),
+    ],
+)
+def test_what_is_not_known_is_none(run: ForeignRun, changes: dict[str, Any], field: str) -> None:
+    run.write(**changes)
+    assert getattr(read_target(run.root), field) is None
+
+
+def test_a_state_json_that_strayed_into_the_folder_is_not_believed(run: ForeignRun) -> None:
+    write_json(run.root / "state.json", {"status": "failed", "stage": "merge"}, durable=False)
+    target = read_target(run.root)
+    assert (target.final, target.stage) == (False, "train")
+
+
+def test_unknown_checkpoints_are_nobodys(run: ForeignRun) -> None:
+    run.write(paths={"checkpoints": None})
+    status = read_status(run.root)
+    assert status.foreign is not None
+    assert status.foreign.checkpoints is None
+    assert status.iteration.value is None
+
+
+def test_its_status_has_no_keeper_and_no_trouble_from_that(run: ForeignRun) -> None:
+    run.save(10)
+    for status in (read_status(run.root), *list_runs(run.root.parent)):
+        assert status.verdict in (Liveness.STARTING, Liveness.TRAINING)
+        assert status.iteration.value == 10
+        assert (status.keeper.pid, status.keeper.alive) == (None, False)
+        assert status.foreign is not None
+        assert (status.foreign.pid, status.foreign.log) == (run.trainer.pid, str(run.log))
+        assert status.problems == ()
+        assert not status.final
+
+
+@pytest.mark.parametrize(
+    ("reached", "succeeded"),
+    [pytest.param(20, False, id="short of it"), pytest.param(30, True, id="its total")],
+)
+def test_its_end_tells_how_far_it_got(run: ForeignRun, reached: int, succeeded: bool) -> None:
+    run.save(reached)
+    run.end()
+    status = read_status(run.root)
+    assert status.verdict is Liveness.ENDED
+    assert f"reached {reached} of 30" in status.reason
+    assert "exit status not observable" in status.reason
+    assert (status.final, status.succeeded) == (True, succeeded)
+
+
+def test_an_end_without_a_total_is_no_success(run: ForeignRun) -> None:
+    run.write(iterations=None)
+    run.save(30)
+    run.end()
+    assert not read_status(run.root).succeeded
+
+
+def test_what_the_watcher_saw_of_the_end_stays(run: ForeignRun) -> None:
+    watcher = run.watch()
+    wait_for(lambda: run.watched() == "starting")
+    run.save(20)
+    wait_for(lambda: run.watched() == "training")
+    run.end()
+    assert watcher.wait(20) == 0
+    assert run.watched() == "ended"
+    run.save(30)  # someone trains into the same folder
+    run.write(process={"pid": 1, "start_ticks": 1, "boot_id": "another boot"})
+    for status in (read_status(run.root), *list_runs(run.root.parent)):
+        assert status.verdict is Liveness.ENDED
+        assert "reached 20 of 30" in status.reason
+        assert status.ended_wall is not None
+        assert status.final
+
+
+def test_a_pid_that_now_belongs_to_another_process_has_ended(run: ForeignRun) -> None:
+    mine = named(os.getpid())
+    assert mine is not None
+    run.write(process=mine | {"start_ticks": mine["start_ticks"] - 1})
+    assert read_status(run.root).verdict is Liveness.ENDED
