@@ -165,4 +165,6 @@ def test_a_stalled_trainer_is_ended_and_resumed_and_the_second_stall_only_alerts
     assert "first: nothing; its keeper ends it" in first
     assert not run.stall.exists()
     server.close()
+    keeper.kill()
+    keeper.wait()
     assert read(run.watch)["verdict"]["liveness"] == "stalled"
