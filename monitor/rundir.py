@@ -91,6 +91,10 @@ class RunDir:
         return self.root / "watch.json"
 
     @property
+    def trace(self) -> Path:
+        return self.root / "trace.jsonl"
+
+    @property
     def result(self) -> Path:
         return self.root / "result.json"
 

@@ -7,13 +7,11 @@ without saying so.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from monitor.budget import memory_limit
-from monitor.model import Status
-from monitor.probes.memory import read_memory
+from monitor.memory_model import MemoryLevel
+from monitor.model import Stage, Status
 from monitor.rundir import RunDir
 from monitor.stall import clear_stall, read_stall
 from monitor.watch_state import read_watch
@@ -23,13 +21,6 @@ from runners.keeper_state import KeeperState
 from runners.mending import mendable
 
 logger = logging.getLogger(__name__)
-
-MEMORY_WAIT_S = 600.0
-MEMORY_POLL_S = 1.0
-BACK_SHARE = 0.8
-"""Of the limit: below it a trainer finds room again."""
-SHORT_SHARE = 0.95
-"""Of the limit: a trainer that was killed beyond it was killed for want of memory."""
 
 STALLED = "it had stalled"
 
@@ -43,7 +34,6 @@ class Recovery:
         self._run, self._say = run, say
         table = info["recipe"].get("run")
         self._wanted = isinstance(table, dict) and table.get("on_failure") == "resume-once"
-        self._limit = info.get("memory_limit_bytes")
         self._stalled: str | None = None
 
     def stalled(self, state: KeeperState, checkpoint: Callable[[], int | None]) -> bool:
@@ -73,9 +63,8 @@ class Recovery:
         word = read_watch(self._run.watch).value
         if word is None:
             return False, False
-        memory = word.machine.memory if word.machine else None
-        limit = memory_limit(memory.total_bytes, self._limit) if memory else 0
-        short = memory is not None and memory.used_bytes >= SHORT_SHARE * limit
+        memory = word.memory_verdict
+        short = memory is not None and memory.level.rank >= MemoryLevel.HIGH.rank
         return short, "nan-loss" in word.verdict.flags
 
     def may_resume(
@@ -93,34 +82,18 @@ class Recovery:
             self._say("note", "there is no whole checkpoint to resume from")
         return iteration
 
-    def prepare(self, interrupted: Callable[[], bool]) -> bool:
-        """Look at what is left, and wait for memory; False where it stays short, or on a request.
+    def after_restart(self, stage: str, cause: str) -> str | None:
+        """Why going on may help after a restart of the machine: not if it ran out of memory."""
+        return cause if stage == Stage.TRAIN and not any(self._at_its_end()) else None
 
-        *interrupted* is called again and again meanwhile: the keeper has other duties.
-        """
+    def prepare(self) -> None:
+        """Look at what is left before it goes."""
         if self._stalled is None:
             self._diagnose()
         clear_stall(self._run)
         self._stalled = None
-        if wait_for_memory(self._limit, interrupted):
-            return not interrupted()
-        self._say("note", "it is not resumed: memory did not come back")
-        return False
 
     def _diagnose(self) -> None:
         found = diagnose(self._run)
         if found is not None:
             self._say("note", f"diagnosis: {found}")
-
-
-def wait_for_memory(limit_bytes: int | None, interrupted: Callable[[], bool]) -> bool:
-    """Wait until the machine uses clearly less than its limit again; False if that never comes."""
-    deadline = time.monotonic() + MEMORY_WAIT_S
-    while (memory := read_memory().value) is not None:
-        limit = memory_limit(memory.total_bytes, limit_bytes)
-        if memory.used_bytes < BACK_SHARE * limit:
-            return True
-        if time.monotonic() > deadline or interrupted():
-            return False
-        time.sleep(MEMORY_POLL_S)
-    return True  # not to be read here: that is no reason to leave a run where it is

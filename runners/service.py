@@ -70,13 +70,13 @@ def unit_text(python: str, environment: Mapping[str, str]) -> str:
         for key in KEPT
         if environment.get(key)
     ]
-    command = f"{_quoted(python)} -P -m tui"
+    command = f"{_quoted(python).replace('$', '$$')} -P -m tui"  # "$" begins a variable there
     return _TEMPLATE.format(command=command, environment="".join(kept))
 
 
 def _quoted(text: str) -> str:
-    """systemd's quoting: of "%" too, which begins a specifier, and of "$", a variable."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    """systemd's quoting: of "%" too, which begins a specifier."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{escaped}"' if escaped != text or " " in text else text
 
 

@@ -15,17 +15,15 @@ from pathlib import Path
 
 from monitor import locks
 from monitor.events import append_event
-from monitor.files import read_json
-from monitor.keeper_guard import start_detached
 from monitor.model import FINAL
 from monitor.probes.clock import read_now
 from monitor.rundir import RunDir
 from monitor.watch_state import read_watch
+from runners.attach.foreign import ensure_watcher, is_foreign
 from runners.errors import RunnerError
 from runners.requests import Action, put_request
 from runners.reviving import ensure_keeper
 from runners.runs import iter_runs, read_status_word
-from runners.watcher_process import watcher_argv
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +89,7 @@ class Supervisor:
         return False
 
     def _see_to(self, run: RunDir) -> str | None:
-        foreign = (read_json(run.run_json).value or {}).get("kind") == "foreign"
+        foreign = is_foreign(run)
         if not foreign and not run.state.exists():
             return None  # it is just being launched, or never was
         missing = _foreign_missing(run) if foreign else _missing(run)
@@ -148,5 +146,4 @@ def _foreign_missing(run: RunDir) -> str | None:
 
 
 def _revive_foreign(run: RunDir) -> str:
-    start_detached(tuple(watcher_argv(run)), run.logs / "watcher.log").returncode = 0
-    return "a new watcher was started"
+    return "a new watcher was started" if ensure_watcher(run) else "a watcher is there again"

@@ -121,7 +121,7 @@ class WatcherProcess:
         )
         try:
             self._child = subprocess.Popen(
-                watcher_argv(self._run),
+                [sys.executable, "-P", "-m", "monitor.watcher", str(self._run.root)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -146,11 +146,6 @@ class WatcherProcess:
         )
         if problem:
             logger.warning("%s", problem)
-
-
-def watcher_argv(run: RunDir) -> list[str]:
-    """How a watcher of *run* is started."""
-    return [sys.executable, "-P", "-m", "monitor.watcher", str(run.root)]
 
 
 def _process_id(value: object) -> ProcessId | None:

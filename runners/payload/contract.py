@@ -278,14 +278,16 @@ class Contract:
 _OPTIONAL_FIELDS = ("done", "total", "loss", "lr", "grad_norm", "step_s")
 
 
-def run_stage(main: Callable[[Contract], Mapping[str, Any]]) -> int:
+def run_stage(
+    main: Callable[[Contract], Mapping[str, Any]], kind: type[Contract] = Contract
+) -> int:
     """Run *main* as a stage and return the exit code; result.json is written in every case.
 
     *main* returns fields for result.json ("outcome" among them if it is not "finished"). A
     StopRequested that leaves it means "stopped", exit code 0; any other exception "failed", 1.
     """
     try:
-        contract = Contract.from_environment()
+        contract = kind.from_environment()
     except StageError as error:
         say(f"lanewatch: {error}", error=True)
         return 2
