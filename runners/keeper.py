@@ -42,7 +42,7 @@ from runners.lanes.base import StagePlan
 from runners.log_error import last_error
 from runners.memory_wait import HEAVY, await_memory
 from runners.recovery import Recovery
-from runners.requests import Action, Request, clear_request, parse_request, read_asked
+from runners.requests import Action, Request, clear_request, read_asked
 from runners.runs import note_outcome, read_run
 from runners.stages import Plan
 from runners.summary import write_summary
@@ -105,7 +105,7 @@ class Keeper:
         self._rebooted = state.boot_changed and not resume
         if self._rebooted:
             self._last_words = last_words(read_target(self._run.root), read_now().boot_id)
-        self._request = _asked_before(state)
+        self._request = state.asked_before
         self._own()
         if not state.save() and resume:
             raise RunStateError(f"cannot write {self._run.state}: is the disk full?")
@@ -365,12 +365,6 @@ class Keeper:
         )
         if problem:
             logger.warning("%s", problem)
-
-
-def _asked_before(state: KeeperState) -> Request | None:
-    """What an earlier keeper of this attempt was asked and may not have carried out."""
-    request = state.content.get("request")
-    return parse_request(request) if isinstance(request, dict) else None
 
 
 def main(arguments: list[str] | None = None) -> int:

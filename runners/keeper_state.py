@@ -13,7 +13,7 @@ from typing import Any
 
 from monitor.files import read_json, write_json
 from monitor.model import ProcessId, Stage, Status
-from monitor.requests import Request
+from monitor.requests import Request, parse_request
 from monitor.rundir import SCHEMA, RunDir
 from runners.engines.base import Exit, Handle
 
@@ -180,6 +180,12 @@ class KeeperState:
         }
         if not self.status.final:
             self.content["status"] = Status.STOPPING.value
+
+    @property
+    def asked_before(self) -> Request | None:
+        """What an earlier keeper of this attempt was asked and may not have carried out."""
+        request = self.content.get("request")
+        return parse_request(request) if isinstance(request, dict) else None
 
     def left(
         self,

@@ -10,7 +10,7 @@ from monitor.model import Status
 from runners.engines.base import Exit
 from runners.exits import StageEnd, judge_end
 from runners.mending import mendable
-from runners.requests import Action
+from runners.requests import Action, Request
 
 
 def end(**changes: Any) -> StageEnd:
@@ -82,8 +82,8 @@ def test_what_machine_or_driver_did(end: StageEnd, why: str) -> None:
         pytest.param(end(exit=Exit(code=0)), id="code 0"),
         pytest.param(end(exit=Exit()), id="nobody saw how"),
         pytest.param(end(exit=Exit(signal=15)), id="a signal from outside that asks"),
-        pytest.param(end(exit=Exit(signal=9), asked=Action.KILL), id="the user killed it"),
-        pytest.param(end(exit=Exit(signal=9), asked=Action.STOP), id="the user stopped it"),
+        pytest.param(end(exit=Exit(signal=9), asked=Request(Action.KILL)), id="asked to kill"),
+        pytest.param(end(exit=Exit(signal=9), asked=Request(Action.STOP)), id="asked to stop"),
         pytest.param(end(exit=Exit(signal=9), stage="import"), id="another stage"),
         pytest.param(end(result={"outcome": "finished"}), id="it finished"),
     ],
