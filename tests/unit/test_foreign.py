@@ -17,6 +17,7 @@ from monitor.files import read_json, write_json
 from monitor.model import Liveness
 from monitor.status import list_runs, read_status
 from monitor.target import read_target
+from tui.detail import DetailReader
 
 LOGS = Path(__file__).parent.parent / "samples" / "logs"
 RUN = "foreign-20260101-000000-0001"
@@ -208,3 +209,11 @@ def test_a_loss_that_its_log_leaves_out_is_a_flag(run: ForeignRun) -> None:
     assert status.loss is None
     watcher.terminate()
     watcher.wait(20)
+
+
+def test_the_screen_shows_the_log_where_it_lies(run: ForeignRun) -> None:
+    run.log.write_text("one\ntwo\n")
+    detail = DetailReader(run.root).read(read_status(run.root), 1.0)
+    assert (detail.log_name, detail.log_lines) == ("train.log", ("one", "two"))
+    run.write(log=None)
+    assert DetailReader(run.root).read(read_status(run.root), 1.0).log_lines == ()
