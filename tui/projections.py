@@ -49,6 +49,9 @@ def _held_against_the_truth(errors: Mapping[str, Any]) -> Iterator[str]:
         figures.append(UNKNOWN_SAVE if error is None else f"{words} {100 * error:+.1f} %")
     actual, smoke = _number(errors.get("actual_s")), errors.get("smoke_run")
     took = "" if actual is None else f" of the {duration(actual)} that training took"
+    evals_s = _number(errors.get("evals_s"))
+    if took and evals_s:
+        took += f", {duration(evals_s)} of them for evaluations, which it left out"
     source = f"smoke run {smoke}" if isinstance(smoke, str) else "its smoke run"
     yield f"{source} was off by: {', '.join(figures)}{took}"
 

@@ -15,8 +15,11 @@ from fabricated import named, wait_for
 
 from monitor.files import read_json, write_json
 from monitor.model import Liveness
+from monitor.rundir import RunDir
 from monitor.status import list_runs, read_status
 from monitor.target import read_target
+from runners.attach.foreign import refuse
+from runners.errors import RunStateError
 
 LOGS = Path(__file__).parent.parent / "samples" / "logs"
 RUN = "foreign-20260101-000000-0001"
@@ -208,3 +211,11 @@ def test_a_loss_that_its_log_leaves_out_is_a_flag(run: ForeignRun) -> None:
     assert status.loss is None
     watcher.terminate()
     watcher.wait(20)
+
+
+def test_nobody_is_told_to_kill_a_pid_that_may_be_anothers_by_now(run: ForeignRun) -> None:
+    with pytest.raises(RunStateError, match=f"kill -TERM {run.trainer.pid}"):
+        refuse(RunDir(run.root), "stop")
+    run.end()
+    with pytest.raises(RunStateError, match="has ended already"):
+        refuse(RunDir(run.root), "stop")
