@@ -156,6 +156,7 @@ def _last_word(state: WatchState) -> _Seen:
     return _Seen(
         verdict=_without_ages(state.verdict),
         since_wall=state.since_wall,
+        log_progress=state.log_progress,
         problems=state.unreadable,
     )
 
