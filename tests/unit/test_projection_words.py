@@ -71,6 +71,11 @@ ERRORS = {
             ],
             id="figures of wrong types",
         ),
+        pytest.param(
+            {"projection_errors": {"naive": float("nan"), "padded": 1e400, "actual_s": 10**400}},
+            ["its smoke run was off by: naive unknown, x 1.16 unknown, save cost unknown"],
+            id="figures of no world",
+        ),
         pytest.param({"projection_errors": None}, [], id="no smoke run"),
         pytest.param({"projection": [], "projection_errors": "no"}, [], id="foreign content"),
         pytest.param({}, [], id="nothing"),
