@@ -15,8 +15,11 @@ from fabricated import named, wait_for
 
 from monitor.files import read_json, write_json
 from monitor.model import Liveness
+from monitor.rundir import RunDir
 from monitor.status import list_runs, read_status
 from monitor.target import read_target
+from runners.attach.foreign import refuse
+from runners.errors import RunStateError
 from tui.detail import DetailReader
 
 LOGS = Path(__file__).parent.parent / "samples" / "logs"
@@ -141,34 +144,20 @@ def test_its_status_has_no_keeper_and_no_trouble_from_that(run: ForeignRun) -> N
 
 
 @pytest.mark.parametrize(
-<<<<<<< HEAD
-    ("reached", "verdict"),
-    [
-        pytest.param(20, Liveness.ENDED, id="short of it"),
-        pytest.param(30, Liveness.FINISHED, id="its total"),
-    ],
-)
-def test_its_end_tells_how_far_it_got(run: ForeignRun, reached: int, verdict: Liveness) -> None:
-=======
     ("reached", "verdict", "says"),
     [
         pytest.param(20, Liveness.ENDED, "exit status not observable", id="short of it"),
-        pytest.param(30, Liveness.FINISHED, "the last checkpoint is written", id="its total"),
+        pytest.param(30, Liveness.FINISHED, "its checkpoint is whole; exit status", id="its total"),
     ],
 )
 def test_its_end_tells_how_far_it_got(
     run: ForeignRun, reached: int, verdict: Liveness, says: str
 ) -> None:
->>>>>>> attach
     run.save(reached)
     run.end()
     status = read_status(run.root)
     assert status.verdict is verdict
     assert f"reached {reached} of 30" in status.reason
-<<<<<<< HEAD
-    assert "exit status not observable" in status.reason
-    assert (status.final, status.succeeded) == (True, verdict is Liveness.FINISHED)
-=======
     assert says in status.reason
     assert (status.final, status.succeeded) == (True, verdict is Liveness.FINISHED)
 
@@ -176,8 +165,8 @@ def test_its_end_tells_how_far_it_got(
 def test_one_whose_log_alone_told_of_its_last_iteration_succeeded(run: ForeignRun) -> None:
     run.write(paths={"checkpoints": None})
     line = (
-        " [2026-11-23 19:28:50] iteration {:8d}/      30 | consumed samples:            8 | elapsed "
-        "time per iteration (ms): 688.0 | learning rate: 5.000000E-04 | global batch size:     8 | "
+        " [2026-11-23 19:28:50] iteration {:8d}/      30 | consumed samples:            8 | "
+        "elapsed time per iteration (ms): 688.0 | learning rate: 5.000000E-04 | global batch size:     8 | "
         "lm loss: 6.621053E+00 | loss scale: 1.0 | grad norm: 11.535 | number of skipped "
         "iterations:   0 | number of nan iterations:   0 |\n"
     )
@@ -189,7 +178,6 @@ def test_one_whose_log_alone_told_of_its_last_iteration_succeeded(run: ForeignRu
     status = read_status(run.root)
     assert (status.verdict, status.iteration.value) == (Liveness.ENDED, 30)
     assert status.succeeded
->>>>>>> attach
 
 
 def test_an_end_without_a_total_is_no_success(run: ForeignRun) -> None:
@@ -257,3 +245,11 @@ def test_the_screen_shows_the_log_where_it_lies(run: ForeignRun) -> None:
     assert (detail.log_name, detail.log_lines) == ("train.log", ("one", "two"))
     run.write(log=None)
     assert DetailReader(run.root).read(read_status(run.root), 1.0).log_lines == ()
+
+
+def test_nobody_is_told_to_kill_a_pid_that_may_be_anothers_by_now(run: ForeignRun) -> None:
+    with pytest.raises(RunStateError, match=f"kill -TERM {run.trainer.pid}"):
+        refuse(RunDir(run.root), "stop")
+    run.end()
+    with pytest.raises(RunStateError, match="has ended already"):
+        refuse(RunDir(run.root), "stop")
