@@ -1,8 +1,8 @@
 """The judge on simulated nights: what it finds, how soon, and how often it cries wolf.
 
 The nights are those of tests/integration/nights.py: drawn with a seed, judged as a replay is.
-Beside the judge, three rules that scripts have watch the same nights. Nothing here is a measurement of a
-machine but the last part: what one verdict costs after a day, and how large the watcher's state is.
+Beside the judge, three rules that scripts have watch the same nights. Nothing here measures a
+machine but the last part: what one verdict costs after a day, and how large the state is by then.
 """
 
 from __future__ import annotations
