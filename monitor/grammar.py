@@ -20,6 +20,8 @@ TRACEBACK_LINES = 400
 """After so many lines without an exception's name a traceback is over."""
 TOTALS = 4
 """Different totals of bars that are kept apart."""
+CERTAIN_VOTES = 3
+"""So many make the training's bar of one with another total than was announced."""
 MARK_S, MARK_STEPS = 20, 8
 """A pace is measured over at least so much of a bar."""
 WHOLE_SECONDS = 10
@@ -39,14 +41,18 @@ class Bars:
     """(iterations, seconds) of the training's bar, as it was last drawn."""
     marks: tuple[tuple[int, int], ...] = ()
     """Two earlier such points; the pace is measured from the older one."""
+    from_zero: bool = False
+    """The bar was seen to count every iteration from the first one on."""
 
     @property
     def total(self) -> int | None:
-        """The total of the training's bar."""
-        if self.expected is not None:
-            return self.expected
+        """The total of the training's bar: as it was announced, unless no such bar ever comes."""
         # The first of those with the most votes: a training's bar begins before its evaluations'.
-        return max(self.seen, key=lambda each: each[1])[0] if self.seen else None
+        total, votes = max(self.seen, key=lambda each: each[1], default=(None, 0))
+        announced = any(each == self.expected for each, _ in self.seen)
+        if self.expected is not None and (announced or votes < CERTAIN_VOTES):
+            return self.expected
+        return total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +121,8 @@ def take(state: LogState, fact: LogFact) -> LogState:
         case Kind.EVALUATED:
             ended = Phase.STOPPING if state.ended else Phase.ITERATION
             known = replace(state.progress, eval_loss=fact.eval_loss, phase=ended)
-            return replace(state, progress=known)
+            # An evaluation is no part of the pace: that is measured anew from here on.
+            return replace(state, progress=known, bars=replace(state.bars, marks=()))
         case Kind.ENDED:
             known = replace(state.progress, phase=Phase.STOPPING)
             return replace(state, progress=known, ended=True)
@@ -224,7 +231,7 @@ def _take_bar(state: LogState, fact: LogFact) -> LogState:
             known,
             iteration=fact.iteration,
             total=fact.total,
-            step_s=step_s,
+            step_s=step_s or (None if began else known.step_s),
             # The bar is redrawn while a checkpoint is written, too: only a step ends that.
             phase=known.phase if known.phase == Phase.SAVING and not moved else phase,
             error=None if moved else known.error,
@@ -262,8 +269,9 @@ def _paced(bars: Bars, point: tuple[int, int], rate_s: float | None) -> tuple[fl
         marks = (point,)
     elif done - marks[-1][0] >= MARK_STEPS and elapsed - marks[-1][1] >= MARK_S:
         marks = (marks[-1], point)
+    from_zero = done == 0 or (bars.from_zero and not anew and not skipped)
+    step_s = rate_s if from_zero else None
     steps, seconds = done - marks[0][0], elapsed - marks[0][1]
-    step_s = rate_s if marks[0][0] == 0 else None
     if steps > 0 and seconds >= WHOLE_SECONDS:
         step_s = seconds / steps
-    return step_s, replace(bars, last=point, marks=marks)
+    return step_s, replace(bars, last=point, marks=marks, from_zero=from_zero)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from monitor.events import append_event, read_events
-from monitor.held import TROUBLE, looks_needed
 from monitor.model import FINAL, Checkpoint, CheckpointReading, Liveness, Verdict
 from monitor.probes.clock import Now
 from monitor.probes.numbers import finite

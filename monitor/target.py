@@ -39,10 +39,18 @@ class WatchTarget:
     total: int | None = None
     """Iterations expected."""
     save_interval: int | None = None
+    eval_interval: int | None = None
+    """Iterations between two evaluations; None: it evaluates never, or nobody knows."""
     keep_last: int | None = None
     """Checkpoints that the trainer keeps; None: all."""
     checkpoints: Path
     memory_limit_bytes: int | None = None
+    memory_estimate_bytes: int | None = None
+    """What the run is expected to take, where a preflight has said so."""
+    gpu_limit_bytes: int | None = None
+    """Of each discrete GPU's own memory."""
+    at_limit: str | None = None
+    """How far the memory guard may go; None: it tells, and does nothing."""
     limits: LimitConfig = field(default_factory=LimitConfig)
     keeper_command: tuple[str, ...] | None = None
     """Starts a keeper that adopts the run; an argv, never a shell line."""
@@ -67,6 +75,8 @@ class WatchTarget:
     """Of a foreign run: the file its output goes to, wherever that is."""
     container: str | None = None
     """Name of the container that a foreign run lives in."""
+    warnings: tuple[str, ...] = ()
+    """Of a foreign run: what about the way it was started can hurt it."""
     problems: tuple[str, ...] = ()
 
     @property
@@ -158,10 +168,8 @@ def build_target(
     recipe, paths = _table(run, "recipe"), _table(run, "paths")
     train, memory = _table(recipe, "train"), _table(recipe, "memory")
     own_limit = whole(run.get("memory_limit_bytes"))
-    limit_gib = finite(memory.get("limit_gib"))
-    limit_bytes = finite(limit_gib * GIB) if limit_gib is not None and limit_gib > 0 else None
-    if own_limit is None and limit_bytes is not None:
-        own_limit = whole(int(limit_bytes))
+    if own_limit is None:
+        own_limit = _gib(memory.get("limit_gib"))
     checkpoints = _word(paths.get("checkpoints"))
     stage_names = run.get("stages")
     target = WatchTarget(
@@ -175,10 +183,14 @@ def build_target(
         created_wall=finite(run.get("created_wall")),
         recipe_hash=_word(run.get("recipe_hash")),
         total=_positive(run.get("iterations")) or _positive(train.get("iterations")),
-        save_interval=_positive(run.get("save_interval")) or _positive(train.get("save_interval")),
+        save_interval=_save_interval(run, train),
+        eval_interval=_eval_interval(run, recipe),
         keep_last=_positive(train.get("keep_last")),
         checkpoints=Path(checkpoints) if checkpoints else run_dir.checkpoints,
         memory_limit_bytes=own_limit,
+        memory_estimate_bytes=_positive(run.get("memory_estimate_bytes")),
+        gpu_limit_bytes=_gib(memory.get("gpu_limit_gib")),
+        at_limit=_word(memory.get("at_limit")),
         limits=limits_from(_table(recipe, "liveness")),
         keeper_command=_argv(run.get("keeper_command")),
         status=_status(state.get("status")),
@@ -202,10 +214,27 @@ def build_target(
     return _as_foreign(target, run) if target.foreign else target
 
 
+def _save_interval(run: Mapping[str, Any], train: Mapping[str, Any]) -> int | None:
+    """A smoke run spreads its few saves over its few iterations, whatever the recipe says."""
+    own = _positive(run.get("save_interval"))
+    smoke = _table(run, "smoke")
+    iterations, saves = _positive(smoke.get("iterations")), _positive(smoke.get("saves"))
+    if own is None and iterations and saves:
+        return -(-iterations // saves)
+    return own or _positive(train.get("save_interval"))
+
+
+def _eval_interval(run: Mapping[str, Any], recipe: Mapping[str, Any]) -> int | None:
+    """A smoke run evaluates never."""
+    own = _positive(run.get("eval_interval"))
+    if own is None and run.get("kind") != "smoke":
+        return _positive(_table(recipe, "data").get("eval_interval"))
+    return own
+
+
 def _as_foreign(target: WatchTarget, run: Mapping[str, Any]) -> WatchTarget:
     """Nobody keeps it: only run.json speaks of it, and it does nothing but train."""
-    log, hidden = _word(run.get("log")), run.get("hidden")
-    told = [each for each in hidden if isinstance(each, str)] if isinstance(hidden, list) else []
+    log = _word(run.get("log"))
     return replace(
         target,
         stage=Stage.TRAIN,
@@ -216,7 +245,8 @@ def _as_foreign(target: WatchTarget, run: Mapping[str, Any]) -> WatchTarget:
         attempt=1,
         keeper=None,
         keeper_command=None,
-        problems=(*target.problems, *told),
+        warnings=_words(run.get("warnings")),
+        problems=(*target.problems, *_words(run.get("hidden"))),
     )
 
 
@@ -250,9 +280,20 @@ def _word(value: object) -> str | None:
     return value
 
 
+def _words(value: object) -> tuple[str, ...]:
+    return tuple(filter(None, map(_word, value))) if isinstance(value, list) else ()
+
+
 def _stage(value: object) -> str | None:
     """One of our stages: it names a log file as well."""
     return value if isinstance(value, str) and value in set(Stage) else None
+
+
+def _gib(value: object) -> int | None:
+    """GiB as bytes."""
+    gib = finite(value)
+    count = finite(gib * GIB) if gib is not None and gib > 0 else None
+    return None if count is None else whole(int(count))
 
 
 def _positive(value: object) -> int | None:

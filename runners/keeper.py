@@ -18,14 +18,17 @@ from typing import Any
 
 from monitor.events import append_event
 from monitor.files import read_json, write_json
+from monitor.flight_log import last_words
 from monitor.model import Stage, Status
 from monitor.probes.clock import read_now
 from monitor.probes.process import identify
 from monitor.rundir import RunDir
+from monitor.target import read_target
+from monitor.words import gibibytes
 from runners.engines import get_engine
 from runners.engines.base import Exit, Handle
 from runners.errors import EngineError, RunnerError, RunStateError
-from runners.exits import Outcome, StageEnd, judge_end
+from runners.exits import Outcome, StageEnd, asker, judge_end
 from runners.keeper_kernel import (
     detach,
     oom_kills,
@@ -37,7 +40,8 @@ from runners.keeper_kernel import (
 from runners.keeper_state import KeeperState
 from runners.lanes.base import StagePlan
 from runners.log_error import last_error
-from runners.requests import Action, clear_request, read_request
+from runners.memory_wait import HEAVY, MemoryWait
+from runners.requests import Action, Request, clear_request, parse_request, read_asked
 from runners.runs import read_run
 from runners.stages import Plan
 from runners.summary import write_summary
@@ -74,16 +78,20 @@ class Keeper:
         stages = [plan.stage.value for plan in self._plan.stages]
         self._state = KeeperState(run, stages, read_now().boot_id)
         self._watcher = WatcherProcess(run)
-        self._asked: Action | None = None
+        self._request: Request | None = None
         self._asked_at = time.monotonic()
         self._rebooted = False
+        self._last_words: str | None = None
+        self._anyway = False
+        """Do not wait for the memory of the run before."""
 
-    def claim(self, *, resume: bool) -> bool:
+    def claim(self, *, resume: bool, anyway: bool = False) -> bool:
         """Become the run's keeper; False when there is nothing left to keep.
 
         Raises RunStateError where a resume is not possible.
         """
         state = self._state
+        self._anyway = anyway or self._info.get("anyway") is True
         if state.repaired:
             self._event("note", f"state.json was begun again: {state.repaired}")
         if resume:
@@ -95,7 +103,9 @@ class Keeper:
         me = identify(os.getpid())
         assert me is not None
         self._rebooted = state.boot_changed and not resume
-        self._asked = _asked_before(state)
+        if self._rebooted:
+            self._last_words = last_words(read_target(self._run.root), me.boot_id)
+        self._request = _asked_before(state)
         state.own(me)
         if not state.save() and resume:
             raise RunStateError(f"cannot write {self._run.state}: is the disk full?")
@@ -133,8 +143,9 @@ class Keeper:
             else:
                 self._take_request(None)
                 # Never while a stage runs: what was asked is for it to carry out.
-                if self._asked is not None:
-                    return Outcome(Status.STOPPED, f"stopped by the user before stage {plan.stage}")
+                if self._request is not None:
+                    by = f"stopped by {asker(self._request)} before stage {plan.stage}"
+                    return Outcome(Status.STOPPED, by)
                 outcome = self._begin(plan)
             if outcome.status is not None:
                 return outcome
@@ -144,6 +155,8 @@ class Keeper:
         """Carry on with a stage that an earlier keeper began, or was about to begin."""
         if self._rebooted:
             cause = "the machine was restarted while it ran"
+            if self._last_words:
+                cause += f"; {self._last_words}"
             self._state.left(plan.stage, "failed", Status.FAILED, cause)
             self._state.save()
             return Outcome(Status.FAILED, cause)
@@ -158,6 +171,8 @@ class Keeper:
             self._state.left(plan.stage, "skipped", None, note)
             self._state.save()
             return Outcome(None)
+        if (outcome := self._await_memory(plan)) is not None:
+            return outcome
         try:
             handle = self._start(plan)
         except (EngineError, OSError) as error:
@@ -165,6 +180,27 @@ class Keeper:
             self._state.left(plan.stage, "failed", Status.FAILED, cause)
             return Outcome(Status.FAILED, cause)
         return self._see_to_its_end(plan, handle)
+
+    def _await_memory(self, plan: StagePlan) -> Outcome | None:
+        """Let the run before give its memory back; an outcome where that ends this one."""
+        if plan.stage not in HEAVY or self._anyway:
+            return None
+        wait = MemoryWait(self._run.root.parent)
+        if missing := wait.missing():
+            told = f"stage {plan.stage} waits for {gibibytes(missing)} that the run before held"
+            self._event("note", told)
+        while wait.missing():
+            self._take_request(None)
+            if self._request is not None:
+                by = f"stopped by {asker(self._request)} before stage {plan.stage}"
+                return Outcome(Status.STOPPED, by)
+            if wait.expired:
+                cause = f"stage {plan.stage} was not started: {wait.refusal()}"
+                self._state.left(plan.stage, "failed", Status.FAILED, cause)
+                return Outcome(Status.FAILED, cause)
+            self._watcher.tend(self._state)
+            time.sleep(POLL_S)
+        return None
 
     def _see_to_its_end(self, plan: StagePlan, handle: Handle) -> Outcome:
         before = oom_kills()
@@ -209,8 +245,8 @@ class Keeper:
         return handle
 
     def _wait(self, handle: Handle) -> Exit:
-        if self._asked is not None:
-            self._act(handle, self._asked)
+        if self._request is not None:
+            self._act(handle, self._request.action)
         while True:
             if (exit_ := self._engine.poll(handle)) is not None:
                 return exit_
@@ -225,19 +261,24 @@ class Keeper:
 
     def _take_request(self, handle: Handle | None) -> None:
         """Carry out what is asked of the run. The request goes away last, so none is ever lost."""
-        action = read_request(self._run)
-        if action is None:
+        request = read_asked(self._run)
+        if request is None:
             return
-        if action is Action.WATCH:
+        if request.action is Action.WATCH:
             self._watcher.start_again(self._state)
         else:
-            self._asked, self._asked_at = action, time.monotonic()
-            self._state.asked(action.value)
+            self._request, self._asked_at = request, time.monotonic()
+            self._state.asked(request)
             self._state.save()
             if handle is not None:
-                self._act(handle, action)
-            self._event("action", f"the user asked: {action.value}")
+                self._act(handle, request.action)
+            why = f" ({request.why})" if request.why else ""
+            self._event("action", f"{asker(request)} asked: {request.action}{why}")
         clear_request(self._run)
+
+    @property
+    def _asked(self) -> Action | None:
+        return self._request.action if self._request else None
 
     def _act(self, handle: Handle, action: Action) -> None:
         if action is Action.KILL:
@@ -250,7 +291,7 @@ class Keeper:
             stage=plan.stage.value,
             exit=exit_,
             result=self._result(plan),
-            asked=self._asked,
+            asked=self._request,
             oom_kills=oom_kills,
             saved_iteration=self._plan.resume_from(),
             last_error=last_error(self._run.log(plan.stage)),
@@ -319,13 +360,10 @@ class Keeper:
             logger.warning("%s", problem)
 
 
-def _asked_before(state: KeeperState) -> Action | None:
+def _asked_before(state: KeeperState) -> Request | None:
     """What an earlier keeper of this attempt was asked and may not have carried out."""
     request = state.content.get("request")
-    try:
-        return Action(str(request.get("action"))) if isinstance(request, dict) else None
-    except ValueError:
-        return None
+    return parse_request(request) if isinstance(request, dict) else None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -333,12 +371,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="lanewatch-keeper")
     parser.add_argument("run", type=Path)
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--anyway", action="store_true")
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s keeper %(levelname)s %(message)s", level="INFO")
     detach()
     try:
         keeper = Keeper(RunDir(options.run))
-        kept = keeper.claim(resume=options.resume)
+        kept = keeper.claim(resume=options.resume, anyway=options.anyway)
     except (RunnerError, OSError) as error:
         tell_starter(f"error {error}")
         logger.error("%s", error)

@@ -21,6 +21,9 @@ __all__ = ["LogFollower", "ProgressReader", "clean_line", "read_log", "tail"]
 
 FIRST_BYTES = READ_BYTES - 1
 """Of the end of a log, when it is first looked at or has run away from us."""
+MOST_LINES = 4096
+"""Of one bite; of a flood of short lines the last ones count."""
+ITERATION_LIMIT = 1e15
 BEHIND_BYTES = 1024 * 1024
 """Further behind than this the reader jumps to the end: what is new counts."""
 
@@ -106,12 +109,19 @@ class ProgressReader:
         self._seen: LogReading | None = None
         self._behind = False
         self._word: LogProgress | None = None
+        self._steps_per_epoch: float | None = None
 
-    def read(self, log: LogReading | None) -> LogProgress | None:
+    def read(
+        self, log: LogReading | None, steps_per_epoch: float | None = None
+    ) -> LogProgress | None:
         """Return what the log says by now; None while it has said nothing that is understood.
 
-        *log* is how the file looks at this instant: one that has not changed is not opened.
+        *log* is how the file looks at this instant: one that has not changed is not opened. With
+        *steps_per_epoch* a log that counts only epochs tells iterations, too.
         """
+        if steps_per_epoch != self._steps_per_epoch:
+            self._steps_per_epoch = steps_per_epoch
+            self._word = self._said()
         if log is None or (log == self._seen and not self._behind):
             return self._word
         new = self._follower.read()
@@ -121,7 +131,7 @@ class ProgressReader:
         self._behind = new.behind_bytes > 0
         if new.restarted:
             self._state = begin(self._total)
-        for line in new.lines:
+        for line in new.lines[-MOST_LINES:]:
             self._state = fold(self._state, line)
         if new.behind_bytes > BEHIND_BYTES:
             self._follower = self._follow()
@@ -142,4 +152,7 @@ class ProgressReader:
         said = state.progress
         if said == LogProgress():
             return None
+        per_epoch, epoch = self._steps_per_epoch, said.epoch
+        if said.iteration is None and epoch is not None and per_epoch is not None:
+            said = replace(said, iteration=round(min(epoch * per_epoch, ITERATION_LIMIT)))
         return replace(said, error=clean_line(said.error)) if said.error else said

@@ -7,30 +7,24 @@ could do.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from monitor.events import read_events
-from monitor.files import read_json, write_json
-from monitor.model import ProcessId
-from monitor.probes.clock import RATE_VARIABLE
-from monitor.probes.process import find_by_environment, is_alive
-from monitor.rundir import SCHEMA
+from monitor.probes.process import is_alive
+from monitor.rundir import RunDir
 from monitor.target import process_id
 from monitor.watch_state import WatchState, read_watch
+from runners.drills.casts import Cast, ForeignCast, KeptCast
 from runners.drills.notes import read_notes
 from runners.drills.table import Drill, Then
 from runners.drills.timeline import Look, Timeline
-from runners.lanes import DRILL
-from runners.launch import keeper_argv, start_keeper, versions
-from runners.requests import Action, put_request
-from runners.runs import create_run, has_left, read_status_word
+from runners.errors import RunnerError
+from runners.runs import has_left
 
 RATE = 20.0
 """Judged seconds per second, unless `--speed` says otherwise."""
@@ -65,79 +59,45 @@ class Director:
         self._drill = drill
         self._rate = rate
         self._show = show
-        self._began = time.monotonic()
+        self.began_s = time.monotonic()
         self._noted = 0
         self._due: tuple[float, Then] | None = None
         self._seen: tuple[int, float] | None = None
         self._made_room = False
         self.timeline = Timeline(drill)
         self.lines: list[Shown] = []
-        os.environ[RATE_VARIABLE] = str(rate)  # for the keeper, and the watcher that it starts
-        self.run = create_run(root, DRILL, self._info(), None)
+        self.cast: Cast = (ForeignCast if drill.foreign else KeptCast)(drill, root, rate)
+
+    @property
+    def run(self) -> RunDir:
+        """The run that is watched."""
+        return self.cast.run
 
     def direct(self) -> list[str]:
         """Run the drill to its end; return what was not as expected."""
-        self._complete_run_json()
-        start_keeper(self.run)
-        deadline = self._began + PATIENCE_S / self._rate + GRACE_S
+        self.cast.start()
+        deadline = self.began_s + PATIENCE_S / self._rate + GRACE_S
         while not self._finished():
             self._look()
             if time.monotonic() > deadline:
-                return [*self.timeline.verdict(), "the drill did not end in its time"]
+                return [*self.timeline.verdict(None), "the drill did not end in its time"]
             time.sleep(LOOK_S)
         return self.timeline.verdict(self._woken())
 
     def close(self) -> None:
         """End whatever still lives of the run. The folder is its owner's to remove."""
-        status = read_status_word(self.run)
-        if status is None or not status.final:
-            with contextlib.suppress(Exception):
-                put_request(self.run, Action.KILL)
+        with contextlib.suppress(RunnerError, OSError):
+            self.cast.kill()
         deadline = time.monotonic() + END_S
-        while time.monotonic() < deadline and any(True for _ in self._living()):
+        while (living := list(self.cast.living())) and time.monotonic() < deadline:
             time.sleep(0.05)
-        for process in self._living():
+        for process in living:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
         has_left(self.run, END_S)
-        for note in read_notes(self.run.root):
+        for note in read_notes(self.cast.place):
             if "group" in note:
                 _remove_group(Path(str(note["group"])))
-
-    def _info(self) -> dict[str, Any]:
-        script = dict(self._drill.trainer)
-        recipe = {
-            "train": {
-                "iterations": script.get("iterations", 40),
-                "save_interval": script.get("save_interval", 4),
-            },
-            "model": {"path": "none"},
-            "drill": {"name": self._drill.name, "rate": self._rate, "trainer": script},
-        }
-        return {
-            "schema": SCHEMA,
-            "created_wall": time.time(),
-            "lane": DRILL,
-            "engine": "local",
-            "kind": DRILL,
-            "recipe": recipe,
-            # Its own: what an earlier rehearsal has taught must not seed the limits of this one.
-            "recipe_hash": hashlib.sha256(repr((recipe, time.time_ns())).encode()).hexdigest(),
-            "iterations": recipe["train"]["iterations"],
-            "clock_rate": self._rate,
-            "versions": versions(),
-            "memory_limit_bytes": None,
-            "stages": ["train"],
-        }
-
-    def _complete_run_json(self) -> None:
-        info = dict(read_json(self.run.run_json).value or {})
-        info["paths"] = {
-            "base": str(self.run.work / "base"),
-            "checkpoints": str(self.run.checkpoints),
-        }
-        info["keeper_command"] = keeper_argv(self.run)
-        write_json(self.run.run_json, info, durable=False)
 
     def _look(self) -> None:
         self._tell_notes()
@@ -160,27 +120,23 @@ class Director:
 
     def _finished(self) -> bool:
         """Nothing more is to come: the watcher has recorded the end, and no one is to resume it."""
-        status = read_status_word(self.run)
-        if self._due is not None or status is None or not status.final:
-            return False
-        if not has_left(self.run, 0.0):
+        if self._due is not None or not self.cast.over():
             return False
         self._look()
         return self._due is None
 
     def _do(self, action: Then) -> None:
         if action is Then.KILL:
-            self._tell("the run is killed, as `lanewatch kill` does")
-            put_request(self.run, Action.KILL)
+            self._tell("someone kills the trainer")
+            self.cast.kill()
         elif action is Then.CONTINUE:
             self._continue()
         else:
-            has_left(self.run)
             self._tell("the run is resumed, as `lanewatch resume` does")
-            start_keeper(self.run, "--resume")
+            self.cast.resume()
 
     def _continue(self) -> None:
-        for note in read_notes(self.run.root):
+        for note in read_notes(self.cast.place):
             process = process_id(note.get("stopped"))
             if process is not None and is_alive(process):
                 self._tell("someone continues it (SIGCONT)")
@@ -190,16 +146,16 @@ class Director:
         """On the full disk no verdict can be written: the trainer's own last act is the sign."""
         if self._made_room or not self.run.result.exists():
             return
-        for note in read_notes(self.run.root):
+        for note in read_notes(self.cast.place):
             if "ballast" in note:
                 self._made_room = True
                 self._tell("the trainer gave up; someone makes room on the disk")
                 Path(str(note["ballast"])).unlink(missing_ok=True)
 
     def _tell_notes(self) -> None:
-        notes = read_notes(self.run.root)
+        notes = read_notes(self.cast.place)
         for note in notes[self._noted :]:
-            at = float(note.get("real_s", 0.0)) - self._began
+            at = float(note.get("real_s", 0.0)) - self.began_s
             self._tell(str(note.get("text")), real_s=at)
         self._noted = len(notes)
 
@@ -216,7 +172,7 @@ class Director:
         self._show(line)
 
     def _now(self) -> float:
-        return time.monotonic() - self._began
+        return time.monotonic() - self.began_s
 
     def _woken(self) -> list[str]:
         return [
@@ -224,15 +180,6 @@ class Director:
             for event in read_events(self.run.events)
             if event.kind == "alert" and event.fields.get("severity") == "wake"
         ]
-
-    def _living(self) -> Iterator[ProcessId]:
-        """The stage's processes, the keeper and the watcher, as far as they live."""
-        yield from find_by_environment({"LANEWATCH_RUN_DIR": str(self.run.root)})
-        state = read_json(self.run.state).value or {}
-        for value in (state.get("keeper"), state.get("watcher")):
-            process = process_id(value)
-            if process is not None and is_alive(process):
-                yield process
 
 
 def _look_of(state: WatchState, real_s: float) -> Look:

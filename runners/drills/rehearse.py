@@ -15,7 +15,8 @@ from pathlib import Path
 
 from monitor.rundir import runs_root
 from runners.drills import kernel
-from runners.drills.director import Director, Show, Shown
+from runners.drills.director import RATE, Director, Show, Shown
+from runners.drills.recording import replay_drill
 from runners.drills.table import Drill, Right
 
 DISK_BYTES = 4 << 20
@@ -38,6 +39,10 @@ class Rehearsed:
     """Where the run was kept; None: it is gone."""
     lines: tuple[Shown, ...]
     problems: tuple[str, ...]
+    replayed: bool = False
+    """It was not rehearsed: a recording was judged again."""
+    began_s: float = 0.0
+    """CLOCK_MONOTONIC at second 0 of the lines."""
 
     @property
     def as_expected(self) -> bool:
@@ -66,6 +71,21 @@ def rehearse(drill: Drill, *, rate: float, keep: bool, show: Show) -> Rehearsed:
         folder=folder,
         lines=tuple(director.lines),
         problems=tuple(problems),
+        began_s=director.began_s,
+    )
+
+
+def replay_instead(drill: Drill, *, show: Show) -> Rehearsed:
+    """Judge the recording of *drill*. Raises RunnerError when there is none."""
+    timeline, lines = replay_drill(drill, show)
+    return Rehearsed(
+        drill=drill,
+        rate=RATE,
+        run=None,
+        folder=None,
+        lines=tuple(lines),
+        problems=tuple(timeline.verdict(None)),
+        replayed=True,
     )
 
 

@@ -26,6 +26,8 @@ class Script:
     line_bytes_from: int = 0
     pipe: bool = False
     """stdout goes through a filter, as in `python train.py | tee`."""
+    silent: bool = False
+    """It keeps no contract: no heartbeat, no metrics, lines as Megatron prints them."""
     wrapped: bool = False
     """A script starts the process that trains and waits for it."""
     slower: tuple[tuple[int, float], ...] = ()

@@ -26,8 +26,8 @@ class Then(StrEnum):
 class Right(StrEnum):
     """What a drill may not be allowed to do here; without it a recording is replayed."""
 
-    MOUNT = "mount"
-    TIME_NAMESPACE = "time-namespace"
+    MOUNT = "mount a disk"
+    TIME_NAMESPACE = "make a time namespace"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +51,13 @@ class Drill:
     allowed: frozenset[str] = frozenset()
     """Verdicts and flags that may be seen besides the expected and the calm ones."""
     healthy: bool = False
-    """Nothing is wrong: neither doubt nor an alert that wakes anyone is forgiven."""
+    """Nothing is wrong, though it may look so."""
+    wakes: bool = False
+    """An alert must wake someone; in all other drills none may."""
     trainer: Mapping[str, Any] = field(default_factory=dict)
     """See `runners.drills.script.Script`."""
+    foreign: bool = False
+    """lanewatch does not start the trainer, which writes no heartbeat; it is attached."""
     needs: Right | None = None
     budget_bytes: int | None = None
     """How much more than now the machine may use before the memory limit is reached."""
@@ -79,6 +83,17 @@ def _stalls(says: str, then: Then) -> tuple[Step, ...]:
     )
 
 
+def _reached(total: int) -> Step:
+    return Step(verdict=Liveness.ENDED, says=f"reached {total} of {total}")
+
+
+_FOREIGN: Mapping[str, Any] = {
+    "silent": True,
+    "pipe": True,
+    "iterations": 120,
+    "save_interval": 20,
+    "first_save_s": 3,
+}
 _STOPPED = Step(verdict=Liveness.STOPPED, says="killed by the user")
 _FINISHES = (_trains(), _ends())
 
@@ -100,6 +115,7 @@ _ALL = (
     ),
     Drill(
         name="blocked-pipe",
+        wakes=True,
         about="the same with a talkative trainer: 64 KiB later it is blocked in its own print",
         trainer={
             "faults": ((12, "stop_reader"),),
@@ -111,19 +127,48 @@ _ALL = (
         allowed=frozenset({"log-stuck"}),
     ),
     Drill(
+        name="attached-log-stuck",
+        about="a trainer that lanewatch did not start: its log stops, its checkpoints go on",
+        trainer={**_FOREIGN, "faults": ((50, "stop_reader"),)},
+        foreign=True,
+        expect=(
+            _trains(),
+            Step(verdict=Liveness.LOG_STUCK, then=Then.CONTINUE),
+            _trains(),
+            _reached(120),
+        ),
+    ),
+    Drill(
+        name="attached-blocked-pipe",
+        wakes=True,
+        about="the same with a talkative trainer, until it is blocked in its own print",
+        trainer={
+            **_FOREIGN,
+            "faults": ((50, "stop_reader"),),
+            "line_bytes": 8192,
+            "line_bytes_from": 48,
+        },
+        foreign=True,
+        expect=(*_stalls("pipe", Then.CONTINUE), _trains(), _reached(120)),
+        allowed=frozenset({"log-stuck"}),
+    ),
+    Drill(
         name="sigstop",
+        wakes=True,
         about="someone stops the trainer (SIGSTOP), and continues it after the alarm",
         trainer={"faults": ((12, "stop_self"),)},
         expect=(*_stalls("stopped", Then.CONTINUE), *_FINISHES),
     ),
     Drill(
         name="deadlock",
+        wakes=True,
         about="two threads wait for each other's lock",
         trainer={"faults": ((12, "deadlock"),)},
         expect=(*_stalls("deadlock", Then.KILL), _STOPPED),
     ),
     Drill(
         name="spin",
+        wakes=True,
         about="a thread burns CPU and never gets on",
         trainer={"faults": ((12, "spin"),)},
         expect=(*_stalls("spin", Then.KILL), _STOPPED),
@@ -161,18 +206,21 @@ _ALL = (
     ),
     Drill(
         name="crash",
+        wakes=True,
         about="the trainer dies of an exception",
         trainer={"faults": ((12, "crash"),)},
         expect=(_trains(), Step(verdict=Liveness.FAILED, says="shapes cannot be multiplied")),
     ),
     Drill(
         name="oom-exit",
+        wakes=True,
         about="the trainer runs out of memory",
         trainer={"faults": ((12, "exhaust_memory"),)},
         expect=(_trains(), Step(verdict=Liveness.FAILED, says="out of memory")),
     ),
     Drill(
         name="nan-loss",
+        wakes=True,
         about="the learning rate is far too large: the loss becomes no number",
         trainer={"faults": ((12, "diverge"),)},
         expect=(_trains(), Step(flag="nan-loss"), _ends()),
@@ -180,6 +228,7 @@ _ALL = (
     ),
     Drill(
         name="disk-full",
+        wakes=True,
         about="the disk of the run fills up; then someone makes room",
         trainer={"faults": ((13, "fill_disk"),)},
         expect=(_trains(), Step(verdict=Liveness.FAILED, says="disk full")),
@@ -187,6 +236,7 @@ _ALL = (
     ),
     Drill(
         name="checkpoint-pruned",
+        wakes=True,
         about="someone deletes the newest checkpoint; the trainer dies later and is resumed",
         trainer={"save_interval": 8, "faults": ((17, "lose_checkpoint"), (23, "die"))},
         expect=(
@@ -205,6 +255,7 @@ _ALL = (
     ),
     Drill(
         name="exit-zero-but-dead",
+        wakes=True,
         about="the process that trains is killed, and the script around it exits with 0",
         trainer={"faults": ((12, "die"),), "wrapped": True},
         expect=(_trains(), Step(verdict=Liveness.FAILED, says="never said that it had finished")),

@@ -5,7 +5,7 @@ The rule: every expected verdict, in its order, within its limit, and no other t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from monitor.model import FINAL, Liveness
@@ -72,14 +72,19 @@ class Timeline:
             self._note_doubt(look)
         return brought
 
-    def verdict(self, woken: Iterable[str] = ()) -> list[str]:
-        """Return what was not as expected, given the alerts that would have woken someone."""
+    def verdict(self, woken: Sequence[str] | None) -> list[str]:
+        """Return what was not as expected; *woken*: the alerts that would have woken someone.
+
+        None: there is nothing to tell of alerts.
+        """
         problems = list(dict.fromkeys(self.problems))
         if self.awaited is not None:
             last = self._last
             seen = f"; the last was {last.verdict}: {last.reason}" if last else ""
             problems.append(f"{describe(self.awaited)} was never seen{seen}")
-        if self.drill.healthy:
+        if woken is not None and self.drill.wakes and not woken:
+            problems.append("nobody would have been woken")
+        if woken is not None and not self.drill.wakes:
             problems += [f"someone would have been woken: {text}" for text in woken]
         return problems
 

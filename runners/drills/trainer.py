@@ -34,6 +34,19 @@ class FastContract(Contract):
         return super()._stamp() | {"monotonic_s": time.monotonic() * RATE}
 
 
+class SilentContract(FastContract):
+    """Of a trainer that knows nothing of lanewatch: it saves checkpoints and prints."""
+
+    def heartbeat(self, **_: Any) -> None:
+        """There is none."""
+
+    def metric(self, iteration: int, **values: Any) -> None:
+        """There is none."""
+
+    def finish(self, ok: bool, outcome: str, cause: str | None = None, **fields: Any) -> None:
+        """Nobody will ask."""
+
+
 class Regression:
     """Fits a line through noisy points by gradient descent."""
 
@@ -122,12 +135,9 @@ class Trainer:
             phase="iteration", done=iteration, loss=loss, lr=self.model.rate, step_s=step_s
         )
         if iteration % script.log_interval == 0:
-            line = (
-                f"iteration {iteration}/{script.iterations} | loss {loss:.4f} | "
-                f"lr {self.model.rate:.1e} | grad norm 1.00 | step {step_s:.2f} s"
-            )
             long = script.line_bytes if iteration >= script.line_bytes_from else 0
-            say(line.ljust(long))
+            line = megatron_line if script.silent else own_line
+            say(line(iteration, script.iterations, loss, self.model.rate, step_s).ljust(long))
 
     def _evaluate(self, iteration: int) -> None:
         self.contract.heartbeat(phase="evaluating")
@@ -153,6 +163,25 @@ class Trainer:
         return {"iteration": iteration, "outcome": "stopped"}
 
 
+def own_line(iteration: int, total: int, loss: float, lr: float, step_s: float) -> str:
+    """As the reference lane prints it."""
+    return (
+        f"iteration {iteration}/{total} | loss {loss:.4f} | lr {lr:.1e} | grad norm 1.00 | "
+        f"step {step_s:.2f} s"
+    )
+
+
+def megatron_line(iteration: int, total: int, loss: float, lr: float, step_s: float) -> str:
+    """As Megatron-Bridge prints it."""
+    return (
+        f" [2026-11-23 19:31:44] iteration {iteration:8}/{total:8} | consumed samples: "
+        f"{iteration * 8:12} | elapsed time per iteration (ms): {step_s * 1000:.1f} | "
+        f"learning rate: {lr:.6E} | global batch size: {8:5} | lm loss: {loss:.6E} | "
+        f"loss scale: 1.0 | grad norm: 1.000 | number of skipped iterations:   0 | "
+        f"number of nan iterations:   0 |"
+    )
+
+
 def main(run_folder: str) -> int:
     """Be the stage that the keeper started."""
     script, begin = _job(Path(run_folder))
@@ -171,7 +200,7 @@ def main(run_folder: str) -> int:
             trainer.notes.say(f"it resumes from the checkpoint of iteration {begin}")
         return trainer.train(FAULTS)
 
-    code = run_stage(train, FastContract)
+    code = run_stage(train, SilentContract if script.silent else FastContract)
     if reader is not None:
         sys.stdout.flush()
         os.close(1)

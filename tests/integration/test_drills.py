@@ -14,6 +14,7 @@ from conftest import Lanewatch
 from rehearsing import CLI, Outcome, Stage, environment, leftovers, processes, rehearse
 
 from runners.drills.table import DRILLS
+from tui.cli.main import run
 
 HEALTHY = [name for name, drill in DRILLS.items() if drill.healthy]
 DOUBT = {"suspect", "stalled", "lost", "failed", "log-stuck", "nan-loss", "disk-low"}
@@ -93,6 +94,19 @@ def test_a_kept_drill_is_a_run_like_any_other(lanewatch: Lanewatch, tmp_path: Pa
     status = lanewatch.json("status", outcome.said["run"])
     assert (status["lane"], status["verdict"]) == ("drill", "failed")
     assert "shapes cannot be multiplied" in status["cause"]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, id=name) for name, drill in DRILLS.items() if drill.needs]
+)
+def test_without_the_rights_a_recording_is_judged_and_that_is_said(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tui.cli.drill.may_rehearse", lambda drill: False)
+    assert run(["drill", name]) == 0
+    told = capsys.readouterr().out
+    assert "a recording of the drill is judged instead" in told
+    assert told.splitlines()[-1] == "as expected"
 
 
 def test_without_a_name_the_drills_are_listed(lanewatch: Lanewatch) -> None:

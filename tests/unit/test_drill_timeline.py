@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from monitor.model import Liveness
+from monitor.model import FINAL, Liveness
 from runners.drills.faults import FAULTS
 from runners.drills.script import Script, script_from
 from runners.drills.table import DRILLS, Drill, Step, Then
@@ -100,7 +100,7 @@ def test_what_is_not_as_expected_is_told(
     timeline = Timeline(drill)
     for each in looks:
         timeline.add(each)
-    problems = timeline.verdict()
+    problems = timeline.verdict(None)
     assert (problem is None) == (not problems)
     assert problem is None or problem in problems[0]
 
@@ -115,7 +115,7 @@ def test_one_spell_is_one_line_and_one_problem() -> None:
         "training",
         "finished",
     ]
-    assert len(timeline.verdict()) == 1
+    assert len(timeline.verdict(None)) == 1
 
 
 def test_a_step_is_brought_once_and_in_order() -> None:
@@ -132,14 +132,22 @@ def test_a_step_is_brought_once_and_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("drill", "problems"), [pytest.param(FINE, 1, id="healthy"), pytest.param(STALL, 0, id="not")]
+    ("wakes", "woken", "problem"),
+    [
+        pytest.param(True, ["stalled"], None, id="woken in need"),
+        pytest.param(True, [], "nobody would", id="left asleep in need"),
+        pytest.param(True, None, None, id="a recording tells nothing of it"),
+        pytest.param(False, [], None, id="left asleep"),
+        pytest.param(False, ["stalled"], "would have been woken: stalled", id="woken for nothing"),
+    ],
 )
-def test_a_healthy_run_wakes_nobody(drill: Drill, problems: int) -> None:
-    timeline = Timeline(drill)
-    for each in (TRAINING, SUSPECT, STALLED, FINISHED):
+def test_who_is_woken_is_a_part_of_it(
+    wakes: bool, woken: list[str] | None, problem: str | None
+) -> None:
+    timeline = Timeline(dataclasses.replace(FINE, wakes=wakes))
+    for each in (TRAINING, FINISHED):
         timeline.add(each)
-    without = len(timeline.verdict())
-    assert len(timeline.verdict(["stalled, says the telephone"])) == without + problems
+    assert [problem in each for each in timeline.verdict(woken)] == ([True] if problem else [])
 
 
 @pytest.mark.parametrize("drill", [pytest.param(each, id=name) for name, each in DRILLS.items()])
@@ -148,5 +156,5 @@ def test_every_drill_can_be_told_to_its_trainer(drill: Drill) -> None:
     assert script_from(dataclasses.asdict(script)) == script
     assert {name for _, name in script.faults} <= FAULTS.keys()
     assert all(at < script.iterations for at, _ in script.faults)
-    assert drill.expect[-1].verdict in (Liveness.FINISHED, Liveness.FAILED, Liveness.STOPPED)
+    assert drill.expect[-1].verdict in FINAL
     assert not drill.healthy or drill.expect[-1].verdict is Liveness.FINISHED

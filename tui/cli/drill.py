@@ -11,7 +11,7 @@ from typing import Any
 
 from monitor.model import Liveness
 from runners.drills.director import RATE, Show, Shown
-from runners.drills.rehearse import Rehearsed, may_rehearse, rehearse
+from runners.drills.rehearse import Rehearsed, may_rehearse, rehearse, replay_instead
 from runners.drills.table import DRILLS, Drill
 from runners.errors import RunnerError
 from tui.cli import exits
@@ -23,18 +23,22 @@ def drill_command(options: argparse.Namespace) -> int:
     if options.drill is None:
         return _list(options.json)
     drill = _find(options.drill)
-    if not may_rehearse(drill):
-        raise RunnerError(
-            f"the drill {drill.name} needs rights that this user lacks: {drill.needs}"
-        )
+    real = may_rehearse(drill)
     rate = RATE * options.speed
     if not options.json:
         out(f"{drill.name}: {drill.about}")
-        out(f"time is judged {rate:g} times as fast here: 60 s pass in {60 / rate:.1f} s")
+        if real:
+            out(f"time is judged {rate:g} times as fast here: 60 s pass in {60 / rate:.1f} s")
+        else:
+            out(f"this user may not {drill.needs} here: a recording of the drill is judged instead")
     try:
         with _ended_by_signals():
             show: Show = _silent if options.json else _Teller()
-            rehearsed = rehearse(drill, rate=rate, keep=options.keep, show=show)
+            rehearsed = (
+                rehearse(drill, rate=rate, keep=options.keep, show=show)
+                if real
+                else replay_instead(drill, show=show)
+            )
     except KeyboardInterrupt:
         complain("interrupted; the drill was cleared away")
         return exits.INTERRUPTED
@@ -109,6 +113,7 @@ def _json_of(rehearsed: Rehearsed) -> dict[str, Any]:
     return {
         "drill": rehearsed.drill.name,
         "rate": rehearsed.rate,
+        "replayed": rehearsed.replayed,
         "run": rehearsed.run if rehearsed.folder else None,
         "as_expected": rehearsed.as_expected,
         "problems": list(rehearsed.problems),
