@@ -199,7 +199,8 @@ def _minutes(used: int, limit: int, forecast: Forecast | None) -> float | None:
 def _note_peaks(state: MemoryState, look: MemoryLook) -> MemoryState:
     """Keep the most that the run took, and what it held when it was last seen to live."""
     peaks, used, run = state.peaks, look.memory.used_bytes, look.run_bytes
-    before = look.stage in _LIGHT or (not look.heavy and state.held is None)
+    waiting = look.stage is None and not look.heavy and state.held is None
+    before = look.stage in _LIGHT or waiting
     if before or peaks.baseline_bytes is None:  # memory that comes back late is no baseline
         peaks = replace(peaks, baseline_bytes=max(0, used - (run or 0)))
     baseline = peaks.baseline_bytes or 0

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from monitor.model import ProcessId
@@ -89,3 +89,14 @@ class MemoryPeaks:
     """Largest rise within two seconds while it loaded or began."""
     jump_bytes: int | None = None
     """The same after its first iteration."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryMarks:
+    """What one watcher leaves to the next of a run's memory."""
+
+    level: MemoryLevel = MemoryLevel.OK
+    reason: str = ""
+    peaks: MemoryPeaks = field(default_factory=MemoryPeaks)
+    held: Held | None = None
+    unified: bool | None = None

@@ -14,7 +14,9 @@ from monitor.budget import MOST_POINTS, climb_of, slope_of
 RECENT_S = 60.0
 RECENT_LEAST_S = 15.0
 RECENT_REACH = 10.0
-"""A recent window forecasts ten times as far ahead as it is long."""
+"""A window of half a minute and more forecasts ten times as far ahead as it is long ..."""
+SHORT_REACH = 5.0
+"""... and a shorter one, which a single slow step may fill, half of that."""
 SLOW_S = 600.0
 SLOW_LEAST_S = 420.0
 SLOW_EVERY_S = 10.0
@@ -117,13 +119,14 @@ def _recent(window: list[Pair], limit: float) -> Forecast | None:
     span = _span(window)
     if span < RECENT_LEAST_S:
         return None
-    horizon_s = RECENT_REACH * min(span, RECENT_S)
-    found = _forecast(window, limit, horizon_s, parts=3)
-    if found is not None or span < 2 * RECENT_LEAST_S:
+    short = span < 2 * RECENT_LEAST_S
+    reach = SHORT_REACH if short else RECENT_REACH
+    found = _forecast(window, limit, reach * min(span, RECENT_S), parts=3)
+    if found is not None or short:
         return found
     # A steep climb that has just begun is no straight line together with the calm before it.
     late = [each for each in window if each[0] >= window[-1][0] - RECENT_LEAST_S]
-    return _forecast(late, limit, RECENT_REACH * RECENT_LEAST_S, parts=2)
+    return _forecast(late, limit, SHORT_REACH * RECENT_LEAST_S, parts=3)
 
 
 def _slow(window: list[Pair], limit: float) -> Forecast | None:

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 from monitor.alert_part import AlertPart
 from monitor.deadman import DeadmanPart
 from monitor.limits import LimitConfig
+from monitor.memory_guard import MemoryGuard
+from monitor.memory_model import MemoryVerdict
 from monitor.model import Observation, Verdict
 from monitor.probes.clock import Now
 from monitor.rundir import RunDir
@@ -33,6 +35,8 @@ class Tick:
     now: Now
     keeper_lost: str | None = None
     """Why the run has no keeper and gets none."""
+    memory: MemoryVerdict | None = None
+    """None where the machine's memory cannot be read."""
 
 
 class Say(Protocol):
@@ -60,7 +64,7 @@ class Part(Protocol):
 MakePart = Callable[[RunDir, Say, object], Part]
 """Makes a part from the run, the recorder and what the part before it remembered."""
 
-PARTS: tuple[MakePart, ...] = (AlertPart, DeadmanPart)
+PARTS: tuple[MakePart, ...] = (MemoryGuard, AlertPart, DeadmanPart)
 """In the order in which they see a look."""
 
 

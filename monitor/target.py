@@ -43,6 +43,12 @@ class WatchTarget:
     """Checkpoints that the trainer keeps; None: all."""
     checkpoints: Path
     memory_limit_bytes: int | None = None
+    memory_estimate_bytes: int | None = None
+    """What the run is expected to take, where a preflight has said so."""
+    gpu_limit_bytes: int | None = None
+    """Of each discrete GPU's own memory."""
+    at_limit: str | None = None
+    """How far the memory guard may go; None: it tells, and does nothing."""
     limits: LimitConfig = field(default_factory=LimitConfig)
     keeper_command: tuple[str, ...] | None = None
     """Starts a keeper that adopts the run; an argv, never a shell line."""
@@ -158,10 +164,8 @@ def build_target(
     recipe, paths = _table(run, "recipe"), _table(run, "paths")
     train, memory = _table(recipe, "train"), _table(recipe, "memory")
     own_limit = whole(run.get("memory_limit_bytes"))
-    limit_gib = finite(memory.get("limit_gib"))
-    limit_bytes = finite(limit_gib * GIB) if limit_gib is not None and limit_gib > 0 else None
-    if own_limit is None and limit_bytes is not None:
-        own_limit = whole(int(limit_bytes))
+    if own_limit is None:
+        own_limit = _gib(memory.get("limit_gib"))
     checkpoints = _word(paths.get("checkpoints"))
     stage_names = run.get("stages")
     target = WatchTarget(
@@ -179,6 +183,9 @@ def build_target(
         keep_last=_positive(train.get("keep_last")),
         checkpoints=Path(checkpoints) if checkpoints else run_dir.checkpoints,
         memory_limit_bytes=own_limit,
+        memory_estimate_bytes=_positive(run.get("memory_estimate_bytes")),
+        gpu_limit_bytes=_gib(memory.get("gpu_limit_gib")),
+        at_limit=_word(memory.get("at_limit")),
         limits=limits_from(_table(recipe, "liveness")),
         keeper_command=_argv(run.get("keeper_command")),
         status=_status(state.get("status")),
@@ -253,6 +260,13 @@ def _word(value: object) -> str | None:
 def _stage(value: object) -> str | None:
     """One of our stages: it names a log file as well."""
     return value if isinstance(value, str) and value in set(Stage) else None
+
+
+def _gib(value: object) -> int | None:
+    """GiB as bytes."""
+    gib = finite(value)
+    count = finite(gib * GIB) if gib is not None and gib > 0 else None
+    return None if count is None else whole(int(count))
 
 
 def _positive(value: object) -> int | None:

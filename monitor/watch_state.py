@@ -13,6 +13,7 @@ from typing import Any
 
 from monitor.codec import decode, dumps
 from monitor.files import read_json, replace_bytes
+from monitor.memory_model import MemoryMarks, MemoryVerdict
 from monitor.model import (
     Ages,
     History,
@@ -61,6 +62,9 @@ class WatchState:
     used_peak_bytes: int | None = None
     """The most memory that the machine used while this run was watched."""
     minutes_to_limit: float | None = None
+    memory_verdict: MemoryVerdict | None = None
+    memory: MemoryMarks | None = None
+    """Peaks of the run, and what it held when its trainer was last seen."""
     unreadable: tuple[str, ...] = ()
     failures: Mapping[str, int] = field(default_factory=dict)
     """What the watcher itself could not do, and how often."""

@@ -14,17 +14,16 @@ import signal
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from monitor import locks
 from monitor.ages import AgeState, ages_of, continued
-from monitor.budget import memory_limit, minutes_to_limit
 from monitor.evidence import current_heartbeat
 from monitor.history import history_of
 from monitor.keeper_guard import KeeperGuard
+from monitor.memory_watch import MemoryWatch
 from monitor.metrics import MetricsFollower
 from monitor.model import FINAL, Observation, ProcessId, Verdict
 from monitor.observe import Observer, eta_of
@@ -55,7 +54,6 @@ CALM_S = 0.05
 """Least time between two looks at the checkpoints: a save makes a burst of events."""
 GAP_NOTE_S = 10.0
 """A longer silence of the watcher itself is an event."""
-TREND_EVERY_S = 5.0
 LAST_LOOKS = 5
 """Looks after the end in which a full disk may still take the last events."""
 LOG_EVERY = 600
@@ -86,8 +84,6 @@ class Watcher:
         self._trace = TraceRecorder(self._dir.trace, tick_s)
         self._own = identify(os.getpid()) or ProcessId(pid=os.getpid(), boot_id="", start_ticks=0)
         self._metrics = MetricsFollower(self._dir.metrics, keep=1)
-        self._used: deque[tuple[float, float]] = deque(maxlen=120)
-        self._trend: tuple[float, float | None] = (0.0, None)
         self._last_looks = 0
         self._restore(read_now())
 
@@ -102,6 +98,7 @@ class Watcher:
             for part in self._parts:
                 self._attempt(part.name, part.close)
             self._watch.stop()
+            self._memory.close()
             self._gpus.stop()
             self._store.close()
 
@@ -119,6 +116,7 @@ class Watcher:
         except ValueError as error:
             problem = f"{self._dir.watch.name} is not usable: {error}"
         self._last: WatchState | None = last
+        self._memory = MemoryWatch(self._dir, self._look_now, last.memory if last else None)
         self._seeds = SeedSearch(last.seeds if last else None, now.monotonic_s)
         self._guard = KeeperGuard(
             last.keeper_starts if last and last.boot_id == now.boot_id else ()
@@ -148,7 +146,7 @@ class Watcher:
             self._attempt("tick", self._tick)
             if self._over():
                 return EXIT_ENDED
-            due = max(due + self._pause_s, time.monotonic())
+            due = max(min(due, time.monotonic()) + self._pause_s, time.monotonic())
             self._wait(due)
         self._recorder.say("note", "the watcher was told to end", read_now())
         return EXIT_ENDED
@@ -158,6 +156,8 @@ class Watcher:
         while not self._stopping and (left := due - time.monotonic()) > 0:
             if self._look_now.wait(min(left, 1.0)):
                 self._look_now.clear()
+                if self._memory.urgent:
+                    return
                 self._attempt("checkpoints", self._note_checkpoints)
                 time.sleep(min(CALM_S, max(0.0, due - time.monotonic())))
 
@@ -191,6 +191,9 @@ class Watcher:
         self._state, observation, verdict = judged.state, judged.observation, judged.verdict
         ages = (before, self._state)
         self._attempt("trace", lambda: self._trace.note(target, facts, limits, ages, problems, now))
+        self._attempt(
+            "memory", lambda: self._memory.look(target, observation, self._seeds.found, now)
+        )
         self._last = self._word(target, observation, verdict, now)
         self._attempt("telemetry", lambda: self._record_sample(observation, verdict, now))
         self._attempt("events", lambda: self._record_events(target, observation, verdict, now))
@@ -201,6 +204,7 @@ class Watcher:
             word=self._last,
             limits=limits,
             now=now,
+            memory=self._memory.verdict,
             keeper_lost=self._guard.given_up,
         )
         for part in self._parts:
@@ -236,7 +240,7 @@ class Watcher:
         process, machine, said = observation.process, observation.machine, observation.log_progress
         rss = process.rss_bytes if process else None
         used = machine.memory.used_bytes if machine and machine.memory else None
-        beat = current_heartbeat(observation)
+        beat, memory = current_heartbeat(observation), self._memory.verdict
         return WatchState(
             run=target.run,
             pid=self._own.pid,
@@ -261,7 +265,9 @@ class Watcher:
             rss_bytes=rss,
             rss_peak_bytes=_largest(last.rss_peak_bytes if last else None, rss),
             used_peak_bytes=_largest(last.used_peak_bytes if last else None, used),
-            minutes_to_limit=self._minutes_to_limit(target, observation, now),
+            minutes_to_limit=memory.minutes_to_limit if memory else None,
+            memory_verdict=memory,
+            memory=self._memory.marks,
             unreadable=observation.unreadable,
             failures=self._counted(),
             recorded=self._recorder.recorded,
@@ -275,18 +281,6 @@ class Watcher:
         """What this attempt's saves cost, by the trainer's own clock."""
         saves = self._metrics.metrics.saves
         return [save.save_s for save in saves if save.attempt == attempt]
-
-    def _minutes_to_limit(
-        self, target: WatchTarget, observation: Observation, now: Now
-    ) -> float | None:
-        memory = observation.machine.memory if observation.machine else None
-        if memory is None:
-            return None
-        self._used.append((now.monotonic_s, float(memory.used_bytes)))
-        if now.monotonic_s - self._trend[0] >= TREND_EVERY_S:
-            limit = memory_limit(memory.total_bytes, target.memory_limit_bytes)
-            self._trend = (now.monotonic_s, minutes_to_limit(tuple(self._used), limit))
-        return self._trend[1]
 
     def _record_sample(self, observation: Observation, verdict: Verdict, now: Now) -> None:
         self._store.record(sample_of(observation, verdict, now))

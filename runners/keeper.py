@@ -25,7 +25,7 @@ from monitor.rundir import RunDir
 from runners.engines import get_engine
 from runners.engines.base import Exit, Handle
 from runners.errors import EngineError, RunnerError, RunStateError
-from runners.exits import Outcome, StageEnd, judge_end
+from runners.exits import Outcome, StageEnd, asker, judge_end
 from runners.keeper_kernel import (
     detach,
     oom_kills,
@@ -37,7 +37,7 @@ from runners.keeper_kernel import (
 from runners.keeper_state import KeeperState
 from runners.lanes.base import StagePlan
 from runners.log_error import last_error
-from runners.requests import Action, clear_request, read_request
+from runners.requests import Action, Request, clear_request, parse_request, read_asked
 from runners.runs import read_run
 from runners.stages import Plan
 from runners.summary import write_summary
@@ -74,7 +74,7 @@ class Keeper:
         stages = [plan.stage.value for plan in self._plan.stages]
         self._state = KeeperState(run, stages, read_now().boot_id)
         self._watcher = WatcherProcess(run)
-        self._asked: Action | None = None
+        self._request: Request | None = None
         self._asked_at = time.monotonic()
         self._rebooted = False
 
@@ -95,7 +95,7 @@ class Keeper:
         me = identify(os.getpid())
         assert me is not None
         self._rebooted = state.boot_changed and not resume
-        self._asked = _asked_before(state)
+        self._request = _asked_before(state)
         state.own(me)
         if not state.save() and resume:
             raise RunStateError(f"cannot write {self._run.state}: is the disk full?")
@@ -133,8 +133,9 @@ class Keeper:
             else:
                 self._take_request(None)
                 # Never while a stage runs: what was asked is for it to carry out.
-                if self._asked is not None:
-                    return Outcome(Status.STOPPED, f"stopped by the user before stage {plan.stage}")
+                if self._request is not None:
+                    by = f"stopped by {asker(self._request)} before stage {plan.stage}"
+                    return Outcome(Status.STOPPED, by)
                 outcome = self._begin(plan)
             if outcome.status is not None:
                 return outcome
@@ -209,8 +210,8 @@ class Keeper:
         return handle
 
     def _wait(self, handle: Handle) -> Exit:
-        if self._asked is not None:
-            self._act(handle, self._asked)
+        if self._request is not None:
+            self._act(handle, self._request.action)
         while True:
             if (exit_ := self._engine.poll(handle)) is not None:
                 return exit_
@@ -225,19 +226,24 @@ class Keeper:
 
     def _take_request(self, handle: Handle | None) -> None:
         """Carry out what is asked of the run. The request goes away last, so none is ever lost."""
-        action = read_request(self._run)
-        if action is None:
+        request = read_asked(self._run)
+        if request is None:
             return
-        if action is Action.WATCH:
+        if request.action is Action.WATCH:
             self._watcher.start_again(self._state)
         else:
-            self._asked, self._asked_at = action, time.monotonic()
-            self._state.asked(action.value)
+            self._request, self._asked_at = request, time.monotonic()
+            self._state.asked(request)
             self._state.save()
             if handle is not None:
-                self._act(handle, action)
-            self._event("action", f"the user asked: {action.value}")
+                self._act(handle, request.action)
+            why = f" ({request.why})" if request.why else ""
+            self._event("action", f"{asker(request)} asked: {request.action}{why}")
         clear_request(self._run)
+
+    @property
+    def _asked(self) -> Action | None:
+        return self._request.action if self._request else None
 
     def _act(self, handle: Handle, action: Action) -> None:
         if action is Action.KILL:
@@ -250,7 +256,7 @@ class Keeper:
             stage=plan.stage.value,
             exit=exit_,
             result=self._result(plan),
-            asked=self._asked,
+            asked=self._request,
             oom_kills=oom_kills,
             saved_iteration=self._plan.resume_from(),
             last_error=last_error(self._run.log(plan.stage)),
@@ -319,13 +325,10 @@ class Keeper:
             logger.warning("%s", problem)
 
 
-def _asked_before(state: KeeperState) -> Action | None:
+def _asked_before(state: KeeperState) -> Request | None:
     """What an earlier keeper of this attempt was asked and may not have carried out."""
     request = state.content.get("request")
-    try:
-        return Action(str(request.get("action"))) if isinstance(request, dict) else None
-    except ValueError:
-        return None
+    return parse_request(request) if isinstance(request, dict) else None
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 
 from monitor.files import read_json, write_json
 from monitor.model import ProcessId, Stage, Status
+from monitor.requests import Request
 from monitor.rundir import SCHEMA, RunDir
 from runners.engines.base import Exit, Handle
 
@@ -143,10 +144,15 @@ class KeeperState:
         if self.status is Status.STARTING:
             self.content["status"] = Status.RUNNING.value
 
-    def asked(self, action: str | None) -> None:
-        """Say what a person asked for."""
-        self.content["request"] = {"action": action, "status": "acting"} if action else None
-        if action and not self.status.final:
+    def asked(self, request: Request) -> None:
+        """Say what was asked for, and by whom."""
+        self.content["request"] = {
+            "action": request.action.value,
+            "status": "acting",
+            "by": request.by,
+            "why": request.why,
+        }
+        if not self.status.final:
             self.content["status"] = Status.STOPPING.value
 
     def left(

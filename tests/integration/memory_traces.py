@@ -126,7 +126,7 @@ def _training(rng: random.Random, steady: float, peak: float, cycles: int) -> It
     for cycle in range(cycles):
         saved = cycle > 0
         for _ in range(rng.randint(120, 420)):
-            if rng.random() < 0.01 / (1 + cycle):
+            if rng.random() < 0.004 / (1 + cycle):
                 grown = min(grown + rng.uniform(0.1, 2.0), 0.92 * peak)
             yield Second(grown, Stage.TRAIN, Phase.ITERATION, saved)
         if rng.random() < 0.5:
