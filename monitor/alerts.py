@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from monitor.held import LOOKS_OF_TROUBLE, looks_needed
+from monitor.edges import LOOKS_OF_TROUBLE, looks_needed
 from monitor.model import FINAL, Liveness, Verdict
 
 RECOVERED_LOOKS = 10

@@ -39,6 +39,8 @@ class Bars:
     """(iterations, seconds) of the training's bar, as it was last drawn."""
     marks: tuple[tuple[int, int], ...] = ()
     """Two earlier such points; the pace is measured from the older one."""
+    from_zero: bool = False
+    """The bar was seen to count every iteration from the first one on."""
 
     @property
     def total(self) -> int | None:
@@ -115,7 +117,8 @@ def take(state: LogState, fact: LogFact) -> LogState:
         case Kind.EVALUATED:
             ended = Phase.STOPPING if state.ended else Phase.ITERATION
             known = replace(state.progress, eval_loss=fact.eval_loss, phase=ended)
-            return replace(state, progress=known)
+            # An evaluation is no part of the pace: that is measured anew from here on.
+            return replace(state, progress=known, bars=replace(state.bars, marks=()))
         case Kind.ENDED:
             known = replace(state.progress, phase=Phase.STOPPING)
             return replace(state, progress=known, ended=True)
@@ -224,7 +227,7 @@ def _take_bar(state: LogState, fact: LogFact) -> LogState:
             known,
             iteration=fact.iteration,
             total=fact.total,
-            step_s=step_s,
+            step_s=step_s or (None if began else known.step_s),
             # The bar is redrawn while a checkpoint is written, too: only a step ends that.
             phase=known.phase if known.phase == Phase.SAVING and not moved else phase,
             error=None if moved else known.error,
@@ -262,8 +265,9 @@ def _paced(bars: Bars, point: tuple[int, int], rate_s: float | None) -> tuple[fl
         marks = (point,)
     elif done - marks[-1][0] >= MARK_STEPS and elapsed - marks[-1][1] >= MARK_S:
         marks = (marks[-1], point)
+    from_zero = done == 0 or (bars.from_zero and not anew and not skipped)
+    step_s = rate_s if from_zero else None
     steps, seconds = done - marks[0][0], elapsed - marks[0][1]
-    step_s = rate_s if marks[0][0] == 0 else None
     if steps > 0 and seconds >= WHOLE_SECONDS:
         step_s = seconds / steps
-    return step_s, replace(bars, last=point, marks=marks)
+    return step_s, replace(bars, last=point, marks=marks, from_zero=from_zero)

@@ -13,6 +13,8 @@ from monitor.middle import median
 KEPT = 128
 """Values a sample keeps; it then spans the whole run at half the density."""
 RECENT = 5
+WINDOW = 32
+"""Intervals that are kept as they come: those of the present pace are looked for among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ class Learnt:
     first_iteration_s: float | None = None
     eval_max_s: float | None = None
     eval_count: int = 0
+    evals: Sample = field(default_factory=Sample)
     last_save_s: float | None = None
     """Of the save before, also when it taught nothing; so `last_eval_s`."""
     last_eval_s: float | None = None

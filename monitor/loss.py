@@ -17,18 +17,25 @@ from monitor.readings import LogProgress
 
 RECENT = 9
 """The median of so many losses is the level; fewer than half of them cannot move it far."""
-WARM_UP = 20
-"""Losses before a level means something."""
+LONG = 31
+"""The best level is one that held for so many losses; before them there is no judgement."""
 GRAD_NANS = 3
 """Gradient norms in a row: fp16 scaling skips one or two of them as a matter of course."""
 CLEAN = 10
 """Numbers in a row after which a NaN is over."""
-FACTOR = 2.0
-SPREADS = 6.0
-DISTANCE = 0.5
-"""In the unit of the loss: below a loss of 0.5, twice as much is still small."""
+FACTOR = 2.5
+FAR = 2.0
+HIGH_SHARE = 0.6
+"""Nats, and a share: far from a high level, though not FACTOR times as much."""
+NEAR = 0.5
+"""And so few are near, though they are more than FACTOR times a low one."""
+SPREADS = 8.0
+HELD = 8
+"""Iterations for which the level must lie above the limit."""
 RECOVERED = 0.5
 """Share of the way up to the limit under which an explosion is over."""
+HUGE = 1e100
+"""Larger losses count as this: their differences must stay finite."""
 SPREAD_MEMORY = 0.05
 """Weight of the newest deviation in the spread."""
 
@@ -61,7 +68,6 @@ class LossState:
     """Of the last loss that was taken into account."""
     iteration: int | None = None
     recent: tuple[float, ...] = ()
-    count: int = 0
     best: float | None = None
     """The lowest level so far."""
     spread: float = 0.0
@@ -72,6 +78,8 @@ class LossState:
     """In a row."""
     clean: int = 0
     """Numbers in a row."""
+    over: int = 0
+    """Iterations in a row with a level above the limit."""
     high: bool = False
     nan_since: int | None = None
     high_since: int | None = None
@@ -80,7 +88,7 @@ class LossState:
     @property
     def level(self) -> float | None:
         """The median of the recent losses; None before there are enough."""
-        return median(self.recent) if len(self.recent) == RECENT else None
+        return median(self.recent[-RECENT:]) if len(self.recent) >= RECENT else None
 
 
 def loss_of(heartbeat: Heartbeat | None, progress: LogProgress | None) -> Loss | None:
@@ -107,7 +115,7 @@ def follow(state: LossState, loss: Loss | None) -> LossState:
         return state
     if _went_back(state, loss):
         # Resumed from a checkpoint: what is recent begins anew, the best level holds.
-        state = replace(state, recent=(), nans=0, grad_nans=0, high=False)
+        state = replace(state, recent=(), nans=0, grad_nans=0, over=0, high=False)
     state = replace(state, key=loss.key, iteration=loss.iteration)
     state = _follow_nan(state, loss)
     return state if loss.value is None else _follow_level(state, loss.value)
@@ -125,6 +133,11 @@ def loss_flags(history: History) -> tuple[str, ...]:
     return () if history.loss_trouble is None else (history.loss_trouble,)
 
 
+def with_loss(reason: str, history: History) -> str:
+    """A verdict's sentence, and what is wrong with the losses: the run lives, but not its model."""
+    return f"{reason}; {history.loss_words}" if history.loss_trouble else reason
+
+
 def loss_evidence(history: History) -> tuple[Evidence, ...]:
     """What to show beside the other signals; nothing while the losses are in order."""
     if history.loss_trouble is None:
@@ -138,7 +151,7 @@ def describe_loss(state: LossState) -> str:
     since = state.nan_since if trouble is LossTrouble.NAN else state.high_since
     where = "" if since is None else f" since iteration {since}"
     if trouble is LossTrouble.NAN:
-        return f"the loss is no number{where}; a checkpoint from before it is the way back"
+        return f"the loss is no number{where}"
     if trouble is LossTrouble.EXPLODING and state.level is not None and state.best is not None:
         return f"the loss is {state.level:.4g}{where}, its best level was {state.best:.4g}"
     return ""
@@ -168,25 +181,38 @@ def _follow_nan(state: LossState, loss: Loss) -> LossState:
 
 
 def _follow_level(state: LossState, value: float) -> LossState:
-    before = state.level
-    recent = (*state.recent, value)[-RECENT:]
-    state = replace(state, recent=recent, count=state.count + 1)
-    level = state.level
-    if level is None:
+    recent = (*state.recent, max(-HUGE, min(HUGE, value)))[-LONG:]
+    state = replace(state, recent=recent)
+    if len(recent) < LONG:
         return state
-    best = level if state.best is None else min(state.best, level)
-    limit = _limit(best, state.spread)
-    if before is not None and value < limit and not state.high:
-        deviation = abs(value - before)
-        weight = max(SPREAD_MEMORY, 1 / (state.count - RECENT))
-        spread = state.spread + weight * (deviation - state.spread)
-        state = replace(state, spread=spread)
+    usual, level = median(recent), median(recent[-RECENT:])
+    best, spread = _first_level(recent) if state.best is None else (state.best, state.spread)
+    best = min(best, usual)
+    limit = _limit(best, spread)
+    if not state.high and level < limit:
+        # What lies above the limit must not widen it.
+        spread += SPREAD_MEMORY * (_median_deviation(recent, usual) - spread)
+    over = state.over + 1 if level > limit else 0
     floor = best + RECOVERED * (limit - best)
-    high = level > (floor if state.high else limit) and state.count > WARM_UP
-    since = state.high_since if state.high else state.iteration
-    return replace(state, best=best, high=high, high_since=since if high else state.high_since)
+    high = level > floor if state.high else over >= HELD
+    since = state.iteration if over == 1 and not state.high else state.high_since
+    return replace(state, best=best, spread=spread, over=over, high=high, high_since=since)
+
+
+def _first_level(losses: tuple[float, ...]) -> tuple[float, float]:
+    """Level and spread of the best stretch of the first losses: some diverge in their warm-up."""
+    stretches = [losses[at : at + RECENT] for at in range(len(losses) - RECENT + 1)]
+    levels = [median(each) for each in stretches]
+    spreads = [_median_deviation(*each) for each in zip(stretches, levels, strict=True)]
+    return min(levels), median(spreads)
+
+
+def _median_deviation(values: Sequence[float], middle: float) -> float:
+    return median([abs(each - middle) for each in values])
 
 
 def _limit(best: float, spread: float) -> float:
     """The level above which the losses explode."""
-    return max(best + (FACTOR - 1) * abs(best), best + SPREADS * spread, best + DISTANCE)
+    size = abs(best)
+    far = min((FACTOR - 1) * size, max(FAR, HIGH_SHARE * size))
+    return best + max(far, NEAR, SPREADS * spread)

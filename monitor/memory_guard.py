@@ -15,13 +15,13 @@ from monitor.end_process import send
 from monitor.life import keeper_alive
 from monitor.memory_ladder import Rung, Step, at_limit_from, due
 from monitor.memory_model import MemoryLevel, MemoryVerdict
+from monitor.memory_view import GUARD
 from monitor.requests import MEMORY_GUARD, Action, Request, ask
 from monitor.rundir import RunDir
 
 if TYPE_CHECKING:
     from monitor.parts import Say, Tick
 
-NAME = "memory-guard"
 ANSWER_S = 3.0
 """A keeper kills within a second; after so long the guard does it itself."""
 LOOKS_OF_A_CLIMB = 2
@@ -44,7 +44,7 @@ class Memory:
 class MemoryGuard:
     """See `monitor.parts.Part`."""
 
-    name = NAME
+    name = GUARD
 
     def __init__(self, run_dir: RunDir, say: Say, remembered: object) -> None:
         self._run = run_dir
@@ -163,13 +163,6 @@ class MemoryGuard:
         said = f"the memory guard {text}"
         self._memory = replace(self._memory, said=said, said_wall=tick.now.wall_s)
         self._say("action", said, tick.now, **fields)
-
-
-def guard_said(parts: object) -> str | None:
-    """What the guard last did, from watch.json's `parts`; None when it did nothing."""
-    memory = parts.get(NAME) if isinstance(parts, dict) else None
-    said = memory.get("said") if isinstance(memory, dict) else None
-    return said if isinstance(said, str) and said else None
 
 
 def _restored(remembered: object) -> Memory:

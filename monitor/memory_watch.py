@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from monitor import locks
-from monitor.evidence import phase_of
 from monitor.memory_judge import (
     CLOSE_SHARE,
     Budget,
@@ -29,6 +28,7 @@ from monitor.model import Observation
 from monitor.probes.clock import Now
 from monitor.probes.fast_memory import FastMemory
 from monitor.rundir import RunDir
+from monitor.standing import phase_of
 from monitor.target import WatchTarget
 
 

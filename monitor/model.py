@@ -46,6 +46,7 @@ __all__ = [
     "PipeReading",
     "ProcessId",
     "ProcessReading",
+    "Spread",
     "Stage",
     "Status",
     "Verdict",
@@ -177,6 +178,16 @@ class Ages:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How long one kind of thing takes: what was measured of it, stalls left out."""
+
+    mean_s: float
+    deviation_s: float
+    """Standard deviation; 0 for a single one, which tells no spread."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class History:
     """What the watcher has learnt about this run; survives its restarts (watch.json)."""
 
@@ -209,6 +220,13 @@ class History:
     """Most iterations between two growths of the log."""
     power_median_w: float | None = None
     """Of the run's own GPU while iterations advanced; None without a GPU of its own."""
+    step: Spread | None = None
+    """Of the whole run's iterations."""
+    step_now: Spread | None = None
+    """Of those among the last 32 iterations that keep the pace of the last five."""
+    save: Spread | None = None
+    """Of the saves after a process's first."""
+    evaluation: Spread | None = None
     power_low_w: float | None = None
     """5th percentile of the same."""
     power_spread_w: float | None = None
@@ -277,6 +295,8 @@ class Observation:
     """Power of a GPU that only this run uses; None where it is shared or not known."""
     last_sample_wall: float | None = None
     """When the run was last observed before the machine was restarted."""
+    last_words: str | None = None
+    """The same with what was seen then, as a clause; None where no sample is left."""
     saves_visible: bool = True
     """Its checkpoints folder is known: the next checkpoint would be seen."""
     keep_last: int | None = None

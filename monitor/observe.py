@@ -5,7 +5,7 @@ Every source may fail on its own; the rest goes on, and what failed is named.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from monitor.facts import Facts
@@ -20,14 +20,24 @@ from monitor.model import (
     Stage,
     Verdict,
 )
-from monitor.pace import Projection, project
+from monitor.pace import (
+    Course,
+    Measured,
+    Projection,
+    pace_between,
+    project,
+    save_interval_of,
+)
 from monitor.probes import Read
 from monitor.probes.checkpoints import CheckpointProbe
 from monitor.probes.clock import Now
 from monitor.probes.heartbeat import read_heartbeat
+from monitor.probes.kernel import KernelProbe
 from monitor.probes.log import ProgressReader, read_log
 from monitor.probes.machine import CpuMeter, GpuSource, read_machine
-from monitor.probes.process import read_process
+from monitor.probes.pipes import HoldProbe
+from monitor.probes.process import read_process, started_s
+from monitor.standing import current_heartbeat
 from monitor.target import WatchTarget
 
 T = TypeVar("T")
@@ -43,6 +53,9 @@ class Observer:
         self._checkpoints = CheckpointProbe(target.checkpoints)
         self._beat: Heartbeat | None = None
         self._progress: ProgressReader | None = None
+        self._holds = HoldProbe()
+        self._kernel = KernelProbe()
+        self._began_s: float | None = None
 
     def checkpoints(self, target: WatchTarget) -> CheckpointProbe:
         """The probe of the target's checkpoints folder."""
@@ -64,7 +77,9 @@ class Observer:
         checkpoints = take(self.checkpoints(target).read())
         log = take(read_log(target.log)) if target.log else None
         process = take(read_process(target.process)) if target.process else None
-        machine = take(read_machine(target.run_dir.root, self._gpus, self._cpu))
+        process = self._held(process, now)
+        kernel = self._kernel.read(self._since(target, now))
+        machine = take(read_machine(target.run_dir.root, self._gpus, self._cpu, kernel))
         facts = Facts(
             boot_id=now.boot_id,
             monotonic_s=now.monotonic_s,
@@ -86,7 +101,26 @@ class Observer:
             return None
         if self._progress is None or self._progress.path != target.log:
             self._progress = ProgressReader(target.log, target.total)
-        return self._progress.read(log)
+        return self._progress.read(log, self._checkpoints.steps_per_epoch)
+
+    def _held(self, process: ProcessReading | None, now: Now) -> ProcessReading | None:
+        """Add what may hold the process, and that the kernel's log is closed to this user."""
+        if process is None:
+            return None
+        process = self._holds.add(process, now.monotonic_s)
+        if not self._kernel.refused or not process.alive:
+            return process
+        return replace(process, hidden=(*process.hidden, "the kernel's log"))
+
+    def _since(self, target: WatchTarget, now: Now) -> float:
+        """Since when lines of the kernel may concern the run, in seconds since boot.
+
+        A process counts suspended time and the kernel's log does not: the earlier one is safe.
+        """
+        if self._began_s is None:
+            self._began_s = now.monotonic_s
+        began_s = started_s(target.process) if target.process else self._began_s
+        return min(began_s, self._began_s)
 
     def _heartbeat(self, target: WatchTarget) -> Read[Heartbeat]:
         """Read it; while it cannot be read, the last one of this attempt and stage still holds."""
@@ -108,16 +142,36 @@ def _held(target: WatchTarget, process: ProcessReading | None) -> bool | None:
 
 
 def eta_of(
-    target: WatchTarget, observation: Observation, verdict: Verdict, saves: Sequence[float] = ()
+    target: WatchTarget,
+    observation: Observation,
+    verdict: Verdict,
+    measured: Measured | None = None,
 ) -> Projection | None:
-    """When training ends; None outside of it and once the run is over."""
+    """When training ends; None outside of it and once the run is over.
+
+    *measured* is what the trainer itself measured in this attempt.
+    """
     if verdict.liveness in FINAL or observation.stage not in (None, Stage.TRAIN):
         return None
-    return project(
+    beat, log = current_heartbeat(observation), observation.log_progress
+    reading, measured = observation.checkpoints, measured or Measured()
+    there = reading.checkpoints if reading else ()
+    course = Course(
         iteration=verdict.iteration,
-        total=target.total or (observation.heartbeat.total if observation.heartbeat else None),
-        history=observation.history,
-        save_interval=target.save_interval,
+        total=target.total or (beat.total if beat else None) or (log.total if log else None),
+        error=verdict.iteration_error,
+        save_interval=target.save_interval or save_interval_of([each.iteration for each in there]),
+        eval_interval=target.eval_interval,
+        phase=beat.phase if beat else None,
         since_s=observation.ages.progress_s,
-        saves=saves,
     )
+    if beat is None:
+        # Nothing but the log and the folder speaks of its pace.
+        saves = (log.save_s, log.save_s) if log and log.save_s else ()
+        measured = replace(
+            measured,
+            saves_s=measured.saves_s or saves,
+            log_step_s=log.step_s if log else None,
+            between_saves=pace_between([each for each in there if each.complete]),
+        )
+    return project(course, observation.history, measured)

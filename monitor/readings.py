@@ -192,7 +192,7 @@ class PipeReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelReading:
-    """What the kernel's log said since the watch began; counts only grow."""
+    """What the kernel's log said since the trainer was started; counts only grow."""
 
     xids: tuple[int, ...] = ()
     """NVRM Xid numbers, oldest first."""

@@ -14,7 +14,6 @@ from typing import Any
 
 from monitor.edges import TROUBLE, looks_needed
 from monitor.events import append_event, read_events
-from monitor.held import TROUBLE, looks_needed
 from monitor.model import FINAL, Checkpoint, CheckpointReading, Liveness, Verdict
 from monitor.probes.clock import Now
 from monitor.probes.numbers import finite

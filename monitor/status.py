@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from monitor.ack import AckWatch
-from monitor.budget import memory_limit
 from monitor.codec import decode
 from monitor.final_iteration import final_iteration
 from monitor.life import keeper_alive
+from monitor.memory_model import MemoryVerdict
+from monitor.memory_view import memory_view
 from monitor.metrics import MetricsFollower
 from monitor.model import (
     FINAL,
@@ -89,6 +90,7 @@ class _Seen:
     rss_bytes: int | None = None
     log_progress: LogProgress | None = None
     problems: tuple[str, ...] = ()
+    memory: MemoryVerdict | None = None
 
 
 def read_status(run_dir: Path, *, now: Now | None = None) -> RunStatus:
@@ -173,6 +175,7 @@ def _by_watcher(state: WatchState) -> _Seen:
         rss_bytes=state.rss_bytes,
         log_progress=state.log_progress,
         problems=state.unreadable,
+        memory=state.memory_verdict,
     )
 
 
@@ -192,6 +195,7 @@ def _look(target: WatchTarget, watched: WatchRead, now: Now) -> _Seen:
         rss_bytes=process.rss_bytes if process else None,
         log_progress=said,
         problems=look.problems,
+        memory=look.memory,
     )
 
 
@@ -258,7 +262,7 @@ def _build(
         step_s=told.step_s if told else None,
         eta=None if over else _eta_view(seen.eta, now),
         checkpoints=_checkpoint_views(target, now) if full else _newest_checkpoint(target, now),
-        memory=_memory_view(target, _of_this_attempt(target, watched), seen),
+        memory=memory_view(seen.memory, _of_this_attempt(target, watched), seen.rss_bytes),
         machine=seen.machine,
         evidence=verdict.evidence,
         watcher=_watcher_view(target, watched.value, now),
@@ -295,6 +299,7 @@ def _eta_view(eta: Projection | None, now: Now) -> EtaView | None:
         low_s=eta.low_s,
         high_s=eta.high_s,
         finish_wall=now.wall_s + eta.seconds,
+        unknown=eta.unknown,
     )
 
 
@@ -346,20 +351,6 @@ def _save_costs(metrics: Path) -> dict[int, float]:
     return {save.iteration: save.save_s for save in follower.metrics.saves}
 
 
-def _memory_view(target: WatchTarget, state: WatchState | None, seen: _Seen) -> MemoryView | None:
-    memory = seen.machine.memory if seen.machine else None
-    if memory is None:
-        return None
-    return MemoryView(
-        used_bytes=memory.used_bytes,
-        limit_bytes=memory_limit(memory.total_bytes, target.memory_limit_bytes),
-        minutes_to_limit=state.minutes_to_limit if state else None,
-        peak_bytes=state.used_peak_bytes if state else None,
-        process_bytes=seen.rss_bytes,
-        process_peak_bytes=state.rss_peak_bytes if state else None,
-    )
-
-
 def _watcher_view(target: WatchTarget, state: WatchState | None, now: Now) -> WatcherView:
     process = state.process if state else target.watcher
     if process is None:
@@ -380,6 +371,7 @@ def _foreign_view(target: WatchTarget) -> ForeignView | None:
         container=target.container,
         log=str(target.log) if target.log else None,
         checkpoints=str(target.checkpoints) if known else None,
+        warnings=target.warnings,
     )
 
 

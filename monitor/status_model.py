@@ -35,6 +35,8 @@ class EtaView:
     high_s: float
     finish_wall: float
     """Seconds since the epoch, for display."""
+    unknown: tuple[str, ...] = ()
+    """What is still to come and was never seen, so that `seconds` lacks it: "save cost"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,25 @@ class MemoryView:
     process_bytes: int | None = None
     """Resident memory of the trainer now."""
     process_peak_bytes: int | None = None
+    level: str = "ok"
+    """ok, warn, high or limit."""
+    reason: str = ""
+    """Why it is not ok."""
+    headroom_bytes: int = 0
+    available_bytes: int | None = None
+    gpu_bytes: int | None = None
+    """What processes hold on the GPUs; on a unified machine a part of `used_bytes`."""
+    cache_bytes: int | None = None
+    """Page cache, no part of `used_bytes`."""
+    unified: bool | None = None
+    run_peak_bytes: int | None = None
+    """The most that this run took: used above what the machine used before it."""
+    gpu_peak_bytes: int | None = None
+    """The most that this run's processes held on the GPU."""
+    run_share: float | None = None
+    """Of the present climb, 0 to 1, the part that this run explains."""
+    guard: str | None = None
+    """What the memory guard last did, or did not do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +111,8 @@ class ForeignView:
     container: str | None = None
     log: str | None = None
     checkpoints: str | None = None
+    warnings: tuple[str, ...] = ()
+    """What about the way it was started can hurt it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

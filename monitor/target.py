@@ -39,6 +39,8 @@ class WatchTarget:
     total: int | None = None
     """Iterations expected."""
     save_interval: int | None = None
+    eval_interval: int | None = None
+    """Iterations between two evaluations; None: it evaluates never, or nobody knows."""
     keep_last: int | None = None
     """Checkpoints that the trainer keeps; None: all."""
     checkpoints: Path
@@ -73,6 +75,8 @@ class WatchTarget:
     """Of a foreign run: the file its output goes to, wherever that is."""
     container: str | None = None
     """Name of the container that a foreign run lives in."""
+    warnings: tuple[str, ...] = ()
+    """Of a foreign run: what about the way it was started can hurt it."""
     problems: tuple[str, ...] = ()
 
     @property
@@ -179,7 +183,8 @@ def build_target(
         created_wall=finite(run.get("created_wall")),
         recipe_hash=_word(run.get("recipe_hash")),
         total=_positive(run.get("iterations")) or _positive(train.get("iterations")),
-        save_interval=_positive(run.get("save_interval")) or _positive(train.get("save_interval")),
+        save_interval=_save_interval(run, train),
+        eval_interval=_eval_interval(run, recipe),
         keep_last=_positive(train.get("keep_last")),
         checkpoints=Path(checkpoints) if checkpoints else run_dir.checkpoints,
         memory_limit_bytes=own_limit,
@@ -209,10 +214,27 @@ def build_target(
     return _as_foreign(target, run) if target.foreign else target
 
 
+def _save_interval(run: Mapping[str, Any], train: Mapping[str, Any]) -> int | None:
+    """A smoke run spreads its few saves over its few iterations, whatever the recipe says."""
+    own = _positive(run.get("save_interval"))
+    smoke = _table(run, "smoke")
+    iterations, saves = _positive(smoke.get("iterations")), _positive(smoke.get("saves"))
+    if own is None and iterations and saves:
+        return -(-iterations // saves)
+    return own or _positive(train.get("save_interval"))
+
+
+def _eval_interval(run: Mapping[str, Any], recipe: Mapping[str, Any]) -> int | None:
+    """A smoke run evaluates never."""
+    own = _positive(run.get("eval_interval"))
+    if own is None and run.get("kind") != "smoke":
+        return _positive(_table(recipe, "data").get("eval_interval"))
+    return own
+
+
 def _as_foreign(target: WatchTarget, run: Mapping[str, Any]) -> WatchTarget:
     """Nobody keeps it: only run.json speaks of it, and it does nothing but train."""
-    log, hidden = _word(run.get("log")), run.get("hidden")
-    told = [each for each in hidden if isinstance(each, str)] if isinstance(hidden, list) else []
+    log = _word(run.get("log"))
     return replace(
         target,
         stage=Stage.TRAIN,
@@ -223,7 +245,8 @@ def _as_foreign(target: WatchTarget, run: Mapping[str, Any]) -> WatchTarget:
         attempt=1,
         keeper=None,
         keeper_command=None,
-        problems=(*target.problems, *told),
+        warnings=_words(run.get("warnings")),
+        problems=(*target.problems, *_words(run.get("hidden"))),
     )
 
 
@@ -255,6 +278,10 @@ def _word(value: object) -> str | None:
     except UnicodeEncodeError:
         return None
     return value
+
+
+def _words(value: object) -> tuple[str, ...]:
+    return tuple(filter(None, map(_word, value))) if isinstance(value, list) else ()
 
 
 def _stage(value: object) -> str | None:

@@ -204,6 +204,7 @@ class _Reader:
         for key in self._changed | set(patch):
             value = self._known.get(key)
             if key in SOURCES:
+                value = _with_gpus(number, value) if key == "machine" else value
                 self._values[key] = None if value is None else _decoded(number, SOURCES[key], value)
             elif key == "subject":
                 self._subject = _decoded(number, Subject, value)
@@ -227,6 +228,18 @@ class _Seeds:
 @dataclass(frozen=True, slots=True)
 class _Unreadable:
     unreadable: tuple[str, ...] = ()
+
+
+def _with_gpus(number: int, machine: object) -> object:
+    """A trace names GPUs by their index, a reading lists them."""
+    gpus = machine.get("gpus") if isinstance(machine, dict) else None
+    if not isinstance(machine, dict) or gpus is None:
+        return machine
+    if not isinstance(gpus, dict) or not all(key.isdigit() for key in gpus):
+        raise TraceError(f'line {number}: "gpus" names each GPU by its index: {{"0": …}}')
+    if not all(isinstance(gpu, dict) for gpu in gpus.values()):
+        raise TraceError(f"line {number}: a GPU is no object")
+    return machine | {"gpus": [gpu | {"index": int(key)} for key, gpu in sorted(gpus.items())]}
 
 
 def _boot_of(number: int, value: object, at_s: float) -> tuple[str, float]:

@@ -53,10 +53,10 @@ class TraceLines:
         forced = full or frame.restart or frame.afresh or frame.last_look_s is not None
         due = self._figures_at is None or frame.at_s - self._line_at >= EVERY_S
         if before is not None and moved and not forced and before[0].at_s > self._line_at:
-            lines.append(self._line(before[0], figures=True, full=False))
+            lines.append(self.line(before[0], figures=True, full=False))
         if forced or due or moved or key != self._key:
             figures = forced or due or moved or frame.at_s - (self._figures_at or 0.0) >= FIGURES_S
-            lines.append(self._line(frame, figures=figures or self._ends(frame), full=full))
+            lines.append(self.line(frame, figures=figures or self._ends(frame), full=full))
         self._key, self._before = key, (frame, state)
         return lines
 
@@ -65,7 +65,8 @@ class TraceLines:
         before = self._before[0].facts.process if self._before else None
         return _process_key(frame) != _process_key_of(before)
 
-    def _line(self, frame: Frame, *, figures: bool, full: bool) -> dict[str, Any]:
+    def line(self, frame: Frame, *, figures: bool = True, full: bool = False) -> dict[str, Any]:
+        """The line of *frame*; without *figures*, all but those that move all the time."""
         now = known_of(frame)
         if not figures:
             now |= {name: self._written[name] for name in FIGURES if name in self._written}
@@ -120,6 +121,9 @@ def known_of(frame: Frame) -> dict[str, Any]:
     known: dict[str, Any] = {
         name: _plain(value) for name in SOURCES if (value := getattr(facts, name)) is not None
     }
+    if gpus := known.get("machine", {}).get("gpus"):
+        # By index, so that a line can change one figure of one GPU.
+        known["machine"]["gpus"] = {str(gpu.pop("index")): gpu for gpu in gpus}
     if facts.held is not None:
         known["held"] = facts.held
     if frame.unreadable:

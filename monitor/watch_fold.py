@@ -36,13 +36,14 @@ def take_look(
     limits: LimitConfig,
     unreadable: tuple[str, ...] = (),
     last_sample_wall: float | None = None,
+    last_words: str | None = None,
 ) -> Judged:
     """Add the look that gave *facts* to *state* and judge what is known then.
 
-    *last_sample_wall*: when the run was last seen on an earlier boot.
+    *last_sample_wall*: when the run was last seen on an earlier boot; *last_words*: what it showed.
     """
     state = advance(state, facts, now=facts.monotonic_s, tick_s=tick_s, limits=limits)
-    observation = observation_of(subject, facts, state, unreadable, last_sample_wall)
+    observation = observation_of(subject, facts, state, unreadable, last_sample_wall, last_words)
     return Judged(state=state, observation=observation, verdict=judge(observation, limits))
 
 
@@ -52,6 +53,7 @@ def observation_of(
     state: AgeState,
     unreadable: tuple[str, ...] = (),
     last_sample_wall: float | None = None,
+    last_words: str | None = None,
 ) -> Observation:
     """Return everything that is known at the instant of *facts*."""
     machine = facts.machine
@@ -82,6 +84,7 @@ def observation_of(
         else None,
         own_power_w=own_power(machine, facts.process),
         last_sample_wall=last_sample_wall,
+        last_words=last_words,
         saves_visible=subject.saves_visible,
         keep_last=subject.keep_last,
         gpu_shared=gpu_shared(machine, facts.process),

@@ -20,13 +20,15 @@ from pathlib import Path
 
 from monitor import locks
 from monitor.ages import AgeState, ages_of, continued
-from monitor.evidence import current_heartbeat
+from monitor.flight_log import last_words
 from monitor.history import history_of
 from monitor.keeper_guard import KeeperGuard
 from monitor.memory_watch import MemoryWatch
 from monitor.metrics import MetricsFollower
 from monitor.model import FINAL, Observation, ProcessId, Verdict
 from monitor.observe import Observer, eta_of
+from monitor.own_log import log_to
+from monitor.pace import Measured
 from monitor.parts import Tick, make_parts
 from monitor.probes.clock import RATE, Now, read_now
 from monitor.probes.gpu import GpuSampler
@@ -35,6 +37,7 @@ from monitor.probes.watch_folder import CheckpointWatch
 from monitor.recorder import Recorder
 from monitor.rundir import RunDir
 from monitor.seeds import SeedSearch
+from monitor.standing import phase_of
 from monitor.store import TelemetryStore, sample_of
 from monitor.target import TargetReader, WatchTarget
 from monitor.trace_recorder import TraceRecorder
@@ -126,6 +129,7 @@ class Watcher:
             last.recorded if last else None,
             last.recorded_wall if last else None,
         )
+        self._last_words = last_words(self._target, now.boot_id)
         self._parts = make_parts(self._dir, self._recorder.say, last.parts if last else {})
         self._attempt("sweep", lambda: sweep_temporaries(self._dir.watch))
         if problem:
@@ -136,6 +140,8 @@ class Watcher:
             silent = age_of(last, now.boot_id, now.monotonic_s)
             unseen = "" if silent is None else f"; nobody looked for {duration(silent)}"
             self._recorder.say("note", f"the watcher started again{unseen}", now)
+        if self._last_words and not self._target.final:
+            self._recorder.say("note", f"the machine went down: {self._last_words}", now)
 
     def _loop(self) -> int:
         due = time.monotonic()
@@ -187,6 +193,7 @@ class Watcher:
             limits=limits,
             unreadable=problems,
             last_sample_wall=self._last_wall(now),
+            last_words=self._last_words,
         )
         self._state, observation, verdict = judged.state, judged.observation, judged.verdict
         ages = (before, self._state)
@@ -237,10 +244,10 @@ class Watcher:
         """What watch.json will say."""
         last, state = self._last, self._state
         same = last is not None and last.verdict.liveness is verdict.liveness
-        process, machine, said = observation.process, observation.machine, observation.log_progress
+        process, machine = observation.process, observation.machine
         rss = process.rss_bytes if process else None
         used = machine.memory.used_bytes if machine and machine.memory else None
-        beat, memory = current_heartbeat(observation), self._memory.verdict
+        phase, memory = phase_of(observation), self._memory.verdict
         return WatchState(
             run=target.run,
             pid=self._own.pid,
@@ -254,14 +261,14 @@ class Watcher:
             gap_s=state.gap_s,
             attempt=target.attempt,
             stage=target.stage,
-            phase=beat.phase if beat else said.phase if said else None,
+            phase=str(phase) if phase else None,
             verdict=verdict,
             since_wall=last.since_wall if last and same else now.wall_s,
             ages=ages_of(state),
             history=history_of(state.learnt),
             seeds=self._seeds.found,
             machine=machine,
-            eta=eta_of(target, observation, verdict, self._saves(target.attempt)),
+            eta=eta_of(target, observation, verdict, self._measured(target.attempt)),
             rss_bytes=rss,
             rss_peak_bytes=_largest(last.rss_peak_bytes if last else None, rss),
             used_peak_bytes=_largest(last.used_peak_bytes if last else None, used),
@@ -273,14 +280,18 @@ class Watcher:
             recorded=self._recorder.recorded,
             recorded_wall=self._recorder.recorded_wall,
             keeper_starts=self._guard.starts,
-            log_progress=said,
+            log_progress=observation.log_progress,
             marks=state,
         )
 
-    def _saves(self, attempt: int) -> list[float]:
-        """What this attempt's saves cost, by the trainer's own clock."""
-        saves = self._metrics.metrics.saves
-        return [save.save_s for save in saves if save.attempt == attempt]
+    def _measured(self, attempt: int) -> Measured:
+        """What this attempt's saves and evaluations cost, by the trainer's own clock."""
+        known = self._metrics.metrics
+        evals = [each.eval_s for each in known.evals if each.attempt == attempt]
+        return Measured(
+            saves_s=tuple(save.save_s for save in known.saves if save.attempt == attempt),
+            evals_s=tuple(each for each in evals if each is not None and each >= 0),
+        )
 
     def _record_sample(self, observation: Observation, verdict: Verdict, now: Now) -> None:
         self._store.record(sample_of(observation, verdict, now))
@@ -340,7 +351,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not run_dir.is_dir():
         _say(f"{run_dir} is no run folder: nothing to watch")
         return EXIT_REFUSED
-    _log_to(RunDir(run_dir).logs / "watcher.log")
+    log_to(RunDir(run_dir).logs / "watcher.log", _log)
     try:
         lock = locks.take(RunDir(run_dir).watcher_lock)
     except OSError as error:
@@ -365,19 +376,6 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     if not 0 < options.tick <= 60:
         parser.error("--tick must be between 0 and 60 seconds")
     return options
-
-
-def _log_to(path: Path) -> None:
-    logging.raiseExceptions = False  # a full disk must not fill the terminal either
-    handler: logging.Handler
-    try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        handler = logging.FileHandler(path, delay=True)
-    except OSError:
-        handler = logging.NullHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    _log.addHandler(handler)
-    _log.propagate = False
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -43,6 +43,11 @@ KEYS = {
         default=None,
         about="folder of what runs share; default: the user's cache folder + lanewatch",
     ),
+    "memory.limit_gib": Key(
+        variable="LANEWATCH_MEMORY_LIMIT_GIB",
+        default=None,
+        about="GiB of this machine that a run may fill, where its recipe says nothing",
+    ),
     "launch.lane": Key(
         variable="LANEWATCH_LANE", default="reference", about="lane when --lane is not given"
     ),

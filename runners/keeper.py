@@ -18,10 +18,13 @@ from typing import Any
 
 from monitor.events import append_event
 from monitor.files import read_json, write_json
+from monitor.flight_log import last_words
 from monitor.model import Stage, Status
 from monitor.probes.clock import read_now
 from monitor.probes.process import identify
 from monitor.rundir import RunDir
+from monitor.target import read_target
+from monitor.words import gibibytes
 from runners.engines import get_engine
 from runners.engines.base import Exit, Handle
 from runners.errors import EngineError, RunnerError, RunStateError
@@ -37,6 +40,7 @@ from runners.keeper_kernel import (
 from runners.keeper_state import KeeperState
 from runners.lanes.base import StagePlan
 from runners.log_error import last_error
+from runners.memory_wait import HEAVY, MemoryWait
 from runners.requests import Action, Request, clear_request, parse_request, read_asked
 from runners.runs import read_run
 from runners.stages import Plan
@@ -77,13 +81,17 @@ class Keeper:
         self._request: Request | None = None
         self._asked_at = time.monotonic()
         self._rebooted = False
+        self._last_words: str | None = None
+        self._anyway = False
+        """Do not wait for the memory of the run before."""
 
-    def claim(self, *, resume: bool) -> bool:
+    def claim(self, *, resume: bool, anyway: bool = False) -> bool:
         """Become the run's keeper; False when there is nothing left to keep.
 
         Raises RunStateError where a resume is not possible.
         """
         state = self._state
+        self._anyway = anyway or self._info.get("anyway") is True
         if state.repaired:
             self._event("note", f"state.json was begun again: {state.repaired}")
         if resume:
@@ -95,6 +103,8 @@ class Keeper:
         me = identify(os.getpid())
         assert me is not None
         self._rebooted = state.boot_changed and not resume
+        if self._rebooted:
+            self._last_words = last_words(read_target(self._run.root), me.boot_id)
         self._request = _asked_before(state)
         state.own(me)
         if not state.save() and resume:
@@ -145,6 +155,8 @@ class Keeper:
         """Carry on with a stage that an earlier keeper began, or was about to begin."""
         if self._rebooted:
             cause = "the machine was restarted while it ran"
+            if self._last_words:
+                cause += f"; {self._last_words}"
             self._state.left(plan.stage, "failed", Status.FAILED, cause)
             self._state.save()
             return Outcome(Status.FAILED, cause)
@@ -159,6 +171,8 @@ class Keeper:
             self._state.left(plan.stage, "skipped", None, note)
             self._state.save()
             return Outcome(None)
+        if (outcome := self._await_memory(plan)) is not None:
+            return outcome
         try:
             handle = self._start(plan)
         except (EngineError, OSError) as error:
@@ -166,6 +180,27 @@ class Keeper:
             self._state.left(plan.stage, "failed", Status.FAILED, cause)
             return Outcome(Status.FAILED, cause)
         return self._see_to_its_end(plan, handle)
+
+    def _await_memory(self, plan: StagePlan) -> Outcome | None:
+        """Let the run before give its memory back; an outcome where that ends this one."""
+        if plan.stage not in HEAVY or self._anyway:
+            return None
+        wait = MemoryWait(self._run.root.parent)
+        if missing := wait.missing():
+            told = f"stage {plan.stage} waits for {gibibytes(missing)} that the run before held"
+            self._event("note", told)
+        while wait.missing():
+            self._take_request(None)
+            if self._request is not None:
+                by = f"stopped by {asker(self._request)} before stage {plan.stage}"
+                return Outcome(Status.STOPPED, by)
+            if wait.expired:
+                cause = f"stage {plan.stage} was not started: {wait.refusal()}"
+                self._state.left(plan.stage, "failed", Status.FAILED, cause)
+                return Outcome(Status.FAILED, cause)
+            self._watcher.tend(self._state)
+            time.sleep(POLL_S)
+        return None
 
     def _see_to_its_end(self, plan: StagePlan, handle: Handle) -> Outcome:
         before = oom_kills()
@@ -336,12 +371,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="lanewatch-keeper")
     parser.add_argument("run", type=Path)
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--anyway", action="store_true")
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s keeper %(levelname)s %(message)s", level="INFO")
     detach()
     try:
         keeper = Keeper(RunDir(options.run))
-        kept = keeper.claim(resume=options.resume)
+        kept = keeper.claim(resume=options.resume, anyway=options.anyway)
     except (RunnerError, OSError) as error:
         tell_starter(f"error {error}")
         logger.error("%s", error)

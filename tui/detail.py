@@ -10,10 +10,12 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from monitor.files import read_json
 from monitor.metrics import Metrics, MetricsFollower
 from monitor.model import Stage
 from monitor.probes.log import LogFollower
 from monitor.rundir import RunDir
+from tui.projections import projection_lines
 from tui.state import Point, RunDetail, is_over
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class DetailReader:
         self._lines: deque[str] = deque(maxlen=LOG_LINES)
         self._lines_seen = 0
         self._problem: str | None = None
+        self._projection: tuple[str, ...] | None = None
 
     def read(self, status: RunStatus | None, wall_s: float) -> RunDetail:
         """Return all that is known now; *status* names the stage whose log is shown."""
@@ -60,7 +63,20 @@ class DetailReader:
             log_lines=self._shown_lines(),
             log_first=self._lines_seen - len(self._lines),
             problem=self._problem,
+            projection=self._read_projection(status),
         )
+
+    def _read_projection(self, status: RunStatus | None) -> tuple[str, ...]:
+        """Once the run is over: its summary is the keeper's last word and does not change."""
+        if status is None or not is_over(status):
+            self._projection = None
+            return ()
+        if self._projection is None:
+            summary = read_json(self._paths.summary).value
+            if summary is None:
+                return ()
+            self._projection = tuple(projection_lines(summary))
+        return self._projection
 
     def _read_metrics(self) -> None:
         self._metrics.read()

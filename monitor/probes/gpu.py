@@ -83,6 +83,11 @@ class GpuSampler:
         """False before it was started, and once there turned out to be no driver to ask."""
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def running(self) -> bool:
+        """False once there is no driver to ask, or it was stopped."""
+        return self._thread is not None and self._thread.is_alive()
+
     def start(self) -> None:
         """Begin to sample, once."""
         if self._thread is None:

@@ -21,6 +21,7 @@ __all__ = ["LogFollower", "ProgressReader", "clean_line", "read_log", "tail"]
 
 FIRST_BYTES = READ_BYTES - 1
 """Of the end of a log, when it is first looked at or has run away from us."""
+ITERATION_LIMIT = 1e15
 BEHIND_BYTES = 1024 * 1024
 """Further behind than this the reader jumps to the end: what is new counts."""
 
@@ -106,12 +107,19 @@ class ProgressReader:
         self._seen: LogReading | None = None
         self._behind = False
         self._word: LogProgress | None = None
+        self._steps_per_epoch: float | None = None
 
-    def read(self, log: LogReading | None) -> LogProgress | None:
+    def read(
+        self, log: LogReading | None, steps_per_epoch: float | None = None
+    ) -> LogProgress | None:
         """Return what the log says by now; None while it has said nothing that is understood.
 
-        *log* is how the file looks at this instant: one that has not changed is not opened.
+        *log* is how the file looks at this instant: one that has not changed is not opened. With
+        *steps_per_epoch* a log that counts only epochs tells iterations, too.
         """
+        if steps_per_epoch != self._steps_per_epoch:
+            self._steps_per_epoch = steps_per_epoch
+            self._word = self._said()
         if log is None or (log == self._seen and not self._behind):
             return self._word
         new = self._follower.read()
@@ -142,4 +150,7 @@ class ProgressReader:
         said = state.progress
         if said == LogProgress():
             return None
+        per_epoch, epoch = self._steps_per_epoch, said.epoch
+        if said.iteration is None and epoch is not None and per_epoch is not None:
+            said = replace(said, iteration=round(min(epoch * per_epoch, ITERATION_LIMIT)))
         return replace(said, error=clean_line(said.error)) if said.error else said

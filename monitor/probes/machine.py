@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from monitor.model import GpuReading, MachineReading
+from monitor.model import GpuReading, KernelReading, MachineReading
 from monitor.probes import Read
 from monitor.probes.memory import read_memory
 from monitor.probes.raw import read_proc, reason
@@ -61,9 +61,15 @@ def busy_percent(before: tuple[int, int], after: tuple[int, int]) -> float | Non
 
 
 def read_machine(
-    folder: Path, gpus: GpuSource | None = None, cpu: CpuMeter | None = None
+    folder: Path,
+    gpus: GpuSource | None = None,
+    cpu: CpuMeter | None = None,
+    kernel: KernelReading | None = None,
 ) -> Read[MachineReading]:
-    """Read the machine; *folder* tells which disk. The value is always there, in parts None."""
+    """Read the machine; *folder* tells which disk. The value is always there, in parts None.
+
+    *kernel* is what its log said, for which a probe is kept open.
+    """
     memory = read_memory()
     free = _disk_free(folder)
     problems = [memory.problem, free.problem, gpus.problem if gpus else None]
@@ -73,6 +79,7 @@ def read_machine(
         cpu_percent=cpu.read() if cpu else None,
         load1=_load1(),
         disk_free_bytes=free.value,
+        kernel=kernel,
         gpu_problem=gpus.problem if gpus else None,
     )
     return Read(reading, "; ".join(each for each in problems if each) or None)

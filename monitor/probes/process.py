@@ -14,6 +14,7 @@ from monitor.probes import Read
 from monitor.probes.cgroup import CgroupProbe
 from monitor.probes.clock import RATE, boot_id
 from monitor.probes.raw import read_proc
+from monitor.probes.text import clean_line
 
 DESCENDANTS_LIMIT = 256
 """More children than a trainer has; a fork bomb must not make the watcher one too."""
@@ -29,6 +30,7 @@ _DEAD_STATES = frozenset("ZXx")
 class Stat:
     """The fields of /proc/PID/stat that are used here."""
 
+    raw_name: bytes
     state: str
     parent: int
     cpu_ticks: int
@@ -38,6 +40,11 @@ class Stat:
     rss_pages: int
 
     @property
+    def name(self) -> str:
+        """What it calls itself; foreign text, cleaned."""
+        return clean_line(self.raw_name)
+
+    @property
     def alive(self) -> bool:
         """A leader that ended before its threads looks like a zombie, yet its work goes on."""
         return self.state not in _DEAD_STATES or (self.state == "Z" and self.threads > 1)
@@ -45,12 +52,13 @@ class Stat:
 
 def parse_stat(raw: bytes) -> Stat | None:
     """Parse /proc/PID/stat; None for anything else. The name may hold spaces and brackets."""
-    _, bracket, rest = raw.rpartition(b")")
+    head, bracket, rest = raw.rpartition(b")")
     fields = rest.split()
     if not bracket or len(fields) < 22 or len(fields[0]) != 1:
         return None
     try:
         return Stat(
+            raw_name=head.partition(b"(")[2],
             state=fields[0].decode("ascii"),
             parent=int(fields[1]),
             cpu_ticks=sum(map(int, fields[11:15])),
@@ -75,6 +83,11 @@ def is_alive(process: ProcessId) -> bool:
     return _own_stat(process) is not None
 
 
+def started_s(process: ProcessId) -> float:
+    """When it was started, in seconds since boot; time asleep counts."""
+    return process.start_ticks * _TICK_S
+
+
 def read_process(process: ProcessId) -> Read[ProcessReading]:
     """Read what *process* and its living descendants use.
 
@@ -83,24 +96,32 @@ def read_process(process: ProcessId) -> Read[ProcessReading]:
     """
     stat = _own_stat(process)
     if stat is None:
-        return Read(ProcessReading(alive=False))
+        return Read(ProcessReading(alive=False, pids=(process.pid,)))
     hidden: set[str] = set()
     descendants = {pid: each for pid in _descendants(process.pid, hidden) if (each := _stat(pid))}
     family = [stat, *descendants.values()]
+    living = [pid for pid, each in descendants.items() if each.alive]
     return Read(
         ProcessReading(
             alive=True,
             state=stat.state,
             cpu_s=sum(each.cpu_ticks for each in family) * _TICK_S,
-            written_bytes=_written([process.pid, *descendants], hidden),
+            written_bytes=_written([process.pid, *living], hidden),
             rss_bytes=sum(each.rss_pages for each in family) * _PAGE_BYTES,
-            anonymous_bytes=_anonymous([process.pid, *descendants]),
+            anonymous_bytes=_anonymous([process.pid, *living]),
             wchan=_wchan(process.pid, hidden),
-            pids=(process.pid, *descendants),
+            pids=(process.pid, *living),
             hidden=tuple(sorted(hidden)),
+            zombies=tuple(each.name for each in descendants.values() if not each.alive),
             cgroup=_CGROUPS.read(process.pid),
         )
     )
+
+
+def name_and_state(pid: int) -> tuple[str, str] | None:
+    """The name and the one-letter state of whoever has *pid* now."""
+    stat = _stat(pid)
+    return None if stat is None else (stat.name, stat.state)
 
 
 def find_by_environment(variables: Mapping[str, str]) -> list[ProcessId]:

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from monitor.events import append_event
 from monitor.files import read_json
 from monitor.model import FINAL
+from monitor.probes.clock import read_now
 from monitor.probes.process import identify
 from monitor.rundir import SCHEMA, RunDir
 from monitor.target import process_id
@@ -77,6 +79,8 @@ def attach(candidate: Candidate, order: AttachOrder) -> Attached:
     if known is not None:
         return _again(known, candidate, order)
     run = create_run(order.root, KIND, _run_info(candidate, order), order.name, folders=("logs",))
+    for text in candidate.warnings:
+        append_event(run.events, "note", text, "attach", read_now())
     ensure_watcher(run)
     return Attached(run, new=True)
 

@@ -5,14 +5,16 @@ The rule: what cannot be asked is said once, in one sentence, and the search goe
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
-from typing import TYPE_CHECKING, Any
+import socket
+from pathlib import Path
+from typing import Any
 
+from monitor.files import read_json
 from runners.attach.values import Container
 from runners.errors import EngineError
-
-if TYPE_CHECKING:
-    from docker import APIClient
 
 TIMEOUT_S = 10
 DEFAULT = "unix:///var/run/docker.sock"
@@ -22,7 +24,6 @@ class DockerEngine:
     """Answers by name or id; asks the engine once for each."""
 
     def __init__(self) -> None:
-        self._client: APIClient | None = None
         self._known: dict[str, Container | None] = {}
         self.problem: str | None = None
         """Why the engine does not answer."""
@@ -36,56 +37,73 @@ class DockerEngine:
     def _ask(self, name: str) -> Container | None:
         if self.problem is not None:
             return None
-        import docker.errors
-        import requests
-
         try:
-            if self._client is None:
-                self._client = self._connect()
-            return container_from(self._client.inspect_container(name))
-        except docker.errors.NotFound:
-            return None
+            _knock(engine_url())
+            return _inspect(name)
         except EngineError as error:
             self.problem = str(error)
-        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
-            self.problem = explain(error, engine_url())
         return None
-
-    def _connect(self) -> APIClient:
-        import docker
-
-        url = engine_url()
-        if not url.startswith(("unix://", "/", "fd://", "npipe://")):
-            raise EngineError(
-                f"DOCKER_HOST={url} is another machine's engine, and only processes of this one "
-                "can be watched: run lanewatch there"
-            )
-        return docker.APIClient(base_url=url, version="auto", timeout=TIMEOUT_S)
 
 
 def engine_url() -> str:
-    """Where the engine is: `$DOCKER_HOST`, else the usual socket."""
-    return os.environ.get("DOCKER_HOST") or DEFAULT
+    """Where the docker client would look: context, `$DOCKER_HOST`, chosen context, usual socket."""
+    named = os.environ.get("DOCKER_CONTEXT")
+    if not named and (host := os.environ.get("DOCKER_HOST")):
+        return host
+    folder = Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
+    chosen = named or (read_json(folder / "config.json").value or {}).get("currentContext")
+    if not isinstance(chosen, str) or chosen == "default":
+        return DEFAULT
+    digest = hashlib.sha256(chosen.encode()).hexdigest()
+    context = read_json(folder / "contexts" / "meta" / digest / "meta.json").value or {}
+    try:
+        return str(context["Endpoints"]["docker"]["Host"])
+    except (KeyError, TypeError):
+        return DEFAULT
 
 
-def explain(error: BaseException, url: str) -> str:
-    """One sentence for what the SDK raised; it wraps the cause several times."""
-    texts: list[str] = []
-    cause: BaseException | None = error
-    while cause is not None and len(texts) < 10:
-        texts.append(f"{type(cause).__name__} {cause}")
-        cause = cause.__cause__ or cause.__context__
-    told = " ".join(texts)
-    if "PermissionError" in told or "Permission denied" in told:
-        return (
-            f"this user may not ask Docker ({url}): run with sudo, or add the user to the "
-            "group docker"
+def _knock(url: str) -> None:
+    """Raise EngineError unless an engine of this machine listens; without its SDK, which is slow.
+
+    The SDK wraps the cause several times, and leaves the socket that it could not connect open.
+    """
+    path = url.removeprefix("unix://")
+    if path == url:
+        raise EngineError(
+            f"Docker is set to {url}, another machine's engine, and only processes of this one "
+            "can be watched: run lanewatch there"
         )
-    if "FileNotFoundError" in told or "ConnectionRefusedError" in told:
-        return f"no Docker engine answers at {url}: is it running, is DOCKER_HOST right?"
-    if "timed out" in told:
-        return f"the Docker engine at {url} does not answer within {TIMEOUT_S} s"
-    return f"the Docker engine at {url} cannot be asked: {error}"
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
+            knocking.settimeout(TIMEOUT_S)
+            knocking.connect(path)
+    except PermissionError as error:
+        raise EngineError(
+            f"this user may not ask Docker ({path}): run with sudo, or add the user to the group "
+            "docker"
+        ) from error
+    except OSError as error:
+        raise EngineError(
+            f"no Docker engine answers at {path} ({error.strerror or error}): is it running, is "
+            "DOCKER_HOST right?"
+        ) from error
+
+
+def _inspect(name: str) -> Container | None:
+    import docker
+    import docker.errors
+    import requests
+
+    try:
+        client = docker.APIClient(base_url=engine_url(), version="auto", timeout=TIMEOUT_S)
+        with contextlib.closing(client):
+            return container_from(client.inspect_container(name))
+    except docker.errors.NotFound:
+        return None
+    except requests.Timeout as error:
+        raise EngineError(f"the Docker engine does not answer within {TIMEOUT_S} s") from error
+    except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+        raise EngineError(f"the Docker engine cannot be asked: {error}") from error
 
 
 def container_from(inspected: dict[str, Any]) -> Container:

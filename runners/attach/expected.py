@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from monitor.grammar import begin, fold
 from monitor.probes.checkpoints import read_checkpoints
 from monitor.probes.numbers import whole
 from monitor.probes.raw import open_regular
@@ -19,16 +20,6 @@ from runners.attach.folders import CHECKPOINT
 HEAD_BYTES = 1 << 18
 TAIL_BYTES = 1 << 16
 STATE_BYTES = 4 << 20
-
-_PATTERNS = (
-    # Megatron and Megatron-Bridge: "iteration        1/      30 |"
-    ("its step lines", re.compile(r"\biteration\s+\d+/\s*(\d+)\s*\|")),
-    # Unsloth's banner; transformers with logging on
-    ("its log's banner", re.compile(r"Total steps = ([\d,]+)")),
-    ("its log's banner", re.compile(r"Total optimization steps = ([\d,]+)")),
-    # transformers' bar, which has no name: "  3%|▎  | 1/30 [00:15<07:16, 15.06s/it]"
-    ("its progress bar", re.compile(r"(?:^|[\r\n])\s*\d+%\|[^|\r\n]*\|\s*\d+/(\d+) \[")),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +65,13 @@ def from_config(text: str) -> tuple[Expected, str | None]:
 
 
 def from_log(path: Path) -> Expected:
-    """Read the total out of the log's beginning and end."""
-    for text in (read_part(path, from_end=True), read_part(path)):
-        for why, pattern in _PATTERNS:
-            totals = [int(each.replace(",", "")) for each in pattern.findall(text)]
-            if totals and totals[-1] > 0:
-                return Expected(total=totals[-1], total_why=why)
-    return Expected()
+    """Read the total out of the log's beginning and end, as the watcher reads it."""
+    state = begin()
+    for text in (read_part(path), read_part(path, from_end=True)):
+        for line in re.split(r"[\r\n]+", text):
+            state = fold(state, line.encode())
+    total = state.progress.total or state.bars.total
+    return Expected(total=total, total_why="what its log says" if total is not None else None)
 
 
 def _told_in(folder: Path, iteration: int) -> Expected:

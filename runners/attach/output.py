@@ -29,7 +29,6 @@ class Output:
     """The last process on the way: it has the file open, or is as far as could be seen."""
     file: str | None = None
     """As the owner sees it."""
-    appends: bool = True
     through: tuple[Process, ...] = ()
     """Programs that read it on the way."""
     end: str | None = None
@@ -58,16 +57,21 @@ def follow(
     output = Output(owner=process)
     for _ in range(MOST_HOPS):
         files = table.open_files(output.owner.pid)
+        reader: Process | None
         if files is None:
-            return replace(output, hidden=_may_not_read(output.owner))
-        descriptor = next((each for each in files if each.number == number), None)
-        if descriptor is None:
-            return replace(output, end="it is closed")
-        if not _goes_on(descriptor, output.owner):
-            return _ended(output, descriptor)
-        reader = _reader(table, output.owner, descriptor, container)
-        if reader is None:
-            return replace(output, end=_unread(output.owner, container))
+            # A container's processes are often root's, its client is this user's own.
+            reader = _client_of(table, output.owner, container)
+            if reader is None:
+                return replace(output, hidden=_may_not_read(output.owner))
+        else:
+            descriptor = next((each for each in files if each.number == number), None)
+            if descriptor is None:
+                return replace(output, end="it is closed")
+            if not _goes_on(descriptor, output.owner):
+                return _ended(output, descriptor)
+            reader = _reader(table, output.owner, descriptor, container)
+            if reader is None:
+                return replace(output, end=_unread(output.owner, container))
         output = replace(output, owner=reader, through=(*output.through, reader))
         number = 1
         if reader.program == "tee":
@@ -77,21 +81,23 @@ def follow(
 
 def warnings_of(output: Output) -> tuple[str, ...]:
     """What of the way can hold up the trainer."""
-    if not output.through:
-        return ()
-    names = " and ".join(f"`{each.program}` (pid {each.pid})" for each in output.through)
-    last = output.through[-1].program
-    told = [
-        f"its output goes through a pipe to {names}: this {last} can block the run after "
-        f"{PIPE_KIB} KiB, should it stop reading"
-    ]
-    held = [each.program for each in output.through if _holds_lines(each)]
+    clients = [each for each in output.through if read_command(each.argv).role is Role.CLIENT]
+    readers = [each for each in output.through if each not in clients]
+    told: list[str] = []
+    if readers:
+        names = " and ".join(f"`{each.program}` (pid {each.pid})" for each in readers)
+        told.append(
+            f"its output goes through a pipe to {names}: this {readers[-1].program} can block the "
+            f"run after {PIPE_KIB} KiB, should it stop reading"
+        )
+    held = [each.program for each in readers if _holds_lines(each)]
     if held:
         told.append(f"{', '.join(held)} holds back lines until 4 to 8 KiB are there")
-    if any(read_command(each.argv).role is Role.CLIENT for each in output.through):
+    if clients:
         told.append(
-            "a `docker exec` client that ends or stalls takes the log with it: the training goes "
-            "on unheard, and blocks once Docker's own buffers (about 1 MiB) are full"
+            f"its output goes through a docker client (pid {clients[0].pid}): if that ends, the "
+            "rest of the log is lost; if it stalls, the run blocks once Docker's own buffers "
+            "(about 1 MiB) are full"
         )
     return tuple(told)
 
@@ -158,9 +164,15 @@ def _reader(
     if real:
         # A shell may hold the reading end as well; who reads it as stdin is meant.
         return max(real, key=lambda each: _reads_as_stdin(table, each, inode))
-    if writer.container is None or container is None:
+    return _client_of(table, writer, container)
+
+
+def _client_of(
+    table: ProcessTable, process: Process, container: Container | None
+) -> Process | None:
+    if process.container is None or container is None:
         return None
-    return find_client(table, writer, container)
+    return find_client(table, process, container)
 
 
 def _tee(table: ProcessTable, output: Output) -> Output:

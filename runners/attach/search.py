@@ -174,9 +174,10 @@ class Search:
         if self.table.open_files(process.pid) is None:
             yield (
                 f"this user may not read the open files of pid {process.pid} "
-                f"(of {_user(process.uid)}): run with sudo, or name --log and --checkpoints"
+                f"(of {_user(process.uid)}): run with sudo, or name --log and --checkpoints if "
+                "they are not found"
             )
-        elif output.hidden:
+        if output.hidden and output.owner.pid != process.pid:
             yield output.hidden
         for each in found:
             if each is not None and _is_closed(each.path):

@@ -56,10 +56,10 @@ def _check(tables: dict[str, dict[str, Any]]) -> None:
 
     from runners.recipe.model import LivenessTable, MemoryTable
 
-    try:
-        LivenessTable.model_validate(tables.get("liveness", {}))
-        MemoryTable.model_validate(tables.get("memory", {}))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise RunnerError(f"--set {where}: {first['msg']}") from error
+    for name, model in (("liveness", LivenessTable), ("memory", MemoryTable)):
+        try:
+            model.model_validate(tables.get(name, {}))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, (name, *first["loc"])))
+            raise RunnerError(f"--set {where}: {first['msg']}") from error

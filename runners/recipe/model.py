@@ -168,6 +168,18 @@ class MemoryTable(Table):
         allow_inf_nan=False,
         description="GiB of the machine a run may fill; without it min(110, 92 % of all)",
     )
+    gpu_limit_gib: float | None = Field(
+        default=None,
+        gt=0,
+        le=1_048_576,
+        allow_inf_nan=False,
+        description="GiB of a discrete GPU's own memory to warn at; without it 95 % of it",
+    )
+    at_limit: Literal["notify", "save-and-stop", "stop-now"] = Field(
+        default="notify",
+        description="what the memory guard may do: tell; save and stop while there is time; "
+        "or that, and at the limit stop at once without saving",
+    )
 
 
 class ReferenceLane(Table):

@@ -37,6 +37,8 @@ GRAIN_S = 8.0
 """Iterations that are faster than 2 s are told in groups of about so long: under the floor of the
 iteration limit (60 s) their single gaps are not to be seen."""
 FIGURES_S = 30.0
+NEAR_S = 4.0
+"""So soon before a moment no look is taken for the figures alone."""
 HEARTBEAT, LOG, CHECKPOINTS = "heartbeat", "log", "checkpoints"
 MODES = (HEARTBEAT, LOG, CHECKPOINTS)
 
@@ -69,6 +71,7 @@ class Night:
     seed: int
     mode: str = HEARTBEAT
     hours: float = 8.0
+    iterations: int | None = None
     step_s: float = 32.4
     jitter: float = 0.05
     save_interval: int = 70
@@ -109,6 +112,8 @@ class Night:
     @property
     def total(self) -> int:
         """Iterations that the run is said to have."""
+        if self.iterations is not None:
+            return self.iterations
         usual = int((self.hours * 3600 - self.load_s) / self.step_s)
         return max(2, usual if self.ends else 2 * usual)
 
@@ -143,7 +148,7 @@ def moments(night: Night) -> Iterator[Moment]:
     yield Moment(at_s=at, phase="iteration", done=done)
     spikes = dict(night.spikes)
     end = night.hours * 3600
-    while at < end and done < night.total:
+    while done < night.total and (at < end or night.ends):
         count = _group(night, done, spikes)
         at += _seconds(night, done, count, spikes, draw)
         done += count
@@ -222,9 +227,9 @@ class _Camera:
         night, last = self.night, 0.0
         yield self._frame(0.0)
         for moment in self._moments():
-            # The look just before: what it does not show yet took no longer than one look.
-            yield from self._until(last, moment.at_s - 1.0)
+            yield from self._until(last, moment.at_s - NEAR_S)
             look = math.floor(moment.at_s) + 1.0
+            # The look just before: what it does not show yet took no longer than one look.
             if moment.saved > self.now.saved and look - 1.0 > self.before_s:
                 yield from self._shown(look - 1.0)
             self._take(moment)
@@ -233,7 +238,9 @@ class _Camera:
         end = night.hours * 3600
         if night.fault is not None and self.over_s is None:
             end = night.fault.at_s + night.after_s
-        yield from self._until(last, end if self.over_s is None else self.over_s + 5.0)
+        end = end if self.over_s is None else self.over_s + 5.0
+        yield from self._until(last, end)
+        yield from self._shown(math.floor(end))
 
     def _moments(self) -> Iterator[Moment]:
         """The moments as the pauses and the fault leave them."""
@@ -254,7 +261,7 @@ class _Camera:
         """The looks of each half minute."""
         at = start + FIGURES_S
         while at < end:
-            yield from self._shown(math.floor(at))
+            yield from self._shown(float(math.floor(at)))
             at += FIGURES_S
 
     def _shown(self, at_s: float) -> Iterator[Frame]:
@@ -288,7 +295,7 @@ class _Camera:
             self.checkpoints = [*self.checkpoints, whole][-night.keep_last :]
         if moment.done != self.now.done and self._speaks(moment.done):
             self.log_bytes += 96
-            self.log_at, self.log_done = moment.at_s, moment.done
+            self.log_at, self.log_done = round(moment.at_s, 1), moment.done
         self.now = moment
         self.seq += 1
         if not night.foreign:
@@ -297,12 +304,12 @@ class _Camera:
                 seq=self.seq,
                 pid=7,
                 boot_id=BOOT,
-                monotonic_s=moment.at_s,
+                monotonic_s=round(moment.at_s, 1),
                 stage="train",
                 phase=moment.phase,
                 done=moment.done,
                 total=night.total,
-                loss=round(0.9 + self.draw.gauss(0, 0.02), 4),
+                loss=0.9,
                 step_s=night.step_s if moment.done else None,
             )
 
@@ -348,7 +355,7 @@ class _Camera:
         )
 
     def _status(self, at_s: float) -> Status:
-        if self.over_s is None or at_s < self.over_s + 2.0:
+        if self.over_s is None or at_s < self.over_s:
             return Status.RUNNING
         return Status.FAILED if self.fault is not None else Status.FINISHED
 
@@ -386,7 +393,7 @@ class _Camera:
         process = ProcessReading(
             alive=self.over_s is None,
             state=look.state if self.over_s is None else "Z",
-            cpu_s=round(self.cpu_s, 2),
+            cpu_s=round(self.cpu_s, 1),
             written_bytes=int(self.written),
             rss_bytes=9 * GIB,
             wchan=look.wchan,
@@ -420,7 +427,7 @@ class _Camera:
                 index=0,
                 name="NVIDIA GB10",
                 utilisation_percent=percent,
-                power_w=round(max(3.0, watts), 1),
+                power_w=float(round(max(3.0, watts))),
                 temperature_c=62,
                 sm_clock_mhz=look.clock_mhz,
                 throttle=look.throttle,
@@ -438,7 +445,7 @@ class _Activity:
     watts: float
     state: str = "S"
     wchan: str | None = None
-    written: float = 2000.0
+    written: float = 0.0
     clock_mhz: int = 2281
     throttle: tuple[str, ...] = ()
     available_gib: float = 72.0
@@ -481,7 +488,7 @@ def _broken(fault: Fault, camera: _Camera) -> _Activity:
     """A trainer that hangs, in the way that the fault names."""
     gpu, draw = camera.night.gpu or Gpu(), camera.draw
     idle = gpu.idle_w + draw.gauss(0, 0.3)
-    still = _Activity(cpu=0.002, percent=0, watts=idle, written=0.0)
+    still = _Activity(cpu=0.002, percent=0, watts=idle)
     if fault.name == "crash":
         return still
     if fault.name == "spin":

@@ -1,6 +1,6 @@
-"""Draw nights by the hundred, let the judge and three simple rules watch each, and say how they did.
+"""Draw nights by the hundred; let the judge and three simple rules watch each; say how they did.
 
-The rule: a seed gives one night, whatever else is drawn, so a night that went wrong can be looked at
+The rule: a seed gives one night, whatever else is drawn, so one that went wrong can be looked at
 again: `outcome(draw(seed, mode, fault))`.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from night import CHECKPOINTS, ENDINGS, HEARTBEAT, LOG, Fault, Gpu, Night, frames, moments
 
@@ -149,8 +149,9 @@ def _gpu(dice: random.Random) -> Gpu | None:
 def _slower(dice: random.Random, mode: str, gpu: Gpu | None, steps: int) -> dict[str, object]:
     """From some iteration on all take longer.
 
-    By how much a judge can bear is what it can see: over five times the largest iteration is a stall
-    unless the power of a GPU of its own, or nothing but a checkpoint's cadence, says otherwise.
+    By how much a judge can bear is what it can see: over five times the largest iteration is a
+    stall, unless the power of a GPU of its own says otherwise; and a cadence is all that is seen of
+    a run without a heartbeat.
     """
     begins = dice.randrange(1, max(2, steps))
     if gpu is not None and gpu.own and dice.random() < 0.3:
@@ -176,8 +177,6 @@ def _interruptions(dice: random.Random, hours: float) -> dict[str, object]:
 
 
 def _with_fault(night: Night, name: str, dice: random.Random) -> Night:
-    from dataclasses import replace
-
     watts = (night.gpu or Gpu()).busy_w * dice.uniform(0.35, 0.6)
     kind = HANGS.get(name, name)
     phase = PHASES.get(name)
@@ -197,7 +196,7 @@ def _with_fault(night: Night, name: str, dice: random.Random) -> Night:
 
 
 def _settled(night: Night) -> float:
-    """From when on a fault must be found: at once with a heartbeat, else once a cadence is known."""
+    """From when on a fault must be found: without a heartbeat, once a cadence is known."""
     if night.mode == HEARTBEAT:
         return 30.0
     saves, lines = 0, 0

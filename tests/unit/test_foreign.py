@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from monitor.model import Liveness
 from monitor.status import list_runs, read_status
 from monitor.target import read_target
 
+LOGS = Path(__file__).parent.parent / "samples" / "logs"
 RUN = "foreign-20260101-000000-0001"
 
 
@@ -64,6 +66,10 @@ class ForeignRun:
         return subprocess.Popen(
             [sys.executable, "-m", "monitor.watcher", str(self.root), "--tick", "0.05"]
         )
+
+    def log_says(self, field: str) -> Any:
+        word = read_json(self.root / "watch.json").value or {}
+        return (word.get("log_progress") or {}).get(field)
 
     def watched(self) -> str | None:
         word = read_json(self.root / "watch.json").value or {}
@@ -174,3 +180,31 @@ def test_a_pid_that_now_belongs_to_another_process_has_ended(run: ForeignRun) ->
     assert mine is not None
     run.write(process=mine | {"start_ticks": mine["start_ticks"] - 1})
     assert read_status(run.root).verdict is Liveness.ENDED
+
+
+def test_its_log_tells_what_no_heartbeat_does(run: ForeignRun) -> None:
+    run.write(iterations=None)
+    run.log.write_bytes((LOGS / "megatron-bridge-0.4.2-killed.log").read_bytes())
+    for status in (read_status(run.root), *list_runs(run.root.parent)):
+        assert status.loss == pytest.approx(5.303933)
+        assert status.lr == pytest.approx(4.150943e-04)
+        assert status.step_s == pytest.approx(0.1595)
+        assert (status.iteration.total, status.phase) == (2130, "saving")
+
+
+def test_a_loss_that_its_log_leaves_out_is_a_flag(run: ForeignRun) -> None:
+    lines = (LOGS / "megatron-bridge-0.4.2-train.log").read_bytes().splitlines(keepends=True)
+    watcher = run.watch()
+    run.log.write_bytes(b"".join(lines[:100]))
+    wait_for(lambda: run.log_says("loss") is not None)
+    assert read_status(run.root).flags == ()
+    nan = re.sub(rb" lm loss: \S+ \|", b"", next(line for line in lines if b" 30/" in line))
+    with run.log.open("ab") as log:
+        log.write(nan)
+    wait_for(lambda: run.log_says("nan"))
+    status = read_status(run.root)
+    assert "nan-loss" in status.flags
+    assert "the loss is no number since iteration 30" in status.reason
+    assert status.loss is None
+    watcher.terminate()
+    watcher.wait(20)

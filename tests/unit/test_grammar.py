@@ -203,6 +203,17 @@ def test_after_the_training_no_bar_counts() -> None:
     assert (progress.iteration, progress.total) == (28, 30)
 
 
+def test_an_evaluation_is_no_part_of_the_pace() -> None:
+    bars = [b"  0%|          | 0/625 [00:00<?, ?it/s]"]
+    for n in range(1, 4):
+        bars.append(b"  0%%|          | %d/625 [00:%d<9:99:99, 15.00s/it]" % (n, 15 * n))
+    bars.append(b"\x1b[A{'eval_loss': '0.4', 'eval_runtime': '600', 'epoch': '0.1'}")
+    bars.append(b"  0%|          | 3/625 [10:45<9:99:99, 15.00s/it]")
+    assert folded(bars).progress.step_s == pytest.approx(15)
+    bars.append(b"  1%|          | 4/625 [11:00<9:99:99, 110.00s/it]")
+    assert folded(bars).progress.step_s == pytest.approx(15)
+
+
 @pytest.mark.parametrize("name", ["nan", "nan-filtered"])
 def test_nan_by_transformers(name: str) -> None:
     progress = told(f"transformers-5.17-{name}.log")
@@ -243,7 +254,8 @@ LINES = st.one_of(
     st.from_regex(rb"\{'loss': '?[^}]{0,20}'?, 'epoch': '?\d+'?\}", fullmatch=True),
     st.from_regex(rb" *\d{1,3}%\|#*\| \d{1,20}/\d{1,20} \[\d\d:\d\d<\?, \?it/s\]", fullmatch=True),
     st.from_regex(
-        rb"iteration +\d{1,20}/ *\d{1,20} \| elapsed time per iteration \(ms\): \S{1,9} \|( [a-z ]{1,9}: \S{1,9} \|)*",
+        rb"iteration +\d{1,20}/ *\d{1,20} \| elapsed time per iteration \(ms\): \S{1,9} \|"
+        rb"( (lm loss|learning rate|number of skipped iterations): \S{1,9} \|)*",
         fullmatch=True,
     ),
 )

@@ -26,6 +26,7 @@ from monitor.model import (
     Stage,
     Status,
 )
+from monitor.silence import progress_age
 
 LIMITS = limits_from({})
 LIVING = frozenset(Liveness) - FINAL - {Liveness.LOST}
@@ -139,8 +140,7 @@ def test_nothing_without_evidence_of_trouble_is_stalled(observation: Observation
     verdict = judge(observation, LIMITS)
     if verdict.liveness is not Liveness.STALLED:
         return
-    known = observation.ages
-    age = known.progress_s if known.progress_s is not None else known.stage_s
+    age = progress_age(observation)
     assert observation.process is not None
     assert observation.process.alive
     assert verdict.limit_s is not None

@@ -25,7 +25,9 @@ MINUTE = GIB / 60
 """A GiB a minute, in bytes a second."""
 
 
-def memory(level: MemoryLevel, left_gib: float = 5.0, climb: float | None = MINUTE) -> MemoryVerdict:
+def memory(
+    level: MemoryLevel, left_gib: float = 5.0, climb: float | None = MINUTE
+) -> MemoryVerdict:
     return MemoryVerdict(
         level=level,
         reason="why",
@@ -133,7 +135,9 @@ class ClimbingRun(FabricatedRun):
         (self.root / "climb").touch()
 
     def said(self) -> list[str]:
-        return [event["text"] for event in self.events("action")]
+        """What the guard did; others act as well."""
+        texts = [event["text"] for event in self.events("action")]
+        return [text for text in texts if "memory guard" in text]
 
     def close(self) -> None:
         for process in self.processes:

@@ -61,6 +61,8 @@ def timeline(*lines: str) -> Timeline:
         ),
         pytest.param([HEADER, line(1, held=3)], "held", id="held by three"),
         pytest.param([HEADER, line(1, unreadable="all")], "unreadable", id="a text for a list"),
+        pytest.param([HEADER, line(1, machine={"gpus": []})], '"gpus" names', id="a list of GPUs"),
+        pytest.param([HEADER, line(1, machine={"gpus": {"0": 1}})], "GPU is no", id="no GPU"),
         pytest.param([HEADER, line(1, boot="b")], "boot", id="half a boot"),
         pytest.param([HEADER, line(1, subject={"status": "odd"})], "line 2: 'odd'", id="a status"),
     ],

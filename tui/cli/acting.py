@@ -71,7 +71,7 @@ def resume_command(options: argparse.Namespace) -> int:
     refuse(run, "resume")
     read_run(run)
     _let_it_leave(run)
-    start_keeper(run, "--resume")
+    start_keeper(run, "--resume", *(["--anyway"] if options.anyway else []))
     out(run.root.name)
     return exits.OK
 

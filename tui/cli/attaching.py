@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from monitor.probes.clock import read_now
 from monitor.rundir import runs_root
 from runners.attach.attach import AttachOrder, attach, find_watching, with_order
 from runners.attach.search import Search
-from runners.attach.settings import tables_from
 from runners.attach.values import Candidate
 from runners.errors import RunnerError
 from runners.runs import iter_runs
@@ -53,8 +53,16 @@ def _order(options: argparse.Namespace) -> AttachOrder:
         log=_file(options.log),
         total=options.total,
         name=options.name,
-        tables=tables_from(options.set),
+        tables=_tables(options.set),
     )
+
+
+def _tables(overrides: Sequence[str]) -> dict[str, Any]:
+    if not overrides:
+        return {}
+    from runners.attach.settings import tables_from  # the recipe's model takes long to load
+
+    return tables_from(overrides)
 
 
 def _folder(text: str | None) -> Path | None:
@@ -77,8 +85,6 @@ def _file(text: str | None) -> Path | None:
 
 
 def _marked(candidate: Candidate, order: AttachOrder) -> Candidate:
-    from dataclasses import replace
-
     run = find_watching(order.root, candidate)
     return replace(candidate, run=run.root.name) if run else candidate
 

@@ -100,8 +100,22 @@ def _launch(sub: argparse.ArgumentParser) -> None:
     _set(sub)
     sub.add_argument("--smoke", type=int, metavar="N", help="N steps, 2 saves: project all")
     sub.add_argument("--name", help="a name to find the run by")
+    _anyway(sub)
     sub.add_argument("--dry-run", action="store_true", help="print what would be started")
     _json(sub)
+
+
+def _anyway(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--anyway",
+        action="store_true",
+        help="do not wait until the run before has given its memory back",
+    )
+
+
+def _resume(sub: argparse.ArgumentParser) -> None:
+    _one_run(sub)
+    _anyway(sub)
 
 
 def _set(sub: argparse.ArgumentParser) -> None:
@@ -274,6 +288,7 @@ _ARGUMENTS = {
     "logs": _logs,
     "wait": _wait,
     "stop": _stop,
+    "resume": _resume,
     "rm": _rm,
     "alerts": _alerts,
     "service": _service,

@@ -24,7 +24,7 @@ from runners.errors import RunnerError, RunNotFoundError
 from runners.runs import find_run, has_left, iter_runs, read_status_word, someone_lives
 from tui.cli import exits
 from tui.cli.output import complain, out, out_json, out_json_line
-from tui.cli.show import projection_lines, runs_table, status_lines
+from tui.cli.show import projection_text, runs_table, status_lines
 from tui.presentation import UNKNOWN
 
 FOLLOW_S = 0.25
@@ -87,7 +87,7 @@ def status_command(options: argparse.Namespace) -> int:
 
 
 def _show_projection(run: RunDir) -> None:
-    for line in projection_lines(read_json(run.summary).value or {}):
+    for line in projection_text(read_json(run.summary).value or {}):
         out(line)
 
 

@@ -74,6 +74,7 @@ class BoardScreen(StateScreen):
         if self.machine.size.height != rows:
             self.machine.styles.height = rows
         self.machine.limit_bytes = snapshot.memory_limit_bytes
+        self.machine.level = snapshot.memory_level
         self.machine.machine = snapshot.machine
         if snapshot.scanned:
             self.reason.empty_text = EMPTY if not snapshot.runs else "No run matches the filter."

@@ -1,0 +1,211 @@
+"""A run without a heartbeat (rule 3): judge it by the cadence of its checkpoints. Pure.
+
+The rule: what is not seen to be overdue is not stalled. Overdue is the next checkpoint, by the pace
+that the log told or by the checkpoints before it; or a state that excludes progress lasts too
+long. Log silence alone is at most `suspect`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from monitor.finding import Finding
+from monitor.limits import SAFETY_FACTOR, Limit, LimitConfig, limit_for
+from monitor.model import History, Liveness, Observation, Phase, Stage
+from monitor.signatures import sign_of
+from monitor.silence import (
+    doubt_of,
+    is_absent,
+    is_disk_full,
+    never_got_on,
+    no_progress,
+    patience,
+)
+from monitor.standing import (
+    how_far,
+    iteration_of,
+    next_save,
+    phase_of,
+    save_interval_of,
+    saved_of,
+    total_of,
+)
+from monitor.words import duration
+
+PACE_STEPS = 10
+"""Iterations that the log must have told of before its pace is believed."""
+SUSPECT_SHARE = 0.15
+STALLED_SHARE = 0.5
+"""Of a cadence, by which the next checkpoint may be overdue."""
+UNSEEN_SHARE = 1.5
+"""Of a save interval: so many iterations without a checkpoint, and we look in a wrong place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """How often a checkpoint comes, and how long after the last progress the next one is due."""
+
+    seconds: float
+    due_s: float
+
+
+def cadence_of(observation: Observation) -> Cadence | None:
+    """Return the cadence; None where it is not known yet or no checkpoint is to come."""
+    history = observation.history
+    value, _, source = iteration_of(observation)
+    interval, pace = save_interval_of(observation), pace_of(history)
+    if not observation.saves_visible or _all_done(observation, value):
+        return None
+    if interval is None or pace is None:
+        gap = history.checkpoint_gap_s
+        return None if gap is None else Cadence(gap, gap)
+    if _looks_elsewhere(observation, value, interval):
+        return None
+    cadence = max(interval * pace, history.checkpoint_gap_s or 0.0)
+    due = next_save(observation, value) if value is not None else None
+    if due is None or value is None or source != "log":
+        return Cadence(cadence, cadence)
+    return Cadence(cadence, min(cadence, (due - value) * pace))
+
+
+def pace_of(history: History) -> float | None:
+    """Seconds an iteration takes by the log, the slower of all along and of late."""
+    if history.pace_s is None or history.pace_count < PACE_STEPS:
+        return None
+    return max(history.pace_s, history.step_recent_s or 0.0)
+
+
+def trouble_without_heartbeat(
+    observation: Observation, config: LimitConfig, age: float
+) -> Finding | None:
+    """`stalled` or `suspect` by rule 3, or None while nothing speaks for either."""
+    limit = limit_for(Stage.TRAIN, phase_of(observation), observation.history, config)
+    absent = is_absent(observation, age)
+    found = _excluded(observation, config, limit, age)
+    if found is None and absent:
+        found = _verdict(observation, Liveness.STALLED, limit, age, "nothing at all is used")
+    if found is None and never_got_on(observation, limit):
+        found = _own_silence(observation, limit, age)
+    return found or _overdue(observation, config, limit, age) or _silent(observation, limit, age)
+
+
+def cadence_words(observation: Observation, age: float | None) -> str:
+    """Say how often a checkpoint comes and when the next one is due."""
+    cadence = cadence_of(observation)
+    if cadence is None:
+        value, _, _ = iteration_of(observation)
+        if _all_done(observation, value):
+            return "every iteration is done"
+        interval = save_interval_of(observation)
+        if interval and pace_of(observation.history) and observation.saves_visible:
+            return "no checkpoint has come where one was due: are they written elsewhere?"
+        return "no heartbeat, and no cadence known yet"
+    left = cadence.due_s - (age or 0.0)
+    when = f"due in {duration(left)}" if left >= 0 else f"overdue by {duration(-left)}"
+    return f"a checkpoint comes every {duration(cadence.seconds)}, the next is {when}"
+
+
+def _all_done(observation: Observation, value: int | None) -> bool:
+    total = total_of(observation)
+    return total is not None and value is not None and value >= total
+
+
+def _looks_elsewhere(observation: Observation, value: int | None, interval: int) -> bool:
+    """The log passed a save, and no checkpoint came where we look."""
+    if value is None:
+        return False
+    return value - (saved_of(observation) or 0) >= UNSEEN_SHARE * interval
+
+
+def _excluded(
+    observation: Observation, config: LimitConfig, phase_limit: Limit, age: float
+) -> Finding | None:
+    """A stopped process gets nowhere, nor does one that a full pipe or a dead disk holds."""
+    process, held_s = observation.process, observation.ages.excluded_s
+    if process is None or not process.alive or held_s is None:
+        return None
+    limit = limit_for(Stage.TRAIN, Phase.ITERATION, observation.history, config)
+    if process.state == "D" and phase_limit.seconds > limit.seconds:
+        limit = phase_limit  # whoever loads or saves waits for its disk
+    lasted = min(held_s, age)
+    if lasted <= limit.seconds / 2:
+        return None
+    liveness = Liveness.STALLED if lasted > limit.seconds else Liveness.SUSPECT
+    return _verdict(observation, liveness, limit, age, f"held for {duration(held_s)}")
+
+
+def _own_silence(observation: Observation, limit: Limit, age: float) -> Finding | None:
+    """A trainer of ours writes a heartbeat as it starts: one that never did has not started."""
+    process = observation.process
+    if process is None or not process.alive or age <= limit.seconds * patience(observation):
+        return None
+    return _verdict(observation, Liveness.STALLED, limit, age, "it has never written a heartbeat")
+
+
+def _overdue(
+    observation: Observation, config: LimitConfig, phase_limit: Limit, age: float
+) -> Finding | None:
+    """The next checkpoint is overdue, for longer than the phase alone would explain."""
+    cadence = cadence_of(observation)
+    if cadence is None:
+        return None
+    save = limit_for(Stage.TRAIN, Phase.SAVING, observation.history, config).seconds
+    once = _excuse(observation, phase_limit)
+    most = max(cadence.due_s + STALLED_SHARE * cadence.seconds + save, once)
+    limit = Limit("cadence", most, learnt=True)
+    overdue = f"a checkpoint comes every {duration(cadence.seconds)}"
+    process = observation.process
+    living = process is not None and process.alive
+    if living and age > most * patience(observation) and not is_disk_full(observation):
+        return _verdict(observation, Liveness.STALLED, limit, age, overdue)
+    if age <= max(cadence.due_s + SUSPECT_SHARE * cadence.seconds, once / 2):
+        return None
+    doubt = doubt_of(observation) if age > most else None
+    return _verdict(observation, Liveness.SUSPECT, limit, age, doubt or overdue)
+
+
+def _excuse(observation: Observation, phase_limit: Limit) -> float:
+    """What the phase that log and folders hint at may take; nothing while it iterates or saves."""
+    phase = phase_of(observation)
+    if phase in (None, Phase.ITERATION, Phase.SAVING, Phase.STOPPING):
+        return 0.0
+    since = observation.ages.hint_s
+    progress = observation.ages.progress_s
+    # The phase began after the last progress: its limit counts from its own beginning.
+    later = 0.0 if since is None or progress is None else max(0.0, progress - since)
+    return phase_limit.seconds + later
+
+
+def _silent(observation: Observation, limit: Limit, age: float) -> Finding | None:
+    """The log said an iteration at a steady pace and says none any more."""
+    said_s, gap = observation.ages.log_iteration_s, observation.history.log_gap_s
+    value, _, source = iteration_of(observation)
+    if _all_done(observation, value):
+        return None
+    if pace_of(observation.history) is not None and gap is not None and source == "log":
+        usual = Limit("log", max(SAFETY_FACTOR * gap, 60.0), learnt=True)
+        most = max(usual.seconds, _excuse(observation, limit) / 2)
+        if said_s is None or min(said_s, age) <= most:
+            return None
+        words = f"the log is silent, {cadence_words(observation, age)}"
+        return _verdict(observation, Liveness.SUSPECT, usual, age, words)
+    if cadence_of(observation) is not None or age <= _long(observation, limit):
+        return None
+    words = "no heartbeat, and no cadence known yet"
+    return _verdict(observation, Liveness.SUSPECT, limit, age, words)
+
+
+def _long(observation: Observation, limit: Limit) -> float:
+    """A foreign run may save once an hour and say nothing: only ours ought to have spoken."""
+    return limit.seconds if observation.foreign else limit.seconds / 2
+
+
+def _verdict(
+    observation: Observation, liveness: Liveness, limit: Limit, age: float, words: str
+) -> Finding:
+    sign = sign_of(observation)
+    if limit.name in ("cadence", "log"):
+        reason = f"no progress for {duration(age)}, {how_far(observation)}"
+    else:
+        reason = no_progress(observation, limit, age)
+    return Finding(liveness, f"{reason}; {words}; {sign.words}", limit, sign.signature)

@@ -1,0 +1,148 @@
+"""How long a run has not got on, and whether that is too long. Pure.
+
+The rule: time since progress against the limit of the stage and phase (rules 1 and 2 of the
+design). Only a process that is seen to live stalls; power postpones it, nothing hastens it but the
+lasting absence of all activity.
+"""
+
+from __future__ import annotations
+
+from monitor.facts import GPU_FRESH_S, gpus_of
+from monitor.finding import Finding
+from monitor.limits import ABSENCE_S, POWER_FACTOR, POWER_SHARE, Limit
+from monitor.model import Liveness, Observation, Stage
+from monitor.signatures import sign_of
+from monitor.standing import current_heartbeat, how_far, stage_of
+from monitor.words import duration
+
+DISK_FULL_BYTES = 1 << 20
+"""With less room a trainer on a copy-on-write file system cannot rewrite its heartbeat."""
+
+
+def progress_age(observation: Observation) -> float | None:
+    """Seconds since the run last got on; None where nothing was ever seen to move.
+
+    In a stage that counts no iterations, bytes and log lines are progress as well.
+    """
+    ages = observation.ages
+    age = ages.progress_s if ages.progress_s is not None else ages.stage_s
+    if stage_of(observation) == Stage.TRAIN:
+        return age
+    hints = (age, ages.log_s, ages.checkpoint_s, ages.written_s)
+    return min((each for each in hints if each is not None), default=None)
+
+
+def activity_age(observation: Observation) -> float | None:
+    """Seconds since anything at all was used or written.
+
+    None while CPU time is not known, or when a signal that was known cannot be read now: the
+    silence is ours then, not the trainer's.
+    """
+    ages, process = observation.ages, observation.process
+    if process is None or not process.alive or process.cpu_s is None or ages.cpu_s is None:
+        return None
+    if ages.written_s is not None and process.written_bytes is None:
+        return None
+    gpus = gpus_of(observation.machine, process)
+    if ages.gpu_s is not None and not any(gpu.age_s <= GPU_FRESH_S for gpu in gpus):
+        return None
+    known = (ages.cpu_s, ages.written_s, ages.gpu_s, ages.log_s, ages.checkpoint_s)
+    return min(age for age in known if age is not None)
+
+
+def is_absent(observation: Observation, age: float) -> bool:
+    """Rule 1: nothing was used or written, and nothing got on, for ten minutes."""
+    quiet = activity_age(observation)
+    return quiet is not None and quiet >= ABSENCE_S and age >= ABSENCE_S
+
+
+def patience(observation: Observation) -> float:
+    """Times the limit: a GPU of its own at its usual power is at work on something."""
+    postponed = is_powered(observation) or is_power_unread(observation)
+    return POWER_FACTOR if postponed else 1.0
+
+
+def trouble(observation: Observation, limit: Limit, age: float) -> Finding | None:
+    """`stalled`, `suspect`, `lost` (nothing but the keeper's word), or None while all is well."""
+    absent = is_absent(observation, age)
+    if age <= limit.seconds / 2 and not absent:
+        return None
+    sign = sign_of(observation)
+    past = age > limit.seconds * patience(observation) and _may_stall(observation, limit)
+    if absent or (past and not is_disk_full(observation)):
+        reason = f"{no_progress(observation, limit, age)}; {sign.words}"
+        return Finding(Liveness.STALLED, reason, limit, sign.signature)
+    if _nothing_but_state(observation):
+        if age <= limit.seconds:
+            return None
+        reason = f"no sign of the stage's process for {duration(age)}: no heartbeat, no log"
+        return Finding(Liveness.LOST, reason, limit)
+    reason = no_progress(observation, limit, age)
+    if current_heartbeat(observation) is None:
+        reason += "; there is no heartbeat of this stage to go by"
+    else:
+        doubt = doubt_of(observation) if age > limit.seconds else None
+        reason += f"; {doubt or sign.words}"
+    return Finding(Liveness.SUSPECT, reason, limit, sign.signature)
+
+
+def no_progress(observation: Observation, limit: Limit, age: float) -> str:
+    """Say for how long, against which limit, and how far the run is."""
+    origin = "from its own pace" if limit.learnt else "not learnt yet"
+    what = limit.name.replace("_", " ")
+    bound = f"the {what} limit is {duration(limit.seconds)}, {origin}"
+    where = f"in stage {observation.stage}" if limit.name == "stage" else how_far(observation)
+    return f"no progress for {duration(age)} ({bound}), {where}"
+
+
+def doubt_of(observation: Observation) -> str | None:
+    """Why a run that is past its limit is not called stalled."""
+    if is_powered(observation):
+        return "its GPU draws as much power as when it trains"
+    if is_disk_full(observation):
+        return "the disk of the run is full, so it may be unable to say that it gets on"
+    if is_power_unread(observation):
+        return "whether its GPU is at work cannot be read now"
+    return None
+
+
+def is_disk_full(observation: Observation) -> bool:
+    """Where nothing can be written, a heartbeat's silence is the disk's, not the trainer's."""
+    free = observation.machine.disk_free_bytes if observation.machine else None
+    return free is not None and free < DISK_FULL_BYTES
+
+
+def is_powered(observation: Observation) -> bool:
+    """A GPU of its own that draws what it draws while training is at work on something."""
+    watts, usual = observation.own_power_w, observation.history.power_median_w
+    return watts is not None and usual is not None and watts >= POWER_SHARE * usual
+
+
+def is_power_unread(observation: Observation) -> bool:
+    """The run has a GPU of its own, but what that draws now cannot be read."""
+    gpus = observation.machine.gpus if observation.machine else ()
+    unread = not any(gpu.age_s <= GPU_FRESH_S for gpu in gpus)
+    return unread and observation.history.power_median_w is not None
+
+
+def never_got_on(observation: Observation, limit: Limit) -> bool:
+    """Our own stage was seen for longer than the limit, and nothing was proven in all that time."""
+    stage_s, progress_s = observation.ages.stage_s, observation.ages.progress_s
+    if observation.foreign or stage_s is None or stage_s <= limit.seconds:
+        return False
+    return progress_s is None or progress_s >= stage_s
+
+
+def _may_stall(observation: Observation, limit: Limit) -> bool:
+    """Only a process that is seen to live stalls, and silence needs a signal that was heard."""
+    process = observation.process
+    if process is None or not process.alive:
+        return False
+    if process.state in ("T", "t") or current_heartbeat(observation) is not None:
+        return True
+    return never_got_on(observation, limit)
+
+
+def _nothing_but_state(observation: Observation) -> bool:
+    silent = observation.heartbeat is None and observation.log is None
+    return silent and observation.process is None
