@@ -15,7 +15,7 @@ from pathlib import Path
 
 from monitor.rundir import runs_root
 from runners.drills import kernel
-from runners.drills.director import RATE, Director, Show, Shown
+from runners.drills.director import Director, Show, Shown
 from runners.drills.recording import replay_drill
 from runners.drills.table import Drill, Right
 
@@ -80,7 +80,7 @@ def replay_instead(drill: Drill, *, show: Show) -> Rehearsed:
     timeline, lines = replay_drill(drill, show)
     return Rehearsed(
         drill=drill,
-        rate=RATE,
+        rate=drill.rate,
         run=None,
         folder=None,
         lines=tuple(lines),
