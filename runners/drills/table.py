@@ -234,9 +234,9 @@ _ALL = (
             "step_s": 0.5,
             "first_save_s": 0.5,
             "save_s": 0.5,
-            "most_bytes": 800 << 20,
+            "most_bytes": 1100 << 20,
         },
-        budget_bytes=512 << 20,
+        budget_bytes=768 << 20,
         rate=2.0,
         at_limit="stop-now",
         expect=(
