@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from monitor.probes.clock import RATE
 from runners.drills import kernel
@@ -91,8 +92,8 @@ def exhaust_memory(trainer: Trainer) -> None:
     try:
         group = kernel.enter_memory_group(MEMORY_BYTES)
     except OSError as error:
-        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        limit = used + (1 << 30)
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + MEMORY_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
         trainer.notes.say(
             f"it takes memory up to a limit of its own (RLIMIT_AS): no control group could be "
