@@ -138,17 +138,20 @@ def test_its_status_has_no_keeper_and_no_trouble_from_that(run: ForeignRun) -> N
 
 
 @pytest.mark.parametrize(
-    ("reached", "succeeded"),
-    [pytest.param(20, False, id="short of it"), pytest.param(30, True, id="its total")],
+    ("reached", "verdict"),
+    [
+        pytest.param(20, Liveness.ENDED, id="short of it"),
+        pytest.param(30, Liveness.FINISHED, id="its total"),
+    ],
 )
-def test_its_end_tells_how_far_it_got(run: ForeignRun, reached: int, succeeded: bool) -> None:
+def test_its_end_tells_how_far_it_got(run: ForeignRun, reached: int, verdict: Liveness) -> None:
     run.save(reached)
     run.end()
     status = read_status(run.root)
-    assert status.verdict is Liveness.ENDED
+    assert status.verdict is verdict
     assert f"reached {reached} of 30" in status.reason
     assert "exit status not observable" in status.reason
-    assert (status.final, status.succeeded) == (True, succeeded)
+    assert (status.final, status.succeeded) == (True, verdict is Liveness.FINISHED)
 
 
 def test_an_end_without_a_total_is_no_success(run: ForeignRun) -> None:
