@@ -274,6 +274,7 @@ _ALL = (
         about="the disk of the run fills up; then someone makes room",
         trainer={"faults": ((13, "fill_disk"),)},
         expect=(_trains(), Step(verdict=Liveness.FAILED, says="disk full")),
+        allowed=frozenset({"disk-low"}),
         needs=Right.MOUNT,
     ),
     Drill(
