@@ -150,7 +150,8 @@ PIPED = replace(ALIVE, wchan="anon_pipe_write")
             id="nine iterations are no pace",
         ),
         pytest.param(
-            {"ages": silent(1700), "history": History(), "checkpoints": None},
+            {"ages": {"progress_s": None, "stage_s": 1700}, "history": History()}
+            | {"checkpoints": None},
             Liveness.STARTING,
             "no iteration is seen yet",
             id="nothing has been seen, and that is no trouble",
