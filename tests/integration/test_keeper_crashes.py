@@ -14,6 +14,7 @@ from conftest import read, state, until
 from stub_lane import make
 
 from monitor.probes.process import find_by_environment, identify
+from monitor.requests import MEMORY_GUARD, Request, ask
 from monitor.rundir import RunDir
 from runners.requests import Action, put_request
 from runners.runs import someone_lives
@@ -196,3 +197,19 @@ def test_a_corrupt_state_is_named_moved_aside_and_begun_again(run: RunDir, conte
     kept = list(run.root.glob("state.json.corrupt-*"))
     assert [path.read_bytes() for path in kept] == [content]
     assert "state.json was begun again" in run.events.read_text()
+
+
+def test_a_stop_that_the_memory_guard_asked_for_is_told_as_its_own(run: RunDir) -> None:
+    argv = [sys.executable, str(STUB), str(run.root)]
+    env = os.environ | {"STUB_PAUSE": "20"}
+    with subprocess.Popen(argv, env=env, stderr=subprocess.DEVNULL) as keeper:
+        try:
+            until(lambda: state(run).get("process"), "a stage")
+            ask(run, Request(Action.KILL, MEMORY_GUARD, "memory has reached its limit"))
+            keeper.wait(30)
+        finally:
+            keeper.kill()
+    assert state(run)["status"] == "stopped"
+    said = "killed by the memory guard in stage fetch: memory has reached its limit"
+    assert state(run)["cause"] == said
+    assert state(run)["request"]["by"] == MEMORY_GUARD
