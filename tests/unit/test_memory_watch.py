@@ -12,7 +12,8 @@ import pytest
 from fabricated import FabricatedRun, wait_for
 from memory_traces import GIB, Machine, Second
 
-from monitor.memory_judge import MemoryLevel
+from monitor.memory_judge import MemoryLevel, MemoryPeaks
+from monitor.memory_seeds import memory_seeds
 from monitor.memory_watch import HostLock, MemoryWatch, budget_of, look_of
 from monitor.model import MachineReading, Observation, Phase, Stage
 from monitor.probes.clock import read_now
@@ -122,6 +123,15 @@ def test_what_run_json_says_of_the_budget(run: FabricatedRun) -> None:
     assert budget.jump_bytes == 3 * GIB
     assert budget.load_jump_bytes is None
     assert budget_of(target, None).plan_bytes == 40 * GIB
+
+
+def test_what_a_run_teaches_the_next_one_of_its_recipe() -> None:
+    peaks = MemoryPeaks(used_bytes=45 * GIB, jump_bytes=3 * GIB)
+    assert memory_seeds(peaks) == {
+        "memory_peak_bytes": 45.0 * GIB,
+        "memory_jump_bytes": 3.0 * GIB,
+    }
+    assert memory_seeds(None) == {}
 
 
 @pytest.mark.parametrize("garbage", [None, "x", -4, True, {}, 1e400, [1]])
