@@ -20,6 +20,8 @@ TRACEBACK_LINES = 400
 """After so many lines without an exception's name a traceback is over."""
 TOTALS = 4
 """Different totals of bars that are kept apart."""
+CERTAIN_VOTES = 3
+"""So many make the training's bar of one with another total than was announced."""
 MARK_S, MARK_STEPS = 20, 8
 """A pace is measured over at least so much of a bar."""
 WHOLE_SECONDS = 10
@@ -40,15 +42,17 @@ class Bars:
     marks: tuple[tuple[int, int], ...] = ()
     """Two earlier such points; the pace is measured from the older one."""
     from_zero: bool = False
-    """The bar was seen to count every iteration from the first one on."""
+    """It counted every iteration from the first one on and nothing else: its rate is a pace."""
 
     @property
     def total(self) -> int | None:
-        """The total of the training's bar."""
-        if self.expected is not None:
-            return self.expected
+        """The total of the training's bar: as it was announced, unless no such bar ever comes."""
         # The first of those with the most votes: a training's bar begins before its evaluations'.
-        return max(self.seen, key=lambda each: each[1])[0] if self.seen else None
+        total, votes = max(self.seen, key=lambda each: each[1], default=(None, 0))
+        announced = any(each == self.expected for each, _ in self.seen)
+        if self.expected is not None and (announced or votes < CERTAIN_VOTES):
+            return self.expected
+        return total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +121,9 @@ def take(state: LogState, fact: LogFact) -> LogState:
         case Kind.EVALUATED:
             ended = Phase.STOPPING if state.ended else Phase.ITERATION
             known = replace(state.progress, eval_loss=fact.eval_loss, phase=ended)
-            # An evaluation is no part of the pace: that is measured anew from here on.
-            return replace(state, progress=known, bars=replace(state.bars, marks=()))
+            # An evaluation is no part of the pace, but of tqdm's rate it is one for a while.
+            bars = replace(state.bars, marks=(), from_zero=False)
+            return replace(state, progress=known, bars=bars)
         case Kind.ENDED:
             known = replace(state.progress, phase=Phase.STOPPING)
             return replace(state, progress=known, ended=True)

@@ -81,13 +81,6 @@ def board_order(status: RunStatus) -> tuple[bool, float, str]:
     return (is_over(status), -(status.created_wall or 0.0), status.run)
 
 
-def warning(status: RunStatus) -> str | None:
-    """What stands below the verdict: that nobody looks, or an alert nobody has acknowledged."""
-    pending = status.alerts.pending
-    alert = f"alert: {', '.join(pending)} (lanewatch ack {status.run})" if pending else None
-    return "; ".join(each for each in (silence(status), alert) if each) or None
-
-
 def silence(status: RunStatus) -> str | None:
     """The sentence for a live run that nobody watches or keeps; None when all is well.
 

@@ -1,4 +1,4 @@
-"""The keeper alerts where the watcher cannot: of the watcher's own loss, and of an end it missed."""
+"""The keeper alerts where the watcher cannot: of the watcher's loss, and of an end it missed."""
 
 from __future__ import annotations
 

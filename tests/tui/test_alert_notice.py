@@ -84,4 +84,4 @@ async def test_the_screen_says_how_to_acknowledge(
         assert "ack" not in text_of(app, VerdictView)
         told = alerted(training)
         await show(pilot, snap_of(told, opened=told))
-        assert f"alert: stalled (lanewatch ack {training.run})" in text_of(app, VerdictView)
+        assert f"alert stalled: lanewatch ack {training.run}" in text_of(app, VerdictView)

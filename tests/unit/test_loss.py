@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from watching import Watch, beat
 
@@ -208,6 +208,12 @@ def test_a_resumed_training_begins_anew_but_knows_its_best() -> None:
             None,
             id="an earlier attempt's log says nothing beside it",
         ),
+        pytest.param(
+            beat(1, done=9),
+            LogProgress(iteration=9, nan=True),
+            Loss(9, None, nan=True, key="log|9|None"),
+            id="a heartbeat without losses, a log of the same iteration",
+        ),
         pytest.param(beat(1, stage="merge", loss=1.0), None, None, id="another stage"),
     ],
 )
@@ -239,6 +245,7 @@ def test_the_state_survives_a_restart_of_the_watcher() -> None:
     assert watch.history.loss_trouble == "nan-loss"
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False), max_size=120))
 def test_any_losses_are_followed_in_bounded_memory(losses: list[float | None]) -> None:
     state = followed(losses)
@@ -247,6 +254,7 @@ def test_any_losses_are_followed_in_bounded_memory(losses: list[float | None]) -
     assert (judge_loss(state) is None) == (describe_loss(state) == "")
 
 
+@settings(deadline=None)
 @given(st.floats(0.01, 12), st.integers(0, 200))
 def test_a_constant_loss_is_never_trouble(value: float, count: int) -> None:
     assert troubles([value] * count) == []
