@@ -78,7 +78,9 @@ def _foreign_end(observation: Observation) -> Finding:
         reason = "out of memory: the kernel's out-of-memory killer ended it"
         return Finding(Liveness.FAILED, f"{reason}, {reached}")
     if total is not None and saved is not None and saved >= total:
-        return Finding(Liveness.FINISHED, f"{reached}, the last checkpoint is written")
+        return Finding(
+            Liveness.FINISHED, f"{reached}, its checkpoint is whole; exit status not observable"
+        )
     said = observation.log_progress.error if observation.log_progress else None
     error = f"; its log's last error: {said}" if said else ""
     return Finding(Liveness.ENDED, f"{reached}, exit status not observable{error}")

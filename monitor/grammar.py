@@ -20,6 +20,8 @@ TRACEBACK_LINES = 400
 """After so many lines without an exception's name a traceback is over."""
 TOTALS = 4
 """Different totals of bars that are kept apart."""
+CERTAIN_VOTES = 3
+"""So many make the training's bar of one with another total than was announced."""
 MARK_S, MARK_STEPS = 20, 8
 """A pace is measured over at least so much of a bar."""
 WHOLE_SECONDS = 10
@@ -44,11 +46,13 @@ class Bars:
 
     @property
     def total(self) -> int | None:
-        """The total of the training's bar."""
-        if self.expected is not None:
-            return self.expected
+        """The total of the training's bar: as it was announced, unless no such bar ever comes."""
         # The first of those with the most votes: a training's bar begins before its evaluations'.
-        return max(self.seen, key=lambda each: each[1])[0] if self.seen else None
+        total, votes = max(self.seen, key=lambda each: each[1], default=(None, 0))
+        announced = any(each == self.expected for each, _ in self.seen)
+        if self.expected is not None and (announced or votes < CERTAIN_VOTES):
+            return self.expected
+        return total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
+
+
+class _QuietFile(logging.FileHandler):
+    """A file that may be gone when the first word is due: logging opens it outside of its guard."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):
+            super().emit(record)
 
 
 def log_to(path: Path, log: logging.Logger) -> None:
@@ -12,7 +21,7 @@ def log_to(path: Path, log: logging.Logger) -> None:
     handler: logging.Handler
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        handler = logging.FileHandler(path, delay=True)
+        handler = _QuietFile(path, delay=True)
     except OSError:
         handler = logging.NullHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

@@ -156,6 +156,7 @@ def _last_word(state: WatchState) -> _Seen:
     return _Seen(
         verdict=_without_ages(state.verdict),
         since_wall=state.since_wall,
+        log_progress=state.log_progress,
         problems=state.unreadable,
     )
 
@@ -272,6 +273,7 @@ def _build(
         ended_wall=seen.since_wall if over and target.foreign else _ended_wall(target),
         problems=tuple(problems),
         alerts=_alerts_view(watched.value, target),
+        signature=verdict.signature,
     )
 
 

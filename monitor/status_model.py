@@ -199,6 +199,8 @@ class RunStatus:
     problems: tuple[str, ...] = ()
     """Files of the run that exist but could not be read, each with its reason."""
     alerts: AlertsView = field(default_factory=AlertsView)
+    signature: str | None = None
+    """What a stall, a slowness or a silent log looks like, as docs/verdicts.md names it."""
 
     @property
     def final(self) -> bool:

@@ -40,6 +40,8 @@ class DetailReader:
         self._metrics = MetricsFollower(self._paths.metrics, keep=METRICS_KEPT)
         self._seen_metrics: Metrics | None = None
         self._losses: tuple[tuple[int, float], ...] = ()
+        self._told: dict[int, float] = {}
+        """Losses of a run without metrics, from its log by way of the watcher."""
         self._points: deque[Point] = deque(maxlen=int(HISTORY_S / POINT_S) + 1)
         self._history: tuple[Point, ...] = ()
         self._history_read = False
@@ -57,7 +59,7 @@ class DetailReader:
         self._read_log(status)
         return RunDetail(
             run=self.run,
-            losses=self._losses,
+            losses=self._losses or tuple(sorted(self._told.items())),
             history=self._history,
             log_name=self._log_path.name if self._log_path else None,
             log_lines=self._shown_lines(),
@@ -101,6 +103,8 @@ class DetailReader:
             self._history = tuple(self._points)
         if status is None or is_over(status):
             return
+        if status.iteration.source == "log":
+            self._note_loss(status.iteration.value, status.loss)
         # Not every tick: a graph that stands still for five seconds is neither drawn nor sent.
         if not self._points or wall_s - self._points[-1].wall_s >= POINT_S:
             self._points.append(_point(status, wall_s))
@@ -111,7 +115,16 @@ class DetailReader:
 
         found = read_samples(self._paths.telemetry, since_wall=since_wall, every=POINT_S)
         self._problem = found.problem
+        for sample in found.value or ():
+            self._note_loss(sample.iteration, sample.loss)
         return [_stored_point(sample) for sample in found.value or ()]
+
+    def _note_loss(self, iteration: int | None, loss: float | None) -> None:
+        if self._losses or iteration is None or loss is None:
+            return
+        self._told[iteration] = loss
+        if len(self._told) > METRICS_KEPT:
+            del self._told[next(iter(self._told))]
 
     def _read_log(self, status: RunStatus | None) -> None:
         path = self._stage_log(status)

@@ -21,6 +21,8 @@ __all__ = ["LogFollower", "ProgressReader", "clean_line", "read_log", "tail"]
 
 FIRST_BYTES = READ_BYTES - 1
 """Of the end of a log, when it is first looked at or has run away from us."""
+MOST_LINES = 4096
+"""Of one bite; of a flood of short lines the last ones count."""
 ITERATION_LIMIT = 1e15
 BEHIND_BYTES = 1024 * 1024
 """Further behind than this the reader jumps to the end: what is new counts."""
@@ -129,7 +131,7 @@ class ProgressReader:
         self._behind = new.behind_bytes > 0
         if new.restarted:
             self._state = begin(self._total)
-        for line in new.lines:
+        for line in new.lines[-MOST_LINES:]:
             self._state = fold(self._state, line)
         if new.behind_bytes > BEHIND_BYTES:
             self._follower = self._follow()

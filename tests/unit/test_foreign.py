@@ -144,7 +144,7 @@ def test_its_status_has_no_keeper_and_no_trouble_from_that(run: ForeignRun) -> N
     ("reached", "verdict", "says"),
     [
         pytest.param(20, Liveness.ENDED, "exit status not observable", id="short of it"),
-        pytest.param(30, Liveness.FINISHED, "the last checkpoint is written", id="its total"),
+        pytest.param(30, Liveness.FINISHED, "its checkpoint is whole", id="its total"),
     ],
 )
 def test_its_end_tells_how_far_it_got(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitor.grammar import TOTALS, LogState, begin, fold, parse
@@ -180,6 +180,15 @@ def test_a_known_total_tells_the_bars_apart_at_once() -> None:
     assert (state.progress.iteration, state.progress.step_s) == (5, None)
 
 
+def test_a_total_that_was_told_wrong_gives_way_to_a_bar_that_follows_the_losses() -> None:
+    loss = b"{'loss': '1.5', 'learning_rate': '1e-4', 'epoch': '0.1'}"
+    state = begin(625)
+    for done in (1, 2, 3):
+        assert state.progress.total is None
+        state = folded([loss, b"  1%%|    | %d/626 [00:10<01:30,  9.00s/it]" % done], state)
+    assert (state.progress.iteration, state.progress.total) == (3, 626)
+
+
 def test_an_evaluation_before_the_training_makes_way() -> None:
     progress = said(
         b"  0%|          | 0/63 [00:00<?, ?it/s]",
@@ -205,8 +214,7 @@ def test_after_the_training_no_bar_counts() -> None:
 
 def test_an_evaluation_is_no_part_of_the_pace() -> None:
     bars = [b"  0%|          | 0/625 [00:00<?, ?it/s]"]
-    for n in range(1, 4):
-        bars.append(b"  0%%|          | %d/625 [00:%d<9:99:99, 15.00s/it]" % (n, 15 * n))
+    bars += [b"  0%%|   | %d/625 [00:%d<9:99:99, 15.00s/it]" % (n, 15 * n) for n in (1, 2, 3)]
     bars.append(b"\x1b[A{'eval_loss': '0.4', 'eval_runtime': '600', 'epoch': '0.1'}")
     bars.append(b"  0%|          | 3/625 [10:45<9:99:99, 15.00s/it]")
     assert folded(bars).progress.step_s == pytest.approx(15)
@@ -248,6 +256,7 @@ def test_a_new_process_in_the_same_log_begins_anew() -> None:
     assert progress == LogProgress(phase="loading")
 
 
+SLOW_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 LINES = st.one_of(
     st.binary(max_size=200),
     st.sampled_from([STEP, WITHOUT_LOSS, *lines_of("transformers-5.17-evaluation.log")[:60]]),
@@ -261,12 +270,14 @@ LINES = st.one_of(
 )
 
 
+@SLOW_MACHINE
 @given(LINES)
 def test_any_line_is_read_without_raising(line: bytes) -> None:
     fact = parse(line)
     assert fact is None or fact.kind in Kind
 
 
+@SLOW_MACHINE
 @given(st.lists(LINES, max_size=40))
 def test_what_is_kept_is_bounded_and_within_its_bounds(lines: list[bytes]) -> None:
     state = folded(lines)
@@ -278,11 +289,13 @@ def test_what_is_kept_is_bounded_and_within_its_bounds(lines: list[bytes]) -> No
         assert value is None or 0 <= value < 10**16
 
 
+@SLOW_MACHINE
 @given(st.lists(LINES, max_size=20), st.lists(LINES, max_size=20))
 def test_to_fold_in_two_bites_is_to_fold_once(first: list[bytes], second: list[bytes]) -> None:
     assert folded(second, folded(first)) == folded([*first, *second])
 
 
+@SLOW_MACHINE
 @given(LINES)
 def test_a_bar_that_is_drawn_twice_says_the_same(line: bytes) -> None:
     fact = parse(line)

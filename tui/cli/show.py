@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from monitor.status_model import MemoryView, RunStatus
+from tui.notices import memory_sentence
 from tui.presentation import UNKNOWN as MISSING
 from tui.presentation import age, duration, size
 from tui.projections import projection_lines
@@ -16,6 +17,8 @@ def status_lines(status: RunStatus) -> Iterator[str]:
     title = status.run + (f" ({status.name})" if status.name else "")
     yield f"{title}  lane {status.lane or MISSING}, engine {status.engine or MISSING}"
     yield f"{status.verdict}: {status.reason}"
+    if status.signature:
+        yield f"  signature   {status.signature}"
     if status.flags:
         yield f"  flags       {', '.join(status.flags)}"
     yield f"  stage       {stage_text(status)}"
@@ -54,8 +57,8 @@ def _numbers(status: RunStatus) -> Iterator[str]:
 
 
 def _memory(memory: MemoryView) -> Iterator[str]:
-    word = "" if memory.level == "ok" else f", {memory.level}: {memory.reason}"
-    yield f"  memory      {size(memory.used_bytes)} of {size(memory.limit_bytes)}{word}"
+    word = "" if memory.level == "ok" else f"{memory.level}: "
+    yield f"  memory      {word}{memory_sentence(memory)}"
     if memory.run_peak_bytes is not None:
         on_gpu = "" if memory.gpu_peak_bytes is None else f", {size(memory.gpu_peak_bytes)} on GPUs"
         yield f"  peak        {size(memory.run_peak_bytes)} by this run{on_gpu}"
