@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from monitor.edges import TROUBLE, looks_needed
 from monitor.events import append_event, read_events
 from monitor.model import FINAL, Checkpoint, CheckpointReading, Liveness, Verdict
 from monitor.probes.clock import Now

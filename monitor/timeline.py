@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from monitor.held import looks_needed
+from monitor.edges import looks_needed
 from monitor.model import Liveness
 from monitor.replay import Look
 
