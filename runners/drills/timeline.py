@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from monitor.model import FINAL, Liveness
 from runners.drills.table import CALM, Drill, Step
 
-LATE_S = 12.0
-"""Judged seconds that a verdict may come after its limit: some looks of a busy machine."""
 TRANSIENT = "the trainer has ended; the keeper has not recorded how yet"
 
 
@@ -92,7 +90,7 @@ class Timeline:
         """A stall must be called at its limit; that it is not called before is the judge's."""
         if look.verdict is not Liveness.STALLED or look.limit_s is None or look.silent_s is None:
             return
-        if look.silent_s > look.limit_s + LATE_S:
+        if look.silent_s > look.limit_s + self.drill.late_s:
             self.problems.append(
                 f"stalled came late: {look.silent_s:.0f} s after the last progress, "
                 f"the limit is {look.limit_s:.0f} s"
