@@ -123,7 +123,7 @@ def test_the_articles_own_setup(attached: Lanewatch, box: Box, shell: Start) -> 
     assert any("this tee can block the run after 64 KiB" in each for each in said["warnings"])
     assert any("docker client" in each for each in said["warnings"])
     until(lambda: value(attached, run) >= 30, "iterations are proven by the disk")
-    assert "reached 200 of 200" in attached("wait", run.root.name)
+    assert "finished: reached 200 of 200" in attached("wait", run.root.name)
     shown = attached("status", run.root.name)
     assert f"in container {box.name}" in shown
     assert "warning" in shown
