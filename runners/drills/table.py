@@ -36,6 +36,8 @@ class Step:
 
     verdict: Liveness | None = None
     flag: str | None = None
+    signature: str | None = None
+    """A value of `monitor.signatures.Signature`."""
     says: str | None = None
     """Words that its reason must hold."""
     then: Then | None = None
@@ -82,11 +84,11 @@ def _trains() -> Step:
     return Step(verdict=Liveness.TRAINING)
 
 
-def _stalls(says: str, then: Then) -> tuple[Step, ...]:
+def _stalls(signature: str, then: Then, says: str | None = None) -> tuple[Step, ...]:
     return (
         _trains(),
         Step(verdict=Liveness.SUSPECT),
-        Step(verdict=Liveness.STALLED, says=says, then=then),
+        Step(verdict=Liveness.STALLED, signature=signature, says=says, then=then),
     )
 
 
@@ -129,7 +131,7 @@ _ALL = (
             "line_bytes": 8192,
             "line_bytes_from": 10,
         },
-        expect=(*_stalls("which is stopped", Then.CONTINUE), *_FINISHES),
+        expect=(*_stalls("blocked-pipe", Then.CONTINUE, "which is stopped"), *_FINISHES),
         allowed=frozenset({"log-stuck"}),
     ),
     Drill(
@@ -155,7 +157,11 @@ _ALL = (
             "line_bytes_from": 48,
         },
         foreign=True,
-        expect=(*_stalls("which is stopped", Then.CONTINUE), _trains(), _reached(120)),
+        expect=(
+            *_stalls("blocked-pipe", Then.CONTINUE, "which is stopped"),
+            _trains(),
+            _reached(120),
+        ),
         allowed=frozenset({"log-stuck"}),
         late_s=60,
     ),
@@ -171,14 +177,14 @@ _ALL = (
         wakes=True,
         about="two threads wait for each other's lock",
         trainer={"faults": ((12, "deadlock"),)},
-        expect=(*_stalls("deadlock", Then.KILL), _STOPPED),
+        expect=(*_stalls("idle-deadlock", Then.KILL), _STOPPED),
     ),
     Drill(
         name="spin",
         wakes=True,
         about="a thread burns CPU and never gets on",
         trainer={"faults": ((12, "spin"),)},
-        expect=(*_stalls("spin", Then.KILL), _STOPPED),
+        expect=(*_stalls("spinning", Then.KILL), _STOPPED),
     ),
     Drill(
         name="slow-save",

@@ -23,6 +23,7 @@ class Look:
     verdict: Liveness
     reason: str
     flags: tuple[str, ...] = ()
+    signature: str | None = None
     iteration: int | None = None
     limit_s: float | None = None
     silent_s: float | None = None
@@ -113,12 +114,14 @@ def matches(step: Step, look: Look) -> bool:
         return False
     if step.flag is not None and step.flag not in look.flags:
         return False
+    if step.signature is not None and look.signature != step.signature:
+        return False
     return step.says is None or step.says in look.reason
 
 
 def describe(step: Step) -> str:
     """Say what a step expects."""
-    words = [str(each) for each in (step.verdict, step.flag) if each]
+    words = [str(each) for each in (step.verdict, step.flag, step.signature) if each]
     said = f" ({step.says!r})" if step.says else ""
     return " with ".join(words) + said
 
