@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from monitor.probes.numbers import whole
-
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ash", "fish", "ksh", "busybox"})
 INITS = frozenset({"tini", "docker-init", "dumb-init", "catatonit", "s6-svscan", "sleep", "init"})
 RUN_OTHERS = frozenset(
@@ -58,6 +56,10 @@ class Role(StrEnum):
     """A container engine's client."""
     SERVER = "server"
     OTHER = "other"
+
+
+MOST_ITERATIONS = 1_000_000_000
+"""A higher number is no count of iterations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,9 +169,10 @@ def _flag(argv: Sequence[str], names: Sequence[str]) -> tuple[str | None, str | 
 
 def _positive(text: str | None) -> int | None:
     try:
-        return whole(int(text)) or None if text is not None else None
+        value = int(text) if text is not None else 0
     except ValueError:
         return None
+    return value if 0 < value <= MOST_ITERATIONS else None
 
 
 def _base(word: str) -> str:

@@ -15,6 +15,9 @@ CAUSE_LIMIT = 300
 """Most characters of a cause: it has to fit a terminal's lines and a notification."""
 
 _MEMORY_TEXTS = ("out of memory", "can't allocate memory", "cannot allocate memory")
+_HOST_TEXTS = _MEMORY_TEXTS[1:]
+_CPU_ALLOCATOR = "defaultcpuallocator"
+"""PyTorch's, of tensors in host memory."""
 _DISK_TEXTS = ("no space left on device", "disk quota exceeded", "os error 28", "os error 122")
 _WRITER_TEXTS = ("pytorchstreamwriter", "failed writing file", "unexpected pos")
 """What torch.save says when a write fails; the error number is lost on the way."""
@@ -74,7 +77,7 @@ def _resource(error: BaseException, folder: Path) -> str | None:
     names = {each.__name__ for each in type(error).__mro__}
     if names & {"MemoryError", "OutOfMemoryError"} or any(each in text for each in _MEMORY_TEXTS):
         detail = str(error) or "the process could not get more memory"
-        return f"out of memory: {detail}; lower micro_batch or sequence_length"
+        return f"out of memory: {detail}; {_memory_remedy(names, text)}"
     if isinstance(error, OSError) and error.errno in FULL_DISK:
         return f"disk full: {error.strerror} while writing {error.filename or folder}"
     if any(each in text for each in _DISK_TEXTS):
@@ -82,6 +85,19 @@ def _resource(error: BaseException, folder: Path) -> str | None:
     if any(each in text for each in _WRITER_TEXTS) and _is_full(folder):
         return f"disk full: a file below {folder} could not be written ({error})"
     return None
+
+
+def _memory_remedy(names: set[str], text: str) -> str:
+    """The batch helps where the tensors are: not where Python itself gets no memory."""
+    batch = "lower micro_batch or sequence_length"
+    if (
+        _CPU_ALLOCATOR not in text
+        and "MemoryError" not in names
+        and (not any(each in text for each in _HOST_TEXTS))
+    ):
+        return batch
+    host = "host memory is short, not the GPU's: free some, or raise the limit (ulimit, container)"
+    return f"{host}; on a CPU {batch}" if _CPU_ALLOCATOR in text else host
 
 
 def _is_full(folder: Path) -> bool:

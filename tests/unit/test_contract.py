@@ -242,6 +242,24 @@ def test_an_exception_becomes_a_sentence(
     assert describe(error, tmp_path).startswith(beginning)
 
 
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        pytest.param(OutOfMemoryError("CUDA out of memory"), (True, False), id="the GPU's"),
+        pytest.param(MemoryError(), (False, True), id="a limit on the address space"),
+        pytest.param(OSError(errno.ENOMEM, "Cannot allocate memory"), (False, True), id="a fork"),
+        pytest.param(
+            RuntimeError("DefaultCPUAllocator: can't allocate memory"), (True, True), id="a CPU's"
+        ),
+    ],
+)
+def test_the_advice_is_for_the_memory_that_is_short(
+    error: BaseException, advice: tuple[bool, bool], tmp_path: Path
+) -> None:
+    said = describe(error, tmp_path)
+    assert ("micro_batch" in said, "host memory" in said) == advice
+
+
 @given(text=st.text(max_size=800))
 def test_a_cause_is_always_one_short_printable_line(text: str) -> None:
     line = one_line(text)
