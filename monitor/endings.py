@@ -71,7 +71,9 @@ def _foreign_end(observation: Observation) -> Finding:
     """Nobody waited for it: only its last checkpoint and the kernel can tell how it ended."""
     value, _, _ = iteration_of(observation)
     total, saved = total_of(observation), saved_of(observation)
-    reached = f"reached {0 if value is None else value} of {total or 'an unknown number'}"
+    reached = f"reached {value} of {total or 'an unknown number'}"
+    if value is None:
+        reached = "no iteration of it was ever seen, so how far it got is not known"
     kernel = observation.machine.kernel if observation.machine else None
     killed = set(kernel.oom_kills) if kernel else set()
     if observation.process is not None and killed & set(observation.process.pids):

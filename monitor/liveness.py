@@ -31,6 +31,8 @@ from monitor.standing import (
 from monitor.words import duration
 
 TROUBLE = frozenset({Liveness.SUSPECT, Liveness.STALLED})
+HELD_STEPS = 3
+"""Iterations without progress after which a trainer that is held in a write is not training."""
 _SPEAKS_OF_STARTING = (None, Phase.LOADING, Phase.FIRST_ITERATION)
 
 
@@ -125,11 +127,24 @@ def _training_reason(observation: Observation, phase: Phase | None, age: float |
         return f"{far}; evaluation began {duration(_phase_age(observation))} ago"
     if not is_mute(observation):
         return f"{far}; the last progress was{_ago(age)}"
-    _, _, source = iteration_of(observation)
+    value, _, source = iteration_of(observation)
+    if value is None:
+        return f"{_unread_words(observation)}; {cadence_words(observation, age)}"
     seen = observation.ages.progress_s
     proven = f" by the {source}" if source else ""
     when = f"{_ago(seen)}" if seen is not None else ", nothing has advanced since the watch began"
     return f"{far}{proven}{when}; {cadence_words(observation, age)}"
+
+
+def _unread_words(observation: Observation) -> str:
+    """It trains, yet nothing counts its iterations: say what is known instead."""
+    said = observation.log_progress
+    figures = [("epoch", said.epoch), ("loss", said.loss)] if said else []
+    known = ", ".join(f"{name} {value:g}" for name, value in figures if value is not None)
+    where = "its log" if observation.log is not None else "a log, none is known"
+    words = f"no iteration can be read from {where}" + (f" ({known})" if known else "")
+    seen = observation.ages.progress_s
+    return words if seen is None else f"{words}; the last sign of progress was {duration(seen)} ago"
 
 
 def _phase_age(observation: Observation) -> float:
@@ -160,10 +175,19 @@ def _stuck_reason(observation: Observation, age: float | None) -> str:
     reached = f"iteration {value}{_ago(age)}{beyond}"
     reason = (
         f"{how_far(observation)}; the log has been silent {lasting}, but by the {source} the "
-        f"trainer reached {reached}: stdout is stuck, training is not"
+        f"trainer reached {reached}: {_held_words(observation, age)}"
     )
     holder = holder_of(observation)
     return f"{reason}; {holder.words}" if holder else reason
+
+
+def _held_words(observation: Observation, age: float | None) -> str:
+    """Whether training goes on: not for long once the trainer is held in its own write."""
+    process, step_s = observation.process, observation.history.step_median_s
+    pipe = process.pipe if process is not None else None
+    if pipe is not None and pipe.writer_blocked and step_s and (age or 0.0) > HELD_STEPS * step_s:
+        return "the trainer waits in its write: it has stopped or will within 64 KiB"
+    return "stdout is stuck, training is not"
 
 
 def _slow_words(observation: Observation) -> str:

@@ -14,9 +14,12 @@ from monitor.model import (
     Checkpoint,
     CheckpointReading,
     GpuReading,
+    History,
     Liveness,
+    LogProgress,
     MachineReading,
     MemoryReading,
+    PipeReading,
     Status,
     Verdict,
 )
@@ -245,6 +248,59 @@ def test_the_verdict(changes: dict[str, Any], liveness: Liveness, words: str) ->
     verdict = verdict_of(**changes)
     assert verdict.liveness is liveness
     assert words in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("blocked", "progress_s", "said"),
+    [
+        pytest.param(True, 31.0, "the trainer waits in its write", id="held for three steps"),
+        pytest.param(True, 20.0, "training is not", id="held, but not longer than a step takes"),
+        pytest.param(False, 31.0, "training is not", id="not held"),
+    ],
+)
+def test_a_trainer_that_is_held_in_its_write_is_not_said_to_train(
+    blocked: bool, progress_s: float, said: str
+) -> None:
+    pipe = PipeReading(descriptor=1, writer_blocked=blocked)
+    verdict = verdict_of(
+        ages={"log_s": 720.0, "progress_s": progress_s},
+        history=replace(LEARNT, iterations_since_log=50),
+        process=replace(ALIVE, pipe=pipe),
+    )
+    assert verdict.liveness is Liveness.LOG_STUCK
+    assert said in verdict.reason
+
+
+FOREIGN: dict[str, Any] = {"foreign": True, "status": None, "stage": None, "heartbeat": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "liveness", "said"),
+    [
+        pytest.param(
+            {"log_progress": LogProgress(epoch=0.5, loss=1.25, phase="iteration")},
+            Liveness.TRAINING,
+            "no iteration can be read from its log (epoch 0.5, loss 1.25)",
+            id="a log that counts epochs only",
+        ),
+        pytest.param(
+            {"log_progress": LogProgress(phase="iteration"), "log": None},
+            Liveness.TRAINING,
+            "no iteration can be read from a log, none is known",
+            id="no log",
+        ),
+        pytest.param(
+            {"process": GONE}, Liveness.ENDED, "how far it got is not known", id="ended unseen"
+        ),
+    ],
+)
+def test_a_foreign_run_whose_iterations_nothing_tells(
+    changes: dict[str, Any], liveness: Liveness, said: str
+) -> None:
+    verdict = verdict_of(**FOREIGN, history=History(), **changes)
+    assert verdict.liveness is liveness
+    assert said in verdict.reason
+    assert "no iteration yet" not in verdict.reason
 
 
 def test_an_iteration_proven_by_the_tracker_names_its_error() -> None:
