@@ -74,7 +74,9 @@ def test_a_warning_that_no_sample_alone_shows_is_taken_from_the_events(run: Down
     run.go_down(sample(1, 80.0))
     assert "memory warn" not in run.words()
     at = Now(boot_id=BEFORE, monotonic_s=1.0, wall_s=WALL)
-    append_event(run.root / "events.jsonl", "memory", "memory warn: why", "watcher", at, level="warn")
+    append_event(
+        run.root / "events.jsonl", "memory", "memory warn: why", "watcher", at, level="warn"
+    )
     assert "memory warn" in run.words()
 
 
