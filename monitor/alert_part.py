@@ -24,6 +24,7 @@ from monitor.alerts import (
     Trouble,
     advance,
     keeper_trouble,
+    memory_trouble,
 )
 from monitor.codec import decode, dumps
 from monitor.model import Verdict
@@ -172,6 +173,8 @@ def _look(tick: Tick, *, acknowledged: bool) -> Look:
         total=tick.observation.total,
         by_user="by the user" in (tick.target.cause or ""),
         others=tuple(_others(tick)),
+        unclear=("memory",) if tick.memory is None else (),
+        others_speak=("memory",) if tick.memory is not None and not tick.memory.speaks else (),
         acknowledged=acknowledged,
     )
 
@@ -182,6 +185,11 @@ def _cleaned(verdict: Verdict) -> Verdict:
 
 
 def _others(tick: Tick) -> Iterator[Trouble]:
+    memory = tick.memory
+    if memory is not None and memory.speaks:
+        trouble = memory_trouble(str(memory.level), clean_line(memory.reason))
+        if trouble is not None:
+            yield trouble
     if tick.keeper_lost is not None:
         yield keeper_trouble(tick.keeper_lost)
 
@@ -201,6 +209,7 @@ def _facts(tick: Tick, host: str) -> Facts:
         checkpoint_age_s=max(0.0, tick.now.wall_s - last.modified_wall) if last else None,
         progress_age_s=seen.ages.progress_s,
         foreign=target.foreign,
+        signature=verdict.signature,
         resumes_itself=target.on_failure == "resume-once" and not target.resumed_by_itself,
     )
 

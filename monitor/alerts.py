@@ -70,6 +70,10 @@ class Look:
     """The run was stopped by the person who would be told."""
     others: tuple[Trouble, ...] = ()
     """Troubles that are not in the verdict: memory, the keeper."""
+    unclear: tuple[str, ...] = ()
+    """Keys that this look can say nothing of: what was, goes on."""
+    others_speak: tuple[str, ...] = ()
+    """Keys that another watcher of the machine now tells of: what was, is dropped in silence."""
     acknowledged: bool = False
     """Somebody has just said that they know."""
 
@@ -112,8 +116,9 @@ class AlertState:
     spells: Mapping[str, Spell] = field(default_factory=dict)
     told_s: Mapping[str, float] = field(default_factory=dict)
     """When a `tell` of this key was last sent."""
+    attempt: int = 1
     ended: str | None = None
-    """The ending that was told, with its attempt."""
+    """The ending of this attempt that was told."""
 
     @property
     def pending(self) -> tuple[str, ...]:
@@ -134,10 +139,13 @@ def advance(state: AlertState, look: Look, repeat_s: float) -> tuple[AlertState,
     """Take one look into account. Returns the new state and the alerts that are due, in order."""
     if look.acknowledged:
         state = replace(state, spells={key: _acked(each) for key, each in state.spells.items()})
+    if look.attempt != state.attempt:  # what was told of the attempt before is past
+        apart = {key: spell for key, spell in state.spells.items() if spell.apart}
+        state = replace(state, attempt=look.attempt, spells=apart, ended=None)
     if look.verdict is not None and look.verdict.liveness in FINAL:
         return _end(state, look, look.verdict, repeat_s)
-    if state.ended is not None:  # resumed: what was told of the attempt before is past
-        state = replace(state, ended=None, spells={})
+    kept = {key: each for key, each in state.spells.items() if key not in look.others_speak}
+    state = replace(state, spells=kept)
     fold = _Fold(state, look, repeat_s)
     present = {each.key: each for each in (*_of_verdict(look.verdict), *look.others)}
     for key in (*present, *(key for key in state.spells if key not in present)):
@@ -219,7 +227,8 @@ class _Fold:
     def _absent(self, key: str, spell: Spell) -> Spell | None:
         if not spell.confirmed:
             return None
-        if not spell.apart and _unclear(self._look.verdict):
+        doubtful = key in self._look.unclear or (not spell.apart and _unclear(self._look.verdict))
+        if doubtful:
             return self.remind(key, replace(spell, away=0))
         spell = replace(spell, away=spell.away + 1)
         if spell.away < CALM_LOOKS.get(key, RECOVERED_LOOKS):
@@ -290,14 +299,13 @@ def _end(
 ) -> tuple[AlertState, tuple[Due, ...]]:
     """An ending is told once; a failure is a trouble that stays until it is acknowledged."""
     key = str(verdict.liveness)
-    name = f"{look.attempt}:{key}"
-    if state.ended == name:
+    if state.ended == key:
         fold = _Fold(state, look, repeat_s)
         spells = {key: fold.remind(key, spell) for key, spell in state.spells.items()}
         return replace(state, spells=spells), tuple(fold.due)
     severity = _severity_of_end(look, verdict)
     if severity is None:
-        return replace(state, ended=name, spells={}), ()
+        return replace(state, ended=key, spells={}), ()
     spell = Spell(
         severity=severity,
         word=key,
@@ -306,7 +314,7 @@ def _end(
         sent_s=look.now_s,
     )
     kept = {key: spell} if severity is Severity.WAKE else {}
-    return replace(state, ended=name, spells=kept), (_due(key, spell, Kind.ENDED),)
+    return replace(state, ended=key, spells=kept), (_due(key, spell, Kind.ENDED),)
 
 
 def _severity_of_end(look: Look, verdict: Verdict) -> Severity | None:

@@ -1,6 +1,6 @@
-"""How long a verdict must hold before anybody is told of it. Pure.
+"""When a verdict becomes an event: once it has held. Pure.
 
-The rule: trouble counts when it was seen on several looks in a row, an ending at once.
+`saving` is a part of training and no event; the finished checkpoint is one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ LOOKS_OF_LOST = 3
 
 
 def looks_needed(liveness: Liveness) -> int:
-    """On how many looks in a row *liveness* must be the verdict."""
+    """How many looks in a row must give *liveness*; an ending and a recovery count at once."""
     if liveness is Liveness.LOST:
         return LOOKS_OF_LOST
     return LOOKS_OF_TROUBLE if liveness in TROUBLE else 1

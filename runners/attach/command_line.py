@@ -22,7 +22,8 @@ CLIENTS = frozenset({"docker", "docker-compose", "podman", "nerdctl"})
 LAUNCHERS = ("torchrun", "accelerate", "deepspeed", "torch.distributed", "llamafactory-cli",
              "axolotl", "swift", "tune", "uv", "uvx", "poetry", "pdm", "hatch", "pixi")  # fmt: skip
 SERVERS = ("vllm", "sglang", "ollama", "llama-server", "tritonserver", "text-generation",
-           "Xorg", "gnome-shell", "jupyter", "ipykernel_launcher", "tensorboard")  # fmt: skip
+           "Xorg", "gnome-shell", "jupyter", "tensorboard")  # fmt: skip
+"""Compute on a GPU, or are about training, and do not train. A notebook's kernel may."""
 TRAINING_WORDS = re.compile(
     r"(?:^|[^a-z])(?:train|trainer|training|finetune|fine[-_]tune|sft|dpo|grpo|lora|qlora|pretrain"
     r"|megatron|unsloth|nemo|axolotl|llamafactory(?:-cli)?|torchtune|trl)(?:[^a-z]|$)",

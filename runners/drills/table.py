@@ -36,6 +36,8 @@ class Step:
 
     verdict: Liveness | None = None
     flag: str | None = None
+    signature: str | None = None
+    """A value of `monitor.signatures.Signature`."""
     says: str | None = None
     """Words that its reason must hold."""
     then: Then | None = None
@@ -58,9 +60,16 @@ class Drill:
     """See `runners.drills.script.Script`."""
     foreign: bool = False
     """lanewatch does not start the trainer, which writes no heartbeat; it is attached."""
+    late_s: float = 12.0
+    """How long after its limit a stall may be called: some looks of a busy machine; and the time
+    in which a foreign trainer goes on unseen, filling a pipe."""
+    rate: float = 20.0
+    """Judged seconds per second. Less where the machine itself cannot be that much faster."""
     needs: Right | None = None
     budget_bytes: int | None = None
     """How much more than now the machine may use before the memory limit is reached."""
+    at_limit: str = "notify"
+    """How far the memory guard may go."""
 
 
 CALM = frozenset({"starting", "training", "saving", "slow"})
@@ -75,21 +84,20 @@ def _trains() -> Step:
     return Step(verdict=Liveness.TRAINING)
 
 
-def _stalls(says: str, then: Then) -> tuple[Step, ...]:
+def _stalls(signature: str, then: Then, says: str | None = None) -> tuple[Step, ...]:
     return (
         _trains(),
         Step(verdict=Liveness.SUSPECT),
-        Step(verdict=Liveness.STALLED, says=says, then=then),
+        Step(verdict=Liveness.STALLED, signature=signature, says=says, then=then),
     )
 
 
 def _reached(total: int) -> Step:
-    return Step(verdict=Liveness.ENDED, says=f"reached {total} of {total}")
+    return Step(verdict=Liveness.FINISHED, says=f"reached {total} of {total}")
 
 
 _FOREIGN: Mapping[str, Any] = {
     "silent": True,
-    "pipe": True,
     "iterations": 120,
     "save_interval": 20,
     "first_save_s": 3,
@@ -106,7 +114,7 @@ _ALL = (
             _trains(),
             Step(
                 verdict=Liveness.LOG_STUCK,
-                says="stdout is stuck, training is not",
+                says="which is stopped",
                 then=Then.CONTINUE,
             ),
             _trains(),
@@ -123,7 +131,7 @@ _ALL = (
             "line_bytes": 8192,
             "line_bytes_from": 10,
         },
-        expect=(*_stalls("pipe", Then.CONTINUE), *_FINISHES),
+        expect=(*_stalls("blocked-pipe", Then.CONTINUE, "which is stopped"), *_FINISHES),
         allowed=frozenset({"log-stuck"}),
     ),
     Drill(
@@ -133,7 +141,7 @@ _ALL = (
         foreign=True,
         expect=(
             _trains(),
-            Step(verdict=Liveness.LOG_STUCK, then=Then.CONTINUE),
+            Step(verdict=Liveness.LOG_STUCK, says="which is stopped", then=Then.CONTINUE),
             _trains(),
             _reached(120),
         ),
@@ -149,8 +157,13 @@ _ALL = (
             "line_bytes_from": 48,
         },
         foreign=True,
-        expect=(*_stalls("pipe", Then.CONTINUE), _trains(), _reached(120)),
+        expect=(
+            *_stalls("blocked-pipe", Then.CONTINUE, "which is stopped"),
+            _trains(),
+            _reached(120),
+        ),
         allowed=frozenset({"log-stuck"}),
+        late_s=60,
     ),
     Drill(
         name="sigstop",
@@ -164,14 +177,14 @@ _ALL = (
         wakes=True,
         about="two threads wait for each other's lock",
         trainer={"faults": ((12, "deadlock"),)},
-        expect=(*_stalls("deadlock", Then.KILL), _STOPPED),
+        expect=(*_stalls("idle-deadlock", Then.KILL), _STOPPED),
     ),
     Drill(
         name="spin",
         wakes=True,
         about="a thread burns CPU and never gets on",
         trainer={"faults": ((12, "spin"),)},
-        expect=(*_stalls("spin", Then.KILL), _STOPPED),
+        expect=(*_stalls("spinning", Then.KILL), _STOPPED),
     ),
     Drill(
         name="slow-save",
@@ -205,6 +218,44 @@ _ALL = (
         healthy=True,
     ),
     Drill(
+        name="memory-climb",
+        wakes=True,
+        about="memory climbs with each iteration; the guard may save and stop the run",
+        trainer={"faults": ((12, "climb"),), "iterations": 400, "most_bytes": 1 << 30},
+        budget_bytes=768 << 20,
+        at_limit="save-and-stop",
+        expect=(
+            _trains(),
+            Step(flag="memory-warn"),
+            Step(flag="memory-high"),
+            Step(verdict=Liveness.STOPPED, says="memory"),
+        ),
+    ),
+    Drill(
+        name="memory-burst",
+        wakes=True,
+        about="memory jumps over the limit at once; the guard may stop the run without saving",
+        trainer={
+            "faults": ((12, "burst"),),
+            "iterations": 100,
+            "load_s": 1,
+            "first_step_s": 1,
+            "step_s": 0.5,
+            "first_save_s": 0.5,
+            "save_s": 0.5,
+            "most_bytes": 1100 << 20,
+        },
+        budget_bytes=768 << 20,
+        rate=2.0,
+        at_limit="stop-now",
+        expect=(
+            _trains(),
+            Step(flag="memory-limit"),
+            Step(verdict=Liveness.STOPPED, says="memory"),
+        ),
+        allowed=frozenset({"memory-warn", "memory-high"}),
+    ),
+    Drill(
         name="crash",
         wakes=True,
         about="the trainer dies of an exception",
@@ -232,6 +283,7 @@ _ALL = (
         about="the disk of the run fills up; then someone makes room",
         trainer={"faults": ((13, "fill_disk"),)},
         expect=(_trains(), Step(verdict=Liveness.FAILED, says="disk full")),
+        allowed=frozenset({"disk-low"}),
         needs=Right.MOUNT,
     ),
     Drill(
@@ -277,8 +329,14 @@ _ALL = (
     Drill(
         name="bursty-loading",
         about="the model is loaded in bursts of memory, the data in bursts of iterations",
-        trainer={"load_s": 120, "burst_bytes": 64 << 20, "data_wait_s": 20},
-        expect=(Step(verdict=Liveness.STARTING, says="loads the model"), *_FINISHES),
+        trainer={"iterations": 20, "load_s": 60, "burst_bytes": 192 << 20, "data_wait_s": 10},
+        budget_bytes=2 << 30,
+        rate=5.0,  # what others take meanwhile would climb twenty times as fast
+        expect=(
+            Step(verdict=Liveness.STARTING, says="loads the model"),
+            _trains(),
+            _ends(at=20),
+        ),
         healthy=True,
     ),
 )

@@ -19,6 +19,7 @@ from conftest import Lanewatch, end, read, until
 from engine import Engine, python
 from foreign_trainers import MEGATRON
 
+from monitor.history import LEARNT_GROWTHS
 from monitor.rundir import RunDir
 from runners.attach.docker_engine import DockerEngine
 from runners.attach.search import Search
@@ -123,7 +124,7 @@ def test_the_articles_own_setup(attached: Lanewatch, box: Box, shell: Start) -> 
     assert any("this tee can block the run after 64 KiB" in each for each in said["warnings"])
     assert any("docker client" in each for each in said["warnings"])
     until(lambda: value(attached, run) >= 30, "iterations are proven by the disk")
-    assert "reached 200 of 200" in attached("wait", run.root.name)
+    assert "finished: reached 200 of 200" in attached("wait", run.root.name)
     shown = attached("status", run.root.name)
     assert f"in container {box.name}" in shown
     assert "warning" in shown
@@ -210,17 +211,24 @@ def test_a_stalled_client_silences_the_log_while_the_disk_proves_progress(
     attached: Lanewatch, box: Box, shell: Start
 ) -> None:
     box.sleep()
-    shell(articles_line(box))
+    shell(articles_line(box, TRAIN.replace("1000", "100000")))
     until(lambda: saved(box), "a checkpoint")
     run, _ = attach(attached, "--container", box.name)
-    until(lambda: value(attached, run) >= 20, "it is followed")
-    os.kill(_client(b"train_megatron"), signal.SIGSTOP)
+    until(
+        lambda: read(run.watch).get("history", {}).get("log_growths", 0) >= LEARNT_GROWTHS,
+        "how often the log speaks is learnt",
+    )
+    client = _client(b"train_megatron")
+    os.kill(client, signal.SIGSTOP)
     log = box.folder / "train.log"
     size = until(lambda: _still(log), "the log stands still")
     reached = value(attached, run)
     until(lambda: value(attached, run) > reached + 20, "training goes on")
+    until(lambda: attached.json("status", run.root.name)["verdict"] == "log-stuck", "it is told")
+    said = attached.json("status", run.root.name)
     assert log.stat().st_size == size
-    assert attached.json("status", run.root.name)["verdict"] in ("training", "saving", "log-stuck")
+    assert said["iteration"]["source"] == "tracker"
+    assert f"kill -CONT {client}" in said["reason"]
 
 
 def _still(path: Path) -> int | None:

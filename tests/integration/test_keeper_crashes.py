@@ -14,7 +14,10 @@ from conftest import read, state, until
 from stub_lane import make
 
 from monitor.probes.process import find_by_environment, identify
+from monitor.requests import MEMORY_GUARD, Request, ask
 from monitor.rundir import RunDir
+from monitor.samples import Sample
+from monitor.store import TelemetryStore
 from runners.requests import Action, put_request
 from runners.runs import someone_lives
 
@@ -196,3 +199,39 @@ def test_a_corrupt_state_is_named_moved_aside_and_begun_again(run: RunDir, conte
     kept = list(run.root.glob("state.json.corrupt-*"))
     assert [path.read_bytes() for path in kept] == [content]
     assert "state.json was begun again" in run.events.read_text()
+
+
+def test_a_stop_that_the_memory_guard_asked_for_is_told_as_its_own(run: RunDir) -> None:
+    argv = [sys.executable, str(STUB), str(run.root)]
+    env = os.environ | {"STUB_PAUSE": "20"}
+    with subprocess.Popen(argv, env=env, stderr=subprocess.DEVNULL) as keeper:
+        try:
+            until(lambda: state(run).get("process"), "a stage")
+            ask(run, Request(Action.KILL, MEMORY_GUARD, "memory has reached its limit"))
+            keeper.wait(30)
+        finally:
+            keeper.kill()
+    assert state(run)["status"] == "stopped"
+    said = "killed by the memory guard in stage fetch: memory has reached its limit"
+    assert state(run)["cause"] == said
+    assert state(run)["request"]["by"] == MEMORY_GUARD
+
+
+def test_after_the_machine_went_down_the_cause_says_what_was_last_seen(run: RunDir) -> None:
+    assert stub(run.root, 9).returncode == -signal.SIGKILL
+    before = "00000000-0000-0000-0000-000000000000"
+    content = state(run)
+    entries = [{"name": "fetch", "status": "done"}, {"name": "train", "status": "running"}]
+    process = {"pid": 1, "start_ticks": 1, "boot_id": before}
+    content |= {"boot_id": before, "stages": entries, "stage": "train", "process": process}
+    run.state.write_text(json.dumps(content | {"keeper": process, "status": "running"}))
+    store = TelemetryStore(run.telemetry)
+    store.start()
+    seen = {"mem_used_bytes": 108 << 30, "mem_available_bytes": 13 << 30, "verdict": "training"}
+    store.record(Sample(boot_id=before, monotonic_s=1.0, wall_s=1_795_486_440.0, **seen))
+    store.close()
+    assert stub(run.root).returncode == 0
+    assert state(run)["status"] == "failed"
+    said = state(run)["cause"]
+    assert said.startswith("the machine was restarted while it ran; last seen 2026-11-24")
+    assert "108.0 GiB of memory used, 13.0 GiB available" in said

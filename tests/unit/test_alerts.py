@@ -196,6 +196,19 @@ def test_a_higher_level_wakes_although_the_lower_was_acknowledged() -> None:
     assert looks.state.pending == ("memory",)
 
 
+def test_memory_that_cannot_be_read_or_is_anothers_to_tell_has_not_recovered() -> None:
+    looks = Looks()
+    high = memory_trouble("high", "climbs")
+    assert high is not None
+    looks.see(T, others=(high,))
+    looks.see(*[T] * 200, unclear=("memory",))
+    assert looks.state.pending == ("memory",)
+    looks.see(T, others_speak=("memory",))
+    looks.see(*[T] * 200)
+    assert looks.told == ["wake raised memory high"]
+    assert looks.state.pending == ()
+
+
 def test_a_lost_keeper_wakes_whatever_the_verdict() -> None:
     looks = Looks()
     looks.see(T, S, S, others=(keeper_trouble("3 keepers ended"),))
@@ -213,6 +226,21 @@ def test_a_failure_is_repeated_until_it_is_acknowledged_and_a_resume_ends_it() -
     looks.see(FAILED, attempt=2, acknowledged=True)
     looks.see(*[FAILED] * 9, attempt=2)
     assert len(looks.due) == 3
+
+
+def test_a_stall_right_after_a_resume_is_new() -> None:
+    looks = Looks()
+    looks.see(X, X)
+    looks.see(T, X, X, attempt=2)
+    assert looks.told == ["wake raised stalled"] * 2
+
+
+def test_a_lost_keeper_stays_lost_over_a_resume() -> None:
+    looks = Looks()
+    lost = (keeper_trouble("3 keepers ended"),)
+    looks.see(T, T, others=lost)
+    looks.see(T, T, others=lost, attempt=2)
+    assert looks.told == ["wake raised keeper lost"]
 
 
 @pytest.mark.parametrize(
@@ -311,6 +339,19 @@ def due(key: str, word: str | None = None, kind: Kind = Kind.RAISED, **changes: 
                 "ssh -t spark lanewatch r",
             ],
             id="a reminder of one that its keeper resumes",
+        ),
+        pytest.param(
+            due("stalled"),
+            Facts(run="r", host="spark", signature="stopped"),
+            "stalled: r",
+            [
+                "no progress for 11 min",
+                "no iteration proven yet",
+                "no whole checkpoint yet",
+                "first: kill -CONT its process (lanewatch status r names it); something stopped it",
+                "ssh -t spark lanewatch r",
+            ],
+            id="a process that was stopped",
         ),
         pytest.param(
             due("failed", kind=Kind.ENDED, reason="stage train: killed by SIGKILL"),

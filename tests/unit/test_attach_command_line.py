@@ -29,7 +29,8 @@ from runners.attach.values import Process
         pytest.param("python /usr/bin/accelerate launch t.py", Role.LAUNCHER, id="accelerate"),
         pytest.param("python -m torch.distributed.run t.py", Role.LAUNCHER, id="module launcher"),
         pytest.param("python -m vllm.entrypoints.api", Role.SERVER, id="an inference server"),
-        pytest.param("python -m ipykernel_launcher -f x", Role.SERVER, id="a notebook's kernel"),
+        pytest.param("python /opt/bin/jupyter-lab", Role.SERVER, id="the server of notebooks"),
+        pytest.param("python -m ipykernel_launcher -f x", Role.TRAINER, id="a notebook's kernel"),
         pytest.param("postgres: writer", Role.OTHER, id="something else"),
     ],
 )
@@ -214,6 +215,7 @@ def test_the_trainer_of_a_family(
         pytest.param("python what.py", True, True, id="it computes on a GPU"),
         pytest.param("python what.py", False, False, id="any Python"),
         pytest.param("python -m vllm.server", True, False, id="a server on a GPU"),
+        pytest.param("python -m ipykernel_launcher", True, True, id="a notebook on a GPU"),
         pytest.param("python -m monitor.watcher /runs/train", False, False, id="our watcher"),
         pytest.param("python -m lanewatch_payload.train_reference", True, False, id="our trainer"),
     ],

@@ -15,8 +15,12 @@ from fabricated import named, wait_for
 
 from monitor.files import read_json, write_json
 from monitor.model import Liveness
+from monitor.rundir import RunDir
 from monitor.status import list_runs, read_status
 from monitor.target import read_target
+from runners.attach.foreign import refuse
+from runners.errors import RunStateError
+from tui.detail import DetailReader
 
 LOGS = Path(__file__).parent.parent / "samples" / "logs"
 RUN = "foreign-20260101-000000-0001"
@@ -71,9 +75,11 @@ class ForeignRun:
         word = read_json(self.root / "watch.json").value or {}
         return (word.get("log_progress") or {}).get(field)
 
+    def word(self, key: str) -> Any:
+        return (read_json(self.root / "watch.json").value or {}).get(key)
+
     def watched(self) -> str | None:
-        word = read_json(self.root / "watch.json").value or {}
-        return (word.get("verdict") or {}).get("liveness")
+        return (self.word("verdict") or {}).get("liveness")
 
 
 @pytest.fixture
@@ -138,20 +144,41 @@ def test_its_status_has_no_keeper_and_no_trouble_from_that(run: ForeignRun) -> N
 
 
 @pytest.mark.parametrize(
-    ("reached", "verdict"),
+    ("reached", "verdict", "says"),
     [
-        pytest.param(20, Liveness.ENDED, id="short of it"),
-        pytest.param(30, Liveness.FINISHED, id="its total"),
+        pytest.param(20, Liveness.ENDED, "exit status not observable", id="short of it"),
+        pytest.param(30, Liveness.FINISHED, "its checkpoint is whole; exit status", id="its total"),
     ],
 )
-def test_its_end_tells_how_far_it_got(run: ForeignRun, reached: int, verdict: Liveness) -> None:
+def test_its_end_tells_how_far_it_got(
+    run: ForeignRun, reached: int, verdict: Liveness, says: str
+) -> None:
     run.save(reached)
     run.end()
     status = read_status(run.root)
     assert status.verdict is verdict
     assert f"reached {reached} of 30" in status.reason
-    assert "exit status not observable" in status.reason
+    assert says in status.reason
     assert (status.final, status.succeeded) == (True, verdict is Liveness.FINISHED)
+
+
+def test_one_whose_log_alone_told_of_its_last_iteration_succeeded(run: ForeignRun) -> None:
+    run.write(paths={"checkpoints": None})
+    line = (
+        " [2026-11-23 19:28:50] iteration {:8d}/      30 | consumed samples:            8 | "
+        "elapsed time per iteration (ms): 688.0 | learning rate: 5.000000E-04 | "
+        "global batch size:     8 | lm loss: 6.621053E+00 | loss scale: 1.0 | "
+        "grad norm: 11.535 | number of skipped "
+        "iterations:   0 | number of nan iterations:   0 |\n"
+    )
+    run.log.write_text("".join(line.format(each) for each in range(1, 31)))
+    watcher = run.watch()
+    wait_for(lambda: (run.word("verdict") or {}).get("iteration") == 30)
+    run.end()
+    assert watcher.wait(20) == 0
+    status = read_status(run.root)
+    assert (status.verdict, status.iteration.value) == (Liveness.ENDED, 30)
+    assert status.succeeded
 
 
 def test_an_end_without_a_total_is_no_success(run: ForeignRun) -> None:
@@ -211,3 +238,19 @@ def test_a_loss_that_its_log_leaves_out_is_a_flag(run: ForeignRun) -> None:
     assert status.loss is None
     watcher.terminate()
     watcher.wait(20)
+
+
+def test_the_screen_shows_the_log_where_it_lies(run: ForeignRun) -> None:
+    run.log.write_text("one\ntwo\n")
+    detail = DetailReader(run.root).read(read_status(run.root), 1.0)
+    assert (detail.log_name, detail.log_lines) == ("train.log", ("one", "two"))
+    run.write(log=None)
+    assert DetailReader(run.root).read(read_status(run.root), 1.0).log_lines == ()
+
+
+def test_nobody_is_told_to_kill_a_pid_that_may_be_anothers_by_now(run: ForeignRun) -> None:
+    with pytest.raises(RunStateError, match=f"kill -TERM {run.trainer.pid}"):
+        refuse(RunDir(run.root), "stop")
+    run.end()
+    with pytest.raises(RunStateError, match="has ended already"):
+        refuse(RunDir(run.root), "stop")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from monitor.budget import is_unified
 from monitor.model import GpuReading
 from monitor.probes import gpu
 from monitor.probes.gpu import GpuSampler, load_nvml, throttle_names
@@ -142,8 +143,23 @@ def test_the_three_shapes_of_unified_memory(
     started = sampler(FakeNvml(MemoryInfo=memory))
     reading = one(started)
     assert (reading.memory_used_bytes, reading.memory_total_bytes) == expected
+    assert is_unified((reading,), MEM_TOTAL) is True
     assert reading.power_w == 45.5
     assert started.problem is None
+
+
+@pytest.mark.parametrize(
+    ("memory", "unified"),
+    [
+        pytest.param(SimpleNamespace(used=GIB, total=80 * GIB), False, id="memory of its own"),
+        pytest.param(NVMLError(4), None, id="no permission to ask"),
+        pytest.param(NVMLError(15), None, id="the GPU is lost"),
+    ],
+)
+def test_only_these_shapes_are_unified_memory(
+    sampler: Sample, memory: object, unified: bool | None
+) -> None:
+    assert is_unified((one(sampler(FakeNvml(MemoryInfo=memory))),), MEM_TOTAL) is unified
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,9 @@ def attach_command(options: argparse.Namespace) -> int:
 def _order(options: argparse.Namespace) -> AttachOrder:
     if options.pid is not None and options.container is not None:
         raise RunnerError("name --pid or --container, not both")
+    for name in ("container", "checkpoints", "log"):
+        if getattr(options, name) == "":
+            raise RunnerError(f"--{name}: it is empty")
     if options.total is not None and options.total < 1:
         raise RunnerError(f"--total {options.total}: at least 1 iteration")
     return AttachOrder(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from monitor.model import Liveness
-from runners.drills.director import RATE, Show, Shown
+from runners.drills.director import Show, Shown
 from runners.drills.rehearse import Rehearsed, may_rehearse, rehearse, replay_instead
 from runners.drills.table import DRILLS, Drill
 from runners.errors import RunnerError
@@ -24,7 +24,7 @@ def drill_command(options: argparse.Namespace) -> int:
         return _list(options.json)
     drill = _find(options.drill)
     real = may_rehearse(drill)
-    rate = RATE * options.speed
+    rate = drill.rate * options.speed
     if not options.json:
         out(f"{drill.name}: {drill.about}")
         if real:
@@ -131,6 +131,7 @@ def _line_json(line: Shown, rate: float) -> dict[str, Any]:
         "text": line.text,
         "verdict": str(look.verdict),
         "flags": list(look.flags),
+        "signature": look.signature,
         "iteration": look.iteration,
         "limit_s": look.limit_s,
         "silent_s": look.silent_s,
