@@ -24,6 +24,7 @@ from monitor.alerts import (
     Trouble,
     advance,
     keeper_trouble,
+    memory_trouble,
 )
 from monitor.codec import decode, dumps
 from monitor.model import Verdict
@@ -182,6 +183,11 @@ def _cleaned(verdict: Verdict) -> Verdict:
 
 
 def _others(tick: Tick) -> Iterator[Trouble]:
+    memory = tick.memory
+    if memory is not None and memory.speaks:
+        trouble = memory_trouble(str(memory.level), clean_line(memory.reason))
+        if trouble is not None:
+            yield trouble
     if tick.keeper_lost is not None:
         yield keeper_trouble(tick.keeper_lost)
 

@@ -112,8 +112,9 @@ class AlertState:
     spells: Mapping[str, Spell] = field(default_factory=dict)
     told_s: Mapping[str, float] = field(default_factory=dict)
     """When a `tell` of this key was last sent."""
+    attempt: int = 1
     ended: str | None = None
-    """The ending that was told, with its attempt."""
+    """The ending of this attempt that was told."""
 
     @property
     def pending(self) -> tuple[str, ...]:
@@ -134,10 +135,11 @@ def advance(state: AlertState, look: Look, repeat_s: float) -> tuple[AlertState,
     """Take one look into account. Returns the new state and the alerts that are due, in order."""
     if look.acknowledged:
         state = replace(state, spells={key: _acked(each) for key, each in state.spells.items()})
+    if look.attempt != state.attempt:  # what was told of the attempt before is past
+        apart = {key: spell for key, spell in state.spells.items() if spell.apart}
+        state = replace(state, attempt=look.attempt, spells=apart, ended=None)
     if look.verdict is not None and look.verdict.liveness in FINAL:
         return _end(state, look, look.verdict, repeat_s)
-    if state.ended is not None:  # resumed: what was told of the attempt before is past
-        state = replace(state, ended=None, spells={})
     fold = _Fold(state, look, repeat_s)
     present = {each.key: each for each in (*_of_verdict(look.verdict), *look.others)}
     for key in (*present, *(key for key in state.spells if key not in present)):
@@ -290,14 +292,13 @@ def _end(
 ) -> tuple[AlertState, tuple[Due, ...]]:
     """An ending is told once; a failure is a trouble that stays until it is acknowledged."""
     key = str(verdict.liveness)
-    name = f"{look.attempt}:{key}"
-    if state.ended == name:
+    if state.ended == key:
         fold = _Fold(state, look, repeat_s)
         spells = {key: fold.remind(key, spell) for key, spell in state.spells.items()}
         return replace(state, spells=spells), tuple(fold.due)
     severity = _severity_of_end(look, verdict)
     if severity is None:
-        return replace(state, ended=name, spells={}), ()
+        return replace(state, ended=key, spells={}), ()
     spell = Spell(
         severity=severity,
         word=key,
@@ -306,7 +307,7 @@ def _end(
         sent_s=look.now_s,
     )
     kept = {key: spell} if severity is Severity.WAKE else {}
-    return replace(state, ended=name, spells=kept), (_due(key, spell, Kind.ENDED),)
+    return replace(state, ended=key, spells=kept), (_due(key, spell, Kind.ENDED),)
 
 
 def _severity_of_end(look: Look, verdict: Verdict) -> Severity | None:

@@ -42,7 +42,7 @@ class Bars:
     marks: tuple[tuple[int, int], ...] = ()
     """Two earlier such points; the pace is measured from the older one."""
     from_zero: bool = False
-    """The bar was seen to count every iteration from the first one on."""
+    """It counted every iteration from the first one on and nothing else: its rate is a pace."""
 
     @property
     def total(self) -> int | None:
@@ -121,8 +121,9 @@ def take(state: LogState, fact: LogFact) -> LogState:
         case Kind.EVALUATED:
             ended = Phase.STOPPING if state.ended else Phase.ITERATION
             known = replace(state.progress, eval_loss=fact.eval_loss, phase=ended)
-            # An evaluation is no part of the pace: that is measured anew from here on.
-            return replace(state, progress=known, bars=replace(state.bars, marks=()))
+            # An evaluation is no part of the pace, but of tqdm's rate it is one for a while.
+            bars = replace(state.bars, marks=(), from_zero=False)
+            return replace(state, progress=known, bars=bars)
         case Kind.ENDED:
             known = replace(state.progress, phase=Phase.STOPPING)
             return replace(state, progress=known, ended=True)

@@ -92,15 +92,19 @@ class LossState:
 
 
 def loss_of(heartbeat: Heartbeat | None, progress: LogProgress | None) -> Loss | None:
-    """The newest loss: the heartbeat's where there is one, else the log's.
+    """The newest loss: the heartbeat's where it tells one, else the log's.
 
-    Beside a heartbeat the log says nothing: it may still hold the lines of an earlier attempt.
+    Beside a heartbeat only a line about the very same iteration counts: a log may still hold those
+    of an earlier attempt.
     """
     if heartbeat is not None:
-        if heartbeat.stage != Stage.TRAIN or (heartbeat.loss is None and not heartbeat.nan):
+        if heartbeat.stage != Stage.TRAIN:
             return None
-        key = f"{heartbeat.attempt}|{heartbeat.done}"
-        return Loss(heartbeat.done, heartbeat.loss, heartbeat.nan, key=key)
+        if heartbeat.loss is not None or heartbeat.nan:
+            key = f"{heartbeat.attempt}|{heartbeat.done}"
+            return Loss(heartbeat.done, heartbeat.loss, heartbeat.nan, key=key)
+        if progress is None or not heartbeat.done or progress.iteration != heartbeat.done:
+            return None
     if progress is None:
         return None
     if progress.loss is None and not progress.nan and not progress.grad_nan:

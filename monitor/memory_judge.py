@@ -48,6 +48,7 @@ measured there, at a resume and after a load."""
 ASSUMED_JUMP_SHARE = 0.125
 CALM_S = 60.0
 TREND_EVERY_S = 5.0
+CLOSE_EVERY_S = 2.0
 CLOSE_SHARE = 0.2
 """Of the limit left: from here on every sample is looked at anew."""
 PLAN_SLACK = 1.1
@@ -238,10 +239,13 @@ def _note_jump(state: MemoryState, look: MemoryLook) -> MemoryState:
 
 
 def _note_forecast(state: MemoryState, look: MemoryLook, budget: Budget, limit: int) -> MemoryState:
-    """Look where the climb leads: now and then, and at every sample once it is close."""
+    """Look where the climb leads: now and then, and more often once it is close."""
     used, at_s = look.memory.used_bytes, state.forecast_at_s
     close = limit - used < CLOSE_SHARE * limit
-    if at_s is not None and 0 <= look.at_s - at_s < (1.0 if close else TREND_EVERY_S) - 0.05:
+    if (
+        at_s is not None
+        and 0 <= look.at_s - at_s < (CLOSE_EVERY_S if close else TREND_EVERY_S) - 0.05
+    ):
         return state
     beyond = (
         budget.plan_bytes is not None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from monitor.budget import MOST_POINTS, climb_of, slope_of
+from monitor.budget import LEAST_CLIMB_BYTES, climb_of, slope_of
 
 RECENT_S = 60.0
 RECENT_LEAST_S = 15.0
@@ -22,6 +22,8 @@ SLOW_LEAST_S = 420.0
 SLOW_EVERY_S = 10.0
 SLOW_HORIZON_S = 2160.0
 """36 min: half an hour of lead at 0.5 GiB a minute, and some minutes to notice."""
+MOST_POINTS = 18
+"""Theil-Sen looks at every pair: 153 of them, some tenths of a millisecond."""
 LEAST_APART_S = 0.5
 """Samples come faster when memory is short; a window has no use for more of them."""
 LEAST_POINTS = 10
@@ -142,13 +144,20 @@ def _slow(window: list[Pair], limit: float) -> Forecast | None:
 
 def _forecast(window: list[Pair], limit: float, horizon_s: float, parts: int) -> Forecast | None:
     points = window[:: -(-len(window) // MOST_POINTS)]
-    if len(points) < LEAST_POINTS:
+    if len(points) < LEAST_POINTS or not _rises(points):
         return None
     climb = climb_of(points)
     if climb is None or not _steady(points, climb, parts):
         return None
     left = max(0.0, limit - window[-1][1])
     return Forecast(seconds=left / climb, climb=climb, horizon_s=horizon_s)
+
+
+def _rises(points: Sequence[Pair]) -> bool:
+    """Whether it is worth a closer look: most windows of most runs are flat."""
+    third = len(points) // 3
+    first, last = (sum(each[1] for each in part) for part in (points[:third], points[-third:]))
+    return last - first > LEAST_CLIMB_BYTES / 2 * third
 
 
 def _steady(points: Sequence[Pair], climb: float, parts: int) -> bool:

@@ -18,6 +18,7 @@ from monitor.memory_model import MemoryVerdict
 from monitor.model import Observation, Verdict
 from monitor.probes.clock import Now
 from monitor.rundir import RunDir
+from monitor.stall import StallPart
 from monitor.target import WatchTarget
 from monitor.watch_state import WatchState
 
@@ -64,7 +65,7 @@ class Part(Protocol):
 MakePart = Callable[[RunDir, Say, object], Part]
 """Makes a part from the run, the recorder and what the part before it remembered."""
 
-PARTS: tuple[MakePart, ...] = (MemoryGuard, AlertPart, DeadmanPart)
+PARTS: tuple[MakePart, ...] = (MemoryGuard, AlertPart, DeadmanPart, StallPart)
 """In the order in which they see a look."""
 
 

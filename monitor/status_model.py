@@ -216,8 +216,7 @@ class RunStatus:
             return self.status is Status.FINISHED
         value, total = self.iteration.value, self.iteration.total
         reached = value is not None and total is not None and value >= total
-        finished = self.verdict is Liveness.FINISHED
-        return finished or (self.verdict is Liveness.ENDED and reached)
+        return self.verdict is Liveness.FINISHED or (self.verdict is Liveness.ENDED and reached)
 
     def to_json(self) -> dict[str, Any]:
         """The value as JSON types; `since_wall` is called `since` there."""

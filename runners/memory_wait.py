@@ -27,8 +27,12 @@ from monitor.probes.memory import read_memory_fast
 from monitor.probes.process import is_alive
 from monitor.rundir import RunDir
 from monitor.watch_state import read_watch
+from monitor.words import gibibytes
 from runners.errors import RunnerError
 from runners.runs import iter_runs
+
+INTERRUPT_S = 0.2
+"""How often a waiting keeper sees to its other duties."""
 
 HEAVY = frozenset({Stage.IMPORT, Stage.TRAIN})
 """Stages that take memory, and begin a run's share of it."""
@@ -72,6 +76,26 @@ class MemoryWait:
     def refusal(self, holders: Callable[[], tuple[Holder, ...]] = read_holders) -> str:
         """Why nothing is started: who holds what did not come back."""
         return refusal(self._missing, self._clock() - self._began, holders())
+
+
+def await_memory(
+    stage: Stage,
+    run: RunDir,
+    say: Callable[[str, str], None],
+    interrupted: Callable[[], bool],
+) -> str | None:
+    """Let the run before give its memory back; returns why *stage* cannot be started.
+
+    *interrupted* is called again and again meanwhile; once it is true, nothing is waited for.
+    """
+    wait = MemoryWait(run.root.parent)
+    if missing := wait.missing():
+        say("note", f"stage {stage} waits for {gibibytes(missing)} that the run before held")
+    while wait.missing() and not interrupted():
+        if wait.expired:
+            return f"stage {stage} was not started: {wait.refusal()}"
+        time.sleep(INTERRUPT_S)
+    return None
 
 
 def held_before(root: Path, now: Now) -> Held | None:

@@ -189,7 +189,7 @@ def _errors(run: RunDir, summary: Mapping[str, Any], info: Mapping[str, Any]) ->
     Held against its training loop, as the projections are; of a run that did not finish, nothing.
     """
     projection, source = _newest_projection(run, info)
-    actual, measured_by = _training(run, summary)
+    actual, evals_s, measured_by = _training(run, summary)
     if projection is None or actual is None or summary["status"] != Status.FINISHED:
         return {"projection_errors": None}
     kinds = ("naive", "padded", "save_aware")
@@ -197,22 +197,23 @@ def _errors(run: RunDir, summary: Mapping[str, Any], info: Mapping[str, Any]) ->
     percent = {
         kind: None if error is None else round(100 * error, 1) for kind, error in errors.items()
     }
-    told = {"percent": percent, "actual_s": actual, "actual_from": measured_by}
+    told = {"percent": percent, "actual_s": actual, "evals_s": evals_s, "actual_from": measured_by}
     return {"projection_errors": errors | told | {"smoke_run": source}}
 
 
-def _training(run: RunDir, summary: Mapping[str, Any]) -> tuple[float | None, str]:
-    """Seconds of the training loop: iterations, saves and evaluations as the trainer measured them.
+def _training(run: RunDir, summary: Mapping[str, Any]) -> tuple[float | None, float | None, str]:
+    """Seconds of the training loop, those of its evaluations among them, and who measured it.
 
-    So neither loading nor what an interruption cost is taken for an error of a projection. Without
-    them the wall time of the stage has to do.
+    Iterations, saves and evaluations by the trainer's own clock: so neither loading nor what an
+    interruption cost is taken for an error of a projection. Without them the wall time of the stage
+    has to do.
     """
     metrics, steps_s = read_metrics(run.metrics), _number(summary["steps_s"])
     if steps_s is None:
-        return _number(summary["train_wall_s"]), "stage"
-    saves = sum(each.save_s for each in metrics.saves)
-    evals = sum(each.eval_s or 0.0 for each in metrics.evals)
-    return steps_s + saves + evals, "metrics"
+        return _number(summary["train_wall_s"]), None, "stage"
+    saves_s = sum(each.save_s for each in metrics.saves)
+    evals_s = sum(each.eval_s or 0.0 for each in metrics.evals)
+    return steps_s + saves_s + evals_s, evals_s, "metrics"
 
 
 def _newest_projection(

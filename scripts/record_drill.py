@@ -11,7 +11,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from runners.drills.director import RATE
 from runners.drills.recording import recording_of
 from runners.drills.rehearse import rehearse
 from runners.drills.table import DRILLS
@@ -22,14 +21,15 @@ def main(name: str) -> int:
     drill = DRILLS[name]
     with tempfile.TemporaryDirectory() as runs:
         os.environ["LANEWATCH_RUNS"] = runs
-        rehearsed = rehearse(drill, rate=RATE, keep=True, show=lambda line: print(line.text))
+        rehearsed = rehearse(drill, rate=drill.rate, keep=True, show=lambda line: print(line.text))
         if rehearsed.problems or rehearsed.folder is None:
             print("NOT as expected:", *rehearsed.problems)
             return 1
-        header, *lines = (rehearsed.folder / "trace.jsonl").read_text().splitlines()
+        trace = (rehearsed.folder / "trace.jsonl").read_text(errors="replace")
+    header, *lines = [line for line in trace.splitlines() if is_whole(line)]
     head = json.loads(header)
     notes = [
-        {"at": round((rehearsed.began_s + line.real_s) * RATE - head["monotonic_s"], 1)}
+        {"at": round((rehearsed.began_s + line.real_s) * drill.rate - head["monotonic_s"], 1)}
         | {"text": line.text}
         for line in rehearsed.lines
         if line.look is None
@@ -40,6 +40,14 @@ def main(name: str) -> int:
     path.write_text("\n".join([json.dumps(head, separators=(",", ":")), *lines]) + "\n")
     print(f"{path}: {path.stat().st_size / 1024:.0f} KiB")
     return 0
+
+
+def is_whole(line: str) -> bool:
+    """False for what a full disk has cut short."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from tui.presentation import duration, size
 KINDS = (("naive", "naive"), ("padded", "x 1.16"), ("save_aware", "by steps and saves"))
 """Name in summary.json, and in words."""
 
+MOST = 1e15
 UNKNOWN_SAVE = "save cost unknown"
 
 
@@ -30,7 +31,7 @@ def _projected(projection: Mapping[str, Any]) -> Iterator[str]:
     figures = []
     for name, words in KINDS:
         seconds = _number(projection.get(f"{name}_s"))
-        figures.append(UNKNOWN_SAVE if seconds is None else f"{duration(seconds)} {words}")
+        figures.append(_unknown(name) if seconds is None else f"{duration(seconds)} {words}")
     evals = _number(projection.get("evals"))
     if evals:
         figures.append(f"without its {evals:.0f} evaluations")
@@ -46,13 +47,22 @@ def _held_against_the_truth(errors: Mapping[str, Any]) -> Iterator[str]:
     figures = []
     for name, words in KINDS:
         error = _number(errors.get(name))
-        figures.append(UNKNOWN_SAVE if error is None else f"{words} {100 * error:+.1f} %")
+        figures.append(_unknown(name) if error is None else f"{words} {100 * error:+.1f} %")
     actual, smoke = _number(errors.get("actual_s")), errors.get("smoke_run")
     took = "" if actual is None else f" of the {duration(actual)} that training took"
+    evals_s = _number(errors.get("evals_s"))
+    if took and evals_s:
+        took += f", {duration(evals_s)} of them for evaluations, which it left out"
     source = f"smoke run {smoke}" if isinstance(smoke, str) else "its smoke run"
     yield f"{source} was off by: {', '.join(figures)}{took}"
 
 
+def _unknown(name: str) -> str:
+    return UNKNOWN_SAVE if name == "save_aware" else f"{dict(KINDS)[name]} unknown"
+
+
 def _number(value: object) -> float | None:
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if known else None  # type: ignore[arg-type]  # mypy does not follow `known`
+    """A number that can be told to anybody: finite, and of this world."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if -MOST < value < MOST else None

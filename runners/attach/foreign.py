@@ -14,7 +14,9 @@ from typing import Any
 
 from monitor import locks
 from monitor.files import read_json
+from monitor.probes.process import is_alive
 from monitor.rundir import RunDir
+from monitor.target import process_id
 from runners.detach import detached_argv
 from runners.errors import RunnerError, RunStateError
 
@@ -41,8 +43,10 @@ def refuse(run: RunDir, wanted: str) -> None:
 def _instead(info: dict[str, Any], wanted: str) -> str:
     if wanted == "resume":
         return "start its trainer again the way it was started, then `lanewatch attach`"
-    process, container = info.get("process"), info.get("container")
-    pid = process.get("pid") if isinstance(process, dict) else None
+    process, container = process_id(info.get("process")), info.get("container")
+    if process is not None and not is_alive(process):
+        return "its process has ended already"  # its pid may be another's by now
+    pid = process.pid if process else None
     signal = "KILL" if wanted == "kill" else "TERM"
     ways = [f"`kill -{signal} {pid}`"] if pid else []
     if isinstance(container, dict) and container.get("name"):

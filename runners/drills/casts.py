@@ -22,6 +22,7 @@ from monitor.files import read_json, write_json
 from monitor.locks import is_held
 from monitor.model import FINAL, ProcessId
 from monitor.probes.clock import RATE_VARIABLE
+from monitor.probes.memory import read_memory
 from monitor.probes.process import find_by_environment, identify, is_alive
 from monitor.rundir import SCHEMA, RunDir
 from monitor.target import process_id
@@ -183,7 +184,15 @@ def _part(drill: Drill, rate: float) -> dict[str, Any]:
 def _kept_info(drill: Drill, rate: float) -> dict[str, Any]:
     script = script_from(drill.trainer)
     train = {"iterations": script.iterations, "save_interval": script.save_interval}
-    recipe = {"train": train, "model": {"path": "none"}, DRILL: _part(drill, rate)}
+    recipe = {
+        "train": train,
+        "model": {"path": "none"},
+        "memory": {"at_limit": drill.at_limit},
+        DRILL: _part(drill, rate),
+    }
+    limit = None
+    if drill.budget_bytes is not None and (memory := read_memory().value) is not None:
+        limit = memory.used_bytes + drill.budget_bytes
     return {
         "schema": SCHEMA,
         "created_wall": time.time(),
@@ -196,6 +205,6 @@ def _kept_info(drill: Drill, rate: float) -> dict[str, Any]:
         "iterations": script.iterations,
         "clock_rate": rate,
         "versions": versions(),
-        "memory_limit_bytes": None,
+        "memory_limit_bytes": limit,
         "stages": ["train"],
     }

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.events import read_events
+from monitor.memory_model import MemoryLevel
 from monitor.probes.process import is_alive
 from monitor.rundir import RunDir
 from monitor.target import process_id
@@ -26,8 +27,6 @@ from runners.drills.timeline import Look, Timeline
 from runners.errors import RunnerError
 from runners.runs import has_left
 
-RATE = 20.0
-"""Judged seconds per second, unless `--speed` says otherwise."""
 LOOK_S = 0.04
 HELD_S = 0.5
 """For so long a verdict stays before what follows is done: it is to be recorded, and to be read."""
@@ -183,12 +182,13 @@ class Director:
 
 
 def _look_of(state: WatchState, real_s: float) -> Look:
-    verdict = state.verdict
+    verdict, memory = state.verdict, state.memory_verdict
+    tight = memory is not None and memory.level is not MemoryLevel.OK
     return Look(
         real_s=real_s,
         verdict=verdict.liveness,
-        reason=verdict.reason,
-        flags=verdict.flags,
+        reason=f"{verdict.reason}; {memory.reason}" if memory and tight else verdict.reason,
+        flags=(*verdict.flags, *([f"memory-{memory.level}"] if memory and tight else [])),
         iteration=verdict.iteration,
         limit_s=verdict.limit_s,
         silent_s=state.ages.progress_s,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import mmap
 import os
 import resource
 import shutil
@@ -15,13 +16,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
+from monitor.probes.clock import RATE
 from runners.drills import kernel
 from runners.drills.trainer import Trainer
 
 LONGEST_S = 600.0
 """Real seconds after which a hung trainer ends itself, should its director be gone."""
 MEMORY_BYTES = 96 << 20
+MAP_POPULATE = 0x8000
+"""From linux/mman.h; Python knows it since 3.10, but not everywhere."""
 CHUNK_BYTES = 4 << 20
 AHEAD_S = 3600
 BACK_S = -1800
@@ -87,8 +92,8 @@ def exhaust_memory(trainer: Trainer) -> None:
     try:
         group = kernel.enter_memory_group(MEMORY_BYTES)
     except OSError as error:
-        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        limit = used + (1 << 30)
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + MEMORY_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
         trainer.notes.say(
             f"it takes memory up to a limit of its own (RLIMIT_AS): no control group could be "
@@ -162,14 +167,21 @@ def diverge(trainer: Trainer) -> None:
 
 
 def climb(trainer: Trainer) -> None:
-    trainer.notes.say("the trainer takes more memory with each iteration")
+    trainer.notes.say("the trainer begins to take memory, 2 MiB a second")
+    most = trainer.script.most_bytes // CHUNK_BYTES
 
     def take() -> None:
-        while True:
+        while len(trainer.held) < most:
             trainer.held.append(bytearray(b"\1" * CHUNK_BYTES))
-            time.sleep(0.1)
+            time.sleep(CHUNK_BYTES / (2 << 20) / RATE)
 
     threading.Thread(target=take, daemon=True).start()
+
+
+def burst(trainer: Trainer) -> None:
+    trainer.notes.say(f"the trainer takes {trainer.script.most_bytes >> 20} MiB at once")
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_POPULATE
+    trainer.maps.append(mmap.mmap(-1, trainer.script.most_bytes, flags=flags))
 
 
 def _end_at_last() -> None:
@@ -195,5 +207,6 @@ FAULTS: Mapping[str, Callable[[Trainer], None]] = {
         clock_back,
         diverge,
         climb,
+        burst,
     )
 }

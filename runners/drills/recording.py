@@ -12,7 +12,7 @@ from pathlib import Path
 from monitor.replay import Look as Judged
 from monitor.replay import replay
 from monitor.trace import TraceHeader, read_trace
-from runners.drills.director import RATE, Show, Shown
+from runners.drills.director import Show, Shown
 from runners.drills.table import Drill
 from runners.drills.timeline import Look, Timeline
 from runners.errors import RunnerError
@@ -59,8 +59,8 @@ def _lines(timeline: Timeline, looks: Iterator[Judged], notes: list[Note]) -> It
     for judged in looks:
         while notes and notes[0].at_s <= judged.at_s:
             note = notes.pop(0)
-            yield Shown(real_s=note.at_s / RATE, text=note.text)
-        look = _look_of(judged)
+            yield Shown(real_s=note.at_s / timeline.drill.rate, text=note.text)
+        look = _look_of(judged, timeline.drill.rate)
         before = len(timeline.lines)
         brought = timeline.add(look)
         if len(timeline.lines) > before:
@@ -69,10 +69,10 @@ def _lines(timeline: Timeline, looks: Iterator[Judged], notes: list[Note]) -> It
             )
 
 
-def _look_of(judged: Judged) -> Look:
+def _look_of(judged: Judged, rate: float) -> Look:
     verdict = judged.verdict
     return Look(
-        real_s=judged.at_s / RATE,
+        real_s=judged.at_s / rate,
         verdict=verdict.liveness,
         reason=verdict.reason,
         flags=verdict.flags,

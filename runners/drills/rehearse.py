@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.rundir import runs_root
 from runners.drills import kernel
-from runners.drills.director import RATE, Director, Show, Shown
+from runners.drills.director import Director, Show, Shown
+from runners.drills.guardian import guarded
 from runners.drills.recording import replay_drill
 from runners.drills.table import Drill, Right
 
@@ -56,14 +57,23 @@ def may_rehearse(drill: Drill) -> bool:
 
 def rehearse(drill: Drill, *, rate: float, keep: bool, show: Show) -> Rehearsed:
     """Run *drill* for real. Raises RunnerError or OSError where it cannot be run at all."""
-    with _root(drill, keep) as root:
-        director = Director(drill, root, rate, show)
-        try:
-            problems = director.direct()
-        finally:
+    place = _make_place(drill, keep)
+    try:
+        director = Director(drill, place.root, rate, show)
+
+        def clear() -> None:
             director.close()
+            place.remove()
+
+        with guarded(clear):
+            try:
+                problems = director.direct()
+            finally:
+                director.close()
         run = director.run.root
         folder = _keep(run) if keep else None
+    finally:
+        place.remove()
     return Rehearsed(
         drill=drill,
         rate=rate,
@@ -80,7 +90,7 @@ def replay_instead(drill: Drill, *, show: Show) -> Rehearsed:
     timeline, lines = replay_drill(drill, show)
     return Rehearsed(
         drill=drill,
-        rate=RATE,
+        rate=drill.rate,
         run=None,
         folder=None,
         lines=tuple(lines),
@@ -89,26 +99,40 @@ def replay_instead(drill: Drill, *, show: Show) -> Rehearsed:
     )
 
 
-@contextlib.contextmanager
-def _root(drill: Drill, keep: bool) -> Iterator[Path]:
-    """The folder that the run is made in: the user's own runs, or one that vanishes."""
-    if keep and drill.needs is not Right.MOUNT:
-        yield runs_root()
-        return
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a drill's run is made."""
+
+    root: Path
+    folder: Path | None
+    """What vanishes with the drill; None: the root is the user's own."""
+    disk: bool = False
+
+    def remove(self) -> None:
+        """Take it away; called again it does nothing."""
+        if self.disk:
+            with contextlib.suppress(OSError):
+                kernel.unmount(self.root)
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _make_place(drill: Drill, keep: bool) -> _Place:
+    """The user's own runs, or a folder that vanishes, perhaps with a disk of its own in it."""
+    on_disk = drill.needs is Right.MOUNT
+    if keep and not on_disk:
+        return _Place(runs_root(), None)
     folder = Path(tempfile.mkdtemp(prefix="lanewatch-drill-"))
+    if not on_disk:
+        return _Place(folder, folder)
+    place = _Place(folder / "disk", folder, disk=True)
     try:
-        if drill.needs is Right.MOUNT:
-            disk = folder / "disk"
-            disk.mkdir()
-            kernel.mount_tiny_disk(disk, DISK_BYTES)
-            try:
-                yield disk
-            finally:
-                kernel.unmount(disk)
-        else:
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        place.root.mkdir()
+        kernel.mount_tiny_disk(place.root, DISK_BYTES)
+    except OSError:
+        place.remove()
+        raise
+    return place
 
 
 def _keep(run: Path) -> Path:

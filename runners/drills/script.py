@@ -36,6 +36,8 @@ class Script:
     """Every fifth iteration waits so long for its data."""
     burst_bytes: int = 0
     """Memory that loading takes and gives back in bursts."""
+    most_bytes: int = 0
+    """Memory that a fault takes at most."""
     faults: tuple[tuple[int, str], ...] = ()
     """(iteration, name in `runners.drills.faults.FAULTS`), in the first attempt only."""
 

@@ -58,9 +58,13 @@ class Drill:
     """See `runners.drills.script.Script`."""
     foreign: bool = False
     """lanewatch does not start the trainer, which writes no heartbeat; it is attached."""
+    rate: float = 20.0
+    """Judged seconds per second. Less where the machine itself cannot be that much faster."""
     needs: Right | None = None
     budget_bytes: int | None = None
     """How much more than now the machine may use before the memory limit is reached."""
+    at_limit: str = "notify"
+    """How far the memory guard may go."""
 
 
 CALM = frozenset({"starting", "training", "saving", "slow"})
@@ -205,6 +209,44 @@ _ALL = (
         healthy=True,
     ),
     Drill(
+        name="memory-climb",
+        wakes=True,
+        about="memory climbs with each iteration; the guard may save and stop the run",
+        trainer={"faults": ((12, "climb"),), "iterations": 400, "most_bytes": 1 << 30},
+        budget_bytes=768 << 20,
+        at_limit="save-and-stop",
+        expect=(
+            _trains(),
+            Step(flag="memory-warn"),
+            Step(flag="memory-high"),
+            Step(verdict=Liveness.STOPPED, says="memory"),
+        ),
+    ),
+    Drill(
+        name="memory-burst",
+        wakes=True,
+        about="memory jumps over the limit at once; the guard may stop the run without saving",
+        trainer={
+            "faults": ((12, "burst"),),
+            "iterations": 100,
+            "load_s": 1,
+            "first_step_s": 1,
+            "step_s": 0.5,
+            "first_save_s": 0.5,
+            "save_s": 0.5,
+            "most_bytes": 1100 << 20,
+        },
+        budget_bytes=768 << 20,
+        rate=2.0,
+        at_limit="stop-now",
+        expect=(
+            _trains(),
+            Step(flag="memory-limit"),
+            Step(verdict=Liveness.STOPPED, says="memory"),
+        ),
+        allowed=frozenset({"memory-warn", "memory-high"}),
+    ),
+    Drill(
         name="crash",
         wakes=True,
         about="the trainer dies of an exception",
@@ -232,6 +274,7 @@ _ALL = (
         about="the disk of the run fills up; then someone makes room",
         trainer={"faults": ((13, "fill_disk"),)},
         expect=(_trains(), Step(verdict=Liveness.FAILED, says="disk full")),
+        allowed=frozenset({"disk-low"}),
         needs=Right.MOUNT,
     ),
     Drill(
@@ -277,7 +320,8 @@ _ALL = (
     Drill(
         name="bursty-loading",
         about="the model is loaded in bursts of memory, the data in bursts of iterations",
-        trainer={"load_s": 120, "burst_bytes": 64 << 20, "data_wait_s": 20},
+        trainer={"load_s": 120, "burst_bytes": 128 << 20, "data_wait_s": 20},
+        budget_bytes=2 << 30,
         expect=(Step(verdict=Liveness.STARTING, says="loads the model"), *_FINISHES),
         healthy=True,
     ),

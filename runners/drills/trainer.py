@@ -7,6 +7,7 @@ only its script says how long things take, and which fault happens at which iter
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import random
 import shutil
@@ -79,6 +80,7 @@ class Trainer:
         self.begin = begin
         self.reader: subprocess.Popen[bytes] | None = None
         self.held: list[bytearray] = []
+        self.maps: list[mmap.mmap] = []
         self._saves = 0
 
     def train(self, faults: Mapping[str, Callable[[Trainer], None]]) -> Mapping[str, Any]:

@@ -182,6 +182,16 @@ class MemoryTable(Table):
     )
 
 
+class RunTable(Table):
+    """What happens to the run beside the training; no part of what is trained."""
+
+    on_failure: Literal["notify", "resume-once"] = Field(
+        default="notify",
+        description="resume-once: after a stall, or a failure of machine or driver, the keeper "
+        "ends the run and resumes it from its last checkpoint, once",
+    )
+
+
 class ReferenceLane(Table):
     """Plain transformers + peft."""
 
@@ -223,6 +233,7 @@ class Recipe(Table):
     train: TrainTable = Field(default_factory=TrainTable)
     liveness: LivenessTable = Field(default_factory=LivenessTable)
     memory: MemoryTable = Field(default_factory=MemoryTable)
+    run: RunTable = Field(default_factory=RunTable)
     lanes: LanesTable = Field(default_factory=LanesTable)
 
     @model_validator(mode="after")

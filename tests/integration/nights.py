@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from night import CHECKPOINTS, ENDINGS, HEARTBEAT, LOG, Fault, Gpu, Night, frames, moments
 
+from monitor import alerts as alert_rules
+from monitor.alerts import AlertState, Kind, Severity
 from monitor.model import FINAL, Liveness
 from monitor.replay import Look, Replay
 from monitor.trace import Frame
@@ -43,6 +45,8 @@ NEED_A_HEARTBEAT = frozenset({"eval-hang", "first-iteration-hang", "loading-hang
 """From the outside these have no cadence yet, or none of their own: rule 3 claims nothing."""
 LONGEST_FIRST_SAVE_S = 1500.0
 """A first save of over half an hour is past its default limit: a recipe has to say so."""
+BLIND = 0.4
+"""Of a cadence: as much longer may a run take of which nothing but its checkpoints can be seen."""
 BASELINES = ("log silent 10 min", "log silent 30 min", "utilisation < 5 %")
 
 
@@ -64,6 +68,8 @@ class Outcome:
     false: list[tuple[float, str, str]] = field(default_factory=list)
     """(second, verdict, reason) of each `stalled` or ending while all was well."""
     suspects: int = 0
+    wakes: int = 0
+    """Alerts that would have woken somebody while all was well."""
     looks: int = 0
     delay_s: float | None = None
     reason: str = ""
@@ -111,8 +117,11 @@ def draw(seed: int, mode: str, fault: str | None, step_s: float | None = None) -
     }
     steps = int(hours * 3600 / step)
     evaluates = fault == "eval-hang" or (step_s is None and dice.random() < 0.5)
+    blind = mode != HEARTBEAT and (gpu is None or not gpu.own)
     if evaluates:
-        eval_s = _log_uniform(dice, 60, 3600)
+        # What nothing tells of, neither heartbeat nor power, must fit into the patience of rule 3.
+        longest = max(60.0, BLIND * interval * step) if blind else 3600.0
+        eval_s = _log_uniform(dice, 60, min(3600.0, longest))
         plan |= {"eval_s": eval_s}
         plan |= {"eval_interval": max(1, round(max(3 * eval_s, dice.uniform(1200, 7200)) / step))}
     if dice.random() < 0.5:
@@ -160,7 +169,8 @@ def _slower(dice: random.Random, mode: str, gpu: Gpu | None, steps: int) -> dict
             "slower": dice.uniform(1.5, 2.2),
             "slower_watts": 0.43 * gpu.busy_w,
         }
-    most = 12.0 if mode == HEARTBEAT and gpu is not None and gpu.own else 2.0
+    own = gpu is not None and gpu.own
+    most = (12.0 if own else 2.0) if mode == HEARTBEAT else 2.0 if own else 1.0 + BLIND
     return {"slower_from": begins, "slower": dice.uniform(1, most)}
 
 
@@ -188,9 +198,12 @@ def _with_fault(night: Night, name: str, dice: random.Random) -> Night:
         spell = dice.choice(spells)
         at_s = spell.at_s + dice.uniform(0.05, 0.9) * spell.lasts_s
     else:
-        earliest = _settled(night)
+        earliest = _settled(night) + sum(lasts for _, lasts in night.pauses)
         latest = max(earliest + 60.0, night.hours * 3600)
         at_s = dice.uniform(earliest, latest)
+        for begin, lasts in night.pauses:
+            if begin <= at_s <= begin + lasts + 60.0:  # nothing happens while all is paused
+                at_s = begin + lasts + 60.0
     fault = Fault(name=kind, at_s=round(at_s, 3), watts=watts)
     return replace(night, fault=fault, after_s=HORIZON_S)
 
@@ -213,6 +226,7 @@ def outcome(night: Night) -> Outcome:
     """Watch *night* to its end, or until its fault is found."""
     result = Outcome(night=night)
     replay, before = Replay(), Liveness.STARTING
+    alerts = AlertState()
     rules = _Rules(result)
     fault_s = math.inf if night.fault is None else night.fault.at_s
     for frame in frames(night):
@@ -226,14 +240,30 @@ def outcome(night: Night) -> Outcome:
             result.looks += 1
             _note(result, look, before, fault_s)
             before = look.verdict.liveness
+            if look.at_s < fault_s:
+                alerts = _wake(result, alerts, look)
     return result
+
+
+def _wake(result: Outcome, alerts: AlertState, look: Look) -> AlertState:
+    """Ask the alerts, twice: a watcher looks again a second later."""
+    seen = look.judged.observation
+    for later in (0.0, 1.0):
+        told = alert_rules.Look(verdict=look.verdict, now_s=seen.taken_at + later, total=seen.total)
+        alerts, due = alert_rules.advance(alerts, told, math.inf)
+        result.wakes += sum(
+            each.severity is Severity.WAKE and each.kind is not Kind.RECOVERED for each in due
+        )
+    return alerts
 
 
 def _note(result: Outcome, look: Look, before: Liveness, fault_s: float) -> None:
     verdict = look.verdict
-    if result.delay_s is not None or verdict.liveness is before:
+    if result.delay_s is not None:
         return
     if look.at_s < fault_s:
+        if verdict.liveness is before:
+            return
         ended = verdict.liveness in FINAL - {Liveness.FINISHED}
         # A foreign run that reaches its total has ended, and that is what one is told.
         ended = ended and not (verdict.liveness is Liveness.ENDED and result.night.ends)

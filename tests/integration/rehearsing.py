@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from runners.drills.table import DRILLS
 
 CLI = (sys.executable, "-P", "-m", "tui", "drill")
 AT_ONCE = 6
@@ -49,11 +53,18 @@ class Stage:
         self._root = root
         self._pool = ThreadPoolExecutor(AT_ONCE)
         self._drills: dict[str, Future[Outcome]] = {}
+        self._memory = threading.Lock()
 
     def start(self, name: str) -> Future[Outcome]:
         if name not in self._drills:
-            self._drills[name] = self._pool.submit(rehearse, name, self._root / name)
+            self._drills[name] = self._pool.submit(self._rehearse, name)
         return self._drills[name]
+
+    def _rehearse(self, name: str) -> Outcome:
+        """The memory of the machine is one: two that fill it would be judged for each other."""
+        alone = self._memory if DRILLS[name].budget_bytes else contextlib.nullcontext()
+        with alone:
+            return rehearse(name, self._root / name)
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from conftest import Lanewatch
+from conftest import Lanewatch, until
 from rehearsing import CLI, Outcome, Stage, environment, leftovers, processes, rehearse
 
 from runners.drills.table import DRILLS
@@ -86,6 +86,24 @@ def test_an_interrupted_drill_leaves_nothing(
     drill.communicate(timeout=60)
     assert drill.returncode == 130
     assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "awaited"),
+    [
+        pytest.param("sigstop", "SIGSTOP", id="while the trainer is stopped"),
+        pytest.param("disk-full", "training", id="on a disk of its own"),
+    ],
+)
+def test_a_killed_director_leaves_nothing_either(tmp_path: Path, name: str, awaited: str) -> None:
+    drill = subprocess.Popen(
+        [*CLI, name], env=environment(tmp_path), stdout=subprocess.PIPE, text=True
+    )
+    assert drill.stdout is not None
+    next(line for line in drill.stdout if awaited in line)
+    drill.kill()
+    drill.communicate(timeout=60)
+    until(lambda: not leftovers(tmp_path), "the guardian has cleared all away")
 
 
 def test_a_kept_drill_is_a_run_like_any_other(lanewatch: Lanewatch, tmp_path: Path) -> None:

@@ -215,6 +215,21 @@ def test_a_failure_is_repeated_until_it_is_acknowledged_and_a_resume_ends_it() -
     assert len(looks.due) == 3
 
 
+def test_a_stall_right_after_a_resume_is_new() -> None:
+    looks = Looks()
+    looks.see(X, X)
+    looks.see(T, X, X, attempt=2)
+    assert looks.told == ["wake raised stalled"] * 2
+
+
+def test_a_lost_keeper_stays_lost_over_a_resume() -> None:
+    looks = Looks()
+    lost = (keeper_trouble("3 keepers ended"),)
+    looks.see(T, T, others=lost)
+    looks.see(T, T, others=lost, attempt=2)
+    assert looks.told == ["wake raised keeper lost"]
+
+
 @pytest.mark.parametrize(
     ("liveness", "changes", "told"),
     [

@@ -15,8 +15,11 @@ from fabricated import named, wait_for
 
 from monitor.files import read_json, write_json
 from monitor.model import Liveness
+from monitor.rundir import RunDir
 from monitor.status import list_runs, read_status
 from monitor.target import read_target
+from runners.attach.foreign import refuse
+from runners.errors import RunStateError
 from tui.detail import DetailReader
 
 LOGS = Path(__file__).parent.parent / "samples" / "logs"
@@ -144,7 +147,7 @@ def test_its_status_has_no_keeper_and_no_trouble_from_that(run: ForeignRun) -> N
     ("reached", "verdict", "says"),
     [
         pytest.param(20, Liveness.ENDED, "exit status not observable", id="short of it"),
-        pytest.param(30, Liveness.FINISHED, "its checkpoint is whole", id="its total"),
+        pytest.param(30, Liveness.FINISHED, "its checkpoint is whole; exit status", id="its total"),
     ],
 )
 def test_its_end_tells_how_far_it_got(
@@ -162,9 +165,10 @@ def test_its_end_tells_how_far_it_got(
 def test_one_whose_log_alone_told_of_its_last_iteration_succeeded(run: ForeignRun) -> None:
     run.write(paths={"checkpoints": None})
     line = (
-        " [2026-11-23 19:28:50] iteration {:8d}/      30 | consumed samples:            8 | elapsed "
-        "time per iteration (ms): 688.0 | learning rate: 5.000000E-04 | global batch size:     8 | "
-        "lm loss: 6.621053E+00 | loss scale: 1.0 | grad norm: 11.535 | number of skipped "
+        " [2026-11-23 19:28:50] iteration {:8d}/      30 | consumed samples:            8 | "
+        "elapsed time per iteration (ms): 688.0 | learning rate: 5.000000E-04 | "
+        "global batch size:     8 | lm loss: 6.621053E+00 | loss scale: 1.0 | "
+        "grad norm: 11.535 | number of skipped "
         "iterations:   0 | number of nan iterations:   0 |\n"
     )
     run.log.write_text("".join(line.format(each) for each in range(1, 31)))
@@ -242,3 +246,11 @@ def test_the_screen_shows_the_log_where_it_lies(run: ForeignRun) -> None:
     assert (detail.log_name, detail.log_lines) == ("train.log", ("one", "two"))
     run.write(log=None)
     assert DetailReader(run.root).read(read_status(run.root), 1.0).log_lines == ()
+
+
+def test_nobody_is_told_to_kill_a_pid_that_may_be_anothers_by_now(run: ForeignRun) -> None:
+    with pytest.raises(RunStateError, match=f"kill -TERM {run.trainer.pid}"):
+        refuse(RunDir(run.root), "stop")
+    run.end()
+    with pytest.raises(RunStateError, match="has ended already"):
+        refuse(RunDir(run.root), "stop")

@@ -218,8 +218,10 @@ def test_an_evaluation_is_no_part_of_the_pace() -> None:
     bars.append(b"\x1b[A{'eval_loss': '0.4', 'eval_runtime': '600', 'epoch': '0.1'}")
     bars.append(b"  0%|          | 3/625 [10:45<9:99:99, 15.00s/it]")
     assert folded(bars).progress.step_s == pytest.approx(15)
-    bars.append(b"  1%|          | 4/625 [11:00<9:99:99, 110.00s/it]")
+    bars.append(b"  1%|          | 4/625 [10:54<9:99:99, 110.00s/it]")
     assert folded(bars).progress.step_s == pytest.approx(15)
+    bars.append(b"  1%|          | 5/625 [11:05<9:99:99, 70.00s/it]")
+    assert folded(bars).progress.step_s == pytest.approx(10)
 
 
 @pytest.mark.parametrize("name", ["nan", "nan-filtered"])

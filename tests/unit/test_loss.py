@@ -208,6 +208,12 @@ def test_a_resumed_training_begins_anew_but_knows_its_best() -> None:
             None,
             id="an earlier attempt's log says nothing beside it",
         ),
+        pytest.param(
+            beat(1, done=9),
+            LogProgress(iteration=9, nan=True),
+            Loss(9, None, nan=True, key="log|9|None"),
+            id="a heartbeat without losses, a log of the same iteration",
+        ),
         pytest.param(beat(1, stage="merge", loss=1.0), None, None, id="another stage"),
     ],
 )

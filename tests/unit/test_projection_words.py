@@ -56,11 +56,25 @@ ERRORS = {
             id="a finished run",
         ),
         pytest.param(
+            {"projection_errors": ERRORS | {"evals_s": 1800.0}},
+            [
+                "smoke run nemo-1 was off by: naive -13.7 %, x 1.16 +0.1 %, by steps and saves "
+                "-0.0 % of the 5h 38m that training took, 30m of them for evaluations, which it "
+                "left out"
+            ],
+            id="a finished run that evaluated",
+        ),
+        pytest.param(
             {"projection_errors": ERRORS | {"save_aware": None, "actual_s": "x", "smoke_run": 7}},
             [
                 "its smoke run was off by: naive -13.7 %, x 1.16 +0.1 %, save cost unknown",
             ],
             id="figures of wrong types",
+        ),
+        pytest.param(
+            {"projection_errors": {"naive": float("nan"), "padded": 1e400, "actual_s": 10**400}},
+            ["its smoke run was off by: naive unknown, x 1.16 unknown, save cost unknown"],
+            id="figures of no world",
         ),
         pytest.param({"projection_errors": None}, [], id="no smoke run"),
         pytest.param({"projection": [], "projection_errors": "no"}, [], id="foreign content"),

@@ -125,6 +125,7 @@ def test_loading_and_lost_iterations_are_no_error_of_a_projection(run: RunDir) -
     )
     errors = summarise(run, STATE | {"attempt": 2})["projection_errors"]
     assert (errors["actual_s"], errors["actual_from"]) == (4 * 2.0 + 6.0 + 6.0, "metrics")
+    assert errors["evals_s"] == 6.0
     assert errors["percent"]["save_aware"] == round(100 * (14.0 / 20.0 - 1), 1)
 
 

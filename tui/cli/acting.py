@@ -13,7 +13,8 @@ from runners.attach.foreign import ensure_watcher, is_foreign, refuse
 from runners.errors import RunnerError, RunStateError
 from runners.launch import start_keeper
 from runners.requests import Action, put_request
-from runners.runs import find_run, has_left, lock_is_free, read_run, read_status_word, someone_lives
+from runners.reviving import ensure_keeper
+from runners.runs import find_run, has_left, read_run, read_status_word, someone_lives
 from tui.cli import exits
 from tui.cli.output import complain, out
 
@@ -48,21 +49,6 @@ def _request(run: RunDir, action: Action) -> None:
         raise RunStateError(f"run {run.root.name} has already ended: {status}")
     put_request(run, action)
     ensure_keeper(run)
-
-
-def ensure_keeper(run: RunDir) -> bool:
-    """Start a keeper if the run has none; True if one was started. Raises RunnerError."""
-    if not lock_is_free(run.keeper_lock):
-        return False
-    read_run(run)
-    try:
-        start_keeper(run)
-    except RunnerError:
-        # Two people may have asked at once: it is enough that one of the keepers is there.
-        if lock_is_free(run.keeper_lock):
-            raise
-        return False
-    return True
 
 
 def resume_command(options: argparse.Namespace) -> int:

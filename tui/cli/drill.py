@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from monitor.model import Liveness
-from runners.drills.director import RATE, Show, Shown
+from runners.drills.director import Show, Shown
 from runners.drills.rehearse import Rehearsed, may_rehearse, rehearse, replay_instead
 from runners.drills.table import DRILLS, Drill
 from runners.errors import RunnerError
@@ -24,7 +24,7 @@ def drill_command(options: argparse.Namespace) -> int:
         return _list(options.json)
     drill = _find(options.drill)
     real = may_rehearse(drill)
-    rate = RATE * options.speed
+    rate = drill.rate * options.speed
     if not options.json:
         out(f"{drill.name}: {drill.about}")
         if real:
