@@ -42,4 +42,4 @@ clean:
 
 .PHONY: bench
 bench: $(VENV)/.dev
-	for subject in contract cli log watcher tui; do $(BIN)/python bench/$$subject.py || exit 1; done
+	for subject in contract cli log watcher tui pace memory; do $(BIN)/python bench/$$subject.py || exit 1; done

@@ -139,14 +139,25 @@ class Result:
     load: list[float] = field(default_factory=lambda: [os.getloadavg()[0]])
 
     def add(
-        self, name: str, unit: str, values: Sequence[float], *, budget: float | None = None
+        self,
+        name: str,
+        unit: str,
+        values: Sequence[float],
+        *,
+        budget: float | None = None,
+        least: float | None = None,
     ) -> None:
-        """Keep the spread of *values*; *budget* is the most that their median may be."""
+        """Keep the spread of *values*.
+
+        *budget* is the most that their median may be, *least* what none of them may be under.
+        """
         middle = statistics.median(values)
         figure: dict[str, Any] = {"name": name, "unit": unit, "median": _short(middle)}
         figure |= {"min": _short(min(values)), "max": _short(max(values)), "n": len(values)}
         if budget is not None:
             figure |= {"budget": budget, "met": middle <= budget}
+        if least is not None:
+            figure |= {"budget": least, "met": min(values) >= least}
         self.figures.append(figure)
         self.load.append(os.getloadavg()[0])
         print(line_of(figure), flush=True)

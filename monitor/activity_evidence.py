@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from monitor.activity import excluded_by
+from monitor.budget import gpu_bytes, is_unified
 from monitor.facts import GPU_FRESH_S
 from monitor.flags import DISK_LOW, is_disk_low
 from monitor.limits import ABSENCE_S
@@ -16,6 +17,7 @@ from monitor.model import (
     GpuReading,
     KernelReading,
     Liveness,
+    MachineReading,
     MemoryReading,
     Observation,
     PipeReading,
@@ -94,10 +96,28 @@ def machine_evidence(observation: Observation) -> Iterator[Evidence]:
         yield Evidence(signal="disk", detail=_disk_detail(observation), supports=DISK_LOW)
     if machine.memory is not None:
         detail = _memory_detail(machine.memory, observation.memory_limit_bytes)
-        yield Evidence(signal="memory", detail=detail, supports="a hint")
+        held = gpu_bytes(machine.gpus)
+        on_gpu = "" if held is None else f", {gibibytes(held)} held on the GPU"
+        yield Evidence(signal="memory", detail=f"{detail}{on_gpu}", supports="a hint")
+        yield from _cgroup_evidence(observation, machine)
     if machine.cpu_percent is not None:
         busy = f"{machine.cpu_percent:.0f} % busy"
         yield Evidence(signal="cores", detail=busy, supports="a hint")
+
+
+def _cgroup_evidence(observation: Observation, machine: MachineReading) -> Iterator[Evidence]:
+    """A container's limit looks like a guard, and on a machine that shares its memory is none."""
+    group = observation.process.cgroup if observation.process else None
+    total = machine.memory.total_bytes if machine.memory else 0
+    if group is None or group.used_bytes is None or group.limit_bytes is None:
+        return
+    if not is_unified(machine.gpus, total):
+        return
+    detail = (
+        f"{gibibytes(group.used_bytes)} of {gibibytes(group.limit_bytes)} host memory; its limit "
+        "(docker --memory) does not see what CUDA takes on this machine"
+    )
+    yield Evidence(signal="container", detail=detail, supports="nothing")
 
 
 def _gpu_evidence(observation: Observation, gpu: GpuReading) -> Evidence:
@@ -142,6 +162,7 @@ def _memory_detail(memory: MemoryReading, limit_bytes: int | None) -> str:
     figures = [
         f"{gibibytes(memory.used_bytes)}{limit} used",
         f"{gibibytes(memory.available_bytes)} available",
+        f"{gibibytes(memory.cached_bytes)} of that page cache" if memory.cached_bytes else None,
         f"{gibibytes(swapped)} swapped" if swapped > 0 else None,
         None
         if memory.psi_some_avg10 is None

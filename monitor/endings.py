@@ -27,7 +27,9 @@ def ended(observation: Observation) -> Finding | None:
         return None
     where = f"in stage {observation.stage}" if observation.stage else "under way"
     reason = f"the machine was restarted while the run was {where}, {how_far(observation)}"
-    if observation.last_sample_wall is not None:
+    if observation.last_words is not None:
+        reason += f"; {observation.last_words}"
+    elif observation.last_sample_wall is not None:
         reason += f"; last seen {moment(observation.last_sample_wall)}"
     return Finding(Liveness.FAILED, reason)
 
@@ -76,7 +78,9 @@ def _foreign_end(observation: Observation) -> Finding:
         reason = "out of memory: the kernel's out-of-memory killer ended it"
         return Finding(Liveness.FAILED, f"{reason}, {reached}")
     if total is not None and saved is not None and saved >= total:
-        return Finding(Liveness.FINISHED, f"{reached}, the last checkpoint is written")
+        return Finding(
+            Liveness.FINISHED, f"{reached}, its checkpoint is whole; exit status not observable"
+        )
     said = observation.log_progress.error if observation.log_progress else None
     error = f"; its log's last error: {said}" if said else ""
     return Finding(Liveness.ENDED, f"{reached}, exit status not observable{error}")

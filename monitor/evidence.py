@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from monitor.activity_evidence import machine_evidence, process_evidence
 from monitor.limits import Limit
+from monitor.loss import loss_evidence
 from monitor.model import Evidence, Heartbeat, Liveness, Observation, Stage
 from monitor.standing import current_heartbeat
 from monitor.words import duration, gibibytes
@@ -26,6 +27,7 @@ def evidence_of(
     return (
         *_progress_evidence(observation, liveness, limit),
         *_log_evidence(observation, liveness),
+        *loss_evidence(observation.history),
         *process_evidence(observation),
         *machine_evidence(observation),
         *unreadable,

@@ -6,13 +6,16 @@ watcher learns nothing wrong; across a gap in the watch it learns nothing at all
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from monitor.costs import spread_of
 from monitor.facts import Facts, own_power
-from monitor.learnt import KEPT, RECENT, Learnt, Sample
+from monitor.learnt import KEPT, RECENT, WINDOW, Learnt, Sample
 from monitor.limits import SAFETY_FACTOR, STANDARD, LimitConfig, limit_for
+from monitor.loss import describe_loss, follow, judge_loss, loss_of
 from monitor.middle import median, spread
-from monitor.model import Heartbeat, History, Phase, Stage
+from monitor.model import Heartbeat, History, Phase, Spread, Stage
 from monitor.outside import Moment, Saved, learn_outside
 from monitor.power import learn_power, recent_power
 
@@ -20,6 +23,8 @@ __all__ = ["KEPT", "LEARNT_GROWTHS", "LOG_SILENCE_FLOOR_S", "Learnt", "Sample", 
 
 LOG_SILENCE_FLOOR_S = 30.0
 LEARNT_GROWTHS = 3
+SAME_PACE = 2.0
+"""An interval is of a pace within this factor of its median."""
 
 
 def learn(
@@ -36,8 +41,9 @@ def learn(
     """
     if facts.stage not in (None, Stage.TRAIN):
         return learnt
-    before = learnt
     beat = facts.current_heartbeat
+    learnt = replace(learnt, losses=follow(learnt.losses, loss_of(beat, facts.log_progress)))
+    before = learnt
     if beat is not None and beat.stage == Stage.TRAIN:
         learnt = _learn_heartbeat(learnt, beat, facts, when, limits)
     elif beat is None and not spoke(learnt, facts.attempt):
@@ -66,7 +72,7 @@ def history_of(learnt: Learnt) -> History:
         step_max_s=learnt.step_max_s,
         step_count=learnt.step_count,
         step_median_s=learnt.steps.median(),
-        step_recent_s=median(learnt.recent) if learnt.recent else None,
+        step_recent_s=median(learnt.recent[-RECENT:]) if learnt.recent else None,
         step_low_s=learnt.steps.quantile(0.2),
         step_high_s=learnt.steps.quantile(0.8),
         save_max_s=learnt.save_max_s,
@@ -97,7 +103,32 @@ def history_of(learnt: Learnt) -> History:
         log_gap_s=outside.log_gap_s,
         checkpoint_gap_s=outside.gap_s,
         checkpoint_gap_iterations=outside.gap_iterations,
+        loss_trouble=judge_loss(learnt.losses),
+        loss_words=describe_loss(learnt.losses),
+        step=_spread(_iterations_alone(learnt), learnt.step_max_s),
+        step_now=_spread(_near(learnt.recent, learnt.recent[-RECENT:]), learnt.step_max_s),
+        save=_spread(learnt.saves.values, learnt.save_max_s),
+        evaluation=_spread(learnt.evals.values, learnt.eval_max_s),
     )
+
+
+def _spread(values: Sequence[float], longest: float | None) -> Spread | None:
+    """Of *values*, a stall that recovered counted as no longer than the *longest* that was none."""
+    return spread_of([min(each, longest or each) for each in values])
+
+
+def _iterations_alone(learnt: Learnt) -> Sequence[float]:
+    """Between two lines of a log a save or an evaluation may lie: that is no iteration's pace."""
+    values = learnt.steps.values
+    return values if learnt.process else _near(values, values)
+
+
+def _near(values: Sequence[float], those: Sequence[float]) -> Sequence[float]:
+    """Those of *values* that are within `SAME_PACE` of the median of *those*."""
+    if not those:
+        return ()
+    usual = median(those)
+    return [each for each in values if usual / SAME_PACE <= each <= usual * SAME_PACE]
 
 
 def _learn_heartbeat(
@@ -196,7 +227,7 @@ def _learn_step(learnt: Learnt, beat: Heartbeat, limits: LimitConfig) -> Learnt:
     return replace(
         base,
         steps=learnt.steps.add(interval),
-        recent=(*learnt.recent, interval)[-RECENT:],
+        recent=(*learnt.recent, interval)[-WINDOW:],
         step_count=learnt.step_count + count,
         step_max_s=largest,
     )
@@ -270,7 +301,8 @@ def _learn_eval(learnt: Learnt, seconds: float, limits: LimitConfig) -> Learnt:
     if stalled:
         return learnt
     largest = max(learnt.eval_max_s or 0.0, seconds)
-    return replace(learnt, eval_max_s=largest, eval_count=learnt.eval_count + 1)
+    evals = learnt.evals.add(seconds)
+    return replace(learnt, eval_max_s=largest, eval_count=learnt.eval_count + 1, evals=evals)
 
 
 def _learn_checkpoints(learnt: Learnt, facts: Facts) -> Learnt:

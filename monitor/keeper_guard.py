@@ -27,7 +27,13 @@ class KeeperGuard:
         self._free_since: float | None = None
         self._lost = False
         self._gave_up = False
+        self._given_up: str | None = None
         self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def given_up(self) -> str | None:
+        """Why the run has no keeper and gets none from here; None while there is hope."""
+        return self._given_up if self._lost else None
 
     def check(self, target: WatchTarget, now: Now) -> Iterator[str]:
         """Say what changed with the keeper, and start another one when it is due."""
@@ -40,6 +46,7 @@ class KeeperGuard:
             if self._lost:
                 yield "keeper restarted: the run is kept again"
             self._free_since, self._lost, self._gave_up = None, False, False
+            self._given_up = None
             return
         if self._free_since is None:
             self._free_since = now.monotonic_s
@@ -51,13 +58,16 @@ class KeeperGuard:
         yield from self._start(target, now)
 
     def _start(self, target: WatchTarget, now: Now) -> Iterator[str]:
+        if target.keeper_command is None:
+            self._given_up = "its process is gone, and run.json does not say how to start another"
         if target.keeper_command is None or self._child is not None:
             return
         self.starts = tuple(at for at in self.starts if 0 <= now.monotonic_s - at <= WITHIN_S)
         if len(self.starts) >= MOST_STARTS:
             if not self._gave_up:
                 self._gave_up = True
-                yield f"keeper not restarted: {MOST_STARTS} keepers ended within 10 min"
+                self._given_up = f"{MOST_STARTS} keepers ended within 10 min"
+                yield f"keeper not restarted: {self._given_up}"
             return
         self.starts = (*self.starts, now.monotonic_s)
         self._free_since = now.monotonic_s
@@ -65,6 +75,7 @@ class KeeperGuard:
             log = target.run_dir.logs / "keeper.log"
             self._child = start_detached(target.keeper_command, log)
         except OSError as error:
+            self._given_up = f"it cannot be started: {error.strerror or error}"
             yield f"keeper not restarted: {error.strerror or error}"
 
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from monitor.loss import LossState
 from monitor.middle import median
 
 KEPT = 128
 """Values a sample keeps; it then spans the whole run at half the density."""
 RECENT = 5
+WINDOW = 32
+"""Intervals that are kept as they come: those of the present pace are looked for among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,7 @@ class Learnt:
     first_iteration_s: float | None = None
     eval_max_s: float | None = None
     eval_count: int = 0
+    evals: Sample = field(default_factory=Sample)
     last_save_s: float | None = None
     """Of the save before, also when it taught nothing; so `last_eval_s`."""
     last_eval_s: float | None = None
@@ -132,6 +136,7 @@ class Learnt:
     log_gap_iterations: int = 0
     outside: Outside = field(default_factory=Outside)
     power: Power = field(default_factory=Power)
+    losses: LossState = field(default_factory=LossState)
     save_family: int = 0
     """Most processes of the trainer while a checkpoint was being written; 0: none is."""
     save_missing: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monitor import locks
 from monitor.probes.process import is_alive
+from monitor.subject import other_boot
 from monitor.target import WatchTarget
 
 
@@ -26,5 +27,4 @@ def someone_lives(target: WatchTarget) -> bool | None:
 
 def boot_changed(target: WatchTarget, boot_id: str) -> bool:
     """The machine was started anew since the run's present stage was."""
-    named = target.process.boot_id if target.process else target.boot_id
-    return named is not None and "unknown" not in (named, boot_id) and named != boot_id
+    return other_boot(target.subject.boot_id, boot_id)

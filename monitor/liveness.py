@@ -16,6 +16,7 @@ from monitor.evidence import evidence_of
 from monitor.finding import Finding
 from monitor.flags import flags_of
 from monitor.limits import Limit, LimitConfig, limit_for
+from monitor.loss import loss_flags, with_loss
 from monitor.model import FINAL, Liveness, Observation, Phase, Stage, Verdict
 from monitor.signatures import holder_of, slow_sign_of
 from monitor.silence import progress_age, trouble
@@ -44,8 +45,8 @@ def judge(observation: Observation, config: LimitConfig) -> Verdict:
     value, error, source = iteration_of(observation)
     return Verdict(
         liveness=finding.liveness,
-        reason=finding.reason,
-        flags=_flags(observation, finding),
+        reason=with_loss(finding.reason, observation.history),
+        flags=(*_flags(observation, finding), *loss_flags(observation.history)),
         evidence=evidence_of(observation, finding.liveness, finding.limit),
         iteration=value,
         iteration_error=error,

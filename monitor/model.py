@@ -46,6 +46,7 @@ __all__ = [
     "PipeReading",
     "ProcessId",
     "ProcessReading",
+    "Spread",
     "Stage",
     "Status",
     "Verdict",
@@ -138,6 +139,8 @@ class Heartbeat:
     unit: str = "iterations"
     """What `done` and `total` count: iterations, bytes, tensors or rows."""
     loss: float | None = None
+    nan: bool = False
+    """The loss is no number; a loss of None alone is not known."""
     lr: float | None = None
     grad_norm: float | None = None
     step_s: float | None = None
@@ -165,6 +168,8 @@ class Ages:
     """Since `History.iteration` was proven."""
     excluded_s: float | None = None
     """In a state that excludes progress (stopped, blocked in a pipe, waiting for a disk)."""
+    powered_s: float | None = None
+    """Since the run's own GPU last drew what it usually draws at work."""
     hint_s: float | None = None
     """Since log and folders of a run without a heartbeat began to hint at its present phase."""
     cpu_s: float | None = None
@@ -172,6 +177,16 @@ class Ages:
     written_s: float | None = None
     gpu_s: float | None = None
     """Since a GPU was last seen above its idle level."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How long one kind of thing takes: what was measured of it, stalls left out."""
+
+    mean_s: float
+    deviation_s: float
+    """Standard deviation; 0 for a single one, which tells no spread."""
+    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +222,13 @@ class History:
     """Most iterations between two growths of the log."""
     power_median_w: float | None = None
     """Of the run's own GPU while iterations advanced; None without a GPU of its own."""
+    step: Spread | None = None
+    """Of the whole run's iterations."""
+    step_now: Spread | None = None
+    """Of those among the last 32 iterations that keep the pace of the last five."""
+    save: Spread | None = None
+    """Of the saves after a process's first."""
+    evaluation: Spread | None = None
     power_low_w: float | None = None
     """5th percentile of the same."""
     power_spread_w: float | None = None
@@ -232,6 +254,10 @@ class History:
     checkpoint_gap_s: float | None = None
     """Largest time between two finished checkpoints, both of them seen to come."""
     checkpoint_gap_iterations: int | None = None
+    loss_trouble: str | None = None
+    """A value of `monitor.loss.LossTrouble`."""
+    loss_words: str = ""
+    """What is wrong with the losses, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,6 +297,8 @@ class Observation:
     """Power of a GPU that only this run uses; None where it is shared or not known."""
     last_sample_wall: float | None = None
     """When the run was last observed before the machine was restarted."""
+    last_words: str | None = None
+    """The same with what was seen then, as a clause; None where no sample is left."""
     saves_visible: bool = True
     """Its checkpoints folder is known: the next checkpoint would be seen."""
     keep_last: int | None = None

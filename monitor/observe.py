@@ -1,38 +1,43 @@
-"""Put the probes together: one look at a run and its machine, and the observation it gives.
+"""Put the probes together: one look at a run and its machine (`monitor.watch_fold` judges it).
 
 Every source may fail on its own; the rest goes on, and what failed is named.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from monitor.ages import AgeState, ages_of
-from monitor.budget import memory_limit
-from monitor.facts import Facts, gpu_shared, own_power
-from monitor.history import history_of
-from monitor.life import boot_changed, someone_lives
+from monitor.facts import Facts
+from monitor.life import someone_lives
 from monitor.model import (
     FINAL,
     Heartbeat,
-    MachineReading,
+    LogProgress,
+    LogReading,
     Observation,
     ProcessReading,
     Stage,
     Verdict,
 )
-from monitor.pace import Projection, project
+from monitor.pace import (
+    Course,
+    Measured,
+    Projection,
+    pace_between,
+    project,
+    save_interval_of,
+)
 from monitor.probes import Read
 from monitor.probes.checkpoints import CheckpointProbe
-from monitor.probes.clock import Now
+from monitor.probes.clock import RATE, Now
 from monitor.probes.heartbeat import read_heartbeat
 from monitor.probes.kernel import KernelProbe
-from monitor.probes.log import read_log
+from monitor.probes.log import ProgressReader, read_log
 from monitor.probes.machine import CpuMeter, GpuSource, read_machine
 from monitor.probes.pipes import HoldProbe
 from monitor.probes.process import read_process, started_s
+from monitor.standing import current_heartbeat
 from monitor.target import WatchTarget
 
 T = TypeVar("T")
@@ -47,6 +52,7 @@ class Observer:
         self._folder = target.checkpoints
         self._checkpoints = CheckpointProbe(target.checkpoints)
         self._beat: Heartbeat | None = None
+        self._progress: ProgressReader | None = None
         self._holds = HoldProbe()
         self._kernel = KernelProbe()
         self._began_s: float | None = None
@@ -82,11 +88,20 @@ class Observer:
             heartbeat=heartbeat,
             checkpoints=checkpoints,
             log=log,
+            log_progress=self._log_progress(target, log),
             process=process,
             machine=machine,
             held=_held(target, process),
         )
         return facts, tuple(problems)
+
+    def _log_progress(self, target: WatchTarget, log: LogReading | None) -> LogProgress | None:
+        """What the log of a training says; what other stages print counts something else."""
+        if target.log is None or target.stage not in (None, Stage.TRAIN):
+            return None
+        if self._progress is None or self._progress.path != target.log:
+            self._progress = ProgressReader(target.log, target.total)
+        return self._progress.read(log, self._checkpoints.steps_per_epoch)
 
     def _held(self, process: ProcessReading | None, now: Now) -> ProcessReading | None:
         """Add what may hold the process, and that the kernel's log is closed to this user."""
@@ -105,7 +120,7 @@ class Observer:
         if self._began_s is None:
             self._began_s = now.monotonic_s
         began_s = started_s(target.process) if target.process else self._began_s
-        return min(began_s, self._began_s)
+        return min(began_s, self._began_s) / RATE
 
     def _heartbeat(self, target: WatchTarget) -> Read[Heartbeat]:
         """Read it; while it cannot be read, the last one of this attempt and stage still holds."""
@@ -126,59 +141,37 @@ def _held(target: WatchTarget, process: ProcessReading | None) -> bool | None:
     return someone_lives(target)
 
 
-def observation_of(
-    target: WatchTarget,
-    facts: Facts,
-    state: AgeState,
-    unreadable: tuple[str, ...] = (),
-    last_sample_wall: float | None = None,
-) -> Observation:
-    """Return everything that is known at the instant of *facts*."""
-    machine: MachineReading | None = facts.machine
-    memory = machine.memory if machine else None
-    return Observation(
-        run=target.run,
-        taken_at=state.observed_s,
-        status=target.status,
-        cause=target.cause,
-        stage=target.stage,
-        attempt=target.attempt,
-        total=target.total,
-        save_interval=target.save_interval,
-        boot_changed=boot_changed(target, facts.boot_id),
-        heartbeat=facts.heartbeat,
-        checkpoints=facts.checkpoints,
-        log=facts.log,
-        log_progress=facts.log_progress,
-        process=facts.process,
-        machine=machine,
-        ages=ages_of(state),
-        history=history_of(state.learnt),
-        unreadable=unreadable,
-        foreign=target.foreign,
-        held=facts.held,
-        memory_limit_bytes=memory_limit(memory.total_bytes, target.memory_limit_bytes)
-        if memory
-        else None,
-        own_power_w=own_power(machine, facts.process),
-        last_sample_wall=last_sample_wall,
-        saves_visible=not target.foreign or target.checkpoints != target.run_dir.checkpoints,
-        keep_last=target.keep_last,
-        gpu_shared=gpu_shared(machine, facts.process),
-    )
-
-
 def eta_of(
-    target: WatchTarget, observation: Observation, verdict: Verdict, saves: Sequence[float] = ()
+    target: WatchTarget,
+    observation: Observation,
+    verdict: Verdict,
+    measured: Measured | None = None,
 ) -> Projection | None:
-    """When training ends; None outside of it and once the run is over."""
+    """When training ends; None outside of it and once the run is over.
+
+    *measured* is what the trainer itself measured in this attempt.
+    """
     if verdict.liveness in FINAL or observation.stage not in (None, Stage.TRAIN):
         return None
-    return project(
+    beat, log = current_heartbeat(observation), observation.log_progress
+    reading, measured = observation.checkpoints, measured or Measured()
+    there = reading.checkpoints if reading else ()
+    course = Course(
         iteration=verdict.iteration,
-        total=target.total or (observation.heartbeat.total if observation.heartbeat else None),
-        history=observation.history,
-        save_interval=target.save_interval,
+        total=target.total or (beat.total if beat else None) or (log.total if log else None),
+        error=verdict.iteration_error,
+        save_interval=target.save_interval or save_interval_of([each.iteration for each in there]),
+        eval_interval=target.eval_interval,
+        phase=beat.phase if beat else None,
         since_s=observation.ages.progress_s,
-        saves=saves,
     )
+    if beat is None:
+        # Nothing but the log and the folder speaks of its pace.
+        saves = (log.save_s, log.save_s) if log and log.save_s else ()
+        measured = replace(
+            measured,
+            saves_s=measured.saves_s or saves,
+            log_step_s=log.step_s if log else None,
+            between_saves=pace_between([each for each in there if each.complete]),
+        )
+    return project(course, observation.history, measured)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from monitor.facts import Facts
-from monitor.learnt import RECENT, Learnt, Outside
+from monitor.learnt import WINDOW, Learnt, Outside
 from monitor.limits import LimitConfig, limit_for
 from monitor.model import History, Phase, Stage
 
@@ -93,7 +93,7 @@ def _step(learnt: Learnt, seconds: float, count: int, limits: LimitConfig) -> Le
     before = learnt.recent[-1] if learnt.recent else None
     learnt = replace(
         learnt,
-        recent=(*learnt.recent, interval)[-RECENT:],
+        recent=(*learnt.recent, interval)[-WINDOW:],
         steps=learnt.steps.add(interval),
         step_count=learnt.step_count + count,
     )

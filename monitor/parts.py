@@ -10,10 +10,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from monitor.alert_part import AlertPart
+from monitor.deadman import DeadmanPart
 from monitor.limits import LimitConfig
+from monitor.memory_guard import MemoryGuard
+from monitor.memory_model import MemoryVerdict
 from monitor.model import Observation, Verdict
 from monitor.probes.clock import Now
 from monitor.rundir import RunDir
+from monitor.stall import StallPart
 from monitor.target import WatchTarget
 from monitor.watch_state import WatchState
 
@@ -29,6 +34,10 @@ class Tick:
     """What watch.json will say of this look."""
     limits: LimitConfig
     now: Now
+    keeper_lost: str | None = None
+    """Why the run has no keeper and gets none."""
+    memory: MemoryVerdict | None = None
+    """None where the machine's memory cannot be read."""
 
 
 class Say(Protocol):
@@ -56,7 +65,7 @@ class Part(Protocol):
 MakePart = Callable[[RunDir, Say, object], Part]
 """Makes a part from the run, the recorder and what the part before it remembered."""
 
-PARTS: tuple[MakePart, ...] = ()
+PARTS: tuple[MakePart, ...] = (MemoryGuard, AlertPart, DeadmanPart, StallPart)
 """In the order in which they see a look."""
 
 

@@ -61,6 +61,8 @@ class ProcessReading:
     written_bytes: int | None = None
     """write_bytes + wchar of /proc/PID/io; None where this user may not read it."""
     rss_bytes: int | None = None
+    anonymous_bytes: int | None = None
+    """Of the resident memory what is no file's: it can be had back only from the process."""
     wchan: str | None = None
     pids: tuple[int, ...] = ()
     """Of the process and its living descendants."""
@@ -113,6 +115,8 @@ class GpuReading:
     memory_total_bytes: int | None = None
     process_bytes: tuple[tuple[int, int | None], ...] = ()
     """(pid, usedGpuMemory in bytes) for each compute process."""
+    shares_memory: bool | None = None
+    """True where the driver says that this GPU has no memory of its own; None: it does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,8 +145,15 @@ class LogProgress:
     loss: float | None = None
     nan: bool = False
     """The newest step line gave a loss that is no number, or left it out where it belongs."""
+    grad_nan: bool = False
+    """Its gradient norm is no number, or an iteration whose loss was none was skipped."""
     lr: float | None = None
     grad_norm: float | None = None
+    epoch: float | None = None
+    """Advances also where the lines count no iterations (transformers without its bar)."""
+    eval_loss: float | None = None
+    saved: int | None = None
+    """The last iteration that the log says was saved."""
     step_s: float | None = None
     """Seconds an iteration, as the log says."""
     save_s: float | None = None

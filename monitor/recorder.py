@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from monitor.edges import TROUBLE, looks_needed
 from monitor.events import append_event, read_events
 from monitor.model import FINAL, Checkpoint, CheckpointReading, Liveness, Verdict
 from monitor.probes.clock import Now
@@ -19,11 +20,6 @@ from monitor.probes.numbers import finite
 from monitor.target import WatchTarget
 from monitor.words import duration, gibibytes
 
-TROUBLE = frozenset(
-    {Liveness.SUSPECT, Liveness.STALLED, Liveness.LOST, Liveness.LOG_STUCK, Liveness.SLOW}
-)
-LOOKS_OF_TROUBLE = 2
-LOOKS_OF_LOST = 3
 LOOKS_OF_SOURCE = 3
 """A file that is being replaced may be unreadable for one look."""
 PENDING_LIMIT = 1000
@@ -89,7 +85,7 @@ class Recorder:
             return
         looks = self._candidate[1] + 1 if self._candidate and self._candidate[0] is liveness else 1
         self._candidate = (liveness, looks)
-        if looks < _looks_needed(liveness):
+        if looks < looks_needed(liveness):
             return
         self._candidate = None
         was, since = self.recorded, self.recorded_wall
@@ -153,12 +149,6 @@ class Recorder:
             else:
                 self._unreadable.discard(text)
                 self.say("note", f"readable again (was: {text})", now)
-
-
-def _looks_needed(liveness: Liveness) -> int:
-    if liveness is Liveness.LOST:
-        return LOOKS_OF_LOST
-    return LOOKS_OF_TROUBLE if liveness in TROUBLE else 1
 
 
 def _key(checkpoint: Checkpoint) -> tuple[int, float]:

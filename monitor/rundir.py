@@ -91,6 +91,10 @@ class RunDir:
         return self.root / "watch.json"
 
     @property
+    def trace(self) -> Path:
+        return self.root / "trace.jsonl"
+
+    @property
     def result(self) -> Path:
         return self.root / "result.json"
 
@@ -101,6 +105,14 @@ class RunDir:
     @property
     def export(self) -> Path:
         return self.root / "export"
+
+    @property
+    def ack(self) -> Path:
+        return self.root / "ack.json"
+
+    @property
+    def stall(self) -> Path:
+        return self.root / "stall.json"
 
     def log(self, stage: str) -> Path:
         """The stage's stdout and stderr."""
@@ -127,3 +139,9 @@ def cache_root() -> Path:
         return Path(named).expanduser().absolute()
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(cache).expanduser().absolute() / "lanewatch"
+
+
+def config_folder() -> Path:
+    """`$XDG_CONFIG_HOME`/lanewatch, else below ~/.config."""
+    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(home).expanduser().absolute() / "lanewatch"

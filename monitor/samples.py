@@ -85,6 +85,7 @@ INSERT = f"INSERT INTO samples ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * l
 def sample_of(observation: Observation, verdict: Verdict, now: Now) -> Sample:
     """Keep of *observation* and *verdict* what a graph or a summary needs later."""
     beat, process, machine = observation.heartbeat, observation.process, observation.machine
+    told = beat or observation.log_progress
     memory = machine.memory if machine else None
     return Sample(
         boot_id=now.boot_id,
@@ -92,11 +93,12 @@ def sample_of(observation: Observation, verdict: Verdict, now: Now) -> Sample:
         wall_s=now.wall_s,
         attempt=observation.attempt,
         stage=observation.stage,
-        phase=beat.phase if beat else None,
+        phase=told.phase if told else None,
         verdict=verdict.liveness.value,
         iteration=verdict.iteration,
-        loss=beat.loss if beat else None,
-        step_s=beat.step_s if beat else None,
+        # A log that is stuck tells the loss of an iteration long past.
+        loss=told.loss if told and (beat or verdict.iteration_source == "log") else None,
+        step_s=told.step_s if told else None,
         progress_age_s=observation.ages.progress_s,
         mem_used_bytes=memory.used_bytes if memory else None,
         mem_available_bytes=memory.available_bytes if memory else None,

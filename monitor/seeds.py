@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from monitor.limits import LimitConfig, seeded
+from monitor.memory_seeds import memory_seeds
 from monitor.model import History, MachineReading, Status
 from monitor.rundir import RunDir
 from monitor.target import WatchTarget, read_target
@@ -47,7 +48,8 @@ def find_seeds(target: WatchTarget, machine: MachineReading | None) -> dict[str,
     for earlier in _newest_first(target):
         watched = read_watch(RunDir(earlier).watch).value
         if watched is not None and _same_box(watched, machine):
-            return dict(seeds_of(watched.history))
+            peaks = watched.memory.peaks if watched.memory else None
+            return {**seeds_of(watched.history), **memory_seeds(peaks)}
     return {}
 
 

@@ -12,11 +12,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from monitor.budget import memory_limit
+from monitor.ack import AckWatch
+from monitor.codec import decode
 from monitor.final_iteration import final_iteration
 from monitor.life import keeper_alive
+from monitor.memory_model import MemoryVerdict
+from monitor.memory_view import memory_view
 from monitor.metrics import MetricsFollower
-from monitor.model import FINAL, Heartbeat, Liveness, MachineReading, Status, Verdict
+from monitor.model import (
+    FINAL,
+    Heartbeat,
+    Liveness,
+    LogProgress,
+    MachineReading,
+    Status,
+    Verdict,
+)
 from monitor.pace import Projection
 from monitor.probes.checkpoints import CheckpointProbe, read_tracker
 from monitor.probes.clock import Now, read_now
@@ -25,8 +36,10 @@ from monitor.probes.numbers import finite
 from monitor.probes.process import is_alive
 from monitor.rundir import ITERATION_FOLDER, TRACKER
 from monitor.status_model import (
+    AlertsView,
     CheckpointView,
     EtaView,
+    ForeignView,
     IterationView,
     KeeperView,
     MemoryView,
@@ -38,8 +51,10 @@ from monitor.target import WatchTarget, read_target
 from monitor.watch_state import FRESH_S, WatchRead, WatchState, age_of, read_watch
 
 __all__ = [
+    "AlertsView",
     "CheckpointView",
     "EtaView",
+    "ForeignView",
     "IterationView",
     "KeeperView",
     "MemoryView",
@@ -73,7 +88,9 @@ class _Seen:
     eta: Projection | None = None
     phase: str | None = None
     rss_bytes: int | None = None
+    log_progress: LogProgress | None = None
     problems: tuple[str, ...] = ()
+    memory: MemoryVerdict | None = None
 
 
 def read_status(run_dir: Path, *, now: Now | None = None) -> RunStatus:
@@ -100,16 +117,19 @@ def read_outline(run_dir: Path, *, now: Now | None = None) -> RunStatus:
     """Return what a list of runs shows; cheap for one that is over. Never raises."""
     now = now or read_now()
     target = read_target(run_dir)
-    if not target.final:
-        watched = read_watch(target.run_dir.watch)
-        return _build(target, watched, _seen(target, watched, now), now, full=True)
-    return _build(target, WatchRead(), _recorded(target, None), now, full=False)
+    if target.final:
+        return _build(target, WatchRead(), _recorded(target, None), now, full=False)
+    watched = read_watch(target.run_dir.watch)
+    seen = _seen(target, watched, now)
+    return _build(target, watched, seen, now, full=not _watched_to_its_end(target, watched.value))
 
 
 def _seen(target: WatchTarget, watched: WatchRead, now: Now) -> _Seen:
     state = _of_this_attempt(target, watched)
     if target.final:
         return _recorded(target, state)
+    if state is not None and _watched_to_its_end(target, state):
+        return _last_word(state)
     if state is not None:
         age_s = age_of(state, now.boot_id, now.monotonic_s)
         limit_s = max(FRESH_S, 3 * state.tick_s)
@@ -124,6 +144,28 @@ def _of_this_attempt(target: WatchTarget, watched: WatchRead) -> WatchState | No
     return state if state is not None and state.attempt == target.attempt else None
 
 
+def _watched_to_its_end(target: WatchTarget, state: WatchState | None) -> bool:
+    """A foreign run has no keeper to record its end: what the watcher saw of it stays true.
+
+    Looked at again it would change: the machine is restarted, someone trains into the same folder.
+    """
+    return target.foreign and state is not None and state.verdict.liveness in FINAL
+
+
+def _last_word(state: WatchState) -> _Seen:
+    return _Seen(
+        verdict=_without_ages(state.verdict),
+        since_wall=state.since_wall,
+        log_progress=state.log_progress,
+        problems=state.unreadable,
+    )
+
+
+def _without_ages(verdict: Verdict) -> Verdict:
+    """Nothing ages any more: how old a signal was at the last look says nothing about now."""
+    return replace(verdict, evidence=tuple(replace(each, age_s=None) for each in verdict.evidence))
+
+
 def _by_watcher(state: WatchState) -> _Seen:
     return _Seen(
         verdict=state.verdict,
@@ -132,7 +174,9 @@ def _by_watcher(state: WatchState) -> _Seen:
         eta=state.eta,
         phase=state.phase,
         rss_bytes=state.rss_bytes,
+        log_progress=state.log_progress,
         problems=state.unreadable,
+        memory=state.memory_verdict,
     )
 
 
@@ -142,14 +186,17 @@ def _look(target: WatchTarget, watched: WatchRead, now: Now) -> _Seen:
     look, state = look_once(target, watched.value, now), _of_this_attempt(target, watched)
     same = state is not None and state.verdict.liveness is look.verdict.liveness
     process, beat = look.facts.process, look.facts.current_heartbeat
+    said = look.facts.log_progress
     return _Seen(
         verdict=look.verdict,
         since_wall=state.since_wall if state and same else now.wall_s,
         machine=look.facts.machine,
         eta=look.eta,
-        phase=beat.phase if beat else None,
+        phase=beat.phase if beat else said.phase if said else None,
         rss_bytes=process.rss_bytes if process else None,
+        log_progress=said,
         problems=look.problems,
+        memory=look.memory,
     )
 
 
@@ -167,8 +214,7 @@ def _recorded(target: WatchTarget, state: WatchState | None) -> _Seen:
         iteration_source=source,
     )
     if last is not None and last.liveness is liveness:
-        # Nothing ages any more: how old a signal was at the last look says nothing about now.
-        evidence = tuple(replace(each, age_s=None) for each in last.evidence)
+        evidence = _without_ages(last).evidence
         verdict = replace(verdict, reason=last.reason, flags=last.flags, evidence=evidence)
     return _Seen(verdict=verdict, since_wall=_ended_wall(target), problems=target.problems)
 
@@ -181,6 +227,8 @@ def _build(
     beat = read_heartbeat(paths.heartbeat).value if full else None
     ours = beat if beat and beat.attempt == target.attempt and _same_stage(beat, target) else None
     train = ours if ours and ours.stage == "train" else None
+    # Without a heartbeat the log is the only one to tell a loss; with one it adds nothing.
+    told = train or (None if ours else seen.log_progress)
     problems = dict.fromkeys([*seen.problems, *([watched.problem] if watched.problem else [])])
     over = verdict.liveness in FINAL
     return RunStatus(
@@ -206,23 +254,26 @@ def _build(
         unit=ours.unit if ours else None,
         iteration=IterationView(
             value=verdict.iteration,
-            total=target.total or (train.total if train else None),
+            total=target.total or (told.total if told else None),
             error=verdict.iteration_error,
             source=verdict.iteration_source,
         ),
-        loss=train.loss if train else None,
-        lr=train.lr if train else None,
-        step_s=train.step_s if train else None,
+        loss=told.loss if told else None,
+        lr=told.lr if told else None,
+        step_s=told.step_s if told else None,
         eta=None if over else _eta_view(seen.eta, now),
         checkpoints=_checkpoint_views(target, now) if full else _newest_checkpoint(target, now),
-        memory=_memory_view(target, _of_this_attempt(target, watched), seen),
+        memory=memory_view(seen.memory, _of_this_attempt(target, watched), seen.rss_bytes),
         machine=seen.machine,
         evidence=verdict.evidence,
         watcher=_watcher_view(target, watched.value, now),
         keeper=_keeper_view(target),
+        foreign=_foreign_view(target),
         created_wall=target.created_wall,
-        ended_wall=_ended_wall(target),
+        ended_wall=seen.since_wall if over and target.foreign else _ended_wall(target),
         problems=tuple(problems),
+        alerts=_alerts_view(watched.value, target),
+        signature=verdict.signature,
     )
 
 
@@ -250,6 +301,7 @@ def _eta_view(eta: Projection | None, now: Now) -> EtaView | None:
         low_s=eta.low_s,
         high_s=eta.high_s,
         finish_wall=now.wall_s + eta.seconds,
+        unknown=eta.unknown,
     )
 
 
@@ -301,20 +353,6 @@ def _save_costs(metrics: Path) -> dict[int, float]:
     return {save.iteration: save.save_s for save in follower.metrics.saves}
 
 
-def _memory_view(target: WatchTarget, state: WatchState | None, seen: _Seen) -> MemoryView | None:
-    memory = seen.machine.memory if seen.machine else None
-    if memory is None:
-        return None
-    return MemoryView(
-        used_bytes=memory.used_bytes,
-        limit_bytes=memory_limit(memory.total_bytes, target.memory_limit_bytes),
-        minutes_to_limit=state.minutes_to_limit if state else None,
-        peak_bytes=state.used_peak_bytes if state else None,
-        process_bytes=seen.rss_bytes,
-        process_peak_bytes=state.rss_peak_bytes if state else None,
-    )
-
-
 def _watcher_view(target: WatchTarget, state: WatchState | None, now: Now) -> WatcherView:
     process = state.process if state else target.watcher
     if process is None:
@@ -326,11 +364,44 @@ def _watcher_view(target: WatchTarget, state: WatchState | None, now: Now) -> Wa
     )
 
 
+def _foreign_view(target: WatchTarget) -> ForeignView | None:
+    if not target.foreign:
+        return None
+    known = target.checkpoints != target.run_dir.checkpoints
+    return ForeignView(
+        pid=target.process.pid if target.process else None,
+        container=target.container,
+        log=str(target.log) if target.log else None,
+        checkpoints=str(target.checkpoints) if known else None,
+        warnings=target.warnings,
+    )
+
+
 def _keeper_view(target: WatchTarget) -> KeeperView:
+    if target.foreign:
+        return KeeperView()
     pid = target.keeper.pid if target.keeper else None
     if target.final:
         return KeeperView(pid=pid, alive=target.keeper is not None and is_alive(target.keeper))
     return KeeperView(pid=pid, alive=keeper_alive(target))
+
+
+def _alerts_view(state: WatchState | None, target: WatchTarget) -> AlertsView:
+    """What the watcher's parts remember, and that it is lost itself."""
+    parts = state.parts if state is not None else {}
+    try:
+        view = decode(AlertsView, parts.get("alerts") or {})
+    except ValueError:
+        view = AlertsView()
+    seen = parts["alerts"].get("ack") if view.pending else None
+    if view.pending and AckWatch(target.run_dir, seen).is_new():  # the watcher may be gone
+        view = replace(view, pending=(), acked=(*view.acked, *view.pending))
+    failing = dict(view.channels_failing)
+    deadman = parts.get("deadman")
+    if isinstance(deadman, dict) and isinstance(deadman.get("failing"), str):
+        failing["deadman"] = deadman["failing"]
+    pending = (*view.pending, "watcher-lost") if target.watcher_lost else view.pending
+    return replace(view, pending=pending, channels_failing=failing)
 
 
 def _ended_wall(target: WatchTarget) -> float | None:

@@ -7,10 +7,11 @@ are added, never renamed or removed. `monitor.status` makes these values from a 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.model import Evidence, Liveness, MachineReading, Status
+from monitor.model import FINAL, Evidence, Liveness, MachineReading, Status
 from monitor.rundir import SCHEMA
 
 
@@ -34,6 +35,8 @@ class EtaView:
     high_s: float
     finish_wall: float
     """Seconds since the epoch, for display."""
+    unknown: tuple[str, ...] = ()
+    """What is still to come and was never seen, so that `seconds` lacks it: "save cost"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,25 @@ class MemoryView:
     process_bytes: int | None = None
     """Resident memory of the trainer now."""
     process_peak_bytes: int | None = None
+    level: str = "ok"
+    """ok, warn, high or limit."""
+    reason: str = ""
+    """Why it is not ok."""
+    headroom_bytes: int = 0
+    available_bytes: int | None = None
+    gpu_bytes: int | None = None
+    """What processes hold on the GPUs; on a unified machine a part of `used_bytes`."""
+    cache_bytes: int | None = None
+    """Page cache, no part of `used_bytes`."""
+    unified: bool | None = None
+    run_peak_bytes: int | None = None
+    """The most that this run took: used above what the machine used before it."""
+    gpu_peak_bytes: int | None = None
+    """The most that this run's processes held on the GPU."""
+    run_share: float | None = None
+    """Of the present climb, 0 to 1, the part that this run explains."""
+    guard: str | None = None
+    """What the memory guard last did, or did not do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +104,18 @@ class KeeperView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignView:
+    """Where a run lives that lanewatch did not start. None: not known."""
+
+    pid: int | None = None
+    container: str | None = None
+    log: str | None = None
+    checkpoints: str | None = None
+    warnings: tuple[str, ...] = ()
+    """What about the way it was started can hurt it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageView:
     """One stage of the lane, as state.json has it."""
 
@@ -91,6 +125,30 @@ class StageView:
     ended_wall: float | None = None
     wall_s: float | None = None
     note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertView:
+    """The newest alert of a run."""
+
+    number: int
+    key: str
+    severity: str
+    """wake or tell."""
+    title: str
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertsView:
+    """What was alerted, and whether it can be."""
+
+    pending: tuple[str, ...] = ()
+    """What wakes and nobody has acknowledged; each is repeated until `lanewatch ack`."""
+    acked: tuple[str, ...] = ()
+    last: AlertView | None = None
+    channels_failing: Mapping[str, str] = field(default_factory=dict)
+    """By name, with the reason; "deadman" is the dead man's switch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +163,7 @@ class RunStatus:
     lane: str | None = None
     engine: str | None = None
     kind: str | None = None
-    """full or smoke."""
+    """full, smoke or foreign."""
     status: Status | None = None
     flags: tuple[str, ...] = ()
     cause: str | None = None
@@ -134,15 +192,31 @@ class RunStatus:
     evidence: tuple[Evidence, ...] = ()
     watcher: WatcherView = field(default_factory=WatcherView)
     keeper: KeeperView = field(default_factory=KeeperView)
+    foreign: ForeignView | None = None
+    """Of a run that lanewatch did not start; such a run has no keeper and no status."""
     created_wall: float | None = None
     ended_wall: float | None = None
     problems: tuple[str, ...] = ()
     """Files of the run that exist but could not be read, each with its reason."""
+    alerts: AlertsView = field(default_factory=AlertsView)
+    signature: str | None = None
+    """What a stall, a slowness or a silent log looks like, as docs/verdicts.md names it."""
 
     @property
     def final(self) -> bool:
         """True once nothing more will happen in this attempt."""
+        if self.foreign is not None:
+            return self.verdict in FINAL
         return self.status is not None and self.status.final
+
+    @property
+    def succeeded(self) -> bool:
+        """It finished; of a foreign run, whose exit status nobody sees, that it got to its end."""
+        if self.foreign is None:
+            return self.status is Status.FINISHED
+        value, total = self.iteration.value, self.iteration.total
+        reached = value is not None and total is not None and value >= total
+        return self.verdict is Liveness.FINISHED or (self.verdict is Liveness.ENDED and reached)
 
     def to_json(self) -> dict[str, Any]:
         """The value as JSON types; `since_wall` is called `since` there."""

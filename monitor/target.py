@@ -1,14 +1,15 @@
 """What to watch of a run: its paths, its process and what is expected of it.
 
 Made from run.json and state.json, and from nothing else; what they do not say is None. How the run
-was launched is not known here: the keeper is an opaque command line.
+was launched is not known here: the keeper is an opaque command line. A foreign run, which lanewatch
+did not start, has neither keeper nor state.json: its run.json names the process and the log.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from monitor.limits import LimitConfig, limits_from
 from monitor.model import ProcessId, Stage, Status
 from monitor.probes.numbers import finite, whole
 from monitor.rundir import RunDir
+from monitor.subject import Subject
 
 GIB = 1 << 30
 
@@ -37,10 +39,18 @@ class WatchTarget:
     total: int | None = None
     """Iterations expected."""
     save_interval: int | None = None
+    eval_interval: int | None = None
+    """Iterations between two evaluations; None: it evaluates never, or nobody knows."""
     keep_last: int | None = None
     """Checkpoints that the trainer keeps; None: all."""
     checkpoints: Path
     memory_limit_bytes: int | None = None
+    memory_estimate_bytes: int | None = None
+    """What the run is expected to take, where a preflight has said so."""
+    gpu_limit_bytes: int | None = None
+    """Of each discrete GPU's own memory."""
+    at_limit: str | None = None
+    """How far the memory guard may go; None: it tells, and does nothing."""
     limits: LimitConfig = field(default_factory=LimitConfig)
     keeper_command: tuple[str, ...] | None = None
     """Starts a keeper that adopts the run; an argv, never a shell line."""
@@ -55,7 +65,18 @@ class WatchTarget:
     process: ProcessId | None = None
     keeper: ProcessId | None = None
     watcher: ProcessId | None = None
+    watcher_lost: bool = False
+    """The keeper has given up on the watcher."""
+    on_failure: str | None = None
+    """What the keeper does by itself: notify or resume-once."""
+    resumed_by_itself: bool = False
     updated_wall: float | None = None
+    foreign_log: Path | None = None
+    """Of a foreign run: the file its output goes to, wherever that is."""
+    container: str | None = None
+    """Name of the container that a foreign run lives in."""
+    warnings: tuple[str, ...] = ()
+    """Of a foreign run: what about the way it was started can hurt it."""
     problems: tuple[str, ...] = ()
 
     @property
@@ -66,7 +87,27 @@ class WatchTarget:
     @property
     def log(self) -> Path | None:
         """The log of the present stage."""
+        if self.foreign:
+            return self.foreign_log
         return self.run_dir.log(self.stage) if self.stage else None
+
+    @property
+    def subject(self) -> Subject:
+        """What the judge needs of it."""
+        return Subject(
+            run=self.run,
+            status=self.status,
+            cause=self.cause,
+            stage=self.stage,
+            attempt=self.attempt,
+            total=self.total,
+            save_interval=self.save_interval,
+            keep_last=self.keep_last,
+            saves_visible=not self.foreign or self.checkpoints != self.run_dir.checkpoints,
+            foreign=self.foreign,
+            boot_id=self.process.boot_id if self.process else self.boot_id,
+            memory_limit_bytes=self.memory_limit_bytes,
+        )
 
 
 class TargetReader:
@@ -127,13 +168,11 @@ def build_target(
     recipe, paths = _table(run, "recipe"), _table(run, "paths")
     train, memory = _table(recipe, "train"), _table(recipe, "memory")
     own_limit = whole(run.get("memory_limit_bytes"))
-    limit_gib = finite(memory.get("limit_gib"))
-    limit_bytes = finite(limit_gib * GIB) if limit_gib is not None and limit_gib > 0 else None
-    if own_limit is None and limit_bytes is not None:
-        own_limit = whole(int(limit_bytes))
+    if own_limit is None:
+        own_limit = _gib(memory.get("limit_gib"))
     checkpoints = _word(paths.get("checkpoints"))
     stage_names = run.get("stages")
-    return WatchTarget(
+    target = WatchTarget(
         run_dir=run_dir,
         run=_word(run.get("run")) or _word(state.get("run")) or run_dir.root.name,
         name=_word(run.get("name")),
@@ -144,10 +183,14 @@ def build_target(
         created_wall=finite(run.get("created_wall")),
         recipe_hash=_word(run.get("recipe_hash")),
         total=_positive(run.get("iterations")) or _positive(train.get("iterations")),
-        save_interval=_positive(run.get("save_interval")) or _positive(train.get("save_interval")),
+        save_interval=_save_interval(run, train),
+        eval_interval=_eval_interval(run, recipe),
         keep_last=_positive(train.get("keep_last")),
         checkpoints=Path(checkpoints) if checkpoints else run_dir.checkpoints,
         memory_limit_bytes=own_limit,
+        memory_estimate_bytes=_positive(run.get("memory_estimate_bytes")),
+        gpu_limit_bytes=_gib(memory.get("gpu_limit_gib")),
+        at_limit=_word(memory.get("at_limit")),
         limits=limits_from(_table(recipe, "liveness")),
         keeper_command=_argv(run.get("keeper_command")),
         status=_status(state.get("status")),
@@ -162,8 +205,48 @@ def build_target(
         process=process_id(state.get("process")),
         keeper=process_id(state.get("keeper")),
         watcher=process_id(state.get("watcher")),
+        watcher_lost=_table(state, "watcher").get("lost") is True,
+        on_failure=_word(_table(recipe, "run").get("on_failure")),
+        resumed_by_itself=bool(_table(state, "self_resumed")),
         updated_wall=finite(state.get("updated_wall")),
         problems=problems,
+    )
+    return _as_foreign(target, run) if target.foreign else target
+
+
+def _save_interval(run: Mapping[str, Any], train: Mapping[str, Any]) -> int | None:
+    """A smoke run spreads its few saves over its few iterations, whatever the recipe says."""
+    own = _positive(run.get("save_interval"))
+    smoke = _table(run, "smoke")
+    iterations, saves = _positive(smoke.get("iterations")), _positive(smoke.get("saves"))
+    if own is None and iterations and saves:
+        return -(-iterations // saves)
+    return own or _positive(train.get("save_interval"))
+
+
+def _eval_interval(run: Mapping[str, Any], recipe: Mapping[str, Any]) -> int | None:
+    """A smoke run evaluates never."""
+    own = _positive(run.get("eval_interval"))
+    if own is None and run.get("kind") != "smoke":
+        return _positive(_table(recipe, "data").get("eval_interval"))
+    return own
+
+
+def _as_foreign(target: WatchTarget, run: Mapping[str, Any]) -> WatchTarget:
+    """Nobody keeps it: only run.json speaks of it, and it does nothing but train."""
+    log = _word(run.get("log"))
+    return replace(
+        target,
+        stage=Stage.TRAIN,
+        process=process_id(run.get("process")),
+        foreign_log=Path(log) if log else None,
+        container=_word(_table(run, "container").get("name")),
+        status=None,
+        attempt=1,
+        keeper=None,
+        keeper_command=None,
+        warnings=_words(run.get("warnings")),
+        problems=(*target.problems, *_words(run.get("hidden"))),
     )
 
 
@@ -197,9 +280,20 @@ def _word(value: object) -> str | None:
     return value
 
 
+def _words(value: object) -> tuple[str, ...]:
+    return tuple(filter(None, map(_word, value))) if isinstance(value, list) else ()
+
+
 def _stage(value: object) -> str | None:
     """One of our stages: it names a log file as well."""
     return value if isinstance(value, str) and value in set(Stage) else None
+
+
+def _gib(value: object) -> int | None:
+    """GiB as bytes."""
+    gib = finite(value)
+    count = finite(gib * GIB) if gib is not None and gib > 0 else None
+    return None if count is None else whole(int(count))
 
 
 def _positive(value: object) -> int | None:

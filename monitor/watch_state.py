@@ -13,7 +13,16 @@ from typing import Any
 
 from monitor.codec import decode, dumps
 from monitor.files import read_json, replace_bytes
-from monitor.model import Ages, History, Liveness, MachineReading, ProcessId, Verdict
+from monitor.memory_model import MemoryMarks, MemoryVerdict
+from monitor.model import (
+    Ages,
+    History,
+    Liveness,
+    LogProgress,
+    MachineReading,
+    ProcessId,
+    Verdict,
+)
 from monitor.pace import Projection
 from monitor.rundir import SCHEMA
 
@@ -53,6 +62,9 @@ class WatchState:
     used_peak_bytes: int | None = None
     """The most memory that the machine used while this run was watched."""
     minutes_to_limit: float | None = None
+    memory_verdict: MemoryVerdict | None = None
+    memory: MemoryMarks | None = None
+    """Peaks of the run, and what it held when its trainer was last seen."""
     unreadable: tuple[str, ...] = ()
     failures: Mapping[str, int] = field(default_factory=dict)
     """What the watcher itself could not do, and how often."""
@@ -63,6 +75,8 @@ class WatchState:
     """CLOCK_MONOTONIC of each start of a keeper by the watcher, on `boot_id`."""
     parts: Mapping[str, Any] = field(default_factory=dict)
     """What each `monitor.parts.Part` remembers, by its name; plain JSON."""
+    log_progress: LogProgress | None = None
+    """What the log says of the training; a hint, for runs without a heartbeat."""
     marks: Any = None
     """The `AgeState`; read back as plain JSON, for `monitor.ages.continued` alone to decode."""
 

@@ -14,22 +14,23 @@ import signal
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from monitor import locks
-from monitor.ages import AgeState, advance, ages_of, continued
-from monitor.budget import memory_limit, minutes_to_limit
+from monitor.ages import AgeState, ages_of, continued
+from monitor.flight_log import last_words
 from monitor.history import history_of
 from monitor.keeper_guard import KeeperGuard
-from monitor.liveness import judge
+from monitor.memory_watch import MemoryWatch
 from monitor.metrics import MetricsFollower
 from monitor.model import FINAL, Observation, ProcessId, Verdict
-from monitor.observe import Observer, eta_of, observation_of
+from monitor.observe import Observer, eta_of
+from monitor.own_log import log_to
+from monitor.pace import Measured
 from monitor.parts import Tick, make_parts
-from monitor.probes.clock import Now, read_now
+from monitor.probes.clock import RATE, Now, read_now
 from monitor.probes.gpu import GpuSampler
 from monitor.probes.process import identify
 from monitor.probes.watch_folder import CheckpointWatch
@@ -39,6 +40,8 @@ from monitor.seeds import SeedSearch
 from monitor.standing import phase_of
 from monitor.store import TelemetryStore, sample_of
 from monitor.target import TargetReader, WatchTarget
+from monitor.trace_recorder import TraceRecorder
+from monitor.watch_fold import take_look
 from monitor.watch_state import (
     WatchState,
     age_of,
@@ -48,12 +51,12 @@ from monitor.watch_state import (
 )
 from monitor.words import duration
 
-TICK_S = 1.0
+TICK_S = max(1.0, 0.1 * RATE)
+"""By the judged clock; in a drill a look is never under a tenth of a second away from the last."""
 CALM_S = 0.05
 """Least time between two looks at the checkpoints: a save makes a burst of events."""
 GAP_NOTE_S = 10.0
 """A longer silence of the watcher itself is an event."""
-TREND_EVERY_S = 5.0
 LAST_LOOKS = 5
 """Looks after the end in which a full disk may still take the last events."""
 LOG_EVERY = 600
@@ -70,20 +73,20 @@ class Watcher:
     def __init__(self, run_dir: Path, tick_s: float = TICK_S) -> None:
         self._dir = RunDir(run_dir)
         self._tick_s = tick_s
+        self._pause_s = tick_s / RATE
         self._folder = _identity(run_dir)
         self._reader = TargetReader(run_dir)
         self._target = self._reader.read()
         self._look_now = threading.Event()
         self._stopping = False
         self._failures: dict[str, int] = {}
-        self._gpus = GpuSampler(tick_s)
+        self._gpus = GpuSampler(self._pause_s)
         self._observer = Observer(self._target, self._gpus)
         self._watch = CheckpointWatch(self._target.checkpoints, self._look_now)
         self._store = TelemetryStore(self._dir.telemetry)
+        self._trace = TraceRecorder(self._dir.trace, tick_s)
         self._own = identify(os.getpid()) or ProcessId(pid=os.getpid(), boot_id="", start_ticks=0)
         self._metrics = MetricsFollower(self._dir.metrics, keep=1)
-        self._used: deque[tuple[float, float]] = deque(maxlen=120)
-        self._trend: tuple[float, float | None] = (0.0, None)
         self._last_looks = 0
         self._restore(read_now())
 
@@ -98,6 +101,7 @@ class Watcher:
             for part in self._parts:
                 self._attempt(part.name, part.close)
             self._watch.stop()
+            self._memory.close()
             self._gpus.stop()
             self._store.close()
 
@@ -115,6 +119,7 @@ class Watcher:
         except ValueError as error:
             problem = f"{self._dir.watch.name} is not usable: {error}"
         self._last: WatchState | None = last
+        self._memory = MemoryWatch(self._dir, self._look_now, last.memory if last else None)
         self._seeds = SeedSearch(last.seeds if last else None, now.monotonic_s)
         self._guard = KeeperGuard(
             last.keeper_starts if last and last.boot_id == now.boot_id else ()
@@ -124,6 +129,7 @@ class Watcher:
             last.recorded if last else None,
             last.recorded_wall if last else None,
         )
+        self._last_words = last_words(self._target, now.boot_id)
         self._parts = make_parts(self._dir, self._recorder.say, last.parts if last else {})
         self._attempt("sweep", lambda: sweep_temporaries(self._dir.watch))
         if problem:
@@ -134,6 +140,8 @@ class Watcher:
             silent = age_of(last, now.boot_id, now.monotonic_s)
             unseen = "" if silent is None else f"; nobody looked for {duration(silent)}"
             self._recorder.say("note", f"the watcher started again{unseen}", now)
+        if self._last_words and not self._target.final:
+            self._recorder.say("note", f"the machine went down: {self._last_words}", now)
 
     def _loop(self) -> int:
         due = time.monotonic()
@@ -144,7 +152,7 @@ class Watcher:
             self._attempt("tick", self._tick)
             if self._over():
                 return EXIT_ENDED
-            due = max(due + self._tick_s, time.monotonic())
+            due = max(min(due, time.monotonic()) + self._pause_s, time.monotonic())
             self._wait(due)
         self._recorder.say("note", "the watcher was told to end", read_now())
         return EXIT_ENDED
@@ -154,6 +162,8 @@ class Watcher:
         while not self._stopping and (left := due - time.monotonic()) > 0:
             if self._look_now.wait(min(left, 1.0)):
                 self._look_now.clear()
+                if self._memory.urgent:
+                    return
                 self._attempt("checkpoints", self._note_checkpoints)
                 time.sleep(min(CALM_S, max(0.0, due - time.monotonic())))
 
@@ -174,11 +184,23 @@ class Watcher:
         self._note_gap(now)
         self._attempt("seeds", lambda: self._seeds.search(target, facts.machine, now.monotonic_s))
         limits = self._seeds.limits(target)
-        self._state = advance(
-            self._state, facts, now=now.monotonic_s, tick_s=self._tick_s, limits=limits
+        before = self._state
+        judged = take_look(
+            before,
+            facts,
+            target.subject,
+            tick_s=self._tick_s,
+            limits=limits,
+            unreadable=problems,
+            last_sample_wall=self._last_wall(now),
+            last_words=self._last_words,
         )
-        observation = observation_of(target, facts, self._state, problems, self._last_wall(now))
-        verdict = judge(observation, limits)
+        self._state, observation, verdict = judged.state, judged.observation, judged.verdict
+        ages = (before, self._state)
+        self._attempt("trace", lambda: self._trace.note(target, facts, limits, ages, problems, now))
+        self._attempt(
+            "memory", lambda: self._memory.look(target, observation, self._seeds.found, now)
+        )
         self._last = self._word(target, observation, verdict, now)
         self._attempt("telemetry", lambda: self._record_sample(observation, verdict, now))
         self._attempt("events", lambda: self._record_events(target, observation, verdict, now))
@@ -189,6 +211,8 @@ class Watcher:
             word=self._last,
             limits=limits,
             now=now,
+            memory=self._memory.verdict,
+            keeper_lost=self._guard.given_up,
         )
         for part in self._parts:
             self._attempt(part.name, functools.partial(part.tick, tick))
@@ -223,7 +247,7 @@ class Watcher:
         process, machine = observation.process, observation.machine
         rss = process.rss_bytes if process else None
         used = machine.memory.used_bytes if machine and machine.memory else None
-        phase = phase_of(observation)
+        phase, memory = phase_of(observation), self._memory.verdict
         return WatchState(
             run=target.run,
             pid=self._own.pid,
@@ -244,35 +268,30 @@ class Watcher:
             history=history_of(state.learnt),
             seeds=self._seeds.found,
             machine=machine,
-            eta=eta_of(target, observation, verdict, self._saves(target.attempt)),
+            eta=eta_of(target, observation, verdict, self._measured(target.attempt)),
             rss_bytes=rss,
             rss_peak_bytes=_largest(last.rss_peak_bytes if last else None, rss),
             used_peak_bytes=_largest(last.used_peak_bytes if last else None, used),
-            minutes_to_limit=self._minutes_to_limit(target, observation, now),
+            minutes_to_limit=memory.minutes_to_limit if memory else None,
+            memory_verdict=memory,
+            memory=self._memory.marks,
             unreadable=observation.unreadable,
             failures=self._counted(),
             recorded=self._recorder.recorded,
             recorded_wall=self._recorder.recorded_wall,
             keeper_starts=self._guard.starts,
+            log_progress=observation.log_progress,
             marks=state,
         )
 
-    def _saves(self, attempt: int) -> list[float]:
-        """What this attempt's saves cost, by the trainer's own clock."""
-        saves = self._metrics.metrics.saves
-        return [save.save_s for save in saves if save.attempt == attempt]
-
-    def _minutes_to_limit(
-        self, target: WatchTarget, observation: Observation, now: Now
-    ) -> float | None:
-        memory = observation.machine.memory if observation.machine else None
-        if memory is None:
-            return None
-        self._used.append((now.monotonic_s, float(memory.used_bytes)))
-        if now.monotonic_s - self._trend[0] >= TREND_EVERY_S:
-            limit = memory_limit(memory.total_bytes, target.memory_limit_bytes)
-            self._trend = (now.monotonic_s, minutes_to_limit(tuple(self._used), limit))
-        return self._trend[1]
+    def _measured(self, attempt: int) -> Measured:
+        """What this attempt's saves and evaluations cost, by the trainer's own clock."""
+        known = self._metrics.metrics
+        evals = [each.eval_s for each in known.evals if each.attempt == attempt]
+        return Measured(
+            saves_s=tuple(save.save_s for save in known.saves if save.attempt == attempt),
+            evals_s=tuple(each for each in evals if each is not None and each >= 0),
+        )
 
     def _record_sample(self, observation: Observation, verdict: Verdict, now: Now) -> None:
         self._store.record(sample_of(observation, verdict, now))
@@ -285,7 +304,8 @@ class Watcher:
         self._recorder.flush()
         self._recorder.note_target(target, now)
         self._recorder.note_checkpoints(observation.checkpoints, now)
-        own = [each for each in (self._store.problem, self._watch.problem) if each]
+        problems = (self._store.problem, self._watch.problem, self._trace.problem)
+        own = [each for each in problems if each]
         self._recorder.note_sources([*observation.unreadable, *own], now)
         self._recorder.note_verdict(verdict, now)
 
@@ -331,7 +351,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not run_dir.is_dir():
         _say(f"{run_dir} is no run folder: nothing to watch")
         return EXIT_REFUSED
-    _log_to(RunDir(run_dir).logs / "watcher.log")
+    log_to(RunDir(run_dir).logs / "watcher.log", _log)
     try:
         lock = locks.take(RunDir(run_dir).watcher_lock)
     except OSError as error:
@@ -356,19 +376,6 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     if not 0 < options.tick <= 60:
         parser.error("--tick must be between 0 and 60 seconds")
     return options
-
-
-def _log_to(path: Path) -> None:
-    logging.raiseExceptions = False  # a full disk must not fill the terminal either
-    handler: logging.Handler
-    try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        handler = logging.FileHandler(path, delay=True)
-    except OSError:
-        handler = logging.NullHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    _log.addHandler(handler)
-    _log.propagate = False
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

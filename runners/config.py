@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from monitor.rundir import config_folder
 from runners.errors import RunnerError
 
 READ_LIMIT_BYTES = 1 << 20
@@ -27,6 +28,8 @@ class Key:
     variable: str | None
     default: str | None
     about: str
+    secret: bool = False
+    """Never shown."""
 
 
 KEYS = {
@@ -40,6 +43,11 @@ KEYS = {
         default=None,
         about="folder of what runs share; default: the user's cache folder + lanewatch",
     ),
+    "memory.limit_gib": Key(
+        variable="LANEWATCH_MEMORY_LIMIT_GIB",
+        default=None,
+        about="GiB of this machine that a run may fill, where its recipe says nothing",
+    ),
     "launch.lane": Key(
         variable="LANEWATCH_LANE", default="reference", about="lane when --lane is not given"
     ),
@@ -50,6 +58,43 @@ KEYS = {
         variable="LANEWATCH_PYTHON",
         default=None,
         about="Python of the local engine's trainers; default: the one that runs lanewatch",
+    ),
+    "alerts.quiet": Key(
+        variable="LANEWATCH_ALERTS_QUIET",
+        default=None,
+        about='quiet hours, "22:00-07:00": what wakes nobody is held back and sent after them',
+    ),
+    "alerts.repeat_minutes": Key(
+        variable="LANEWATCH_ALERTS_REPEAT_MINUTES",
+        default="15",
+        about="minutes between reminders of what wakes, until `lanewatch ack RUN`",
+    ),
+    "alerts.host": Key(
+        variable="LANEWATCH_ALERTS_HOST",
+        default=None,
+        about="what an alert writes after `ssh -t`; default: this machine's name",
+    ),
+    "alerts.bell": Key(
+        variable="LANEWATCH_ALERTS_BELL",
+        default="on",
+        about="on or off: the UI rings the terminal's bell at an alert",
+    ),
+    "alerts.osc": Key(
+        variable="LANEWATCH_ALERTS_OSC",
+        default="auto",
+        about="auto, 9, 777, both or off: how the UI asks the terminal for a desktop notification",
+    ),
+    "alerts.deadman_url": Key(
+        variable="LANEWATCH_DEADMAN_URL",
+        default=None,
+        about="requested every 60 s while a run lives, so that an outside service rings when the "
+        "machine falls silent; a secret",
+        secret=True,
+    ),
+    "alerts.deadman_shape": Key(
+        variable="LANEWATCH_DEADMAN_SHAPE",
+        default="auto",
+        about="auto, healthchecks (URL/start, URL at a clean end, URL/fail), plain (URL, URL/fail)",
     ),
 }
 
@@ -66,14 +111,17 @@ class Setting:
 
 def config_path() -> Path:
     """`$XDG_CONFIG_HOME/lanewatch/config.toml`, else below ~/.config."""
-    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(home).expanduser().absolute() / "lanewatch" / "config.toml"
+    return config_folder() / "config.toml"
 
 
 def settings() -> dict[str, Setting]:
     """Every key with its value in force. Raises ConfigError."""
     file = _read(config_path())
-    return {key: _setting(key, each, file) for key, each in KEYS.items()}
+    found = {key: _setting(key, each, file) for key, each in KEYS.items()}
+    problems = [problem for each in found.values() if (problem := _misused(each))]
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return found
 
 
 def apply_config() -> None:
@@ -110,6 +158,21 @@ def _setting(key: str, each: Key, file: dict[str, str]) -> Setting:
     if key in file:
         return Setting(key=key, value=file[key], source="file")
     return Setting(key=key, value=each.default, source="default")
+
+
+def _misused(setting: Setting) -> str | None:
+    """What is wrong with a value that somebody chose."""
+    variable = KEYS[setting.key].variable
+    if setting.source == "default" or not setting.key.startswith("alerts."):
+        return None
+    from monitor.alert_settings import PARSERS
+
+    try:
+        PARSERS[variable or ""](setting.value or "")
+    except ValueError as error:
+        where = config_path() if setting.source == "file" else f"${variable}"
+        return f"{where}: {setting.key}: {error}"
+    return None
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from monitor.model import Status
 from runners.engines.base import Exit
-from runners.requests import Action
+from runners.requests import Action, Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class StageEnd:
     exit: Exit
     result: Mapping[str, Any] | None
     """result.json, if this attempt of this stage wrote it."""
-    asked: Action | None = None
+    asked: Request | None = None
     oom_kills: int = 0
     """Processes that the kernel killed for want of memory while the stage ran."""
     saved_iteration: int | None = None
@@ -45,12 +45,23 @@ def judge_end(end: StageEnd) -> Outcome:
     """Return what the end of a stage means for its run."""
     if end.result is not None:
         return _from_result(end, end.result)
-    if end.asked is Action.KILL:
-        return Outcome(Status.STOPPED, f"killed by the user in stage {end.stage}")
-    if end.asked is Action.STOP and end.exit.signal == signal.SIGKILL:
-        cause = f"stopped by the user in stage {end.stage}; it did not answer and was killed"
+    request = end.asked
+    if request is not None and request.action is Action.KILL:
+        cause = f"killed by {asker(request)} in stage {end.stage}{_why(request)}"
         return Outcome(Status.STOPPED, cause)
+    if request is not None and end.exit.signal == signal.SIGKILL and request.action is Action.STOP:
+        cause = f"stopped by {asker(request)} in stage {end.stage}; it did not answer and was "
+        return Outcome(Status.STOPPED, f"{cause}killed{_why(request)}")
     return Outcome(*_without_result(end))
+
+
+def asker(request: Request) -> str:
+    """Who asked, in a sentence."""
+    return f"the {request.by}"
+
+
+def _why(request: Request | None) -> str:
+    return f": {request.why}" if request is not None and request.why else ""
 
 
 def _from_result(end: StageEnd, result: Mapping[str, Any]) -> Outcome:
@@ -58,8 +69,9 @@ def _from_result(end: StageEnd, result: Mapping[str, Any]) -> Outcome:
     if outcome == "finished":
         return Outcome(None)
     if outcome == "stopped":
-        by = "stopped by the user" if end.asked else "stopped by a signal from outside"
-        return Outcome(Status.STOPPED, f"{by} in stage {end.stage}{_where(end, result)}")
+        by = f"by {asker(end.asked)}" if end.asked else "by a signal from outside"
+        where = f"in stage {end.stage}{_where(end, result)}"
+        return Outcome(Status.STOPPED, f"stopped {by} {where}{_why(end.asked)}")
     cause = result.get("cause")
     why = cause if isinstance(cause, str) and cause else "the trainer gave no cause"
     return Outcome(Status.FAILED, f"stage {end.stage}: {why}")
@@ -76,7 +88,8 @@ def _where(end: StageEnd, result: Mapping[str, Any]) -> str:
 
 
 def _without_result(end: StageEnd) -> tuple[Status, str]:
-    asked = end.asked in (Action.STOP, Action.STOP_AND_SAVE)
+    stops = (Action.STOP, Action.STOP_AND_SAVE)
+    asked = end.asked is not None and end.asked.action in stops
     stopped = asked and end.exit.signal in (signal.SIGINT, signal.SIGTERM)
     status = Status.STOPPED if stopped else Status.FAILED
     return status, f"stage {end.stage}: {_how(end)}"

@@ -8,7 +8,6 @@ state.json *before* it is taken, so a keeper can always tell "about to" from "do
 from __future__ import annotations
 
 import argparse
-import fcntl
 import logging
 import os
 import sys
@@ -17,19 +16,23 @@ from pathlib import Path
 from typing import Any
 
 from monitor.events import append_event
-from monitor.files import read_json, write_json
-from monitor.model import Stage, Status
+from monitor.files import read_json
+from monitor.flight_log import last_words
+from monitor.model import Status
 from monitor.probes.clock import read_now
 from monitor.probes.process import identify
 from monitor.rundir import RunDir
+from monitor.target import read_target
 from runners.engines import get_engine
 from runners.engines.base import Exit, Handle
 from runners.errors import EngineError, RunnerError, RunStateError
-from runners.exits import Outcome, StageEnd, judge_end
+from runners.exits import Outcome, StageEnd, asker, judge_end
+from runners.keeper_alerts import KeeperAlerts
 from runners.keeper_kernel import (
     detach,
     oom_kills,
     reap_strangers,
+    someone_else_lives,
     take_alone,
     take_shared,
     tell_starter,
@@ -37,8 +40,10 @@ from runners.keeper_kernel import (
 from runners.keeper_state import KeeperState
 from runners.lanes.base import StagePlan
 from runners.log_error import last_error
-from runners.requests import Action, clear_request, read_request
-from runners.runs import read_run
+from runners.memory_wait import HEAVY, await_memory
+from runners.recovery import Recovery
+from runners.requests import Action, Request, clear_request, read_asked
+from runners.runs import note_outcome, read_run
 from runners.stages import Plan
 from runners.summary import write_summary
 from runners.watcher_process import WatcherProcess
@@ -74,16 +79,21 @@ class Keeper:
         stages = [plan.stage.value for plan in self._plan.stages]
         self._state = KeeperState(run, stages, read_now().boot_id)
         self._watcher = WatcherProcess(run)
-        self._asked: Action | None = None
+        self._alerts = KeeperAlerts(run)
+        self._recovery = Recovery(run, self._info, self._event)
+        self._request: Request | None = None
         self._asked_at = time.monotonic()
         self._rebooted = False
+        self._last_words: str | None = None
+        self._anyway = False
 
-    def claim(self, *, resume: bool) -> bool:
+    def claim(self, *, resume: bool, anyway: bool = False) -> bool:
         """Become the run's keeper; False when there is nothing left to keep.
 
         Raises RunStateError where a resume is not possible.
         """
         state = self._state
+        self._anyway = anyway or self._info.get("anyway") is True
         if state.repaired:
             self._event("note", f"state.json was begun again: {state.repaired}")
         if resume:
@@ -92,22 +102,27 @@ class Keeper:
             self._run.request.unlink(missing_ok=True)
         elif state.status.final:
             return False
-        me = identify(os.getpid())
-        assert me is not None
         self._rebooted = state.boot_changed and not resume
-        self._asked = _asked_before(state)
-        state.own(me)
+        if self._rebooted:
+            self._last_words = last_words(read_target(self._run.root), read_now().boot_id)
+        self._request = state.asked_before
+        self._own()
         if not state.save() and resume:
             raise RunStateError(f"cannot write {self._run.state}: is the disk full?")
         return True
+
+    def _own(self) -> None:
+        me = identify(os.getpid())
+        assert me is not None
+        self._state.own(me)
 
     def _require_resumable(self) -> None:
         if self._state.status is Status.FINISHED:
             raise RunStateError(f"run {self._run.root.name} is already finished")
         deadline = time.monotonic() + LOOK_S
-        while self._someone_else_lives() and time.monotonic() < deadline:
+        while someone_else_lives(self._run_lock) and time.monotonic() < deadline:
             time.sleep(0.02)  # a reader that tests the lock holds it for an instant
-        if self._someone_else_lives():
+        if someone_else_lives(self._run_lock):
             raise RunStateError(
                 f"run {self._run.root.name} still runs; stop it first, or `lanewatch watch` it"
             )
@@ -117,9 +132,37 @@ class Keeper:
         if not self._state.status.final:
             self._watcher.adopt_or_start(self._state)
             self._state.save()
-            self._close(self._run_stages())
+            outcome = self._run_stages()
+            while self._resume_by_itself(outcome):
+                outcome = self._run_stages()
+            self._close(outcome)
         self._watcher.farewell()
+        self._alerts.close(self._state.status, self._state.content["cause"], self._state.attempt)
         return self._state.status
+
+    def _resume_by_itself(self, outcome: Outcome) -> bool:
+        """Begin the next attempt unasked, where the recipe allows it and it may help."""
+        state = self._state
+        iteration = self._recovery.may_resume(outcome, state, self._plan.resume_from)
+        if iteration is None:
+            return False
+        self._recovery.prepare()
+        self._anyway = False  # wait for memory now: nobody is there to say so again
+        state.resume_by_itself(outcome.cause or "it failed", iteration)
+        self._own()
+        self._watcher.adopt_or_start(state)
+        state.save()
+        text = f"resumed by itself from checkpoint {iteration}, once: {outcome.cause}"
+        self._event("action", text)
+        self._alerts.tell("resumed", "resumed by itself", text)
+        return True
+
+    def _interrupted(self) -> bool:
+        """While something is waited for: do what cannot wait; True when an end was asked for."""
+        self._take_request(None)
+        self._watcher.tend(self._state)
+        self._alerts.tend(watcher_lost=self._watcher.lost)
+        return self._asked is not None
 
     def _run_stages(self) -> Outcome:
         for plan in self._plan.stages:
@@ -133,9 +176,7 @@ class Keeper:
             else:
                 self._take_request(None)
                 # Never while a stage runs: what was asked is for it to carry out.
-                if self._asked is not None:
-                    return Outcome(Status.STOPPED, f"stopped by the user before stage {plan.stage}")
-                outcome = self._begin(plan)
+                outcome = self._stopped_before(plan) or self._begin(plan)
             if outcome.status is not None:
                 return outcome
         return Outcome(Status.FINISHED)
@@ -144,6 +185,10 @@ class Keeper:
         """Carry on with a stage that an earlier keeper began, or was about to begin."""
         if self._rebooted:
             cause = "the machine was restarted while it ran"
+            self._rebooted = False
+            self._state.mendable = self._recovery.after_restart(plan.stage, cause)
+            if self._last_words:
+                cause += f"; {self._last_words}"
             self._state.left(plan.stage, "failed", Status.FAILED, cause)
             self._state.save()
             return Outcome(Status.FAILED, cause)
@@ -158,6 +203,8 @@ class Keeper:
             self._state.left(plan.stage, "skipped", None, note)
             self._state.save()
             return Outcome(None)
+        if (outcome := self._await_memory(plan)) is not None:
+            return outcome
         try:
             handle = self._start(plan)
         except (EngineError, OSError) as error:
@@ -165,6 +212,22 @@ class Keeper:
             self._state.left(plan.stage, "failed", Status.FAILED, cause)
             return Outcome(Status.FAILED, cause)
         return self._see_to_its_end(plan, handle)
+
+    def _await_memory(self, plan: StagePlan) -> Outcome | None:
+        """Let the run before give its memory back; an outcome where that ends this one."""
+        if plan.stage not in HEAVY or self._anyway:
+            return None
+        refusal = await_memory(plan.stage, self._run, self._event, self._interrupted)
+        if refusal is not None:
+            self._state.left(plan.stage, "failed", Status.FAILED, refusal)
+            return Outcome(Status.FAILED, refusal)
+        return self._stopped_before(plan)
+
+    def _stopped_before(self, plan: StagePlan) -> Outcome | None:
+        if self._request is None:
+            return None
+        by = f"stopped by {asker(self._request)} before stage {plan.stage}"
+        return Outcome(Status.STOPPED, by)
 
     def _see_to_its_end(self, plan: StagePlan, handle: Handle) -> Outcome:
         before = oom_kills()
@@ -179,8 +242,10 @@ class Keeper:
         request = self._plan.request(plan, self._state.attempt)
         deadline = time.monotonic() + FIND_S
         while (handle := recorded or self._engine.find(request)) is None:
-            if not self._someone_else_lives():
-                return None, bool(self._result(plan)) or self._was_heard_of(plan)
+            if not someone_else_lives(self._run_lock):
+                return None, any(
+                    self._told(each, plan) for each in (self._run.result, self._run.heartbeat)
+                )
             if time.monotonic() > deadline:
                 raise RunnerError(
                     f"a process holds {self._run.run_lock} but cannot be found; "
@@ -191,10 +256,6 @@ class Keeper:
         self._state.save()
         self._event("action", f"a new keeper adopted stage {plan.stage}")
         return handle, True
-
-    def _was_heard_of(self, plan: StagePlan) -> bool:
-        value = read_json(self._run.heartbeat).value or {}
-        return (value.get("stage"), value.get("attempt")) == (plan.stage, self._state.attempt)
 
     def _start(self, plan: StagePlan) -> Handle:
         request = self._plan.request(plan, self._state.attempt)
@@ -209,15 +270,18 @@ class Keeper:
         return handle
 
     def _wait(self, handle: Handle) -> Exit:
-        if self._asked is not None:
-            self._act(handle, self._asked)
+        if self._request is not None:
+            self._act(handle, self._request.action)
         while True:
             if (exit_ := self._engine.poll(handle)) is not None:
                 return exit_
             self._take_request(handle)
             if self._asked is Action.STOP and time.monotonic() > self._asked_at + STOP_GRACE_S:
                 self._engine.kill(handle)
+            if self._asked is None and self._recovery.stalled(self._state, self._plan.resume_from):
+                self._engine.kill(handle)
             self._watcher.tend(self._state)
+            self._alerts.tend(watcher_lost=self._watcher.lost)
             if self._state.unsaved:
                 self._state.save()
             reap_strangers(handle.process.pid, self._watcher.pid)
@@ -225,19 +289,24 @@ class Keeper:
 
     def _take_request(self, handle: Handle | None) -> None:
         """Carry out what is asked of the run. The request goes away last, so none is ever lost."""
-        action = read_request(self._run)
-        if action is None:
+        request = read_asked(self._run)
+        if request is None:
             return
-        if action is Action.WATCH:
+        if request.action is Action.WATCH:
             self._watcher.start_again(self._state)
         else:
-            self._asked, self._asked_at = action, time.monotonic()
-            self._state.asked(action.value)
+            self._request, self._asked_at = request, time.monotonic()
+            self._state.asked(request)
             self._state.save()
             if handle is not None:
-                self._act(handle, action)
-            self._event("action", f"the user asked: {action.value}")
+                self._act(handle, request.action)
+            why = f" ({request.why})" if request.why else ""
+            self._event("action", f"{asker(request)} asked: {request.action}{why}")
         clear_request(self._run)
+
+    @property
+    def _asked(self) -> Action | None:
+        return self._request.action if self._request else None
 
     def _act(self, handle: Handle, action: Action) -> None:
         if action is Action.KILL:
@@ -249,14 +318,14 @@ class Keeper:
         end = StageEnd(
             stage=plan.stage.value,
             exit=exit_,
-            result=self._result(plan),
-            asked=self._asked,
+            result=self._told(self._run.result, plan),
+            asked=self._request,
             oom_kills=oom_kills,
             saved_iteration=self._plan.resume_from(),
             last_error=last_error(self._run.log(plan.stage)),
         )
         self._engine.bury(self._plan.request(plan, self._state.attempt))
-        outcome = judge_end(end)
+        outcome, self._state.mendable = self._recovery.judge(end, judge_end(end))
         if outcome.status is None:
             outcome = self._complete(plan)
         word = "done" if outcome.status is None else outcome.status.value
@@ -267,28 +336,17 @@ class Keeper:
     def _complete(self, plan: StagePlan) -> Outcome:
         try:
             self._plan.mark_done(plan)
-            self._note(plan)
+            self._info = note_outcome(
+                self._run, self._info, plan.stage, self._told(self._run.result, plan)
+            )
         except OSError as error:
             where = error.filename or self._run.root
             return Outcome(Status.FAILED, f"stage {plan.stage}: {where}: {error.strerror or error}")
         return Outcome(None)
 
-    def _note(self, plan: StagePlan) -> None:
-        """Put into run.json what only the stage could tell: the token ids, the number of steps."""
-        info = dict(self._info)
-        if plan.stage is Stage.PREPARE:
-            manifest = read_json(self._run.data / "manifest.json").value or {}
-            info["data"] = {key: manifest.get(key) for key in ("ids_sha256", "rows", "tokens")}
-        elif plan.stage is Stage.TRAIN and info.get("iterations") is None:
-            info["iterations"] = (self._result(plan) or {}).get("iteration")
-        if info != self._info:
-            write_json(self._run.run_json, info, durable=True)
-            self._info = info
-
-    def _result(self, plan: StagePlan) -> dict[str, Any] | None:
-        value = read_json(self._run.result).value
-        if value is None:
-            return None
+    def _told(self, path: Path, plan: StagePlan) -> dict[str, Any] | None:
+        """What the trainer wrote there, if it was this attempt of this stage."""
+        value = read_json(path).value or {}
         ours = (value.get("stage"), value.get("attempt")) == (plan.stage, self._state.attempt)
         return value if ours else None
 
@@ -301,16 +359,6 @@ class Keeper:
             time.sleep(1.0)
         self._event("action", f"the run {status}" + (f": {outcome.cause}" if outcome.cause else ""))
 
-    def _someone_else_lives(self) -> bool:
-        """True while anyone but this keeper holds run.lock."""
-        try:
-            fcntl.flock(self._run_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            fcntl.flock(self._run_lock, fcntl.LOCK_SH)
-        return False
-
     def _event(self, kind: str, text: str) -> None:
         problem = append_event(
             self._run.events, kind=kind, text=text, source="keeper", now=read_now()
@@ -319,26 +367,18 @@ class Keeper:
             logger.warning("%s", problem)
 
 
-def _asked_before(state: KeeperState) -> Action | None:
-    """What an earlier keeper of this attempt was asked and may not have carried out."""
-    request = state.content.get("request")
-    try:
-        return Action(str(request.get("action"))) if isinstance(request, dict) else None
-    except ValueError:
-        return None
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Keep the run named on the command line until it ends."""
     parser = argparse.ArgumentParser(prog="lanewatch-keeper")
     parser.add_argument("run", type=Path)
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--anyway", action="store_true")
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s keeper %(levelname)s %(message)s", level="INFO")
     detach()
     try:
         keeper = Keeper(RunDir(options.run))
-        kept = keeper.claim(resume=options.resume)
+        kept = keeper.claim(resume=options.resume, anyway=options.anyway)
     except (RunnerError, OSError) as error:
         tell_starter(f"error {error}")
         logger.error("%s", error)

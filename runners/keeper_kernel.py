@@ -43,6 +43,17 @@ def take_shared(path: Path) -> int:
     return descriptor
 
 
+def someone_else_lives(run_lock: int) -> bool:
+    """True while anyone but the holder of *run_lock*, a shared one, holds it too."""
+    try:
+        fcntl.flock(run_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        fcntl.flock(run_lock, fcntl.LOCK_SH)
+    return False
+
+
 def reap_strangers(*ours: int | None) -> None:
     """Bury orphans that came to us as their reaper, and leave our own children to their waiters."""
     while True:

@@ -13,6 +13,7 @@ from typing import Any
 
 from monitor.files import read_json, write_json
 from monitor.model import ProcessId, Stage, Status
+from monitor.requests import Request, parse_request
 from monitor.rundir import SCHEMA, RunDir
 from runners.engines.base import Exit, Handle
 
@@ -106,7 +107,33 @@ class KeeperState:
             entry.get("wall_s") for entry in self.content["stages"] if entry["name"] == Stage.TRAIN
         ]
         earlier += sum(wall for wall in trained if isinstance(wall, int | float))
-        self.content = self._fresh(self.attempt + 1) | {"earlier_train_wall_s": earlier}
+        kept = {"earlier_train_wall_s": earlier, "self_resumed": self.content.get("self_resumed")}
+        self.content = self._fresh(self.attempt + 1) | kept
+
+    @property
+    def mendable(self) -> str | None:
+        """Why going on from the last checkpoint may help, as the end of the last stage told."""
+        value = self.content.get("mendable")
+        return value if isinstance(value, str) else None
+
+    @mendable.setter
+    def mendable(self, why: str | None) -> None:
+        self.content["mendable"] = why
+
+    @property
+    def resumed_by_itself(self) -> bool:
+        """True once a keeper has resumed this run unasked; it does so once only."""
+        return bool(self.content.get("self_resumed"))
+
+    def resume_by_itself(self, why: str, iteration: int) -> None:
+        """Begin the next attempt unasked."""
+        self.content["self_resumed"] = {
+            "after_attempt": self.attempt,
+            "why": why,
+            "iteration": iteration,
+            "wall": time.time(),
+        }
+        self.begin_attempt()
 
     def own(self, keeper: ProcessId) -> None:
         """Say who keeps the run now."""
@@ -143,11 +170,22 @@ class KeeperState:
         if self.status is Status.STARTING:
             self.content["status"] = Status.RUNNING.value
 
-    def asked(self, action: str | None) -> None:
-        """Say what a person asked for."""
-        self.content["request"] = {"action": action, "status": "acting"} if action else None
-        if action and not self.status.final:
+    def asked(self, request: Request) -> None:
+        """Say what was asked for, and by whom."""
+        self.content["request"] = {
+            "action": request.action.value,
+            "status": "acting",
+            "by": request.by,
+            "why": request.why,
+        }
+        if not self.status.final:
             self.content["status"] = Status.STOPPING.value
+
+    @property
+    def asked_before(self) -> Request | None:
+        """What an earlier keeper of this attempt was asked and may not have carried out."""
+        request = self.content.get("request")
+        return parse_request(request) if isinstance(request, dict) else None
 
     def left(
         self,

@@ -51,6 +51,10 @@ class LaunchOrder:
     """Run only so many iterations, with two forced saves, to project the whole run."""
     python: str | None = None
     """The trainer's Python; None means lanewatch's own."""
+    memory_limit_gib: float | None = None
+    """Of this machine, where the recipe has no limit of its own."""
+    anyway: bool = False
+    """Do not wait for the memory of the run before."""
 
 
 def launch(order: LaunchOrder) -> RunDir:
@@ -136,7 +140,8 @@ def run_info(order: LaunchOrder) -> dict[str, Any]:
         "paths": {"base": order.recipe["model"]["path"]},
         "versions": versions(),
         "data": None,
-        "memory_limit_bytes": _limit_bytes(order.recipe),
+        "memory_limit_bytes": _limit_bytes(order.recipe, order.memory_limit_gib),
+        "anyway": order.anyway,
         "stages": [
             plan.stage.value
             for plan in get_lane(order.lane).stages(order.recipe, smoke=smoke is not None)
@@ -148,8 +153,8 @@ def _smoke(iterations: int) -> dict[str, int]:
     return {"iterations": iterations, "saves": SMOKE_SAVES, "longest": SMOKE_LONGEST_ROWS}
 
 
-def _limit_bytes(recipe: Mapping[str, Any]) -> int | None:
-    limit = (recipe.get("memory") or {}).get("limit_gib")
+def _limit_bytes(recipe: Mapping[str, Any], default_gib: float | None) -> int | None:
+    limit = (recipe.get("memory") or {}).get("limit_gib") or default_gib
     return int(limit * 2**30) if limit else None
 
 

@@ -7,12 +7,12 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from monitor.files import read_json, write_json
-from monitor.model import Status
+from monitor.model import Stage, Status
 from monitor.rundir import RunDir
 from runners.errors import RunnerError, RunNotFoundError
 
@@ -68,13 +68,22 @@ def _name(run: RunDir) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def create_run(root: Path, lane: str, fill: dict[str, Any], name: str | None) -> RunDir:
+FOLDERS = ("logs", "data", "work", "checkpoints")
+
+
+def create_run(
+    root: Path,
+    lane: str,
+    fill: dict[str, Any],
+    name: str | None,
+    folders: Sequence[str] = FOLDERS,
+) -> RunDir:
     """Make a new run folder (0700) with its run.json. Raises RunnerError."""
     check_name(root, name)
     try:
         run = _new_folder(root, lane)
-        for folder in (run.logs, run.data, run.work, run.checkpoints):
-            folder.mkdir(mode=0o700)
+        for folder in folders:
+            (run.root / folder).mkdir(mode=0o700)
         write_json(run.run_json, {"run": run.root.name, "name": name, **fill}, durable=True)
     except OSError as error:
         where = error.filename or root
@@ -116,6 +125,24 @@ def read_run(run: RunDir) -> dict[str, Any]:
             "the run cannot be continued"
         )
     return read.value
+
+
+def note_outcome(
+    run: RunDir, info: dict[str, Any], stage: Stage, result: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Put into run.json what only a stage could tell: the token ids, the number of iterations.
+
+    Returns the new content. Raises OSError.
+    """
+    new = dict(info)
+    if stage is Stage.PREPARE:
+        manifest = read_json(run.data / "manifest.json").value or {}
+        new["data"] = {key: manifest.get(key) for key in ("ids_sha256", "rows", "tokens")}
+    elif stage is Stage.TRAIN and new.get("iterations") is None:
+        new["iterations"] = (result or {}).get("iteration")
+    if new != info:
+        write_json(run.run_json, new, durable=True)
+    return new
 
 
 def read_status_word(run: RunDir) -> Status | None:

@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from monitor.files import read_json, write_json
+from monitor.memory_model import MemoryPeaks
 from monitor.metrics import Metric, Metrics, Save, read_metrics
+from monitor.model import Status
 from monitor.rundir import SCHEMA, RunDir
 from monitor.store import GpuSample, Sample, read_samples
 from monitor.watch_state import read_watch
@@ -64,7 +66,7 @@ def summarise(run: RunDir, state: Mapping[str, Any]) -> dict[str, Any]:
     }
     tokens, steps_s = figures["tokens"], figures["steps_s"]
     summary["tokens_per_s"] = tokens / steps_s if tokens and steps_s else None
-    summary |= _smoke(run, info) if info.get("kind") == "smoke" else _errors(run, info, wall)
+    summary |= _smoke(run, info) if info.get("kind") == "smoke" else _errors(run, summary, info)
     return summary
 
 
@@ -131,9 +133,12 @@ def _machine(run: RunDir, train: Mapping[str, Any]) -> dict[str, Any]:
     began = _number(train.get("started_wall"))
     samples = read_samples(run.telemetry, since_wall=began, every=SAMPLED_S).value or ()
     watch = read_watch(run.watch).value
+    peaks = watch.memory.peaks if watch and watch.memory else MemoryPeaks()
     return {
         "peak_memory_bytes": watch.used_peak_bytes if watch else None,
         "process_peak_bytes": watch.rss_peak_bytes if watch else None,
+        "run_peak_bytes": peaks.used_bytes,
+        "gpu_peak_bytes": peaks.gpu_bytes,
         **_gpu_minutes(samples),
     }
 
@@ -172,19 +177,43 @@ def _smoke(run: RunDir, info: Mapping[str, Any]) -> dict[str, Any]:
         ),
         iterations=train["iterations"],
         save_interval=train["save_interval"],
+        eval_interval=info["recipe"].get("data", {}).get("eval_interval"),
     )
     peak = {"peak_memory_bytes": measured.get("peak_memory_bytes")}
     return {"smoke": measured, "projection": dataclasses.asdict(projection) | peak}
 
 
-def _errors(run: RunDir, info: Mapping[str, Any], wall: float | None) -> dict[str, Any]:
-    """How wrong the newest smoke run of the same recipe and lane was about this run."""
+def _errors(run: RunDir, summary: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:
+    """How wrong the newest smoke run of the same recipe and lane was about this run.
+
+    Held against its training loop, as the projections are; of a run that did not finish, nothing.
+    """
     projection, source = _newest_projection(run, info)
-    if projection is None:
+    actual, evals_s, measured_by = _training(run, summary)
+    if projection is None or actual is None or summary["status"] != Status.FINISHED:
         return {"projection_errors": None}
-    kinds = ("naive_s", "padded_s", "save_aware_s")
-    errors = {kind[:-2]: relative_error(_number(projection.get(kind)), wall) for kind in kinds}
-    return {"projection_errors": errors | {"smoke_run": source}}
+    kinds = ("naive", "padded", "save_aware")
+    errors = {kind: relative_error(_number(projection.get(f"{kind}_s")), actual) for kind in kinds}
+    percent = {
+        kind: None if error is None else round(100 * error, 1) for kind, error in errors.items()
+    }
+    told = {"percent": percent, "actual_s": actual, "evals_s": evals_s, "actual_from": measured_by}
+    return {"projection_errors": errors | told | {"smoke_run": source}}
+
+
+def _training(run: RunDir, summary: Mapping[str, Any]) -> tuple[float | None, float | None, str]:
+    """Seconds of the training loop, those of its evaluations among them, and who measured it.
+
+    Iterations, saves and evaluations by the trainer's own clock: so neither loading nor what an
+    interruption cost is taken for an error of a projection. Without them the wall time of the stage
+    has to do.
+    """
+    metrics, steps_s = read_metrics(run.metrics), _number(summary["steps_s"])
+    if steps_s is None:
+        return _number(summary["train_wall_s"]), None, "stage"
+    saves_s = sum(each.save_s for each in metrics.saves)
+    evals_s = sum(each.eval_s or 0.0 for each in metrics.evals)
+    return steps_s + saves_s + evals_s, evals_s, "metrics"
 
 
 def _newest_projection(

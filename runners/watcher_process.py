@@ -45,6 +45,11 @@ class WatcherProcess:
         """The watcher's pid, while there is one."""
         return self._process.pid if self._process else None
 
+    @property
+    def lost(self) -> bool:
+        """It was given up on."""
+        return self._lost
+
     def adopt_or_start(self, state: KeeperState) -> None:
         """Go on with the watcher that an earlier keeper started, or start one."""
         self._process = self._find(state)

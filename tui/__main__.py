@@ -9,9 +9,12 @@ import sys
 def main() -> int:
     """Run the command line and return its exit code."""
     _open_what_is_closed()
-    from tui.cli.main import run
+    try:
+        from tui.cli.main import run
 
-    return run(sys.argv[1:])
+        return run(sys.argv[1:])
+    except KeyboardInterrupt:  # before there was a command that could have said so
+        return 130
 
 
 def _open_what_is_closed() -> None:

@@ -21,7 +21,7 @@ from tui.messages import Sampled, SampleFailed
 from tui.sampler import Sampler
 from tui.screens.base import StateScreen
 from tui.screens.board import BoardScreen
-from tui.state import Snapshot
+from tui.state import Snapshot, is_over
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -94,6 +94,11 @@ class LanewatchApp(App[None]):
         """True when a run may be stopped from here."""
         return self._stop is not None and not self.read_only
 
+    def may_stop(self, status: RunStatus | None) -> bool:
+        """True when this run may be stopped from here; a foreign one is not ours to stop."""
+        ours = status is not None and status.foreign is None
+        return self.can_stop and ours and status is not None and not is_over(status)
+
     def on_mount(self) -> None:
         if self._first_run is not None:
             self.open_run(self._first_run)
@@ -127,6 +132,9 @@ class LanewatchApp(App[None]):
         if not self.can_stop:
             self._say("This view is read-only: runs cannot be stopped from here.")
             return
+        if status.foreign is not None:
+            self._say("lanewatch did not start this run: end it where it was started.")
+            return
 
         def chosen(choice: Choice | None) -> None:
             if choice is not None and choice is not Choice.CANCEL:
@@ -152,8 +160,6 @@ class LanewatchApp(App[None]):
 
     def farewell(self) -> str | None:
         """What to say on the way out: that the live runs go on without this window."""
-        from tui.state import is_over
-
         live = [run.run for run in self.snapshot.runs if not is_over(run)] if self.snapshot else []
         if not live:
             return None

@@ -10,10 +10,12 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from monitor.files import read_json
 from monitor.metrics import Metrics, MetricsFollower
 from monitor.model import Stage
 from monitor.probes.log import LogFollower
 from monitor.rundir import RunDir
+from tui.projections import projection_lines
 from tui.state import Point, RunDetail, is_over
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ class DetailReader:
         self._metrics = MetricsFollower(self._paths.metrics, keep=METRICS_KEPT)
         self._seen_metrics: Metrics | None = None
         self._losses: tuple[tuple[int, float], ...] = ()
+        self._told: dict[int, float] = {}
+        """Losses of a run without metrics, from its log by way of the watcher."""
         self._points: deque[Point] = deque(maxlen=int(HISTORY_S / POINT_S) + 1)
         self._history: tuple[Point, ...] = ()
         self._history_read = False
@@ -46,6 +50,7 @@ class DetailReader:
         self._lines: deque[str] = deque(maxlen=LOG_LINES)
         self._lines_seen = 0
         self._problem: str | None = None
+        self._projection: tuple[str, ...] | None = None
 
     def read(self, status: RunStatus | None, wall_s: float) -> RunDetail:
         """Return all that is known now; *status* names the stage whose log is shown."""
@@ -54,13 +59,26 @@ class DetailReader:
         self._read_log(status)
         return RunDetail(
             run=self.run,
-            losses=self._losses,
+            losses=self._losses or tuple(sorted(self._told.items())),
             history=self._history,
             log_name=self._log_path.name if self._log_path else None,
             log_lines=self._shown_lines(),
             log_first=self._lines_seen - len(self._lines),
             problem=self._problem,
+            projection=self._read_projection(status),
         )
+
+    def _read_projection(self, status: RunStatus | None) -> tuple[str, ...]:
+        """Once the run is over: its summary is the keeper's last word and does not change."""
+        if status is None or not is_over(status):
+            self._projection = None
+            return ()
+        if self._projection is None:
+            summary = read_json(self._paths.summary).value
+            if summary is None:
+                return ()
+            self._projection = tuple(projection_lines(summary))
+        return self._projection
 
     def _read_metrics(self) -> None:
         self._metrics.read()
@@ -85,6 +103,8 @@ class DetailReader:
             self._history = tuple(self._points)
         if status is None or is_over(status):
             return
+        if status.iteration.source == "log":
+            self._note_loss(status.iteration.value, status.loss)
         # Not every tick: a graph that stands still for five seconds is neither drawn nor sent.
         if not self._points or wall_s - self._points[-1].wall_s >= POINT_S:
             self._points.append(_point(status, wall_s))
@@ -95,7 +115,16 @@ class DetailReader:
 
         found = read_samples(self._paths.telemetry, since_wall=since_wall, every=POINT_S)
         self._problem = found.problem
+        for sample in found.value or ():
+            self._note_loss(sample.iteration, sample.loss)
         return [_stored_point(sample) for sample in found.value or ()]
+
+    def _note_loss(self, iteration: int | None, loss: float | None) -> None:
+        if self._losses or iteration is None or loss is None:
+            return
+        self._told[iteration] = loss
+        if len(self._told) > METRICS_KEPT:
+            del self._told[next(iter(self._told))]
 
     def _read_log(self, status: RunStatus | None) -> None:
         path = self._stage_log(status)
@@ -112,6 +141,8 @@ class DetailReader:
 
     def _stage_log(self, status: RunStatus | None) -> Path | None:
         """The present stage's log; where that is not known, the one that was written last."""
+        if status is not None and status.foreign is not None:
+            return Path(status.foreign.log) if status.foreign.log else None
         if status is not None and status.stage:
             named = self._paths.log(Path(status.stage).name)
             if named.exists():

@@ -80,6 +80,11 @@ def size(count: float | None) -> str:
     return f"{value:.1f} {unit}"
 
 
+def memory_tone(level: str) -> str:
+    """The tone of a memory level; none while it is ok."""
+    return {"ok": "", "warn": "warn"}.get(level, "bad")
+
+
 def used_of(used: float | None, limit: float | None) -> str:
     """Two byte counts in the unit of the larger: 61.2/110 GiB."""
     if not _known(used) or not _known(limit):

@@ -129,6 +129,7 @@ class Sampler:
             runs=runs,
             machine=machine,
             memory_limit_bytes=_limit(live, machine),
+            memory_level=_level(live),
             detail=self._read_detail(runs, wall_s) if scanned else None,
             scanned=scanned,
         )
@@ -199,3 +200,10 @@ def _limit(live: list[RunStatus], machine: MachineReading | None) -> int | None:
     from monitor.budget import memory_limit
 
     return memory_limit(machine.memory.total_bytes, None)
+
+
+def _level(live: list[RunStatus]) -> str:
+    """The machine is as near to its limit as the most worried watcher says."""
+    order = ("ok", "warn", "high", "limit")
+    said = [run.memory.level for run in live if run.memory and run.memory.level in order]
+    return max(said, key=order.index, default="ok")

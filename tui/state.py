@@ -46,6 +46,8 @@ class RunDetail:
     """The number of the first of them, counted from when the run was opened."""
     problem: str | None = None
     """Why a part of this could not be read."""
+    projection: tuple[str, ...] = ()
+    """Of a run that is over: what it projects, or how right its smoke run was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,8 @@ class Snapshot:
     """In the order of the board: live first, newest first."""
     machine: MachineReading | None = None
     memory_limit_bytes: int | None = None
+    memory_level: str = "ok"
+    """The worst that a live run's watcher says of the machine's memory."""
     detail: RunDetail | None = None
     scanned: bool = True
     """False while the first look at the root is still under way."""

@@ -19,10 +19,19 @@ from monitor.rundir import TRACKER
 MEGATRON_FILES = frozenset({".metadata", "metadata.json", "train_state.pt", "run_config.yaml"})
 """What Megatron-Bridge needs to resume; the weights themselves are the .distcp files."""
 
+BRIDGE_TRACKER = "latest_train_state.pt"
+"""Beside the checkpoints of Megatron-Bridge, written before the tracker; Megatron-LM has none."""
+_LM_FILES = frozenset({".metadata", "metadata.json"})
+_UNFINISHED = "checkpoint-is-incomplete.txt"
+"""In a Hugging Face folder for as long as a save on a signal lasts."""
+
 _PUBLISHED = re.compile(r"(?:iter_(\d{7,12})|checkpoint-(\d{1,12}))", re.ASCII)
 _WRITING = re.compile(r"\.?iter_\d{7,12}.*\.tmp|tmp-checkpoint-\d{1,12}", re.ASCII)
 _TRAINER_STATE = "trainer_state.json"
 _GLOBAL_STEP = re.compile(rb'"global_step":\s*(\d{1,18})')
+_EPOCH = re.compile(rb'"epoch":\s*(\d{1,9}(?:\.\d{1,20})?)')
+_HEAD_BYTES = 4096
+"""The keys of a trainer_state.json are sorted: these come before its long list."""
 _STATE_LIMIT = 4 * 1024 * 1024
 _DEPTH_LIMIT = 4
 
@@ -46,16 +55,19 @@ class CheckpointProbe:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._whole: dict[_Key, Checkpoint] = {}
+        self._tracked: int | None = None
+        self.steps_per_epoch: float | None = None
+        """By the newest trainer_state.json; a log without iterations still tells its epoch."""
 
     def read(self) -> Read[CheckpointReading]:
         """Read the folder; a missing one gives neither value nor problem."""
+        tracker = self._tracker()
         try:
-            checkpoints, writing = self._scan()
+            checkpoints, writing = self._scan(tracker.value)
         except FileNotFoundError:
             return Read()
         except OSError as error:
             return Read(problem=f"{self._folder.name}/ cannot be read: {reason(error)}")
-        tracker = read_tracker(self._folder / TRACKER)
         for iteration in _being_written(checkpoints, tracker.value):
             writing.append(checkpoints[iteration].size_bytes)
         reading = CheckpointReading(
@@ -73,8 +85,20 @@ class CheckpointProbe:
             return None
         return status.f_bavail * status.f_frsize
 
-    def _scan(self) -> tuple[dict[int, Checkpoint], list[int]]:
+    def _tracker(self) -> Read[int]:
+        """Read the tracker; while it is rewritten in place it is empty, and the last word holds."""
+        path = self._folder / TRACKER
+        read = read_tracker(path)
+        if read.value is None and self._tracked is not None and _is_empty(path):
+            return Read(self._tracked)
+        self._tracked = read.value
+        return read
+
+    def _scan(self, tracker: int | None) -> tuple[dict[int, Checkpoint], list[int]]:
         """The published folders by iteration, and the bytes of each unpublished one."""
+        # Where Megatron-LM wrote, nothing but the tracker says that a folder is whole.
+        bridge = (self._folder / BRIDGE_TRACKER).exists()
+        told = -1 if tracker is None or bridge else tracker
         checkpoints: dict[int, Checkpoint] = {}
         writing: list[int] = []
         kept: dict[_Key, Checkpoint] = {}
@@ -84,14 +108,14 @@ class CheckpointProbe:
                     walked = _walk(entry.path)
                     writing.append(walked.size_bytes if walked else 0)
                 elif match := _PUBLISHED.fullmatch(entry.name):
-                    found = self._read_one(entry, int(match[1] or match[2]), kept)
+                    found = self._read_one(entry, int(match[1] or match[2]), kept, told)
                     if found is not None:
                         _keep_better(checkpoints, found)
         self._whole = kept
         return checkpoints, writing
 
     def _read_one(
-        self, entry: os.DirEntry[str], iteration: int, kept: dict[_Key, Checkpoint]
+        self, entry: os.DirEntry[str], iteration: int, kept: dict[_Key, Checkpoint], told: int
     ) -> Checkpoint | None:
         try:
             if not entry.is_dir():
@@ -105,9 +129,11 @@ class CheckpointProbe:
             walked = _walk(entry.path)
             if walked is None:
                 return None
+            if _TRAINER_STATE in walked.names:
+                self.steps_per_epoch = _steps_per_epoch(entry.path) or self.steps_per_epoch
             known = Checkpoint(
                 iteration=iteration,
-                complete=_is_complete(Path(entry.path), iteration, walked.names),
+                complete=_is_complete(Path(entry.path), iteration, walked.names, told),
                 size_bytes=walked.size_bytes,
                 modified_wall=walked.modified_wall,
             )
@@ -164,13 +190,37 @@ def _being_written(checkpoints: dict[int, Checkpoint], tracker: int | None) -> l
     return [max(open_ones)] if open_ones else []
 
 
-def _is_complete(folder: Path, iteration: int, names: frozenset[str]) -> bool:
-    """True when a resume could use *folder*. One of ours is whole by being published at all."""
-    if names & MEGATRON_FILES or any(name.endswith(".distcp") for name in names):
-        return names >= MEGATRON_FILES
+def _is_complete(folder: Path, iteration: int, names: frozenset[str], told: int) -> bool:
+    """True when a resume could use *folder*. One of ours is whole by being published at all.
+
+    *told* is the iteration up to which Megatron-LM's tracker vouches for what it has written.
+    """
+    if _is_megatron(names):
+        if names >= MEGATRON_FILES:
+            return True
+        foreign = not names & (MEGATRON_FILES - _LM_FILES)
+        legacy = not names & _LM_FILES and not any(each.endswith(".distcp") for each in names)
+        return iteration <= told and foreign and (legacy or names >= _LM_FILES)
+    if _UNFINISHED in names:
+        return False
     if _TRAINER_STATE in names:
         return _read_global_step(folder / _TRAINER_STATE) == iteration
     return bool(names) and not folder.name.startswith("checkpoint-")
+
+
+def _is_megatron(names: frozenset[str]) -> bool:
+    """Its first file is common.pt (0.4) or a shard, so a save that was killed may hold no more."""
+    first = ("mp_rank_", "common.pt")
+    return bool(names & MEGATRON_FILES) or any(
+        name.startswith(first) or name.endswith(".distcp") for name in names
+    )
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return path.stat().st_size == 0
+    except OSError:
+        return False
 
 
 def _read_global_step(path: Path) -> int | None:
@@ -186,6 +236,22 @@ def _read_global_step(path: Path) -> int | None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return step if isinstance(step, int) else None
+
+
+def _steps_per_epoch(folder: str) -> float | None:
+    try:
+        descriptor = open_regular(Path(folder, _TRAINER_STATE))
+        try:
+            head = os.read(descriptor, _HEAD_BYTES)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return None
+    head = head.partition(b'"log_history"')[0]
+    step, epoch = _GLOBAL_STEP.search(head), _EPOCH.search(head)
+    if not step or not epoch or float(epoch[1]) <= 0:
+        return None
+    return int(step[1]) / float(epoch[1]) or None
 
 
 def _sampled_step(head: bytes, tail: bytes) -> int | None:

@@ -31,11 +31,15 @@ class NewLines:
 
 
 class LineFollower:
-    """Follows one file. With *tail_bytes* it starts that far before the end, else at the start."""
+    """Follows one file. With *tail_bytes* it starts that far before the end, else at the start.
 
-    def __init__(self, path: Path, *, tail_bytes: int | None = None) -> None:
+    With *redraws* a carriage return ends a line, too: each state of a progress bar is one then.
+    """
+
+    def __init__(self, path: Path, *, tail_bytes: int | None = None, redraws: bool = False) -> None:
         self._path = path
         self._tail_bytes = tail_bytes
+        self._redraws = redraws
         self._identity: tuple[int, int] | None = None
         self._offset = 0
         self._partial = b""
@@ -85,6 +89,8 @@ class LineFollower:
     def _split(self, raw: bytes) -> tuple[bytes, ...]:
         if not raw:
             return ()
+        if self._redraws:
+            raw = raw.replace(b"\r", b"\n")
         *lines, rest = (self._partial + raw).split(b"\n")
         self._partial = rest if len(rest) <= PARTIAL_BYTES else _shorten(rest)
         if self._skip_first and lines:

@@ -40,7 +40,10 @@ SLOWDOWNS = frozenset({"hw-slowdown", "sw-thermal", "hw-thermal", "hw-power-brak
 
 _LIBRARY = "libnvidia-ml.so.1"
 _PROCESSES_LIMIT = 64
-_QUIET_ERRORS = frozenset({3, 4, 13})  # not supported, no permission, function not found
+_NOT_SUPPORTED = 3
+_QUIET_ERRORS = frozenset(
+    {_NOT_SUPPORTED, 4, 13}
+)  # not supported, no permission, function not found
 
 
 def load_nvml() -> Any | None:
@@ -74,6 +77,16 @@ class GpuSampler:
             # The same words as long as it lasts: one problem, not a new one at each look.
             return f"the GPU driver has not answered for over {BLOCKED_S:.0f} s"
         return self._failure
+
+    @property
+    def alive(self) -> bool:
+        """False before it was started, and once there turned out to be no driver to ask."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def running(self) -> bool:
+        """False once there is no driver to ask, or it was stopped."""
+        return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
         """Begin to sample, once."""
@@ -145,7 +158,7 @@ class _Device:
             self.name = _text(self._ask(nvml.nvmlDeviceGetName))
         utilisation = self._ask(nvml.nvmlDeviceGetUtilizationRates)
         power_mw = self._ask(nvml.nvmlDeviceGetPowerUsage)
-        used, total = memory_figures(self._ask(nvml.nvmlDeviceGetMemoryInfo))
+        used, total, shares = self._memory()
         return GpuReading(
             index=self.index,
             name=self.name or f"GPU {self.index}",
@@ -157,7 +170,21 @@ class _Device:
             memory_used_bytes=used,
             memory_total_bytes=total,
             process_bytes=self._processes(),
+            shares_memory=shares,
         )
+
+    def _memory(self) -> tuple[int | None, int | None, bool | None]:
+        """(used, total, whether the driver says that there is none of its own)."""
+        try:
+            memory = self.nvml.nvmlDeviceGetMemoryInfo(self.handle)
+        except self.nvml.NVMLError as error:
+            # Not supported is how a GB10 answers; any other error says nothing about the memory.
+            value = getattr(error, "value", None)
+            if value not in _QUIET_ERRORS:
+                self.failure = f"GPU {self.index}: {error}"
+            return None, None, True if value == _NOT_SUPPORTED else None
+        used, total = memory_figures(memory)
+        return used, total, True if total is None else None
 
     def _ask(self, function: Callable[..., Any], *arguments: Any) -> Any | None:
         try:

@@ -50,6 +50,7 @@ def parse_heartbeat(value: Mapping[str, Any], name: str = "heartbeat.json") -> R
         total=whole(value.get("total")),
         unit=_word(value.get("unit")) or "iterations",
         loss=finite(value.get("loss")),
+        nan=value.get("nan") is True and finite(value.get("loss")) is None,
         lr=finite(value.get("lr")),
         grad_norm=finite(value.get("grad_norm")),
         step_s=finite(value.get("step_s")),

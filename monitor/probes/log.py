@@ -7,15 +7,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from monitor.model import LogReading
+from monitor.grammar import begin, fold
+from monitor.model import LogProgress, LogReading
 from monitor.probes import Read
-from monitor.probes.follow import LineFollower
+from monitor.probes.follow import READ_BYTES, LineFollower
 from monitor.probes.raw import open_regular, reason
 from monitor.probes.text import clean_line
 
-__all__ = ["LogFollower", "clean_line", "read_log", "tail"]
+__all__ = ["LogFollower", "ProgressReader", "clean_line", "read_log", "tail"]
+
+FIRST_BYTES = READ_BYTES - 1
+"""Of the end of a log, when it is first looked at or has run away from us."""
+MOST_LINES = 4096
+"""Of one bite; of a flood of short lines the last ones count."""
+ITERATION_LIMIT = 1e15
+BEHIND_BYTES = 1024 * 1024
+"""Further behind than this the reader jumps to the end: what is new counts."""
 
 
 def read_log(path: Path) -> Read[LogReading]:
@@ -86,3 +96,63 @@ class LogFollower:
         new = self._follower.read()
         self.behind_bytes = new.behind_bytes
         return _cleaned(new.lines)
+
+
+class ProgressReader:
+    """Reads what a trainer's log says of its progress, a bounded bite at each look."""
+
+    def __init__(self, path: Path, total: int | None = None) -> None:
+        self.path = path
+        self._total = total
+        self._state = begin(total)
+        self._follower = self._follow()
+        self._seen: LogReading | None = None
+        self._behind = False
+        self._word: LogProgress | None = None
+        self._steps_per_epoch: float | None = None
+
+    def read(
+        self, log: LogReading | None, steps_per_epoch: float | None = None
+    ) -> LogProgress | None:
+        """Return what the log says by now; None while it has said nothing that is understood.
+
+        *log* is how the file looks at this instant: one that has not changed is not opened. With
+        *steps_per_epoch* a log that counts only epochs tells iterations, too.
+        """
+        if steps_per_epoch != self._steps_per_epoch:
+            self._steps_per_epoch = steps_per_epoch
+            self._word = self._said()
+        if log is None or (log == self._seen and not self._behind):
+            return self._word
+        new = self._follower.read()
+        if new.problem:
+            return self._word
+        self._seen = log
+        self._behind = new.behind_bytes > 0
+        if new.restarted:
+            self._state = begin(self._total)
+        for line in new.lines[-MOST_LINES:]:
+            self._state = fold(self._state, line)
+        if new.behind_bytes > BEHIND_BYTES:
+            self._follower = self._follow()
+        self._word = self._said()
+        return self._word
+
+    def _follow(self) -> LineFollower:
+        return LineFollower(self.path, tail_bytes=FIRST_BYTES, redraws=True)
+
+    def _said(self) -> LogProgress | None:
+        """The state of the lines that are whole, and of a bar that stands at the end.
+
+        No other line is read before it has ended: what it lacks would be held against it.
+        """
+        state, partial = self._state, self._follower.partial
+        if b"%|" in partial:
+            state = fold(state, partial)
+        said = state.progress
+        if said == LogProgress():
+            return None
+        per_epoch, epoch = self._steps_per_epoch, said.epoch
+        if said.iteration is None and epoch is not None and per_epoch is not None:
+            said = replace(said, iteration=round(min(epoch * per_epoch, ITERATION_LIMIT)))
+        return replace(said, error=clean_line(said.error)) if said.error else said

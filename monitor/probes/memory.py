@@ -16,13 +16,24 @@ def read_memory() -> Read[MemoryReading]:
         raw = read_proc("/proc/meminfo")
     except OSError as error:
         return Read(problem=f"/proc/meminfo cannot be read: {reason(error)}")
-    reading = parse_meminfo(raw, _read_pressure())
+    some, full = _read_pressure()
+    reading = parse_meminfo(raw, some, full)
     if reading is None:
         return Read(problem="/proc/meminfo names no MemTotal or MemAvailable")
     return Read(reading)
 
 
-def parse_meminfo(raw: bytes, psi_some_avg10: float | None = None) -> MemoryReading | None:
+def read_memory_fast() -> MemoryReading | None:
+    """/proc/meminfo alone: what is worth reading many times a second."""
+    try:
+        return parse_meminfo(read_proc("/proc/meminfo"))
+    except OSError:
+        return None
+
+
+def parse_meminfo(
+    raw: bytes, psi_some_avg10: float | None = None, psi_full_avg10: float | None = None
+) -> MemoryReading | None:
     """Parse /proc/meminfo (values in kB = 1024 bytes). None without a total and an available."""
     kilobytes: dict[bytes, int] = {}
     for line in raw.splitlines():
@@ -43,14 +54,15 @@ def parse_meminfo(raw: bytes, psi_some_avg10: float | None = None) -> MemoryRead
         swap_total_bytes=kilobytes.get(b"SwapTotal", 0) << 10,
         swap_free_bytes=kilobytes.get(b"SwapFree", 0) << 10,
         psi_some_avg10=psi_some_avg10,
+        psi_full_avg10=psi_full_avg10,
     )
 
 
-def parse_pressure(raw: bytes) -> float | None:
-    """The `some avg10` of /proc/pressure/memory, in percent."""
+def parse_pressure(raw: bytes, kind: bytes = b"some") -> float | None:
+    """The avg10 of the line *kind* (some, full) of /proc/pressure/memory, in percent."""
     for line in raw.splitlines():
         words = line.split()
-        if words[:1] == [b"some"] and len(words) > 1 and words[1].startswith(b"avg10="):
+        if words[:1] == [kind] and len(words) > 1 and words[1].startswith(b"avg10="):
             try:
                 percent = float(words[1][6:])
             except ValueError:
@@ -59,8 +71,10 @@ def parse_pressure(raw: bytes) -> float | None:
     return None
 
 
-def _read_pressure() -> float | None:
+def _read_pressure() -> tuple[float | None, float | None]:
+    """(some, full); a kernel may have neither."""
     try:
-        return parse_pressure(read_proc("/proc/pressure/memory", 512))
+        raw = read_proc("/proc/pressure/memory", 512)
     except OSError:
-        return None
+        return None, None
+    return parse_pressure(raw), parse_pressure(raw, b"full")

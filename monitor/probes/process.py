@@ -11,15 +11,18 @@ from dataclasses import dataclass
 
 from monitor.model import ProcessId, ProcessReading
 from monitor.probes import Read
-from monitor.probes.clock import boot_id
+from monitor.probes.cgroup import CgroupProbe
+from monitor.probes.clock import RATE, boot_id
 from monitor.probes.raw import read_proc
 from monitor.probes.text import clean_line
 
 DESCENDANTS_LIMIT = 256
 """More children than a trainer has; a fork bomb must not make the watcher one too."""
 
-_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_TICK_S = RATE / os.sysconf("SC_CLK_TCK")
+"""By the clock of `read_now`: half a core stays half a core in a drill, where time runs faster."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_CGROUPS = CgroupProbe()
 _DEAD_STATES = frozenset("ZXx")
 
 
@@ -105,10 +108,12 @@ def read_process(process: ProcessId) -> Read[ProcessReading]:
             cpu_s=sum(each.cpu_ticks for each in family) * _TICK_S,
             written_bytes=_written([process.pid, *living], hidden),
             rss_bytes=sum(each.rss_pages for each in family) * _PAGE_BYTES,
+            anonymous_bytes=_anonymous([process.pid, *living]),
             wchan=_wchan(process.pid, hidden),
             pids=(process.pid, *living),
             hidden=tuple(sorted(hidden)),
             zombies=tuple(each.name for each in descendants.values() if not each.alive),
+            cgroup=_CGROUPS.read(process.pid),
         )
     )
 
@@ -185,6 +190,19 @@ def _written(pids: list[int], hidden: set[str]) -> int | None:
             continue
         else:
             total = (total or 0) + written
+    return total
+
+
+def _anonymous(pids: list[int]) -> int | None:
+    """Resident pages that are no file's: RSS counts mapped weights, which are page cache."""
+    total: int | None = None
+    for pid in pids:
+        try:
+            words = read_proc(f"/proc/{pid}/statm", 256).split()
+            pages = int(words[1]) - int(words[2])
+        except (OSError, ValueError, IndexError):
+            continue
+        total = (total or 0) + max(0, pages) * _PAGE_BYTES
     return total
 
 

@@ -278,14 +278,16 @@ class Contract:
 _OPTIONAL_FIELDS = ("done", "total", "loss", "lr", "grad_norm", "step_s")
 
 
-def run_stage(main: Callable[[Contract], Mapping[str, Any]]) -> int:
+def run_stage(
+    main: Callable[[Contract], Mapping[str, Any]], kind: type[Contract] = Contract
+) -> int:
     """Run *main* as a stage and return the exit code; result.json is written in every case.
 
     *main* returns fields for result.json ("outcome" among them if it is not "finished"). A
     StopRequested that leaves it means "stopped", exit code 0; any other exception "failed", 1.
     """
     try:
-        contract = Contract.from_environment()
+        contract = kind.from_environment()
     except StageError as error:
         say(f"lanewatch: {error}", error=True)
         return 2
@@ -321,9 +323,10 @@ def _attempt_of(result: Mapping[str, Any] | None) -> int:
 
 
 def _json_safe(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return *values* with numbers that are none as null, and {"nan": True} if one was."""
+    """Return *values* with numbers that are none as null, and {"nan": True} if a loss was."""
     safe = {key: _safe(value) for key, value in values.items()}
-    lost = any(isinstance(each, float) and not math.isfinite(each) for each in values.values())
+    losses = (value for key, value in values.items() if "loss" in key)
+    lost = any(isinstance(each, float) and not math.isfinite(each) for each in losses)
     return safe, {"nan": True} if lost else {}
 
 

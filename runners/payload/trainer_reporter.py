@@ -104,7 +104,8 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is untype
     ) -> None:
         """An evaluation ended; a save may follow at the same boundary."""
         loss = _number((metrics or {}).get("eval_loss"))
-        self._contract.metric(state.global_step, eval_loss=loss)
+        eval_s = round(time.monotonic() - self._mark_s, 4)
+        self._contract.metric(state.global_step, eval_loss=loss, eval_s=eval_s)
         self._contract.facts.update(eval_loss=loss)
         say(f"iteration {state.global_step} | evaluation loss {_text(loss, '.4f')}")
         self._enter("saving" if control.should_save else "iteration")

@@ -42,8 +42,9 @@ def recipe_from_data(data: Path, model: str, overrides: Sequence[str] = ()) -> R
 
 
 def recipe_hash(recipe: Recipe) -> str:
-    """Return the SHA-256, in hex, of the recipe's canonical JSON."""
-    canonical = json.dumps(recipe.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    """Return the SHA-256, in hex, of the recipe's canonical JSON: of what is trained, and how."""
+    trained = recipe.model_dump(mode="json", exclude={"run"})
+    canonical = json.dumps(trained, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

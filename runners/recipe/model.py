@@ -168,6 +168,28 @@ class MemoryTable(Table):
         allow_inf_nan=False,
         description="GiB of the machine a run may fill; without it min(110, 92 % of all)",
     )
+    gpu_limit_gib: float | None = Field(
+        default=None,
+        gt=0,
+        le=1_048_576,
+        allow_inf_nan=False,
+        description="GiB of a discrete GPU's own memory to warn at; without it 95 % of it",
+    )
+    at_limit: Literal["notify", "save-and-stop", "stop-now"] = Field(
+        default="notify",
+        description="what the memory guard may do: tell; save and stop while there is time; "
+        "or that, and at the limit stop at once without saving",
+    )
+
+
+class RunTable(Table):
+    """What happens to the run beside the training; no part of what is trained."""
+
+    on_failure: Literal["notify", "resume-once"] = Field(
+        default="notify",
+        description="resume-once: after a stall, or a failure of machine or driver, the keeper "
+        "ends the run and resumes it from its last checkpoint, once",
+    )
 
 
 class ReferenceLane(Table):
@@ -211,6 +233,7 @@ class Recipe(Table):
     train: TrainTable = Field(default_factory=TrainTable)
     liveness: LivenessTable = Field(default_factory=LivenessTable)
     memory: MemoryTable = Field(default_factory=MemoryTable)
+    run: RunTable = Field(default_factory=RunTable)
     lanes: LanesTable = Field(default_factory=LanesTable)
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engine import Engine, running_engine, why_not_here
 
 from monitor.probes.process import find_by_environment
 from monitor.rundir import RunDir
@@ -122,3 +123,13 @@ def trained(run: RunDir) -> int:
     """Iterations done, as the heartbeat says."""
     beat = read(run.heartbeat)
     return (beat.get("done") or 0) if beat.get("stage") == "train" else 0
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """A real Docker engine with a Python image, for the whole session; never left out in CI."""
+    reason = why_not_here()
+    if reason is not None:
+        pytest.skip(reason)
+    with running_engine() as running:
+        yield running

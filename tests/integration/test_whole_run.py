@@ -117,7 +117,7 @@ def test_smoke_projects_the_whole_run_and_the_whole_run_says_how_wrong_that_was(
 ) -> None:
     smoke = lanewatch.launch("--smoke=6", "--name=smoke", iterations=30, save_interval=10)
     told = lanewatch("wait", "smoke")
-    assert "projected   30 iterations, 3 saves" in told
+    assert "projected   the whole training, 30 iterations and 3 saves" in told
     assert "peak memory" in lanewatch("status", "smoke")
     assert not smoke.export.exists()
     summary = read(smoke.summary)
@@ -133,6 +133,8 @@ def test_smoke_projects_the_whole_run_and_the_whole_run_says_how_wrong_that_was(
     errors = read(whole.summary)["projection_errors"]
     assert errors["smoke_run"] == smoke.root.name
     assert errors["naive"] < errors["padded"]
+    assert errors["actual_from"] == "metrics"
+    assert f"smoke run {smoke.root.name} was off by: naive " in lanewatch("status", whole.root.name)
 
 
 def test_dry_run_says_what_would_start_and_makes_nothing(lanewatch: Lanewatch) -> None:

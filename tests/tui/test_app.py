@@ -10,9 +10,10 @@ from shown import MakeApp, screen_text, show, text_of
 from textual.widgets import Input
 
 from monitor.model import Evidence, Liveness
-from monitor.status_model import RunStatus, WatcherView
+from monitor.status_model import ForeignView, KeeperView, RunStatus, WatcherView
 from tui.messages import SampleFailed
 from tui.screens.board import BoardScreen
+from tui.screens.confirm_stop import ConfirmStopScreen
 from tui.screens.help import HelpScreen
 from tui.screens.run import RunScreen
 from tui.widgets.key_bar import KeyBar
@@ -199,6 +200,35 @@ async def test_a_run_is_stopped_from_the_board_too(
         await pilot.press("s", "s")
         await app.workers.wait_for_complete()
     assert stopped == [(training.run, True)]
+
+
+async def test_a_foreign_run_is_marked_and_not_stopped_from_here(
+    make_app: MakeApp, snap_of: Any, training: RunStatus
+) -> None:
+    stopped: list[str] = []
+    foreign = replace(
+        training,
+        run="foreign-20260521-101112-3fa2",
+        kind="foreign",
+        status=None,
+        stage_index=None,
+        keeper=KeeperView(),
+        foreign=ForeignView(pid=4711, container="train"),
+    )
+    app = make_app(stop=lambda run, save: stopped.append(run))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(pilot, snap_of(foreign))
+        shown = screen_text(app)
+        assert "foreign" in shown.replace(foreign.run, "")
+        assert "keeper is gone" not in shown
+        assert "s stop" not in text_of(app, KeyBar)
+        await pilot.press("s", "s")
+        await pilot.pause()
+        assert not isinstance(app.screen, ConfirmStopScreen)
+        told = [each.message for each in app._notifications]
+    assert stopped == []
+    assert told
+    assert all("did not start this run" in each for each in told)
 
 
 async def test_a_stop_that_fails_is_told_and_harms_nothing(

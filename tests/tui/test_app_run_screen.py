@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from shown import MakeApp, screen_text, show, text_of
 
-from monitor.status_model import RunStatus
+from monitor.status_model import AlertsView, RunStatus
 from tui.screens.confirm_stop import ConfirmStopScreen
 from tui.screens.run import RunScreen
 from tui.widgets.evidence_table import EvidenceTable
@@ -197,3 +197,46 @@ async def test_loss_and_history_are_drawn(
         assert titles == ["loss", "memory", "gpu", "power"]
         drawn = ["".join(graph.plain()[1:]).strip() for graph in app.screen.query(Graph)]
         assert all(drawn)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_finished_smoke_run_says_what_it_projects(
+    make_app: MakeApp, snap_of: Any, details: Any, states: dict[str, RunStatus], size: Any
+) -> None:
+    over = states["finished"]
+    told = "625 iterations and 9 saves: 4h 51m naive, 5h 38m x 1.16, save cost unknown"
+    app = make_app(run=over.run)
+    async with app.run_test(size=size) as pilot:
+        detail = replace(details(over), projection=(f"the whole training, {told}",))
+        await show(pilot, snap_of(over, detail=detail))
+        assert told in " ".join(text_of(app, ProgressView).split())
+
+
+async def test_what_the_end_does_not_count_is_named_beside_it(
+    make_app: MakeApp, snap_of: Any, training: RunStatus
+) -> None:
+    assert training.eta is not None
+    status = replace(training, eta=replace(training.eta, unknown=("save cost",)))
+    app = make_app(run=status.run)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await show(pilot, snap_of(status, opened=status))
+        assert "save cost unknown" in text_of(app, ProgressView)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_memory_and_alerts_stand_below_the_verdict(
+    make_app: MakeApp, snap_of: Any, states: dict[str, RunStatus], size: Any
+) -> None:
+    stuck = states["log-stuck"]
+    assert stuck.memory is not None
+    status = replace(
+        stuck,
+        memory=replace(stuck.memory, level="high", reason="9.0 GiB left: 101 of 110 GiB used"),
+        alerts=AlertsView(pending=("memory-high",)),
+    )
+    app = make_app(run=status.run)
+    async with app.run_test(size=size) as pilot:
+        await show(pilot, snap_of(status, opened=status))
+        rows = [row.strip() for row in text_of(app, VerdictView).splitlines()]
+        assert "memory high: 9.0 GiB left: 101 of 110 GiB used" in rows
+        assert f"alert memory-high: lanewatch ack {status.run}" in rows

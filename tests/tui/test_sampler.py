@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from monitor.model import Liveness
 from monitor.probes.clock import Now, read_now
 from monitor.status import read_status
-from monitor.status_model import RunStatus
+from monitor.status_model import IterationView, RunStatus
 from tui.app import LanewatchApp
 from tui.detail import DetailReader
 from tui.run_list import RECHECK_S, RunList
@@ -195,6 +196,18 @@ def test_a_live_run_gathers_history_from_its_status(root: Path, training: RunSta
         detail = reader.read(training, 1000.0 + second)
     assert [point.wall_s for point in detail.history] == [1000.0, 1005.0, 1010.0]
     assert detail.history[-1].gpu_percent == 96
+
+
+def test_losses_of_a_run_without_metrics_are_those_its_status_tells(
+    root: Path, training: RunStatus
+) -> None:
+    reader = DetailReader(root / "foreign")
+    said = [(3, 1.5, "log"), (3, 1.5, "log"), (4, None, "log"), (5, 1.25, "log")]
+    # A tracker is ahead of a log that is stuck: the loss is not that iteration's.
+    for value, loss, source in [*said, (70, 1.25, "tracker")]:
+        view = IterationView(value=value, source=source)
+        reader.read(replace(training, iteration=view, loss=loss), 100.0)
+    assert reader.read(None, 100.0).losses == ((3, 1.5), (5, 1.25))
 
 
 def wait_for(seen: list[Snapshot], wanted: Callable[[Snapshot], bool]) -> Snapshot:

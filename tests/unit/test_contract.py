@@ -76,7 +76,9 @@ def test_a_loss_that_is_no_number_is_null_and_said_so(run_dir: Path, loss: float
         assert value["nan"] is True
     result = _read(run_dir / "result.json")
     assert (result["final_loss"], result["nan"], result["nested"]) == (None, True, {"each": [None]})
-    writer.heartbeat(loss=1.0)
+    writer.heartbeat(phase="saving")
+    assert _read(run_dir / "heartbeat.json")["nan"] is True
+    writer.heartbeat(loss=1.0, grad_norm=loss)
     assert "nan" not in _read(run_dir / "heartbeat.json")
 
 

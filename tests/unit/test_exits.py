@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.model import Status
+from monitor.requests import MEMORY_GUARD
 from runners.engines.base import Exit
 from runners.exits import StageEnd, judge_end
-from runners.requests import Action
+from runners.requests import Action, Request
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,7 @@ from runners.requests import Action
                 "exit": Exit(code=0),
                 "result": {"outcome": "stopped", "iteration": 9},
                 "saved_iteration": 9,
-                "asked": Action.STOP_AND_SAVE,
+                "asked": Request(Action.STOP_AND_SAVE),
             },
             Status.STOPPED,
             "stopped by the user in stage train, saved at iteration 9",
@@ -48,7 +49,7 @@ from runners.requests import Action
                 "exit": Exit(code=0),
                 "result": {"outcome": "stopped", "iteration": 9},
                 "saved_iteration": 5,
-                "asked": Action.STOP,
+                "asked": Request(Action.STOP),
             },
             Status.STOPPED,
             "stopped by the user in stage train at iteration 9, last checkpoint at iteration 5",
@@ -103,25 +104,46 @@ from runners.requests import Action
             id="killed for want of memory",
         ),
         pytest.param(
-            {"exit": Exit(signal=9), "result": None, "asked": Action.KILL, "oom_kills": 1},
+            {"exit": Exit(signal=9), "result": None, "asked": Request(Action.KILL), "oom_kills": 1},
             Status.STOPPED,
             "killed by the user in stage train",
             id="killed by the user while memory was short",
         ),
         pytest.param(
-            {"exit": Exit(signal=9), "result": None, "asked": Action.STOP},
+            {
+                "exit": Exit(signal=9),
+                "result": None,
+                "asked": Request(Action.KILL, MEMORY_GUARD, "memory has reached its limit"),
+            },
+            Status.STOPPED,
+            "killed by the memory guard in stage train: memory has reached its limit",
+            id="killed by the memory guard",
+        ),
+        pytest.param(
+            {
+                "exit": Exit(code=0),
+                "result": {"outcome": "stopped", "iteration": 70},
+                "asked": Request(Action.STOP_AND_SAVE, MEMORY_GUARD, "only 15 GiB are free"),
+                "saved_iteration": 70,
+            },
+            Status.STOPPED,
+            "stopped by the memory guard in stage train, saved at iteration 70: only 15 GiB",
+            id="saved and stopped by the memory guard",
+        ),
+        pytest.param(
+            {"exit": Exit(signal=9), "result": None, "asked": Request(Action.STOP)},
             Status.STOPPED,
             "it did not answer and was killed",
             id="a stop that had to be forced",
         ),
         pytest.param(
-            {"exit": Exit(signal=15), "result": None, "asked": Action.STOP_AND_SAVE},
+            {"exit": Exit(signal=15), "result": None, "asked": Request(Action.STOP_AND_SAVE)},
             Status.STOPPED,
             "killed by SIGTERM",
             id="stopped before it could listen",
         ),
         pytest.param(
-            {"exit": Exit(signal=11), "result": None, "asked": Action.STOP_AND_SAVE},
+            {"exit": Exit(signal=11), "result": None, "asked": Request(Action.STOP_AND_SAVE)},
             Status.FAILED,
             "killed by SIGSEGV",
             id="crashed while stopping",
@@ -151,7 +173,7 @@ ends = st.builds(
     ),
     result=st.none()
     | st.fixed_dictionaries({"outcome": st.sampled_from(["finished", "stopped", "failed", None])}),
-    asked=st.none() | st.sampled_from(list(Action)),
+    asked=st.none() | st.builds(Request, st.sampled_from(list(Action))),
     oom_kills=st.integers(0, 3),
 )
 

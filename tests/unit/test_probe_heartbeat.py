@@ -43,6 +43,23 @@ def test_a_whole_heartbeat(tmp_path: Path) -> None:
         assert getattr(read.value, name) == GOOD[name]
 
 
+@pytest.mark.parametrize(
+    ("loss", "nan", "expected"),
+    [
+        pytest.param(None, True, (None, True), id="the loss is no number"),
+        pytest.param(None, None, (None, False), id="not known"),
+        pytest.param(0.5, True, (0.5, False), id="a number is one, whatever is said"),
+        pytest.param(None, 1, (None, False), id="only true is true"),
+    ],
+)
+def test_a_loss_that_is_no_number_is_told_from_an_unknown_one(
+    loss: float | None, nan: object, expected: tuple[float | None, bool]
+) -> None:
+    value = parse_heartbeat({**GOOD, "loss": loss, "nan": nan}).value
+    assert value is not None
+    assert (value.loss, value.nan) == expected
+
+
 def test_a_missing_file_is_no_problem(tmp_path: Path) -> None:
     read = read_heartbeat(tmp_path / "heartbeat.json")
     assert (read.value, read.problem) == (None, None)

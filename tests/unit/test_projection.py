@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from monitor.pace import PAD
 from runners.projection import SmokeResult, project, relative_error
 
 
@@ -23,6 +24,17 @@ def test_the_first_save_is_counted_apart() -> None:
     projection = project(smoke, iterations=100, save_interval=30)
     assert projection.saves == 4
     assert projection.save_aware_s == 100 + 50 + 3 * 2
+
+
+def test_evaluations_are_counted_but_not_projected() -> None:
+    smoke = SmokeResult(step_s=1.0)
+    projection = project(smoke, iterations=100, save_interval=30, eval_interval=40)
+    assert (projection.evals, projection.naive_s) == (2, 100.0)
+
+
+def test_the_article_padded_by_what_it_saw_in_both_lanes() -> None:
+    assert pytest.approx(20_280 / 17_500, abs=0.01) == PAD
+    assert pytest.approx(27_265 / (6.5 * 3600), abs=0.01) == PAD
 
 
 def test_one_save_stands_for_all_when_no_other_was_seen() -> None:

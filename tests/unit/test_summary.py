@@ -94,14 +94,44 @@ def test_a_smoke_run_projects_the_whole(run: RunDir) -> None:
     assert projection["peak_memory_bytes"] == 7
 
 
-def test_the_newest_smoke_run_of_the_same_recipe_is_held_against_the_truth(run: RunDir) -> None:
+def smoke_before(run: RunDir, **train: Any) -> RunDir:
+    """A smoke run of the same recipe that ended before *run*."""
     smoke = RunDir(run.root.with_name("reference-20251231-000000-0000"))
     smoke.root.mkdir()
-    smoke_of(smoke)
+    smoke_of(smoke, **train)
     write_summary(smoke, STATE)
+    return smoke
+
+
+def test_the_newest_smoke_run_of_the_same_recipe_is_held_against_the_truth(run: RunDir) -> None:
+    smoke = smoke_before(run)
     errors = summarise(run, STATE)["projection_errors"]
     assert errors["smoke_run"] == smoke.root.name
     assert errors["naive"] == pytest.approx(200 / 130 - 1)
+    assert errors["percent"] == {"naive": 53.8, "padded": 78.5, "save_aware": 58.5}
+    assert (errors["actual_s"], errors["actual_from"]) == (130.0, "stage")
+
+
+def test_loading_and_lost_iterations_are_no_error_of_a_projection(run: RunDir) -> None:
+    smoke_before(run, iterations=4, save_interval=2)
+    lines = [step(each) for each in range(1, 5)]
+    metrics(
+        run,
+        *lines,
+        *[step(each, attempt=2) for each in range(3, 5)],
+        {"attempt": 1, "iteration": 2, "save_s": 5.0},
+        {"attempt": 2, "iteration": 4, "save_s": 1.0},
+        {"attempt": 2, "iteration": 4, "eval_loss": 1.0, "eval_s": 6.0},
+    )
+    errors = summarise(run, STATE | {"attempt": 2})["projection_errors"]
+    assert (errors["actual_s"], errors["actual_from"]) == (4 * 2.0 + 6.0 + 6.0, "metrics")
+    assert errors["evals_s"] == 6.0
+    assert errors["percent"]["save_aware"] == round(100 * (14.0 / 20.0 - 1), 1)
+
+
+def test_a_run_that_did_not_finish_proves_no_projection_wrong(run: RunDir) -> None:
+    smoke_before(run)
+    assert summarise(run, STATE | {"status": "failed"})["projection_errors"] is None
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,15 @@ import argparse
 import shutil
 import sys
 
+from monitor.model import FINAL
 from monitor.rundir import RunDir, runs_root
+from monitor.watch_state import read_watch
+from runners.attach.foreign import ensure_watcher, is_foreign, refuse
 from runners.errors import RunnerError, RunStateError
 from runners.launch import start_keeper
 from runners.requests import Action, put_request
-from runners.runs import find_run, has_left, lock_is_free, read_run, read_status_word, someone_lives
+from runners.reviving import ensure_keeper
+from runners.runs import find_run, has_left, read_run, read_status_word, someone_lives
 from tui.cli import exits
 from tui.cli.output import complain, out
 
@@ -26,12 +30,14 @@ def stop_command(options: argparse.Namespace) -> int:
 
 def ask_to_stop(run: RunDir, *, save: bool) -> None:
     """Request a stop. Raises RunnerError."""
+    refuse(run, "stop")
     _request(run, Action.STOP_AND_SAVE if save else Action.STOP)
 
 
 def kill_command(options: argparse.Namespace) -> int:
     """End the run now; what was not saved is lost."""
     run = find_run(runs_root(), options.run)
+    refuse(run, "kill")
     _request(run, Action.KILL)
     complain(f"{run.root.name} is being killed")
     return exits.OK
@@ -45,27 +51,13 @@ def _request(run: RunDir, action: Action) -> None:
     ensure_keeper(run)
 
 
-def ensure_keeper(run: RunDir) -> bool:
-    """Start a keeper if the run has none; True if one was started. Raises RunnerError."""
-    if not lock_is_free(run.keeper_lock):
-        return False
-    read_run(run)
-    try:
-        start_keeper(run)
-    except RunnerError:
-        # Two people may have asked at once: it is enough that one of the keepers is there.
-        if lock_is_free(run.keeper_lock):
-            raise
-        return False
-    return True
-
-
 def resume_command(options: argparse.Namespace) -> int:
     """Begin the next attempt from the last whole checkpoint."""
     run = find_run(runs_root(), options.run)
+    refuse(run, "resume")
     read_run(run)
     _let_it_leave(run)
-    start_keeper(run, "--resume")
+    start_keeper(run, "--resume", *(["--anyway"] if options.anyway else []))
     out(run.root.name)
     return exits.OK
 
@@ -80,6 +72,8 @@ def _let_it_leave(run: RunDir) -> None:
 def watch_command(options: argparse.Namespace) -> int:
     """Bring back the keeper and the watcher of a run that lost them."""
     run = find_run(runs_root(), options.run)
+    if is_foreign(run):
+        return _watch_foreign(run)
     status = read_status_word(run)
     if status is not None and status.final and not someone_lives(run):
         complain(f"{run.root.name} has ended ({status}); there is nothing to watch")
@@ -89,6 +83,17 @@ def watch_command(options: argparse.Namespace) -> int:
     else:
         put_request(run, Action.WATCH)
         complain(f"{run.root.name} has its keeper; it was asked to see to the watcher")
+    return exits.OK
+
+
+def _watch_foreign(run: RunDir) -> int:
+    last = read_watch(run.watch).value
+    if last is not None and last.verdict.liveness in FINAL:
+        complain(f"{run.root.name} is over ({last.verdict.reason}); there is nothing to watch")
+    elif ensure_watcher(run):
+        complain(f"a new watcher looks at {run.root.name}")
+    else:
+        complain(f"{run.root.name} has its watcher")
     return exits.OK
 
 
@@ -119,7 +124,10 @@ def _delete(run: RunDir) -> None:
 def _confirmed(run: RunDir) -> bool:
     if not sys.stdin.isatty():
         raise RunnerError(f"rm {run.root.name}: say --yes to delete without being asked")
-    complain(f"this deletes {run.root} with its checkpoints, logs and export.")
+    if is_foreign(run):
+        complain(f"this deletes {run.root} and ends the watch; what it watched is left alone.")
+    else:
+        complain(f"this deletes {run.root} with its checkpoints, logs and export.")
     sys.stderr.write("type the run id's last four characters to confirm: ")
     sys.stderr.flush()
     return sys.stdin.readline().strip() == run.root.name[-4:]

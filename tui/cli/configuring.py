@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from runners.config import config_path, render_config, settings
+from runners.config import KEYS, Setting, config_path, render_config, settings
 from runners.errors import RunnerError
 from tui.cli import exits
 from tui.cli.output import out, out_json
 from tui.presentation import UNKNOWN
+
+HIDDEN = "(set, not shown)"
 
 
 def config_command(options: argparse.Namespace) -> int:
@@ -20,12 +22,22 @@ def config_command(options: argparse.Namespace) -> int:
         _init()
     elif options.json:
         out_json(
-            {each.key: {"value": each.value, "source": each.source} for each in settings().values()}
+            {
+                each.key: {"value": _shown(each), "source": each.source}
+                for each in settings().values()
+            }
         )
     else:
         for each in settings().values():
-            out(f"{each.key} = {each.value or UNKNOWN}  ({each.source})")
+            out(f"{each.key} = {_shown(each) or UNKNOWN}  ({each.source})")
     return exits.OK
+
+
+def _shown(setting: Setting) -> str | None:
+    """A secret is only said to be there."""
+    if setting.value is None or not KEYS[setting.key].secret:
+        return setting.value
+    return HIDDEN
 
 
 def _init() -> None:

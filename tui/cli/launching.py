@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 from pathlib import Path
 
+from monitor.flight_log import unclean_ends
+from monitor.probes.clock import read_now
+from monitor.probes.text import clean_line
 from monitor.rundir import runs_root
 from runners import config
+from runners.config import ConfigError
 from runners.errors import RunnerError
 from runners.launch import LaunchOrder, dry_run, launch
 from runners.recipe.base import resolve_base
@@ -17,6 +22,8 @@ from runners.recipe.model import Recipe
 from tui.cli import exits
 from tui.cli.output import complain, out, out_json
 
+MOST_GIB = 1_048_576
+
 ROWS_AT_LAUNCH = 2000
 """Rows looked at before a run is made: a fraction of a second, so that a launch stays prompt."""
 
@@ -24,6 +31,7 @@ ROWS_AT_LAUNCH = 2000
 def launch_command(options: argparse.Namespace) -> int:
     """Check, make the run, start its keeper, print the run id."""
     order = build_order(_recipe(options), options)
+    _tell_of_unclean_ends(order.root)
     if options.dry_run:
         _show_dry_run(order, options)
         return exits.OK
@@ -34,6 +42,12 @@ def launch_command(options: argparse.Namespace) -> int:
         out(run.root.name)
         complain(f"watch it: lanewatch {run.root.name}")
     return exits.OK
+
+
+def _tell_of_unclean_ends(root: Path) -> None:
+    """The box may have died under an earlier run: whoever starts the next one should know."""
+    for run, words in unclean_ends(root, read_now().boot_id):
+        complain(f"the machine went down while {run} was under way; {clean_line(words)}")
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:
@@ -65,7 +79,23 @@ def build_order(recipe: Recipe, options: argparse.Namespace) -> LaunchOrder:
         name=getattr(options, "name", None),
         smoke_iterations=smoke,
         python=config.get("launch.python"),
+        memory_limit_gib=memory_limit_gib(),
+        anyway=bool(getattr(options, "anyway", False)),
     )
+
+
+def memory_limit_gib() -> float | None:
+    """The machine's limit by the configuration. Raises ConfigError."""
+    said = config.get("memory.limit_gib")
+    if said is None:
+        return None
+    try:
+        gib = float(said)
+    except ValueError:
+        gib = math.nan
+    if not 0 < gib <= MOST_GIB:
+        raise ConfigError(f"memory.limit_gib must be a number of GiB above 0, not {said!r}")
+    return gib
 
 
 def check_first_rows(recipe: Recipe) -> None:

@@ -16,6 +16,10 @@ _ACTING = "tui.cli.acting"
 COMMANDS = {
     "launch": ("start a fine-tune; prints its run id at once", "tui.cli.launching:launch_command"),
     "demo": ("a real small fine-tune on this machine's CPU, watched", "tui.cli.demo:demo_command"),
+    "attach": (
+        "watch a training that lanewatch did not start; without a name, list what runs here",
+        "tui.cli.attaching:attach_command",
+    ),
     "runs": ("list the runs", f"{_READING}:runs_command"),
     "status": ("one run: verdict, evidence, progress", f"{_READING}:status_command"),
     "events": ("what happened to a run", f"{_READING}:events_command"),
@@ -29,6 +33,14 @@ COMMANDS = {
     "resume": ("go on from the last whole checkpoint", f"{_ACTING}:resume_command"),
     "watch": ("bring back a run's keeper and watcher", f"{_ACTING}:watch_command"),
     "rm": ("delete a run's folder", f"{_ACTING}:rm_command"),
+    "ack": ("acknowledge a run's alerts: no more reminders", "tui.cli.alerting:ack_command"),
+    "alerts": ("where alerts are sent", "tui.cli.alerting:alerts_command"),
+    "service": (
+        "bring keepers and watchers of live runs back, at boot too",
+        "tui.cli.servicing:service_command",
+    ),
+    "replay": ("judge a recorded run again: its verdicts", "tui.cli.replaying:replay_command"),
+    "drill": ("rehearse a fault: a real trainer misbehaves", "tui.cli.drill:drill_command"),
     "recipe": ("write or check a recipe", "tui.cli.recipes:recipe_command"),
     "config": ("the user's configuration", "tui.cli.configuring:config_command"),
 }
@@ -88,8 +100,22 @@ def _launch(sub: argparse.ArgumentParser) -> None:
     _set(sub)
     sub.add_argument("--smoke", type=int, metavar="N", help="N steps, 2 saves: project all")
     sub.add_argument("--name", help="a name to find the run by")
+    _anyway(sub)
     sub.add_argument("--dry-run", action="store_true", help="print what would be started")
     _json(sub)
+
+
+def _anyway(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--anyway",
+        action="store_true",
+        help="do not wait until the run before has given its memory back",
+    )
+
+
+def _resume(sub: argparse.ArgumentParser) -> None:
+    _one_run(sub)
+    _anyway(sub)
 
 
 def _set(sub: argparse.ArgumentParser) -> None:
@@ -100,6 +126,23 @@ def _set(sub: argparse.ArgumentParser) -> None:
         metavar="TABLE.KEY=VALUE",
         help="change one field of the recipe; may be repeated",
     )
+
+
+def _attach(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--pid", type=_count, metavar="P", help="this process, or what it has started")
+    sub.add_argument("--container", metavar="C", help="the trainer inside this Docker container")
+    sub.add_argument("--checkpoints", metavar="DIR", help="where it saves, on this machine")
+    sub.add_argument("--log", metavar="FILE", help="where its output goes, on this machine")
+    sub.add_argument("--total", type=int, metavar="N", help="iterations that it will do")
+    sub.add_argument("--name", help="a name to find the run by")
+    sub.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="TABLE.KEY=VALUE",
+        help="a limit of liveness.* or memory.*; may be repeated",
+    )
+    _json(sub)
 
 
 def _demo(sub: argparse.ArgumentParser) -> None:
@@ -119,6 +162,20 @@ def _status(sub: argparse.ArgumentParser) -> None:
 def _events(sub: argparse.ArgumentParser) -> None:
     _status(sub)
     sub.add_argument("--follow", "-f", action="store_true", help="go on until the run has ended")
+
+
+def _events_trace(sub: argparse.ArgumentParser) -> None:
+    _events(sub)
+    sub.add_argument(
+        "--trace",
+        metavar="FILE",
+        help="write what the watcher saw, for `lanewatch replay`; - for stdout",
+    )
+
+
+def _replay(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("trace", help="a trace (JSON lines), see docs/trace-format.md; - for stdin")
+    _json(sub)
 
 
 def _logs(sub: argparse.ArgumentParser) -> None:
@@ -163,6 +220,22 @@ def _rm(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--yes", action="store_true", help="do not ask")
 
 
+def _drill(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("drill", nargs="?", metavar="NAME", help="which; without one: list them")
+    sub.add_argument("--keep", action="store_true", help="leave the run among your runs")
+    sub.add_argument(
+        "--speed", type=_speed, default=1.0, metavar="X", help="so many times as fast (0.05 to 3)"
+    )
+    _json(sub)
+
+
+def _speed(text: str) -> float:
+    value = float(text)
+    if not 0.05 <= value <= 3:
+        raise ValueError
+    return value
+
+
 def _recipe(sub: argparse.ArgumentParser) -> None:
     verbs = sub.add_subparsers(dest="verb", metavar="init|check", required=True)
     init = verbs.add_parser("init", help="write the default recipe with comments")
@@ -180,16 +253,47 @@ def _config(sub: argparse.ArgumentParser) -> None:
     verbs.add_parser("path", help="where the file is")
 
 
+def _alerts(sub: argparse.ArgumentParser) -> None:
+    verbs = sub.add_subparsers(dest="verb", metavar="add|list|test|remove", required=True)
+    add = verbs.add_parser("add", help="send alerts to this service as well")
+    add.add_argument(
+        "url", help="an apprise URL, ntfy://TOPIC for one; - reads it from stdin (it is a secret)"
+    )
+    add.add_argument("--name", help="what to call it; default: the name of the service")
+    _json(verbs.add_parser("list", help="the channels, and what is known to fail"))
+    test = verbs.add_parser("test", help="send a test message; exits 1 if a channel failed")
+    test.add_argument("channel", nargs="?", help="a name or a URL; default: every channel")
+    _json(test)
+    verbs.add_parser("remove", help="forget a channel").add_argument("name")
+
+
+def _service(sub: argparse.ArgumentParser) -> None:
+    verbs = sub.add_subparsers(dest="verb", metavar="install|remove|status|run", required=True)
+    install = verbs.add_parser("install", help="write and start a systemd --user unit")
+    install.add_argument("--dry-run", action="store_true", help="print the unit")
+    verbs.add_parser("remove", help="stop the unit and delete it; runs go on")
+    _json(verbs.add_parser("status", help="whether it is installed, runs, and starts at boot"))
+    run = verbs.add_parser("run", help="what the unit runs, in the foreground")
+    run.add_argument("--every", type=_seconds, default=30.0, metavar="S", help="between scans (30)")
+    run.add_argument("--once", action="store_true", help="scan once and exit")
+
+
 _ARGUMENTS = {
     "launch": _launch,
     "demo": _demo,
+    "attach": _attach,
     "runs": _runs,
     "status": _status,
-    "events": _events,
+    "events": _events_trace,
     "logs": _logs,
     "wait": _wait,
     "stop": _stop,
+    "resume": _resume,
     "rm": _rm,
+    "alerts": _alerts,
+    "service": _service,
+    "replay": _replay,
+    "drill": _drill,
     "recipe": _recipe,
     "config": _config,
 }

@@ -18,15 +18,19 @@ from monitor.probes.text import clean_line
 from monitor.rundir import RunDir, runs_root
 from monitor.status import list_runs, read_status
 from monitor.status_model import RunStatus
+from monitor.target import read_target
+from runners.attach.foreign import is_foreign
 from runners.errors import RunnerError, RunNotFoundError
 from runners.runs import find_run, has_left, iter_runs, read_status_word, someone_lives
 from tui.cli import exits
 from tui.cli.output import complain, out, out_json, out_json_line
-from tui.cli.show import projection_lines, runs_table, status_lines
+from tui.cli.show import projection_text, runs_table, status_lines
 from tui.presentation import UNKNOWN
 
 FOLLOW_S = 0.25
 WAIT_S = 0.25
+FOREIGN_WAIT_S = 1.0
+"""Where no keeper writes an end, the whole status is looked at."""
 
 FIRST_BYTES = 200_000
 """How far before its end a followed log is begun: what one look reads."""
@@ -83,13 +87,17 @@ def status_command(options: argparse.Namespace) -> int:
 
 
 def _show_projection(run: RunDir) -> None:
-    for line in projection_lines(read_json(run.summary).value or {}):
+    for line in projection_text(read_json(run.summary).value or {}):
         out(line)
 
 
 def events_command(options: argparse.Namespace) -> int:
     """Show what happened to a run, oldest first."""
     run = find_run(runs_root(), options.run)
+    if options.trace is not None:
+        from tui.cli.replaying import export_trace
+
+        return export_trace(run, options.trace)
     if not options.follow:
         events = read_events(run.events)
         if options.json:
@@ -182,6 +190,8 @@ class _LogFollower:
 
 
 def _log(run: RunDir, stage: str | None) -> Path:
+    if is_foreign(run):
+        return _foreign_log(run)
     if stage is not None:
         path = run.log(stage)
         if stage not in list(Stage) or not path.exists():
@@ -197,6 +207,18 @@ def _log(run: RunDir, stage: str | None) -> Path:
     return max(logs, key=lambda path: path.stat().st_mtime)
 
 
+def _foreign_log(run: RunDir) -> Path:
+    path = read_target(run.root).log
+    if path is None:
+        raise RunnerError(
+            f"run {run.root.name} was attached without a log; "
+            "`lanewatch attach --log FILE` names one"
+        )
+    if not path.is_file():
+        raise RunnerError(f"the log of run {run.root.name} is not there: {path}")
+    return path
+
+
 def _follow(run: RunDir, show: Callable[[], bool]) -> None:
     """Show what is new until the run has ended and all of it was shown."""
     while True:
@@ -210,6 +232,8 @@ def _ended(run: RunDir) -> bool:
     status = read_status_word(run)
     if not run.root.exists():
         raise RunNotFoundError(f"the folder of run {run.root.name} was deleted")
+    if is_foreign(run):
+        return read_status(run.root, now=read_now()).final
     return (status is not None and status.final) or not someone_lives(run)
 
 
@@ -217,6 +241,8 @@ def wait_command(options: argparse.Namespace) -> int:
     """Wait for the end: 0 finished, 1 any other end, 75 timed out."""
     run = find_run(runs_root(), options.run)
     deadline = None if options.timeout is None else time.monotonic() + options.timeout
+    if is_foreign(run):
+        return _wait_foreign(run, deadline, options)
     gone_since: float | None = None
     while True:
         status = read_status_word(run)
@@ -233,10 +259,30 @@ def wait_command(options: argparse.Namespace) -> int:
                 f"`lanewatch watch {run.root.name}` finds out how it stands"
             )
         if deadline is not None and now >= deadline:
-            complain(f"{run.root.name} has not ended within {options.timeout:g} s; it goes on")
-            return exits.TIMED_OUT
+            return _timed_out(run, options)
         time.sleep(WAIT_S)
     return _tell_end(run, status, options)
+
+
+def _timed_out(run: RunDir, options: argparse.Namespace) -> int:
+    complain(f"{run.root.name} has not ended within {options.timeout:g} s; it goes on")
+    return exits.TIMED_OUT
+
+
+def _wait_foreign(run: RunDir, deadline: float | None, options: argparse.Namespace) -> int:
+    """Wait until its process is gone: 0 if it got to its total, 1 if not or if that is unknown."""
+    while not (seen := read_status(run.root, now=read_now())).final:
+        if not run.root.exists():
+            raise RunNotFoundError(f"the folder of run {run.root.name} was deleted")
+        if deadline is not None and time.monotonic() >= deadline:
+            return _timed_out(run, options)
+        time.sleep(FOREIGN_WAIT_S)
+    has_left(run)
+    if options.json:
+        out_json(seen.to_json())
+    else:
+        out(f"{run.root.name} {seen.verdict}: {seen.reason}")
+    return exits.OK if seen.succeeded else exits.FAILED
 
 
 def _tell_end(run: RunDir, status: Status, options: argparse.Namespace) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from monitor.status_model import RunStatus
+from monitor.status_model import MemoryView, RunStatus
+from tui.notices import memory_sentence
 from tui.presentation import UNKNOWN as MISSING
 from tui.presentation import age, duration, size
+from tui.projections import projection_lines
 
 
 def status_lines(status: RunStatus) -> Iterator[str]:
@@ -15,12 +17,16 @@ def status_lines(status: RunStatus) -> Iterator[str]:
     title = status.run + (f" ({status.name})" if status.name else "")
     yield f"{title}  lane {status.lane or MISSING}, engine {status.engine or MISSING}"
     yield f"{status.verdict}: {status.reason}"
+    if status.signature:
+        yield f"  signature   {status.signature}"
     if status.flags:
         yield f"  flags       {', '.join(status.flags)}"
     yield f"  stage       {stage_text(status)}"
     yield f"  iteration   {iteration_text(status)}"
     yield from _numbers(status)
+    yield from _foreign(status)
     yield from _keepers(status)
+    yield from _alerts(status)
     for problem in status.problems:
         yield f"  unreadable  {problem}"
     if status.evidence:
@@ -37,7 +43,8 @@ def _numbers(status: RunStatus) -> Iterator[str]:
         yield f"  loss        {status.loss:.4f}"
     if status.eta is not None:
         low, high = duration(status.eta.low_s), duration(status.eta.high_s)
-        yield f"  ends in     {duration(status.eta.seconds)} ({low} to {high})"
+        missing = f"; {' and '.join(status.eta.unknown)} unknown" if status.eta.unknown else ""
+        yield f"  ends in     {duration(status.eta.seconds)} ({low} to {high}){missing}"
     if status.checkpoints:
         last = status.checkpoints[-1]
         whole = "" if last.complete else ", not whole"
@@ -46,8 +53,17 @@ def _numbers(status: RunStatus) -> Iterator[str]:
             f"{size(last.size_bytes)}{whole} ({len(status.checkpoints)} kept)"
         )
     if status.memory is not None:
-        used, limit = status.memory.used_bytes, status.memory.limit_bytes
-        yield f"  memory      {size(used)} of {size(limit)}"
+        yield from _memory(status.memory)
+
+
+def _memory(memory: MemoryView) -> Iterator[str]:
+    word = "" if memory.level == "ok" else f"{memory.level}: "
+    yield f"  memory      {word}{memory_sentence(memory)}"
+    if memory.run_peak_bytes is not None:
+        on_gpu = "" if memory.gpu_peak_bytes is None else f", {size(memory.gpu_peak_bytes)} on GPUs"
+        yield f"  peak        {size(memory.run_peak_bytes)} by this run{on_gpu}"
+    if memory.guard:
+        yield f"  guard       {memory.guard}"
 
 
 def _keepers(status: RunStatus) -> Iterator[str]:
@@ -57,22 +73,38 @@ def _keepers(status: RunStatus) -> Iterator[str]:
     words = "alive" if watcher.alive else f"lost: lanewatch watch {status.run}"
     yield f"  watcher     {words}, last word {age(watcher.age_s)} ago"
     words = "alive" if status.keeper.alive else f"lost: lanewatch watch {status.run}"
+    if status.foreign is not None:
+        words = "none: lanewatch did not start this run"
     yield f"  keeper      {words}"
 
 
-def projection_lines(summary: Mapping[str, Any]) -> Iterator[str]:
-    """What a smoke run projects for the whole recipe, from its summary.json."""
-    projection = summary.get("projection")
-    if not isinstance(projection, dict):
+def _foreign(status: RunStatus) -> Iterator[str]:
+    """Where a foreign run lives."""
+    there = status.foreign
+    if there is None:
         return
-    aware = projection.get("save_aware_s")
-    counted = f"{duration(aware)} with its saves" if aware is not None else "save cost unknown"
-    yield (
-        f"  projected   {projection['iterations']} iterations, {projection['saves']} saves: "
-        f"{counted} ({duration(projection['naive_s'])} naive, "
-        f"{duration(projection['padded_s'])} padded by 1.16)"
-    )
-    yield f"  peak memory {size(projection.get('peak_memory_bytes'))}"
+    inside = f" in container {there.container}" if there.container else ""
+    yield f"  process     {there.pid if there.pid is not None else MISSING}{inside}"
+    yield f"  log         {there.log or MISSING}"
+    yield f"  checkpoints {there.checkpoints or MISSING}"
+    for text in there.warnings:
+        yield f"  warning     {text}"
+
+
+def projection_text(summary: Mapping[str, Any]) -> Iterator[str]:
+    """What a smoke run projects for the whole recipe, or how right an earlier one was."""
+    for number, line in enumerate(projection_lines(summary)):
+        yield f"  {'projected' if number == 0 else '':<11} {line}"
+
+
+def _alerts(status: RunStatus) -> Iterator[str]:
+    alerts = status.alerts
+    if alerts.pending:
+        yield f"  alert       {', '.join(alerts.pending)} (lanewatch ack {status.run})"
+    if alerts.acked:
+        yield f"  alert       {', '.join(alerts.acked)}, acknowledged"
+    for name, problem in alerts.channels_failing.items():
+        yield f"  alerts to   {name} fail: {problem}"
 
 
 def stage_text(status: RunStatus) -> str:

@@ -74,6 +74,7 @@ class BoardScreen(StateScreen):
         if self.machine.size.height != rows:
             self.machine.styles.height = rows
         self.machine.limit_bytes = snapshot.memory_limit_bytes
+        self.machine.level = snapshot.memory_level
         self.machine.machine = snapshot.machine
         if snapshot.scanned:
             self.reason.empty_text = EMPTY if not snapshot.runs else "No run matches the filter."
@@ -126,5 +127,5 @@ class BoardScreen(StateScreen):
     def _show_selected(self, now_wall: float) -> None:
         chosen = self.table.selected
         self.reason.show(chosen, now_wall)
-        can_stop = self.lanewatch.can_stop and chosen is not None and not is_over(chosen)
+        can_stop = self.lanewatch.may_stop(chosen)
         self.keys.keys = (*KEYS[:1], *STOP_KEY, *KEYS[1:]) if can_stop else KEYS

@@ -21,7 +21,7 @@ from tui.widgets.graph import Graph
 from tui.widgets.key_bar import KeyBar, Keys
 from tui.widgets.line_view import LineView
 from tui.widgets.log_tail import LogTail
-from tui.widgets.progress_view import ProgressView
+from tui.widgets.progress_view import ProgressView, noted
 from tui.widgets.title_line import TitleLine
 from tui.widgets.verdict_view import VerdictView
 
@@ -96,8 +96,9 @@ class RunScreen(StateScreen):
         if detail is not None and detail.run != self.run:
             detail = None
         series = self._series.make(snapshot, status) if detail is not None else []
-        self._show_layout(status, len(series) or 2)
-        self._show_status(snapshot, status)
+        notes = detail.projection if detail is not None else ()
+        self._show_layout(status, len(series) or 2, notes)
+        self._show_status(snapshot, status, notes)
         for number, graph in enumerate(self.graphs):
             graph.series = series[number] if number < len(series) else None
         self._show_log(detail, status)
@@ -136,12 +137,14 @@ class RunScreen(StateScreen):
         if status is not None and not is_over(status):
             self.lanewatch.ask_to_stop(status)
 
-    def _show_status(self, snapshot: Snapshot, status: RunStatus | None) -> None:
+    def _show_status(
+        self, snapshot: Snapshot, status: RunStatus | None, notes: tuple[str, ...]
+    ) -> None:
         self.heading.status = status
         if snapshot.scanned:
             self.verdict.empty_text = "This run is not on the disk any more: its folder is gone."
         self.verdict.show(status, snapshot.taken_wall)
-        self.progress.show(status, snapshot.taken_wall)
+        self.progress.show(status, snapshot.taken_wall, notes)
         self._show_evidence(snapshot, status)
         self.evidence.problems = status.problems if status else ()
         self.checkpoints.over = status is not None and is_over(status)
@@ -173,10 +176,10 @@ class RunScreen(StateScreen):
         )
 
     def _show_keys(self, status: RunStatus | None) -> None:
-        can_stop = self.lanewatch.can_stop and status is not None and not is_over(status)
+        can_stop = self.lanewatch.may_stop(status)
         self.keys.keys = (*KEYS[:1], *STOP_KEY, *KEYS[1:]) if can_stop else KEYS
 
-    def _show_layout(self, status: RunStatus | None, series: int) -> None:
+    def _show_layout(self, status: RunStatus | None, series: int, notes: tuple[str, ...]) -> None:
         # The screen pads by a column at each side.
         width, height = self.size.width - 2, self.size.height
         layout = plan(
@@ -185,6 +188,7 @@ class RunScreen(StateScreen):
             verdict_rows=self.verdict.rows_needed(status, width),
             evidence_rows=_middle_rows(status),
             series=series,
+            note_rows=len(noted(notes, width)),
         )
         if layout == self._layout_shown:
             return

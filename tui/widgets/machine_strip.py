@@ -8,7 +8,7 @@ from textual.reactive import reactive
 
 from tui.glyphs import bar
 from tui.lines import Line, Span, fit, width_of
-from tui.presentation import age, part, percent, size, used_of
+from tui.presentation import age, memory_tone, part, percent, size, used_of
 from tui.widgets.line_view import LineView
 
 if TYPE_CHECKING:
@@ -23,6 +23,12 @@ class MachineStrip(LineView):
 
     machine: reactive[MachineReading | None] = reactive(None, repaint=False)
     limit_bytes: reactive[int | None] = reactive(None, repaint=False)
+
+    level: reactive[str] = reactive("ok", repaint=False)
+    """What the watchers of live runs say of the memory."""
+
+    def watch_level(self) -> None:
+        self.update_lines()
 
     def watch_machine(self) -> None:
         self.update_lines()
@@ -59,8 +65,10 @@ class MachineStrip(LineView):
             return (("memory", ""), (" not readable", "muted"))
         limit = self.limit_bytes or memory.total_bytes
         figures = f" {used_of(memory.used_bytes, limit)}"
+        if tone := memory_tone(self.level):
+            figures += f" {self.level}"
         fraction = part(memory.used_bytes, limit)
-        tone = _alarm(fraction)
+        tone = tone or _alarm(fraction)
         length = min(40, width - len("memory ") - len(figures))
         shown = bar(fraction, length, self.glyphs) if length >= 6 else ""
         return (("memory ", ""), (shown, tone or "accent"), (figures, tone))

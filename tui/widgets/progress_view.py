@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from textual.reactive import reactive
 
 from tui.glyphs import bar
-from tui.lines import GAP, Line, Span, fit, pad, width_of
+from tui.lines import GAP, Line, Span, fit, pad, width_of, wrap
 from tui.presentation import (
     age,
     ago,
@@ -15,6 +15,7 @@ from tui.presentation import (
     count,
     duration,
     figure,
+    memory_tone,
     pace,
     part,
     percent,
@@ -30,15 +31,23 @@ if TYPE_CHECKING:
     from monitor.status_model import RunStatus
 
 
+MIN_BAR = 20
+"""Columns of the bar, for which the range of the end gives way."""
+
+
 class ProgressView(LineView):
-    """Row 1: iteration, bar, ETA. Row 2: last checkpoint and figures. Row 3: the stages."""
+    """Row 1: iteration, bar, ETA. Row 2: last checkpoint, figures. Then notes, last the stages."""
 
     status: reactive[RunStatus | None] = reactive(None, repaint=False)
     now_wall: reactive[float] = reactive(0.0, repaint=False)
 
-    def show(self, status: RunStatus | None, now_wall: float) -> None:
+    notes: reactive[tuple[str, ...]] = reactive((), repaint=False)
+    """Sentences about a run that is over: what it projects, say."""
+
+    def show(self, status: RunStatus | None, now_wall: float, notes: tuple[str, ...] = ()) -> None:
         """Show *status* as it is at *now_wall*."""
         self.set_reactive(ProgressView.status, status)
+        self.set_reactive(ProgressView.notes, notes)
         self.set_reactive(ProgressView.now_wall, now_wall)
         self.update_lines()
 
@@ -46,7 +55,9 @@ class ProgressView(LineView):
         status = self.status
         if status is None:
             return []
-        rows = [self._bar(status, width), self._facts(status, width), self._stages(status, width)]
+        rows = [self._bar(status, width), self._facts(status, width)]
+        rows += [((each, ""),) for each in noted(self.notes, width, self.glyphs.ellipsis)]
+        rows.append(self._stages(status, width))
         return rows[:height]
 
     def _bar(self, status: RunStatus, width: int) -> Line:
@@ -66,12 +77,14 @@ class ProgressView(LineView):
         )
         ending: Line = ((GAP, ""), (self._ending(status), ""))
         room = width - width_of(reached) - len(GAP)
+        if room - width_of(ending) < MIN_BAR:
+            ending = ((GAP, ""), (self._ending(status, brief=True), ""))
         length = min(60, room - width_of(ending))
         if length < 8:
             ending, length = (), room
         return (*reached, (GAP, ""), (bar(fraction, length, self.glyphs), "accent"), *ending)
 
-    def _ending(self, status: RunStatus) -> str:
+    def _ending(self, status: RunStatus, *, brief: bool = False) -> str:
         if is_over(status):
             if status.ended_wall is None:
                 return ""
@@ -81,7 +94,12 @@ class ProgressView(LineView):
         eta = status.eta
         if eta is None:
             return ""
-        return f"{remaining(eta.seconds)} left, ends {clock(eta.finish_wall, self.now_wall)}"
+        ends = f"ends {clock(eta.finish_wall, self.now_wall)}"
+        if brief:
+            return f"{remaining(eta.seconds)} left, {ends}"
+        spread = f"{remaining(eta.low_s)} to {remaining(eta.high_s)}"
+        unknown = f", {' and '.join(eta.unknown)} unknown" if eta.unknown else ""
+        return f"{remaining(eta.seconds)} left ({spread}), {ends}{unknown}"
 
     def _facts(self, status: RunStatus, width: int) -> Line:
         memory = status.memory
@@ -91,10 +109,13 @@ class ProgressView(LineView):
             (f"loss {figure(status.loss)}" if status.loss is not None else "", ""),
         ]
         if memory is not None and not is_over(status):
-            parts.append((f"memory {used_of(memory.used_bytes, memory.limit_bytes)}", ""))
+            tone = memory_tone(memory.level)
+            word = f" {memory.level}" if tone else ""
+            used = used_of(memory.used_bytes, memory.limit_bytes)
+            parts.append((f"memory{word} {used}", tone))
             if memory.minutes_to_limit is not None:
                 soon = f"at its limit in {remaining(memory.minutes_to_limit * 60)}"
-                parts.append((soon, "warn"))
+                parts.append((soon, tone))
         parts.append((f"lr {rate(status.lr)}" if status.lr is not None else "", "muted"))
         if memory is not None and memory.peak_bytes is not None:
             parts.append((f"peak {size(memory.peak_bytes)}", "muted"))
@@ -116,6 +137,11 @@ class ProgressView(LineView):
             tone = {"running": "strong", "failed": "bad"}.get(stage.status, "muted")
             parts.append((f"{glyph} {stage.name}{took}", tone))
         return fit(parts, width)
+
+
+def noted(notes: tuple[str, ...], width: int, ellipsis: str = "…") -> list[str]:
+    """The rows that *notes* take."""
+    return [row for note in notes for row in wrap(note, width, 3, ellipsis)]
 
 
 def _progress(status: RunStatus) -> tuple[int | None, int | None, str]:

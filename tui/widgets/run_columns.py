@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tui.glyphs import TONES, Glyphs
-from tui.presentation import UNKNOWN, age, ago, count, pace, remaining, size
+from tui.presentation import UNKNOWN, age, ago, count, memory_tone, pace, remaining, size
 from tui.state import is_over, silence
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def _lane(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
 
 
 def _stage(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
+    if run.foreign is not None:
+        return "foreign", "muted"
     if run.stage is None:
         return UNKNOWN, "muted"
     if run.stage_index is None or run.stage_count is None:
@@ -96,7 +98,7 @@ def _memory(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
         return UNKNOWN, "muted"
     if is_over(run):
         return (size(memory.peak_bytes) if memory.peak_bytes else UNKNOWN), "muted"
-    return size(memory.used_bytes), "warn" if memory.minutes_to_limit is not None else ""
+    return size(memory.used_bytes), memory_tone(memory.level)
 
 
 _COLUMNS = (

@@ -8,8 +8,9 @@ from textual.reactive import reactive
 
 from tui.glyphs import TONES
 from tui.lines import Line, wrap
+from tui.notices import notices
 from tui.presentation import age, ago, steady
-from tui.state import is_over, silence
+from tui.state import is_over
 from tui.widgets.line_view import LineView
 
 if TYPE_CHECKING:
@@ -35,26 +36,27 @@ class VerdictView(LineView):
             return 2
         label = "".join(text for text, _ in self._head(status))
         rows = len(wrap(f"{label} {steady(status.reason)}", width, 9))
-        return rows + (1 if silence(status) else 0)
+        return rows + len(notices(status))
 
     def lines(self, width: int, height: int) -> list[Line]:
         status = self.status
         if status is None:
             return [((each, "muted"),) for each in wrap(self.empty_text, width, height)]
         head = self._head(status)
-        warning = silence(status)
+        told = [
+            (row, tone)
+            for text, tone in notices(status)[: max(min(height - 1, 1), height - 2)]
+            for row in wrap(text, width, 1, self.glyphs.ellipsis)
+        ]
         label = "".join(text for text, _ in head)
         reason = steady(status.reason) or "no reason given"
-        rows = height - (1 if warning and height > 1 else 0)
-        body = wrap(f"{label} {reason}", width, rows, self.glyphs.ellipsis)
+        body = wrap(f"{label} {reason}", width, height - len(told), self.glyphs.ellipsis)
         first = body[0][len(label) :] if body and body[0].startswith(label) else None
         shown: list[Line] = (
             [((each, ""),) for each in body] if first is None else [(*head, (first, ""))]
         )
         shown += [((each, ""),) for each in body[len(shown) :]]
-        if warning and height > 1:
-            shown += [((each, "warn"),) for each in wrap(warning, width, 1, self.glyphs.ellipsis)]
-        return shown
+        return shown + [((text, tone),) for text, tone in told]
 
     def _head(self, status: RunStatus) -> Line:
         tone = TONES[status.verdict]

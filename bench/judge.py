@@ -1,0 +1,277 @@
+"""The judge on simulated nights: what it finds, how soon, and how often it cries wolf.
+
+The nights are those of tests/integration/nights.py: drawn with a seed, judged as a replay is.
+Beside the judge, three rules that scripts have watch the same nights. Nothing here measures a
+machine but the last part: what one verdict costs after a day, and how large the state is by then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import statistics
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from measure import REPOSITORY, Result
+
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "integration")]
+
+from night import HEARTBEAT, MODES, Night, frames  # noqa: E402 - after the path
+from nights import BASELINES, IDLE, cases, draw, outcome  # noqa: E402
+
+from monitor.codec import dumps  # noqa: E402
+from monitor.replay import Replay  # noqa: E402
+from monitor.watch_fold import take_look  # noqa: E402
+
+PACES = (32.4, 43.6)
+"""Seconds an iteration of the article's two lanes."""
+SEED = 20260521
+VERDICT_BUDGET_MS = 1.0
+STEPS_BUDGET = 8.0
+IDLE_BUDGET_MIN = 10.5
+"""Ten minutes, and the half minute between two looks that a simulated night resolves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One night to be drawn."""
+
+    seed: int
+    mode: str
+    fault: str | None
+    pace: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What is kept of one night."""
+
+    case: Case
+    hours: float
+    looks: int
+    step_s: float
+    cadence_s: float
+    false: tuple[tuple[float, str, str], ...]
+    stalls: int
+    suspects: int
+    wakes: int
+    delay_s: float | None
+    baselines: dict[str, tuple[int, float | None]]
+
+    @property
+    def missed(self) -> bool:
+        return self.case.fault is not None and self.delay_s is None
+
+
+def watch(case: Case) -> Row | None:
+    """Draw and judge one night; None where its run has no such phase."""
+    try:
+        night = draw(case.seed, case.mode, case.fault, case.pace)
+    except ValueError:
+        return None
+    result = outcome(night)
+    return Row(
+        case=case,
+        hours=result.hours,
+        looks=result.looks,
+        step_s=night.step_s,
+        cadence_s=night.cadence_s,
+        false=tuple(result.false),
+        stalls=result.false_stalls,
+        suspects=result.suspects,
+        wakes=result.wakes,
+        delay_s=result.delay_s,
+        baselines={name: (rule.false, rule.delay_s) for name, rule in result.baselines.items()},
+    )
+
+
+def cases_of(healthy: int, faulty: int, paced: int) -> list[Case]:
+    """Every mode and fault, each with nights of its own."""
+    found: list[Case] = []
+    for mode in MODES:
+        found += [Case(SEED + n, mode, None, None) for n in range(healthy)]
+        for fault in cases(mode):
+            found += [Case(SEED + n, mode, fault, None) for n in range(faulty)]
+        for pace in PACES:
+            found += [Case(SEED + n, mode, None, pace) for n in range(paced)]
+            for fault in cases(mode):
+                found += [Case(SEED + n, mode, fault, pace) for n in range(paced)]
+    return found
+
+
+@dataclass(slots=True)
+class Tally:
+    """Nights that belong together."""
+
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def delays(self) -> list[float]:
+        return sorted(row.delay_s for row in self.rows if row.delay_s is not None)
+
+    @property
+    def found(self) -> str:
+        faulty = [row for row in self.rows if row.case.fault is not None]
+        return f"{sum(not row.missed for row in faulty)}/{len(faulty)}"
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value below which *share* of the sorted *values* lies."""
+    return values[min(len(values) - 1, int(share * len(values)))]
+
+
+def table(rows: Iterable[Row]) -> list[str]:
+    """Fault by fault and mode by mode."""
+    kept = list(rows)
+    lines = [
+        f"{'fault':<22}{'seen by':<13}{'found':>8}   delay min p50/p90/max       steps p50/p90/max"
+    ]
+    for mode in MODES:
+        for fault in cases(mode):
+            tally = Tally([r for r in kept if r.case.mode == mode and r.case.fault == fault])
+            if not tally.rows:
+                continue
+            lines.append(f"{fault:<22}{mode:<13}{tally.found:>8}   {_spread(tally)}")
+    return lines
+
+
+def _spread(tally: Tally) -> str:
+    minutes = [delay / 60 for delay in tally.delays]
+    steps = sorted(r.delay_s / r.step_s for r in tally.rows if r.delay_s is not None)
+    if not minutes:
+        return "-"
+    told = [
+        f"{quantile(each, 0.5):8.1f}{quantile(each, 0.9):8.1f}{each[-1]:9.1f}"
+        for each in (minutes, steps)
+    ]
+    return "   ".join(told)
+
+
+def report(result: Result, rows: list[Row]) -> None:
+    """Print the tables and keep the figures that are held against a goal."""
+    for line in table(r for r in rows if r.case.pace is None):
+        print(line)
+        result.notes.append(line)
+    nights = len(rows)
+    hours = sum(row.hours for row in rows)
+    result.add("simulated run-hours", "h", [hours])
+    stalls = sum(row.stalls for row in rows)
+    result.add("false stalled", "per 100", [100 * stalls / nights], budget=0.0)
+    wakes = sum(row.wakes for row in rows)
+    result.add("needless wake", "per 100", [100 * wakes / nights], budget=0.0)
+    missed = sum(row.missed for row in rows)
+    result.add("missed faults", "nights", [missed], budget=0.0)
+    result.add(
+        "suspect while all was well", "per 100", [100 * sum(r.suspects for r in rows) / nights]
+    )
+    _goals(result, rows)
+    _baselines(result, rows)
+    for row in rows:
+        if row.missed or row.false:
+            said = row.false[0] if row.false else "missed"
+            line = f"LOOK AT {row.case} step {row.step_s:.2f} s: {said}"
+            print(line)
+            result.notes.append(line)
+
+
+def _goals(result: Result, rows: list[Row]) -> None:
+    paced = [row for row in rows if row.case.pace is not None and row.delay_s is not None]
+    for pace in PACES:
+        own = [row for row in paced if row.case.pace == pace]
+        hung = [r for r in own if r.case.mode == HEARTBEAT and r.case.fault in PROMPT]
+        steps = sorted((r.delay_s or 0.0) / r.step_s for r in hung)
+        if steps:
+            name = f"{pace} s/step, heartbeat: delay p90"
+            result.add(name, "steps", [quantile(steps, 0.9)], budget=STEPS_BUDGET)
+        idle = sorted((r.delay_s or 0.0) / 60 for r in own if r.case.fault in IDLE)
+        if idle:
+            name = f"{pace} s/step, idle box: delay p90"
+            result.add(name, "min", [quantile(idle, 0.9)], budget=IDLE_BUDGET_MIN)
+        outside = [(r.delay_s or 0.0) / r.cadence_s for r in own if r.case.mode == "checkpoints"]
+        if outside:
+            name = f"{pace} s/step, checkpoints only: delay median"
+            result.add(name, "cadence", [statistics.median(outside)], budget=1.0)
+
+
+PROMPT = frozenset(
+    {"spin", "cpu-spin", "deadlock", "stopped", "blocked-pipe", "blocked-io", "thrash"}
+)
+"""Hangs in an iteration. A hang at full power is given three times the limit, one in a phase of its
+own that phase's limit, and where the GPU is lost its power cannot be read."""
+
+
+def _baselines(result: Result, rows: list[Row]) -> None:
+    faulty = [row for row in rows if row.case.fault is not None]
+    for name in BASELINES:
+        false = sum(row.baselines[name][0] for row in rows)
+        found = sum(row.baselines[name][1] is not None for row in faulty)
+        result.add(f"{name}: false alarms", "per 100", [100 * false / len(rows)])
+        result.add(f"{name}: faults it told of", "%", [100 * found / max(1, len(faulty))])
+
+
+def cost_of_a_verdict(result: Result, hours: float) -> None:
+    """What one look costs after *hours*, and how large the state is that watch.json keeps."""
+    night = Night(seed=SEED, hours=hours, step_s=32.4, save_interval=70)
+    replay, last, sizes = Replay(), None, []
+    for frame in frames(night):
+        last = list(replay.take(frame))[-1]
+        if frame.at_s / 3600 > len(sizes):
+            sizes.append(len(dumps({"marks": replay.state})) / 1024)
+    assert last is not None
+    taken: list[float] = []
+    for _ in range(5000):
+        began = time.perf_counter()
+        take_look(
+            replay.state, last.frame.facts, last.frame.subject, tick_s=1.0, limits=last.frame.limits
+        )
+        taken.append(1000 * (time.perf_counter() - began))
+    taken.sort()
+    result.add(f"one look and verdict after {hours:g} h, p50", "ms", [quantile(taken, 0.5)])
+    p99 = quantile(taken, 0.99)
+    result.add(
+        f"one look and verdict after {hours:g} h, p99", "ms", [p99], budget=VERDICT_BUDGET_MS
+    )
+    result.add("state after 2 h", "KiB", [sizes[min(2, len(sizes) - 1)]])
+    result.add(f"state after {hours:g} h", "KiB", [sizes[-1]])
+
+
+def main() -> None:
+    """Simulate, print, and write results/judge.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--healthy", type=int, default=120, help="healthy nights for each view")
+    parser.add_argument("--faulty", type=int, default=14, help="nights for each view and fault")
+    parser.add_argument("--paced", type=int, default=5, help="nights for each pace, view and fault")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--hours", type=float, default=24.0, help="of history for the cost")
+    parser.add_argument("--dry", action="store_true", help="write no result file")
+    parser.add_argument("--worst", type=Path, help="write the cases that went wrong here, as JSON")
+    options = parser.parse_args()
+    result = Result("judge")
+    planned = cases_of(options.healthy, options.faulty, options.paced)
+    began = time.monotonic()
+    with multiprocessing.get_context("fork").Pool(options.processes) as pool:
+        rows = [row for row in pool.imap_unordered(watch, planned, chunksize=2) if row is not None]
+    rows.sort(key=lambda row: planned.index(row.case))
+    report(result, rows)
+    result.notes.append(
+        f"seed {SEED}; {len(rows)} nights, {sum(row.looks for row in rows)} looks, "
+        f"{time.monotonic() - began:.0f} s on {options.processes} processes"
+    )
+    cost_of_a_verdict(result, options.hours)
+    if options.worst:
+        bad = [row for row in rows if row.missed or row.false]
+        text = json.dumps(
+            [[each.case.seed, each.case.mode, each.case.fault, each.case.pace] for each in bad]
+        )
+        options.worst.write_text(text)
+    if not options.dry:
+        result.write()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,365 @@
+"""Decide which alert is due. Pure: the same looks always give the same alerts.
+
+The rule: an alert is an edge, not a state. A trouble is sent once when it has held, again only
+while it is a `wake` that nobody acknowledged, and its end only where its beginning was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from monitor.edges import LOOKS_OF_TROUBLE, looks_needed
+from monitor.model import FINAL, Liveness, Verdict
+
+RECOVERED_LOOKS = 10
+"""A trouble must be away for so many looks before its end is told."""
+CALM_LOOKS: Mapping[str, int] = {"memory": 60, "slow": 60, "log-stuck": 30}
+"""Of troubles that come and go."""
+REARM_S = 1800.0
+"""A `tell` of the same key is sent again after this long at the earliest."""
+HELD_LIMIT = 50
+"""Messages kept over the quiet hours."""
+
+
+class Severity(StrEnum):
+    """How urgent: `wake` pierces the quiet hours and repeats, `tell` does neither."""
+
+    WAKE = "wake"
+    TELL = "tell"
+
+
+class Kind(StrEnum):
+    """What an alert tells about its trouble."""
+
+    RAISED = "raised"
+    REMINDER = "reminder"
+    RECOVERED = "recovered"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Something that is wrong at one look."""
+
+    key: str
+    severity: Severity
+    word: str
+    """Names it in a title: "stalled", "memory high"."""
+    reason: str
+    level: int = 0
+    """A trouble that rises to a higher level is sent anew."""
+    looks: int = LOOKS_OF_TROUBLE
+    apart: bool = False
+    """Not in the verdict, which therefore cannot take it back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one look has found that bears on alerts."""
+
+    verdict: Verdict | None
+    """None: by one who does not observe (the keeper)."""
+    now_s: float
+    """Observed seconds; no clock that may jump."""
+    attempt: int = 1
+    total: int | None = None
+    """Iterations expected."""
+    by_user: bool = False
+    """The run was stopped by the person who would be told."""
+    others: tuple[Trouble, ...] = ()
+    """Troubles that are not in the verdict: memory, the keeper."""
+    acknowledged: bool = False
+    """Somebody has just said that they know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spell:
+    """A trouble from its first look to its end."""
+
+    severity: Severity
+    word: str
+    reason: str
+    level: int = 0
+    apart: bool = False
+    looks: int = 0
+    """Looks in a row on which it was there, until it was confirmed."""
+    confirmed: bool = False
+    away: int = 0
+    """Looks in a row on which it was not there."""
+    sent_s: float | None = None
+    reminders: int = 0
+    acked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """An alert to be sent now."""
+
+    key: str
+    severity: Severity
+    kind: Kind
+    word: str
+    reason: str
+    reminders: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertState:
+    """What must be known from one look to the next, and by the next watcher."""
+
+    spells: Mapping[str, Spell] = field(default_factory=dict)
+    told_s: Mapping[str, float] = field(default_factory=dict)
+    """When a `tell` of this key was last sent."""
+    attempt: int = 1
+    ended: str | None = None
+    """The ending of this attempt that was told."""
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """Wake troubles that were sent and that nobody has acknowledged."""
+        return tuple(
+            key
+            for key, spell in self.spells.items()
+            if spell.sent_s is not None and not spell.acked and spell.severity is Severity.WAKE
+        )
+
+    @property
+    def acked(self) -> tuple[str, ...]:
+        """Troubles that are still there and that somebody knows of."""
+        return tuple(key for key, spell in self.spells.items() if spell.acked)
+
+
+def advance(state: AlertState, look: Look, repeat_s: float) -> tuple[AlertState, tuple[Due, ...]]:
+    """Take one look into account. Returns the new state and the alerts that are due, in order."""
+    if look.acknowledged:
+        state = replace(state, spells={key: _acked(each) for key, each in state.spells.items()})
+    if look.attempt != state.attempt:  # what was told of the attempt before is past
+        apart = {key: spell for key, spell in state.spells.items() if spell.apart}
+        state = replace(state, attempt=look.attempt, spells=apart, ended=None)
+    if look.verdict is not None and look.verdict.liveness in FINAL:
+        return _end(state, look, look.verdict, repeat_s)
+    fold = _Fold(state, look, repeat_s)
+    present = {each.key: each for each in (*_of_verdict(look.verdict), *look.others)}
+    for key in (*present, *(key for key in state.spells if key not in present)):
+        fold.see(key, present.get(key))
+    return fold.result()
+
+
+def _acked(spell: Spell) -> Spell:
+    return replace(spell, acked=True) if spell.sent_s is not None else spell
+
+
+class _Fold:
+    """One look, trouble by trouble."""
+
+    def __init__(self, state: AlertState, look: Look, repeat_s: float) -> None:
+        self._state, self._look, self._repeat_s = state, look, repeat_s
+        self._spells: dict[str, Spell] = {}
+        self._told = dict(state.told_s)
+        self.due: list[Due] = []
+
+    def see(self, key: str, trouble: Trouble | None) -> None:
+        spell = self._state.spells.get(key)
+        if trouble is not None:
+            spell = self._present(key, trouble, spell)
+        elif spell is not None:
+            spell = self._absent(key, spell)
+        if spell is not None:
+            self._spells[key] = spell
+
+    def result(self) -> tuple[AlertState, tuple[Due, ...]]:
+        if any(key == "stalled" for key in self._raised()):
+            for key in ("log-stuck", "slow"):  # said again, worse
+                self._spells.pop(key, None)
+        return replace(self._state, spells=self._spells, told_s=self._told), tuple(self.due)
+
+    def _raised(self) -> list[str]:
+        return [due.key for due in self.due if due.kind is Kind.RAISED]
+
+    def _present(self, key: str, trouble: Trouble, spell: Spell | None) -> Spell:
+        spell = spell or Spell(severity=trouble.severity, word=trouble.word, reason="")
+        risen = spell.confirmed and trouble.level > spell.level
+        spell = replace(
+            spell,
+            severity=trouble.severity,
+            word=trouble.word,
+            reason=trouble.reason,
+            level=trouble.level,
+            apart=trouble.apart,
+            looks=spell.looks + 1,
+            away=0,
+            confirmed=spell.confirmed or spell.looks + 1 >= trouble.looks,
+        )
+        if not spell.confirmed:
+            return spell
+        if spell.sent_s is None or risen:
+            return self._raise(key, spell)
+        return self.remind(key, spell)
+
+    def _raise(self, key: str, spell: Spell) -> Spell:
+        now_s = self._look.now_s
+        if spell.severity is Severity.TELL:
+            told = self._told.get(key)
+            if told is not None and 0 <= now_s - told < REARM_S:
+                return spell
+            self._told[key] = now_s
+        self.due.append(_due(key, spell, Kind.RAISED))
+        return replace(spell, sent_s=now_s, reminders=0, acked=False)
+
+    def remind(self, key: str, spell: Spell) -> Spell:
+        sent = spell.sent_s
+        if spell.severity is not Severity.WAKE or spell.acked or sent is None:
+            return spell
+        if 0 <= self._look.now_s - sent < self._repeat_s:
+            return spell
+        spell = replace(spell, sent_s=self._look.now_s, reminders=spell.reminders + 1)
+        self.due.append(_due(key, spell, Kind.REMINDER))
+        return spell
+
+    def _absent(self, key: str, spell: Spell) -> Spell | None:
+        if not spell.confirmed:
+            return None
+        if not spell.apart and _unclear(self._look.verdict):
+            return self.remind(key, replace(spell, away=0))
+        spell = replace(spell, away=spell.away + 1)
+        if spell.away < CALM_LOOKS.get(key, RECOVERED_LOOKS):
+            return spell
+        if spell.sent_s is not None:
+            verdict = self._look.verdict
+            now = spell if spell.apart or verdict is None else replace(spell, reason=verdict.reason)
+            self.due.append(_due(key, now, Kind.RECOVERED))
+        return None
+
+
+def _due(key: str, spell: Spell, kind: Kind) -> Due:
+    severity = Severity.TELL if kind is Kind.RECOVERED else spell.severity
+    return Due(
+        key=key,
+        severity=severity,
+        kind=kind,
+        word=spell.word,
+        reason=spell.reason,
+        reminders=spell.reminders,
+    )
+
+
+def _unclear(verdict: Verdict | None) -> bool:
+    """While it is not known to train again, no trouble of a run is over."""
+    doubtful = (Liveness.SUSPECT, Liveness.STALLED, Liveness.LOST)
+    return verdict is not None and verdict.liveness in doubtful
+
+
+def _of_verdict(verdict: Verdict | None) -> Iterator[Trouble]:
+    if verdict is None:
+        return
+    for liveness, severity in _LIVENESS.items():
+        if verdict.liveness is liveness or liveness in verdict.flags:
+            yield Trouble(
+                key=str(liveness),
+                severity=severity,
+                word=str(liveness),
+                reason=verdict.reason,
+                looks=looks_needed(liveness),
+            )
+    for flag, (severity, word, reason) in _FLAGS.items():
+        if flag in verdict.flags:
+            yield Trouble(key=flag, severity=severity, word=word, reason=reason)
+
+
+_LIVENESS = {
+    Liveness.STALLED: Severity.WAKE,
+    Liveness.LOG_STUCK: Severity.TELL,
+    Liveness.SLOW: Severity.TELL,
+    Liveness.LOST: Severity.TELL,
+}
+"""`suspect` and `saving` never send."""
+
+_FLAGS = {
+    "nan-loss": (Severity.WAKE, "NaN loss", "the loss is no number any more"),
+    "exploding-loss": (Severity.TELL, "loss explodes", "the loss is far above what it was"),
+    "disk-low": (
+        Severity.WAKE,
+        "disk low",
+        "the disk will not hold the next checkpoints",
+    ),
+}
+
+
+def _end(
+    state: AlertState, look: Look, verdict: Verdict, repeat_s: float
+) -> tuple[AlertState, tuple[Due, ...]]:
+    """An ending is told once; a failure is a trouble that stays until it is acknowledged."""
+    key = str(verdict.liveness)
+    if state.ended == key:
+        fold = _Fold(state, look, repeat_s)
+        spells = {key: fold.remind(key, spell) for key, spell in state.spells.items()}
+        return replace(state, spells=spells), tuple(fold.due)
+    severity = _severity_of_end(look, verdict)
+    if severity is None:
+        return replace(state, ended=key, spells={}), ()
+    spell = Spell(
+        severity=severity,
+        word=key,
+        reason=verdict.reason,
+        confirmed=True,
+        sent_s=look.now_s,
+    )
+    kept = {key: spell} if severity is Severity.WAKE else {}
+    return replace(state, ended=key, spells=kept), (_due(key, spell, Kind.ENDED),)
+
+
+def _severity_of_end(look: Look, verdict: Verdict) -> Severity | None:
+    if verdict.liveness is Liveness.FAILED:
+        return Severity.WAKE
+    if verdict.liveness is Liveness.STOPPED and look.by_user:
+        return None
+    if verdict.liveness is Liveness.ENDED and _cut_short(look, verdict):
+        return Severity.WAKE  # all that can be seen of a foreign run's failure
+    return Severity.TELL
+
+
+def _cut_short(look: Look, verdict: Verdict) -> bool:
+    if look.total is None or verdict.iteration is None:
+        return False
+    return verdict.iteration + verdict.iteration_error < look.total
+
+
+def memory_trouble(level: str, reason: str) -> Trouble | None:
+    """The trouble of a memory level: ok, warn, high or limit."""
+    rank = ("ok", "warn", "high", "limit").index(level)
+    if rank == 0:
+        return None
+    return Trouble(
+        key="memory",
+        severity=Severity.TELL if level == "warn" else Severity.WAKE,
+        word="memory at its limit" if level == "limit" else f"memory {level}",
+        reason=reason,
+        level=rank,
+        looks=1,  # the memory judge has asked for two samples already
+        apart=True,
+    )
+
+
+def keeper_trouble(reason: str) -> Trouble:
+    """The run has no keeper, and the watcher cannot give it one."""
+    return Trouble(
+        key="keeper-lost",
+        severity=Severity.WAKE,
+        word="keeper lost",
+        reason=reason,
+        apart=True,
+    )
+
+
+def watcher_trouble(reason: str) -> Trouble:
+    """The run has no watcher, and the keeper cannot give it one."""
+    return Trouble(
+        key="watcher-lost",
+        severity=Severity.WAKE,
+        word="watcher lost",
+        reason=reason,
+        looks=1,
+        apart=True,
+    )

@@ -1,0 +1,226 @@
+"""What is to be sent, and the child process that sends it. Nothing here waits.
+
+The rule: `poll` is called with every look and returns at once. A message stays until every channel
+has taken it or was given up on, so that it also outlives this process (`messages`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from monitor.alert_channels import channels_path
+from monitor.codec import decode, dumps
+
+MOST_MESSAGES = 32
+CHILD_S = 30.0
+"""A child that has not ended by then is killed; it ends itself after 20 s."""
+BACKOFF_S = (5.0, 15.0, 60.0, 180.0, 600.0, 600.0, 1800.0)
+"""Before each further try of what a channel did not take; then it is given up."""
+ANSWER_LIMIT = 1 << 16
+ARGV = (sys.executable, "-P", "-m", "monitor.alert_send")
+SENDER = "sender"
+"""Named as the failing channel when the process that sends fails as a whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message and who still has to take it."""
+
+    number: int
+    severity: str
+    title: str
+    body: str
+    channels: tuple[str, ...] | None = None
+    """None: every one that there is when it is sent."""
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxState:
+    """What the next process must know, as plain JSON."""
+
+    messages: tuple[Message, ...] = ()
+    failing: Mapping[str, str] = field(default_factory=dict)
+    number: int = 0
+
+
+class Outbox:
+    """Sends messages one after the other, the newest untried one first."""
+
+    def __init__(self, remembered: object = None) -> None:
+        state = _state_of(remembered)
+        self._messages = list(state.messages)
+        self._number = state.number
+        self._due: dict[int, float] = {}
+        self._child: subprocess.Popen[bytes] | None = None
+        self._sending: Message | None = None
+        self._kill_s = 0.0
+        self.failing: dict[str, str] = dict(state.failing)
+        """Channels that did not take their last message, with the reason."""
+
+    @property
+    def empty(self) -> bool:
+        """Everything was taken or given up."""
+        return not self._messages
+
+    @property
+    def busy(self) -> bool:
+        """A child is sending."""
+        return self._child is not None
+
+    def put(self, severity: str, title: str, body: str) -> None:
+        """Add a message. Of too many, the oldest that wakes nobody is left out first."""
+        if not channels_path().exists():
+            return
+        self._number += 1
+        self._messages.append(
+            Message(number=self._number, severity=severity, title=title, body=body)
+        )
+        while len(self._messages) > MOST_MESSAGES:
+            waiting = [each for each in self._messages if each is not self._sending]
+            drop = next((each for each in waiting if each.severity != "wake"), waiting[0])
+            self._messages.remove(drop)
+
+    def poll(self, now_s: float) -> Iterator[str]:
+        """Go on with sending; gives sentences about channels that begin or cease to fail."""
+        if self._child is not None:
+            yield from self._look_after(now_s)
+        if self._child is None and (message := self._next(now_s)) is not None:
+            yield from self._send(message, now_s)
+
+    def remembered(self) -> dict[str, Any]:
+        """What the outbox of the next process must know."""
+        state = OutboxState(
+            messages=tuple(self._messages), failing=self.failing, number=self._number
+        )
+        plain: dict[str, Any] = json.loads(dumps({"outbox": state}))["outbox"]
+        return plain
+
+    def close(self) -> None:
+        """End the child: what it was sending is still among the messages."""
+        if self._child is not None:
+            self._end_child()
+
+    def _next(self, now_s: float) -> Message | None:
+        ready = [each for each in self._messages if self._due.get(each.number, now_s) <= now_s]
+        return min(ready, key=lambda each: (each.tries, each.number), default=None)
+
+    def _send(self, message: Message, now_s: float) -> Iterator[str]:
+        job = {
+            "title": message.title,
+            "body": message.body,
+            "severity": message.severity,
+            "channels": message.channels,
+        }
+        try:
+            self._child = start_sender(job)
+        except OSError as error:
+            yield from self._settle(message, {SENDER: str(error.strerror or error)}, now_s)
+            return
+        self._sending, self._kill_s = message, now_s + CHILD_S
+
+    def _look_after(self, now_s: float) -> Iterator[str]:
+        child, message = self._child, self._sending
+        assert child is not None
+        assert message is not None
+        if child.poll() is None:
+            if now_s < self._kill_s:
+                return
+            problems: dict[str, str | None] = {SENDER: f"no answer within {CHILD_S:.0f} s"}
+        else:
+            problems = _problems(child)
+        self._end_child()
+        yield from self._settle(message, problems, now_s)
+
+    def _settle(
+        self, message: Message, problems: Mapping[str, str | None], now_s: float
+    ) -> Iterator[str]:
+        """Keep for later what was not taken; *problems* has every channel that was tried."""
+        if message.channels is None and SENDER not in problems:
+            self.failing = {key: why for key, why in self.failing.items() if key in problems}
+        yield from self._note(problems)
+        failed = tuple(name for name, problem in problems.items() if problem is not None)
+        if message not in self._messages:
+            return
+        place = self._messages.index(message)
+        if not failed or message.tries >= len(BACKOFF_S):
+            del self._messages[place]
+            self._due.pop(message.number, None)
+            if failed:
+                yield f"alert given up after {message.tries + 1} tries: {message.title}"
+            return
+        self._due[message.number] = now_s + BACKOFF_S[message.tries]
+        left = message.channels if SENDER in failed else failed
+        self._messages[place] = replace(message, channels=left, tries=message.tries + 1)
+
+    def _note(self, problems: Mapping[str, str | None]) -> Iterator[str]:
+        if SENDER not in problems:
+            self.failing.pop(SENDER, None)
+        for name, problem in problems.items():
+            if problem is None:
+                if self.failing.pop(name, None) is not None:
+                    yield f"alert channel {name} works again"
+            else:
+                if name not in self.failing:
+                    yield f"alert channel {name} fails: {problem}; it is tried again"
+                self.failing[name] = problem
+
+    def _end_child(self) -> None:
+        child, self._child, self._sending = self._child, None, None
+        assert child is not None
+        if child.poll() is None:
+            child.kill()
+            # Killed, it ends at once, unless the kernel holds it: then it is left behind.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(0.2)
+        if child.stdout is not None:
+            child.stdout.close()
+
+
+def start_sender(job: Mapping[str, Any]) -> subprocess.Popen[bytes]:
+    """Start the process that sends, with its job on stdin. Raises OSError."""
+    child = subprocess.Popen(
+        ARGV,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+    )
+    assert child.stdin is not None
+    # A message is far smaller than a pipe: this does not wait, whatever the child does.
+    with contextlib.suppress(BrokenPipeError), child.stdin:
+        child.stdin.write(json.dumps(job).encode())
+    child.stdin = None  # closed: nobody is to flush it again
+    return child
+
+
+def _problems(child: subprocess.Popen[bytes]) -> dict[str, str | None]:
+    """What an ended child said, by channel."""
+    assert child.stdout is not None
+    os.set_blocking(child.stdout.fileno(), False)
+    raw = child.stdout.read(ANSWER_LIMIT) or b""
+    try:
+        answer = json.loads(raw)
+        if answer.get("problem"):
+            return {SENDER: str(answer["problem"])}
+        return {
+            str(each["channel"]): None if each["ok"] else str(each["problem"])
+            for each in answer["results"]
+        }
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return {SENDER: f"it ended with {child.returncode} and no answer"}
+
+
+def _state_of(remembered: object) -> OutboxState:
+    try:
+        return decode(OutboxState, remembered) if remembered else OutboxState()
+    except ValueError:
+        return OutboxState()

@@ -1,0 +1,1 @@
+"""`attach`: find a trainer that lanewatch did not start, and watch it (a *foreign* run)."""

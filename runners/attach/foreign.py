@@ -1,0 +1,104 @@
+"""A foreign run's folder: who watches it, and what cannot be asked of it.
+
+The rule: lanewatch did not start the trainer, so it never ends it, and removing the folder ends
+nothing but the watch.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+from monitor import locks
+from monitor.files import read_json
+from monitor.probes.process import is_alive
+from monitor.rundir import RunDir
+from monitor.target import process_id
+from runners.detach import detached_argv
+from runners.errors import RunnerError, RunStateError
+
+KIND = "foreign"
+READY_S = 20.0
+"""A watcher is there within a second; this long only on a machine that thrashes."""
+
+
+def is_foreign(run: RunDir) -> bool:
+    """True for a run that lanewatch did not start."""
+    return (read_json(run.run_json).value or {}).get("kind") == KIND
+
+
+def refuse(run: RunDir, wanted: str) -> None:
+    """Raise RunStateError with what to do instead, if *run* is foreign."""
+    info = read_json(run.run_json).value or {}
+    if info.get("kind") != KIND:
+        return
+    raise RunStateError(
+        f"cannot {wanted} {run.root.name}: lanewatch did not start it; {_instead(info, wanted)}"
+    )
+
+
+def _instead(info: dict[str, Any], wanted: str) -> str:
+    if wanted == "resume":
+        return "start its trainer again the way it was started, then `lanewatch attach`"
+    process, container = process_id(info.get("process")), info.get("container")
+    if process is not None and not is_alive(process):
+        return "its process has ended already"  # its pid may be another's by now
+    pid = process.pid if process else None
+    signal = "KILL" if wanted == "kill" else "TERM"
+    ways = [f"`kill -{signal} {pid}`"] if pid else []
+    if isinstance(container, dict) and container.get("name"):
+        verb = "kill" if wanted == "kill" else "stop"
+        ways.append(f"`docker {verb} {container['name']}`, which ends all of its container")
+    return f"end it yourself with {' or '.join(ways)}" if ways else "end it where it was started"
+
+
+def watcher_argv(run: RunDir) -> list[str]:
+    """How the watcher of *run* is started."""
+    return [sys.executable, "-P", "-m", "monitor.watcher", str(run.root)]
+
+
+def ensure_watcher(run: RunDir) -> bool:
+    """Start a watcher that outlives us, unless one is there; True if one was started.
+
+    Raises RunnerError when it does not come up.
+    """
+    if locks.is_held(run.watcher_lock):
+        return False
+    argv = watcher_argv(run)
+    detached = detached_argv(argv, run.root.name)
+    if not _start(run, detached) and (detached == argv or not _start(run, argv)):
+        raise RunnerError(
+            f"the watcher of {run.root.name} did not start; see {run.logs / 'watcher.log'}"
+        )
+    return True
+
+
+def _start(run: RunDir, argv: list[str]) -> bool:
+    """Start *argv* and wait until somebody holds the watcher's lock."""
+    try:
+        log = os.open(run.logs / "watcher.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise RunnerError(f"cannot write in {run.logs}: {error.strerror or error}") from error
+    try:
+        child = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+        )
+    except OSError:
+        return False
+    finally:
+        os.close(log)
+    deadline = time.monotonic() + READY_S
+    while not locks.is_held(run.watcher_lock):
+        if child.poll() is not None or time.monotonic() > deadline:
+            return child.returncode == 0  # a run that was over at the first look needs no watcher
+        time.sleep(0.02)
+    child.returncode = 0  # it goes on without us: no warning that it was not waited for
+    return True

@@ -1,0 +1,330 @@
+"""What each drill does and which verdicts it must bring. Pure.
+
+The rule: all times are seconds of the judged clock, the same as on a real box: a save of 300 s is
+judged by the real limit of a first save, however fast the drill is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from monitor.model import Liveness
+
+
+class Then(StrEnum):
+    """What is done once a verdict was seen: by it a drill ends, or shows the recovery."""
+
+    CONTINUE = "continue"
+    """SIGCONT to whatever the drill has stopped."""
+    KILL = "kill"
+    RESUME = "resume"
+
+
+class Right(StrEnum):
+    """What a drill may not be allowed to do here; without it a recording is replayed."""
+
+    MOUNT = "mount a disk"
+    TIME_NAMESPACE = "make a time namespace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One verdict or flag that must be seen, after those before it."""
+
+    verdict: Liveness | None = None
+    flag: str | None = None
+    says: str | None = None
+    """Words that its reason must hold."""
+    then: Then | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drill:
+    """One rehearsal."""
+
+    name: str
+    about: str
+    expect: tuple[Step, ...]
+    allowed: frozenset[str] = frozenset()
+    """Verdicts and flags that may be seen besides the expected and the calm ones."""
+    healthy: bool = False
+    """Nothing is wrong, though it may look so."""
+    wakes: bool = False
+    """An alert must wake someone; in all other drills none may."""
+    trainer: Mapping[str, Any] = field(default_factory=dict)
+    """See `runners.drills.script.Script`."""
+    foreign: bool = False
+    """lanewatch does not start the trainer, which writes no heartbeat; it is attached."""
+    rate: float = 20.0
+    """Judged seconds per second. Less where the machine itself cannot be that much faster."""
+    needs: Right | None = None
+    budget_bytes: int | None = None
+    """How much more than now the machine may use before the memory limit is reached."""
+    at_limit: str = "notify"
+    """How far the memory guard may go."""
+
+
+CALM = frozenset({"starting", "training", "saving", "slow"})
+"""Always allowed. `slow` too: the machine of a rehearsal may be busy with something else."""
+
+
+def _ends(*, at: int = 40) -> Step:
+    return Step(verdict=Liveness.FINISHED, says=f"iteration {at} of {at}")
+
+
+def _trains() -> Step:
+    return Step(verdict=Liveness.TRAINING)
+
+
+def _stalls(says: str, then: Then) -> tuple[Step, ...]:
+    return (
+        _trains(),
+        Step(verdict=Liveness.SUSPECT),
+        Step(verdict=Liveness.STALLED, says=says, then=then),
+    )
+
+
+def _reached(total: int) -> Step:
+    return Step(verdict=Liveness.ENDED, says=f"reached {total} of {total}")
+
+
+_FOREIGN: Mapping[str, Any] = {
+    "silent": True,
+    "pipe": True,
+    "iterations": 120,
+    "save_interval": 20,
+    "first_save_s": 3,
+}
+_STOPPED = Step(verdict=Liveness.STOPPED, says="killed by the user")
+_FINISHES = (_trains(), _ends())
+
+_ALL = (
+    Drill(
+        name="log-stuck",
+        about="the filter that stdout is piped through stops; the trainer goes on",
+        trainer={"faults": ((12, "stop_reader"),), "pipe": True, "iterations": 60},
+        expect=(
+            _trains(),
+            Step(
+                verdict=Liveness.LOG_STUCK,
+                says="stdout is stuck, training is not",
+                then=Then.CONTINUE,
+            ),
+            _trains(),
+            _ends(at=60),
+        ),
+    ),
+    Drill(
+        name="blocked-pipe",
+        wakes=True,
+        about="the same with a talkative trainer: 64 KiB later it is blocked in its own print",
+        trainer={
+            "faults": ((12, "stop_reader"),),
+            "pipe": True,
+            "line_bytes": 8192,
+            "line_bytes_from": 10,
+        },
+        expect=(*_stalls("pipe", Then.CONTINUE), *_FINISHES),
+        allowed=frozenset({"log-stuck"}),
+    ),
+    Drill(
+        name="attached-log-stuck",
+        about="a trainer that lanewatch did not start: its log stops, its checkpoints go on",
+        trainer={**_FOREIGN, "faults": ((50, "stop_reader"),)},
+        foreign=True,
+        expect=(
+            _trains(),
+            Step(verdict=Liveness.LOG_STUCK, then=Then.CONTINUE),
+            _trains(),
+            _reached(120),
+        ),
+    ),
+    Drill(
+        name="attached-blocked-pipe",
+        wakes=True,
+        about="the same with a talkative trainer, until it is blocked in its own print",
+        trainer={
+            **_FOREIGN,
+            "faults": ((50, "stop_reader"),),
+            "line_bytes": 8192,
+            "line_bytes_from": 48,
+        },
+        foreign=True,
+        expect=(*_stalls("pipe", Then.CONTINUE), _trains(), _reached(120)),
+        allowed=frozenset({"log-stuck"}),
+    ),
+    Drill(
+        name="sigstop",
+        wakes=True,
+        about="someone stops the trainer (SIGSTOP), and continues it after the alarm",
+        trainer={"faults": ((12, "stop_self"),)},
+        expect=(*_stalls("stopped", Then.CONTINUE), *_FINISHES),
+    ),
+    Drill(
+        name="deadlock",
+        wakes=True,
+        about="two threads wait for each other's lock",
+        trainer={"faults": ((12, "deadlock"),)},
+        expect=(*_stalls("deadlock", Then.KILL), _STOPPED),
+    ),
+    Drill(
+        name="spin",
+        wakes=True,
+        about="a thread burns CPU and never gets on",
+        trainer={"faults": ((12, "spin"),)},
+        expect=(*_stalls("spin", Then.KILL), _STOPPED),
+    ),
+    Drill(
+        name="slow-save",
+        about="the first save takes 5 minutes, 50 times a later one",
+        trainer={"first_save_s": 300, "save_s": 6},
+        expect=(_trains(), Step(verdict=Liveness.SAVING), *_FINISHES),
+        healthy=True,
+    ),
+    Drill(
+        name="slow-first-step",
+        about="the first iteration compiles for 5 minutes",
+        trainer={"first_step_s": 300},
+        expect=(
+            Step(verdict=Liveness.STARTING, says="first iteration"),
+            *_FINISHES,
+        ),
+        healthy=True,
+    ),
+    Drill(
+        name="long-eval",
+        about="an evaluation takes 6 minutes",
+        trainer={"eval_interval": 20, "eval_s": 360},
+        expect=(Step(verdict=Liveness.TRAINING, says="evaluation"), *_FINISHES),
+        healthy=True,
+    ),
+    Drill(
+        name="long-import",
+        about="importing and loading take 9 minutes",
+        trainer={"load_s": 540},
+        expect=(Step(verdict=Liveness.STARTING, says="loads the model"), *_FINISHES),
+        healthy=True,
+    ),
+    Drill(
+        name="memory-climb",
+        wakes=True,
+        about="memory climbs with each iteration; the guard may save and stop the run",
+        trainer={"faults": ((12, "climb"),), "iterations": 400, "most_bytes": 1 << 30},
+        budget_bytes=768 << 20,
+        at_limit="save-and-stop",
+        expect=(
+            _trains(),
+            Step(flag="memory-warn"),
+            Step(flag="memory-high"),
+            Step(verdict=Liveness.STOPPED, says="memory"),
+        ),
+    ),
+    Drill(
+        name="memory-burst",
+        wakes=True,
+        about="memory jumps over the limit at once; the guard may stop the run without saving",
+        trainer={
+            "faults": ((12, "burst"),),
+            "iterations": 100,
+            "load_s": 1,
+            "first_step_s": 1,
+            "step_s": 0.5,
+            "first_save_s": 0.5,
+            "save_s": 0.5,
+            "most_bytes": 1100 << 20,
+        },
+        budget_bytes=768 << 20,
+        rate=2.0,
+        at_limit="stop-now",
+        expect=(
+            _trains(),
+            Step(flag="memory-limit"),
+            Step(verdict=Liveness.STOPPED, says="memory"),
+        ),
+        allowed=frozenset({"memory-warn", "memory-high"}),
+    ),
+    Drill(
+        name="crash",
+        wakes=True,
+        about="the trainer dies of an exception",
+        trainer={"faults": ((12, "crash"),)},
+        expect=(_trains(), Step(verdict=Liveness.FAILED, says="shapes cannot be multiplied")),
+    ),
+    Drill(
+        name="oom-exit",
+        wakes=True,
+        about="the trainer runs out of memory",
+        trainer={"faults": ((12, "exhaust_memory"),)},
+        expect=(_trains(), Step(verdict=Liveness.FAILED, says="out of memory")),
+    ),
+    Drill(
+        name="nan-loss",
+        wakes=True,
+        about="the learning rate is far too large: the loss becomes no number",
+        trainer={"faults": ((12, "diverge"),)},
+        expect=(_trains(), Step(flag="nan-loss"), _ends()),
+        allowed=frozenset({"exploding-loss"}),
+    ),
+    Drill(
+        name="disk-full",
+        wakes=True,
+        about="the disk of the run fills up; then someone makes room",
+        trainer={"faults": ((13, "fill_disk"),)},
+        expect=(_trains(), Step(verdict=Liveness.FAILED, says="disk full")),
+        allowed=frozenset({"disk-low"}),
+        needs=Right.MOUNT,
+    ),
+    Drill(
+        name="checkpoint-pruned",
+        wakes=True,
+        about="someone deletes the newest checkpoint; the trainer dies later and is resumed",
+        trainer={"save_interval": 8, "faults": ((17, "lose_checkpoint"), (23, "die"))},
+        expect=(
+            _trains(),
+            Step(verdict=Liveness.FAILED, says="SIGKILL", then=Then.RESUME),
+            *_FINISHES,
+        ),
+    ),
+    Drill(
+        name="clock-jump",
+        about="the trainer's clocks jump an hour ahead and half an hour back",
+        trainer={"faults": ((13, "clock_ahead"), (22, "clock_back"))},
+        expect=_FINISHES,
+        healthy=True,
+        needs=Right.TIME_NAMESPACE,
+    ),
+    Drill(
+        name="exit-zero-but-dead",
+        wakes=True,
+        about="the process that trains is killed, and the script around it exits with 0",
+        trainer={"faults": ((12, "die"),), "wrapped": True},
+        expect=(_trains(), Step(verdict=Liveness.FAILED, says="never said that it had finished")),
+    ),
+    Drill(
+        name="slow-but-fine",
+        about="iterations become six times slower, little by little",
+        trainer={"iterations": 70, "slower": ((40, 8), (48, 14), (56, 24))},
+        expect=(_trains(), Step(verdict=Liveness.SLOW), _ends(at=70)),
+        healthy=True,
+    ),
+    Drill(
+        name="quiet-log-by-design",
+        about="the log speaks once in eight iterations",
+        trainer={"log_interval": 8},
+        expect=_FINISHES,
+        healthy=True,
+    ),
+    Drill(
+        name="bursty-loading",
+        about="the model is loaded in bursts of memory, the data in bursts of iterations",
+        trainer={"load_s": 120, "burst_bytes": 128 << 20, "data_wait_s": 20},
+        budget_bytes=2 << 30,
+        expect=(Step(verdict=Liveness.STARTING, says="loads the model"), *_FINISHES),
+        healthy=True,
+    ),
+)
+
+DRILLS: Mapping[str, Drill] = {drill.name: drill for drill in _ALL}

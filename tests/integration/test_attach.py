@@ -1,0 +1,345 @@
+"""`lanewatch attach` on real processes of this machine that lanewatch did not start."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Lanewatch, end, read, until
+from foreign_trainers import HUGGING_FACE, MEGATRON
+
+from monitor.rundir import RunDir
+
+PYTHON = os.path.realpath(sys._base_executable)  # type: ignore[attr-defined]
+
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a shell line in *tmp_path*, in a session of its own, which is ended with the test."""
+    (tmp_path / "train_megatron.py").write_text(MEGATRON)
+    (tmp_path / "train_hf.py").write_text(HUGGING_FACE)
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(line: str) -> subprocess.Popen[bytes]:
+        shell = subprocess.Popen(
+            ["bash", "-c", f"{line}; true"],  # with a second command bash stays as the parent
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        started.append(shell)
+        return shell
+
+    yield start
+    for shell in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)
+        shell.wait()
+
+
+@pytest.fixture
+def attached(lanewatch: Lanewatch) -> Iterator[Lanewatch]:
+    """The command line; the watchers of its foreign runs are gone after the test."""
+    yield lanewatch
+    for run in lanewatch.root.glob("foreign-*"):
+        end(read(run / "watch.json"))
+
+
+def megatron(folder: Path, iterations: int = 1000, seconds: float = 0.05, **more: int) -> str:
+    """The command line of a trainer that saves every tenth iteration into *folder*/runs-full."""
+    extra = "".join(f" --{name.replace('_', '-')} {value}" for name, value in more.items())
+    return (
+        f"{PYTHON} -u train_megatron.py --save {shlex.quote(str(folder / 'runs-full'))} "
+        f"--train-iters {iterations} --save-interval 10 --seconds {seconds}{extra}"
+    )
+
+
+def trainer_of(shell: subprocess.Popen[bytes], script: str = "train_megatron.py") -> int:
+    """The pid of the Python that the shell has started."""
+
+    def found() -> int | None:
+        path = Path(f"/proc/{shell.pid}/task/{shell.pid}/children")
+        for child in path.read_text().split():
+            command = Path(f"/proc/{child}/cmdline").read_bytes()
+            if script.encode() in command and b"bash" not in command:
+                return int(child)
+        return None
+
+    return int(until(found, "the trainer starts"))
+
+
+def attach(lanewatch: Lanewatch, *words: str) -> tuple[RunDir, dict[str, Any]]:
+    said = lanewatch.json("attach", *words)
+    return RunDir(lanewatch.root / said["run"]), said
+
+
+def status(lanewatch: Lanewatch, run: RunDir) -> dict[str, Any]:
+    said: dict[str, Any] = lanewatch.json("status", run.root.name)
+    return said
+
+
+def test_the_list_names_a_trainer_behind_a_tee_with_all_its_files(
+    attached: Lanewatch, start: Start, tmp_path: Path
+) -> None:
+    shell = start(f"{megatron(tmp_path)} 2>&1 | tee -a train.log")
+    pid = trainer_of(shell)
+    until((tmp_path / "runs-full" / "iter_0000010").exists, "the first checkpoint")
+    listed = {each["pid"]: each for each in attached.json("attach")}
+    found = listed[pid]
+    assert found["container"] is None
+    assert found["checkpoints"] == str(tmp_path / "runs-full")
+    assert found["checkpoints_from"] == "argument --save"
+    assert found["log"] == str(tmp_path / "train.log")
+    assert "stdout > tee" in found["log_from"]
+    assert (found["total"], found["save_interval"], found["lane"]) == (1000, 10, "nemo")
+    assert any("this tee can block the run after 64 KiB" in each for each in found["warnings"])
+    assert shell.pid not in listed
+    assert not list(attached.root.glob("foreign-*"))
+
+
+def test_it_is_watched_to_its_end(attached: Lanewatch, start: Start, tmp_path: Path) -> None:
+    shell = start(f"{megatron(tmp_path, 300)} 2>&1 | tee -a train.log")
+    pid = trainer_of(shell)
+    run, said = attach(attached, "--pid", str(shell.pid))
+    assert said["pid"] == pid
+    assert said["new"] is True
+    until(lambda: (status(attached, run)["iteration"]["value"] or 0) >= 20, "iterations are proven")
+    now = status(attached, run)
+    assert now["verdict"] in ("training", "saving", "slow", "log-stuck")
+    assert now["iteration"]["total"] == 300
+    assert now["watcher"]["alive"]
+    assert now["keeper"] == {"pid": None, "alive": False}
+    assert now["foreign"]["pid"] == pid
+    assert "iteration" in attached("logs", run.root.name, "-n", "3")
+    assert "finished: reached 300 of 300" in attached("wait", run.root.name)
+    assert status(attached, run)["verdict"] == "finished"
+    until(lambda: read(run.watch).get("recorded") == "finished", "the end is recorded")
+    assert "there is nothing to watch" in attached.call("watch", run.root.name).stderr
+    attached("rm", run.root.name, "--yes")
+    assert not run.root.exists()
+
+
+def test_one_that_ends_early_makes_wait_fail(
+    attached: Lanewatch, start: Start, tmp_path: Path
+) -> None:
+    shell = start(f"{megatron(tmp_path, 60, hold_at=25)} > train.log 2>&1")
+    pid = trainer_of(shell)
+    run, said = attach(attached, "--pid", str(pid))
+    assert (said["log"], said["log_from"], said["warnings"]) == (
+        str(tmp_path / "train.log"),
+        "stdout",
+        [],
+    )
+    until(lambda: (tmp_path / "runs-full" / "truth").read_text() == "25", "it is held")
+    os.kill(pid, signal.SIGKILL)
+    done = attached.call("wait", run.root.name)
+    assert done.returncode == 1
+    assert "of 60, exit status not observable" in done.stdout
+
+
+def test_the_layout_of_hugging_face_and_a_total_that_only_the_checkpoint_tells(
+    attached: Lanewatch, start: Start, tmp_path: Path
+) -> None:
+    shell = start(
+        f"{PYTHON} -u train_hf.py --output_dir out --steps 1000 --every 10 --seconds 0.05 "
+        "> train.log 2> train.err"
+    )
+    pid = trainer_of(shell, "train_hf.py")
+    until((tmp_path / "out" / "checkpoint-10" / "trainer_state.json").exists, "a checkpoint")
+    run, said = attach(attached, "--pid", str(pid))
+    assert said["checkpoints"] == str(tmp_path / "out")
+    assert (said["total"], said["total_from"]) == (1000, "trainer_state.json")
+    assert said["save_interval"] == 10
+    until(lambda: (status(attached, run)["iteration"]["value"] or 0) >= 20, "it is followed")
+
+
+def test_a_total_from_the_bar_of_a_log_without_any_other_word(
+    attached: Lanewatch, start: Start, tmp_path: Path
+) -> None:
+    shell = start(
+        f"{PYTHON} -u train_hf.py --output_dir out --steps 777 --every 700 --seconds 0.05 "
+        "> train.log 2>&1"
+    )
+    pid = trainer_of(shell, "train_hf.py")
+    until(lambda: b"| 3/777 [" in (tmp_path / "train.log").read_bytes(), "its bar")
+    _, said = attach(attached, "--pid", str(pid))
+    assert (said["total"], said["total_from"]) == (777, "what its log says")
+
+
+def test_a_folder_that_nobody_told_is_found_below_its_working_folder(
+    attached: Lanewatch, start: Start, tmp_path: Path
+) -> None:
+    old = tmp_path / "yesterday" / "iter_0000999"
+    old.mkdir(parents=True)
+    os.utime(old, (1.0, 1.0))
+    shell = start(
+        f"WHERE=deep/er {PYTHON} -u train_megatron.py --train-iters 1000 --save-interval 5 "
+        "--seconds 0.02"
+    )
+    pid = trainer_of(shell)
+    until((tmp_path / "deep" / "er" / "iter_0000005").exists, "a checkpoint")
+    _, said = attach(attached, "--pid", str(pid))
+    assert said["checkpoints"] == str(tmp_path / "deep" / "er")
+    assert "working folder" in said["checkpoints_from"]
+    assert said["log"] is None
+    assert any("it goes to /dev/null" in each for each in said["warnings"])
+
+
+def test_a_process_is_watched_once(attached: Lanewatch, start: Start, tmp_path: Path) -> None:
+    pid = str(trainer_of(start(f"{megatron(tmp_path)} > train.log")))
+    run, _ = attach(attached, "--pid", pid)
+    again, said = attach(attached, "--pid", pid)
+    assert (again.root, said["new"]) == (run.root, False)
+    complaint = attached("attach", "--pid", pid, "--total", "5", code=2)
+    assert f"is watched already as {run.root.name}" in complaint
+    assert complaint.count("\n") == 1
+    listed = {each["pid"]: each["run"] for each in attached.json("attach")}
+    assert listed[int(pid)] == run.root.name
+    assert len(list(attached.root.glob("foreign-*"))) == 1
+
+
+def test_the_watcher_comes_back_and_rm_ends_only_the_watch(
+    attached: Lanewatch, start: Start, tmp_path: Path
+) -> None:
+    pid = trainer_of(start(f"{megatron(tmp_path)} > train.log"))
+    run, _ = attach(attached, "--pid", str(pid))
+    until(lambda: read(run.watch).get("pid"), "the watcher writes")
+    first = read(run.watch)["pid"]
+    assert os.getsid(first) == first
+    end(read(run.watch))
+    until(lambda: not status(attached, run)["watcher"]["alive"], "the watcher is lost")
+    assert "new watcher" in attached.call("watch", run.root.name).stderr
+    until(lambda: read(run.watch).get("pid") not in (None, first), "another watcher writes")
+    assert "has its watcher" in attached.call("watch", run.root.name).stderr
+    second = read(run.watch)["pid"]
+    attached("rm", run.root.name, "--yes")
+    until(lambda: not Path(f"/proc/{second}/cmdline").exists() or not _command(second), "it leaves")
+    assert b"train_megatron" in _command(pid)
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.mark.parametrize(
+    ("verb", "advice"),
+    [
+        pytest.param("stop", "kill -TERM {pid}", id="stop"),
+        pytest.param("kill", "kill -KILL {pid}", id="kill"),
+        pytest.param("resume", "start its trainer again", id="resume"),
+    ],
+)
+def test_what_lanewatch_did_not_start_it_does_not_end(
+    attached: Lanewatch, start: Start, tmp_path: Path, verb: str, advice: str
+) -> None:
+    pid = trainer_of(start(f"{megatron(tmp_path)} > train.log"))
+    run, _ = attach(attached, "--pid", str(pid))
+    complaint = attached(verb, run.root.name, code=2)
+    assert "lanewatch did not start it" in complaint
+    assert advice.format(pid=pid) in complaint
+    assert complaint.count("\n") == 1
+    assert not run.request.exists()
+    assert b"train_megatron" in _command(pid)
+
+
+def test_a_stopped_tee_is_a_stall_that_names_it_and_a_recovery_when_it_goes_on(
+    attached: Lanewatch, start: Start, tmp_path: Path
+) -> None:
+    shell = start(f"{megatron(tmp_path, 100_000, 0.002, text=4000)} 2>&1 | tee -a train.log")
+    pid = trainer_of(shell)
+    limits = ("--set=liveness.iteration_default_s=3", "--set=liveness.iteration_floor_s=3")
+    run, said = attach(attached, "--pid", str(pid), *limits)
+    until(lambda: (status(attached, run)["iteration"]["value"] or 0) > 0, "it is followed")
+    tee = int(said["log_from"].rpartition("(")[2].rstrip(")"))
+    os.kill(tee, signal.SIGSTOP)
+    until(lambda: status(attached, run)["verdict"] == "stalled", "the stall")
+    assert read(run.watch)["verdict"]["signature"] == "blocked-pipe"
+    assert f"kill -CONT {tee}" in status(attached, run)["reason"]
+    os.kill(tee, signal.SIGCONT)
+    until(lambda: status(attached, run)["verdict"] in ("training", "saving"), "it goes on")
+
+
+def test_on_a_terminal_one_is_picked_by_its_number(
+    attached: Lanewatch, start: Start, tmp_path: Path
+) -> None:
+    pid = trainer_of(start(f"{megatron(tmp_path)} > train.log"))
+    numbers = [each["pid"] for each in attached.json("attach")]
+    leader, follower = pty.openpty()
+    picking = subprocess.Popen(
+        [sys.executable, "-P", "-m", "tui", "attach"],
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        close_fds=True,
+    )
+    os.close(follower)
+    said = b""
+    while b"which one?" not in said:
+        said += os.read(leader, 4096)
+    os.write(leader, f"99\n{numbers.index(pid) + 1}\n".encode())
+    assert picking.wait(60) == 0
+    os.close(leader)
+    (run,) = attached.root.glob("foreign-*")
+    assert read(run / "run.json")["process"]["pid"] == pid
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        pytest.param(["--pid", "4194303"], "no such process", id="a pid that nobody has"),
+        pytest.param(["--pid", "x"], "--pid", id="a pid that is none"),
+        pytest.param(["--pid", "1", "--container", "c"], "not both", id="two places"),
+        pytest.param(["--checkpoints", "/no/such"], "no such folder", id="no such folder"),
+        pytest.param(["--checkpoints", "/etc/passwd"], "no such folder", id="a file as folder"),
+        pytest.param(["--log", "/no/such"], "no such file", id="no such log"),
+        pytest.param(["--log", "/tmp"], "no regular file", id="a folder as log"),
+        pytest.param(["--container", ""], "it is empty", id="a container without a name"),
+        pytest.param(["--log", ""], "it is empty", id="a log without a name"),
+        pytest.param(["--pid", "9" * 30], "no such process", id="a pid that no kernel gives"),
+        pytest.param(["--total", "0"], "at least 1", id="no iterations"),
+        pytest.param(["--set", "liveness.save_flor_s=3"], "save_floor_s", id="a misspelt limit"),
+        pytest.param(["--set", "lora.rank=3"], "only liveness", id="a field of a recipe"),
+        pytest.param(["--set", "memory.limit_gib=-1"], "memory", id="a limit that is none"),
+        pytest.param(["--set", "memory.limit_gib"], "table.key=value", id="a set without a value"),
+        pytest.param(["--name", "a b"], "not usable", id="a name with a space"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    attached: Lanewatch, start: Start, tmp_path: Path, words: list[str], says: str
+) -> None:
+    pid = trainer_of(start(f"{megatron(tmp_path)} > train.log")) if "--name" in words else None
+    named = ["--pid", str(pid)] if pid else []
+    complaint = attached("attach", *named, *words, code=2)
+    assert says in complaint.strip().splitlines()[-1]
+    assert not list(attached.root.glob("foreign-*"))
+
+
+def test_limits_that_are_set_are_those_of_its_watcher(
+    attached: Lanewatch, start: Start, tmp_path: Path
+) -> None:
+    pid = trainer_of(start(f"{megatron(tmp_path)} > train.log"))
+    words = ("--set=liveness.iteration_default_s=7", "--set=memory.limit_gib=3", "--total=44")
+    run, said = attach(attached, "--pid", str(pid), "--name=mine", *words)
+    assert read(run.run_json)["recipe"] == {
+        "liveness": {"iteration_default_s": 7},
+        "memory": {"limit_gib": 3},
+    }
+    assert said["total"] == 44
+    now = status(attached, run)
+    assert (now["name"], now["memory"]["limit_bytes"]) == ("mine", 3 << 30)

@@ -1,0 +1,304 @@
+"""Quiet hours, settings, the dead man's switch and the outbox, each alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from channels import Receiver, configure, nobody_listens
+from fabricated import wait_for
+
+from monitor import deadman, outbox
+from monitor.alert_part import AlertPart, Remembered
+from monitor.alert_settings import DEADMAN, DEADMAN_SHAPE, AlertSettings, read_settings
+from monitor.deadman import DeadmanPart, ping_url, shape_of
+from monitor.model import Liveness, Verdict
+from monitor.outbox import BACKOFF_S, MOST_MESSAGES, Outbox
+from monitor.probes.clock import Now
+from monitor.quiet import QuietHours, parse_quiet
+from monitor.rundir import RunDir
+from runners.config import ConfigError, config_path, settings
+from tui.cli.main import run as lanewatch
+
+UUID = "https://hc-ping.com/eb095278-f28d-448d-87fb-7b75c171a6aa"
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Receiver]]:
+    made: list[Receiver] = []
+
+    def make(answer: Callable[[int], int | None] = lambda _: 200) -> Receiver:
+        made.append(Receiver(answer))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.mark.parametrize(
+    ("hours", "minute", "quiet"),
+    [
+        pytest.param("22:00-07:00", 23 * 60, True, id="before midnight"),
+        pytest.param("22:00-07:00", 6 * 60 + 59, True, id="its last minute"),
+        pytest.param("22:00-07:00", 7 * 60, False, id="its end"),
+        pytest.param("22:00-07:00", 12 * 60, False, id="noon"),
+        pytest.param("13:00-14:30", 13 * 60, True, id="a nap"),
+        pytest.param("13:00-14:30", 15 * 60, False, id="after it"),
+        pytest.param("8:00 - 8:00", 8 * 60, False, id="no minute at all"),
+    ],
+)
+def test_quiet_hours(hours: str, minute: int, quiet: bool) -> None:
+    assert parse_quiet(hours).hold(minute) is quiet
+
+
+@pytest.mark.parametrize("text", ["", "22-7", "24:00-07:00", "22:00", "22:60-07:00", "night"])
+def test_what_is_no_quiet_hours(text: str) -> None:
+    with pytest.raises(ValueError, match="22:00-07:00"):
+        parse_quiet(text)
+
+
+def test_settings_come_from_the_environment() -> None:
+    read = read_settings(
+        {
+            "LANEWATCH_ALERTS_QUIET": "22:00-07:00",
+            "LANEWATCH_ALERTS_REPEAT_MINUTES": "5",
+            "LANEWATCH_ALERTS_HOST": "me@spark",
+        }
+    )
+    assert read == AlertSettings(quiet=QuietHours(1320, 420), repeat_s=300.0, host="me@spark")
+
+
+def test_a_wrong_setting_is_the_default_and_a_sentence() -> None:
+    read = read_settings(
+        {
+            "LANEWATCH_ALERTS_QUIET": "night",
+            "LANEWATCH_ALERTS_REPEAT_MINUTES": "0",
+            "LANEWATCH_ALERTS_HOST": "-oProxyCommand=x",
+        }
+    )
+    assert (read.quiet, read.repeat_s) == (None, 900.0)
+    assert len(read.problems) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        pytest.param('quiet = "night"', "alerts.quiet", id="quiet"),
+        pytest.param('repeat_minutes = "x"', "alerts.repeat_minutes", id="minutes"),
+        pytest.param('host = "a b"', "alerts.host", id="host"),
+        pytest.param('deadman_url = "ftp://sesame"', "alerts.deadman_url", id="URL"),
+        pytest.param('deadman_shape = "round"', "alerts.deadman_shape", id="shape"),
+        pytest.param('bell = "loud"', "alerts.bell", id="bell"),
+        pytest.param('osc = "8"', "alerts.osc", id="osc"),
+    ],
+)
+def test_a_wrong_setting_in_the_file_is_bad_configuration(
+    line: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config_path().parent.mkdir(parents=True)
+    config_path().write_text(f"[alerts]\n{line}\n")
+    with pytest.raises(ConfigError, match=said) as raised:
+        settings()
+    assert "sesame" not in str(raised.value)
+    assert lanewatch(["runs"]) == 78
+
+
+def test_the_switch_is_never_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    config_path().parent.mkdir(parents=True)
+    config_path().write_text('[alerts]\ndeadman_url = "https://hc-ping.com/sesame"\n')
+    assert lanewatch(["config", "print"]) == 0
+    assert lanewatch(["config", "print", "--json"]) == 0
+    said = capsys.readouterr().out
+    assert "sesame" not in said
+    assert said.count("not shown") == 2
+
+
+F, X, T = Liveness.FINISHED, Liveness.FAILED, None
+
+
+@pytest.mark.parametrize(
+    ("url", "wanted", "liveness", "requested"),
+    [
+        pytest.param(UUID, "auto", T, UUID + "/start", id="healthchecks by its host"),
+        pytest.param(UUID, "auto", F, UUID, id="the sign-off"),
+        pytest.param(UUID, "auto", X, UUID + "/fail", id="a failure"),
+        pytest.param(UUID, "plain", T, UUID, id="plain if asked"),
+        pytest.param("http://a/push/x", "auto", T, "http://a/push/x", id="another service"),
+        pytest.param("http://a/push/x", "auto", F, "http://a/push/x", id="its last ping"),
+        pytest.param("http://a/x?s=up", "auto", X, "http://a/x/fail?s=up", id="before a query"),
+        pytest.param("http://a/x", "healthchecks", T, "http://a/x/start", id="one's own host"),
+        pytest.param(
+            "https://hc.me/ping/eb095278-f28d-448d-87fb-7b75c171a6aa/",
+            "auto",
+            T,
+            "https://hc.me/ping/eb095278-f28d-448d-87fb-7b75c171a6aa/start",
+            id="self-hosted, by its UUID",
+        ),
+    ],
+)
+def test_what_is_requested(
+    url: str, wanted: str, liveness: Liveness | None, requested: str
+) -> None:
+    assert ping_url(url, shape_of(url, wanted), liveness) == requested
+
+
+class Switch:
+    """A dead man's switch on a clock of the test's own."""
+
+    def __init__(self, url: str, shape: str = "plain") -> None:
+        self.said: list[str] = []
+        environment = {DEADMAN: url, DEADMAN_SHAPE: shape}
+        say: Any = lambda _kind, text, _now: self.said.append(text)  # noqa: E731
+        self.part = DeadmanPart(RunDir.__new__(RunDir), say, None, environment)
+
+    def look(self, at: float, liveness: Liveness = Liveness.TRAINING) -> None:
+        now = Now(boot_id="b", monotonic_s=at, wall_s=at)
+        verdict = Verdict(liveness=liveness, reason="")
+        tick: Any = SimpleNamespace(now=now, verdict=verdict)
+        self.part.tick(tick)
+
+
+def test_the_switch_is_pinged_once_a_minute_and_signed_off(
+    serve: Callable[..., Receiver],
+) -> None:
+    server = serve()
+    switch = Switch(f"http://127.0.0.1:{server.port}/run", "healthchecks")
+    for second in range(100, 222):
+        switch.look(second)
+    wait_for(lambda: len(server.requests) == 3)
+    switch.look(222, Liveness.FINISHED)
+    switch.look(223, Liveness.FINISHED)
+    switch.part.close()
+    assert server.paths == ["/run/start"] * 3 + ["/run"]
+    assert switch.said == []
+
+
+def test_a_sign_off_is_tried_again(serve: Callable[..., Receiver]) -> None:
+    server = serve(lambda number: 503 if number == 1 else 200)
+    switch = Switch(f"http://127.0.0.1:{server.port}/run")
+    switch.look(100, Liveness.FAILED)
+    wait_for(lambda: len(server.requests) == 2)
+    assert server.paths == ["/run/fail"] * 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [pytest.param(lambda _: 500, id="refuses"), pytest.param(None, id="nobody listens")],
+)
+def test_a_failing_switch_is_told_once_and_without_its_url(
+    answer: Callable[[int], int] | None, serve: Callable[..., Receiver]
+) -> None:
+    port = serve(answer).port if answer else int(nobody_listens().rpartition(":")[2].split("/")[0])
+    switch = Switch(f"http://127.0.0.1:{port}/sesame")
+    for minute in range(3):
+        switch.look(1000 + 60 * minute)
+        wait_for(lambda: switch.part._pinger and switch.part._pinger._idle.is_set())
+        switch.look(1001 + 60 * minute)
+    assert len(switch.said) == 1
+    assert "sesame" not in switch.said[0]
+    assert isinstance(switch.part.remembered()["failing"], str)  # type: ignore[index]
+
+
+def test_a_hanging_switch_holds_up_no_look(
+    serve: Callable[..., Receiver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadman, "SILENT_S", 0.2)
+    server = serve(lambda _: None)
+    switch = Switch(f"http://127.0.0.1:{server.port}/run")
+    for minute in range(1000):
+        switch.look(60.0 * minute)
+    assert len(server.requests) <= 1, "one at a time, and no look waits for it"
+    wait_for(lambda: (switch.look(59999.0), switch.said)[1])
+    assert "no answer" in switch.said[0]
+
+
+def test_without_a_url_there_is_no_switch() -> None:
+    switch = Switch("")
+    switch.look(1.0)
+    assert switch.part.remembered() is None
+    wrong = Switch("sesame")
+    wrong.look(1.0)
+    assert "must be an http" in wrong.said[0]
+    assert "sesame" not in wrong.said[0]
+
+
+def drained(box: Outbox, at: float = 0.0) -> list[str]:
+    """Poll until nothing is being sent."""
+    said = list(box.poll(at))
+    end = time.monotonic() + 60
+    while box.busy:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+        said += box.poll(at)
+    return said
+
+
+def test_an_outbox_without_a_file_of_channels_keeps_nothing() -> None:
+    box = Outbox()
+    box.put("wake", "t", "b")
+    assert box.empty
+
+
+def test_a_failing_channel_is_retried_with_backoff_and_given_up(
+    serve: Callable[..., Receiver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(lambda _: 500)
+    configure(desk=server.url)
+    monkeypatch.setattr(outbox, "BACKOFF_S", BACKOFF_S[:2])
+    box, at = Outbox(), 0.0
+    box.put("wake", "stalled: r", "b")
+    said = drained(box, at)
+    for pause in BACKOFF_S[:2]:
+        count = len(server.requests)
+        assert drained(box, at + 0.9 * pause) == []
+        assert len(server.requests) == count, "not before its time"
+        at += pause
+        said += drained(box, at)
+        assert len(server.requests) == count + 1
+    assert box.empty
+    assert said[0].startswith("alert channel desk fails: ")
+    assert said[1:] == ["alert given up after 3 tries: stalled: r"]
+    assert "sesame" not in str(said) + str(box.remembered())
+
+
+def test_a_child_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(desk="json://127.0.0.1")
+    sleeper = "import time; time.sleep(600)"
+    monkeypatch.setattr(outbox, "ARGV", (outbox.ARGV[0], "-c", sleeper))
+    box = Outbox()
+    box.put("wake", "t", "b")
+    assert list(box.poll(0.0)) == []
+    assert list(box.poll(outbox.CHILD_S - 1)) == []
+    assert box.busy
+    said = list(box.poll(outbox.CHILD_S + 1))
+    assert said == [
+        f"alert channel sender fails: no answer within {outbox.CHILD_S:.0f} s; it is tried again"
+    ]
+    assert not box.empty
+
+
+def test_of_too_many_messages_those_that_wake_are_kept() -> None:
+    configure(desk="json://127.0.0.1")
+    box = Outbox()
+    box.put("wake", "first", "b")
+    for number in range(2 * MOST_MESSAGES):
+        box.put("tell", str(number), "b")
+    kept = box.remembered()["messages"]
+    assert len(kept) == MOST_MESSAGES
+    assert kept[0]["title"] == "first"
+
+
+@pytest.mark.parametrize("remembered", [None, 3, [], {"messages": 4}, {"state": {"spells": 1}}])
+def test_what_cannot_be_used_is_not_remembered(tmp_path: Any, remembered: object) -> None:
+    assert Outbox(remembered).empty
+    part = AlertPart(RunDir(tmp_path), lambda *_, **__: None, remembered, AlertSettings())
+    assert (
+        part.remembered()
+        == AlertPart(RunDir(tmp_path), lambda *_, **__: None, None, AlertSettings()).remembered()
+    )
+    assert replace(Remembered()) == Remembered()

@@ -1,0 +1,411 @@
+"""Which alerts a series of looks makes, and what they say."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.alert_text import LINE_LIMIT, Facts, compose, digest
+from monitor.alerts import (
+    CALM_LOOKS,
+    REARM_S,
+    RECOVERED_LOOKS,
+    AlertState,
+    Due,
+    Kind,
+    Look,
+    Severity,
+    Trouble,
+    advance,
+    keeper_trouble,
+    memory_trouble,
+)
+from monitor.codec import decode, dumps
+from monitor.model import FINAL, Liveness, Verdict
+
+REPEAT_S = 900.0
+T, S, X, SAVING, LOST = (
+    Liveness.TRAINING,
+    Liveness.SUSPECT,
+    Liveness.STALLED,
+    Liveness.SAVING,
+    Liveness.LOST,
+)
+STUCK, SLOW, FAILED, FINISHED = (
+    Liveness.LOG_STUCK,
+    Liveness.SLOW,
+    Liveness.FAILED,
+    Liveness.FINISHED,
+)
+CALM = [T] * RECOVERED_LOOKS
+
+
+def look(liveness: Liveness | None, at: float, *flags: str, **changes: Any) -> Look:
+    verdict = Verdict(liveness=liveness, reason="why", flags=flags) if liveness else None
+    return Look(verdict=verdict, now_s=at, **changes)
+
+
+class Looks:
+    """Takes one look after another, as a watcher does."""
+
+    def __init__(self, step_s: float = 1.0) -> None:
+        self.state, self.at, self.step_s = AlertState(), 0.0, step_s
+        self.due: list[Due] = []
+
+    def see(self, *verdicts: Liveness | None, flags: tuple[str, ...] = (), **changes: Any) -> None:
+        for each in verdicts:
+            self.at += self.step_s
+            seen = look(each, self.at, *flags, **changes)
+            self.state, due = advance(self.state, seen, REPEAT_S)
+            self.due += due
+
+    @property
+    def told(self) -> list[str]:
+        return [f"{each.severity} {each.kind} {each.word}" for each in self.due]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "told"),
+    [
+        pytest.param([T, T, SAVING, T], [], id="a good run is silent"),
+        pytest.param([T, *[S] * 500], [], id="suspect never sends"),
+        pytest.param([T, *[SAVING] * 500], [], id="saving never sends"),
+        pytest.param([T, X, T], [], id="one look is no stall"),
+        pytest.param([T, X, X, X, X], ["wake raised stalled"], id="a stall once"),
+        pytest.param([T, X, X, T], ["wake raised stalled"], id="one good look is no recovery"),
+        pytest.param(
+            [T, X, X, *CALM],
+            ["wake raised stalled", "tell recovered stalled"],
+            id="a stall and its end",
+        ),
+        pytest.param(
+            [T, X, X, *[S] * 500, *[LOST] * 2],
+            ["wake raised stalled"],
+            id="what is suspect or lost has not recovered",
+        ),
+        pytest.param(
+            [T, X, X, *CALM, X, X],
+            ["wake raised stalled", "tell recovered stalled", "wake raised stalled"],
+            id="a second stall is new",
+        ),
+        pytest.param(
+            [STUCK, STUCK, *[T] * CALM_LOOKS["log-stuck"]],
+            ["tell raised log-stuck", "tell recovered log-stuck"],
+            id="log-stuck and its end",
+        ),
+        pytest.param([STUCK, T, STUCK, T], [], id="a log that stutters"),
+        pytest.param(
+            [SLOW, SLOW, *[T] * CALM_LOOKS["slow"], SLOW, SLOW, *[T] * CALM_LOOKS["slow"]],
+            ["tell raised slow", "tell recovered slow"],
+            id="slow again within half an hour is not told again",
+        ),
+        pytest.param(
+            [SLOW, SLOW, X, X, *CALM, *[T] * 60],
+            ["tell raised slow", "wake raised stalled", "tell recovered stalled"],
+            id="a stall takes the place of slow",
+        ),
+        pytest.param([T, FINISHED, FINISHED], ["tell ended finished"], id="finished"),
+        pytest.param([T, FAILED, FAILED], ["wake ended failed"], id="failed at once, once"),
+        pytest.param(
+            [X, X, FAILED, FAILED],
+            ["wake raised stalled", "wake ended failed"],
+            id="a stall that fails did not recover",
+        ),
+        pytest.param([LOST, LOST], [], id="briefly lost"),
+        pytest.param([LOST] * 3, ["tell raised lost"], id="lost"),
+    ],
+)
+def test_verdicts_make_alerts(verdicts: list[Liveness], told: list[str]) -> None:
+    looks = Looks()
+    looks.see(*verdicts)
+    assert looks.told == told
+
+
+@pytest.mark.parametrize(
+    ("flag", "told"),
+    [
+        pytest.param("nan-loss", "wake raised NaN loss", id="NaN"),
+        pytest.param("disk-low", "wake raised disk low", id="disk"),
+        pytest.param("exploding-loss", "tell raised loss explodes", id="exploding"),
+        pytest.param("log-stuck", "tell raised log-stuck", id="log-stuck as a flag"),
+        pytest.param("slow", "tell raised slow", id="slow as a flag"),
+    ],
+)
+def test_flags_make_alerts_beside_a_verdict(flag: str, told: str) -> None:
+    looks = Looks()
+    looks.see(T, T, T, flags=(flag,))
+    assert looks.told == [told]
+
+
+def test_saving_is_a_flag_that_never_sends() -> None:
+    looks = Looks()
+    looks.see(*[T] * 9, flags=("saving",))
+    assert looks.told == []
+
+
+def test_memory_rises_by_levels_and_falls_in_silence() -> None:
+    looks = Looks()
+    for level in ("ok", "warn", "warn", "high", "high", "limit", "limit", "high", "warn"):
+        trouble = memory_trouble(level, "climbs")
+        looks.see(T, others=(trouble,) if trouble else ())
+    looks.see(*[T] * CALM_LOOKS["memory"])
+    assert looks.told == [
+        "tell raised memory warn",
+        "wake raised memory high",
+        "wake raised memory at its limit",
+        "tell recovered memory warn",
+    ]
+
+
+def test_a_wake_repeats_until_it_is_acknowledged() -> None:
+    looks = Looks(step_s=60.0)
+    looks.see(*[X] * 60)
+    assert looks.told == ["wake raised stalled", *["wake reminder stalled"] * 3]
+    assert looks.state.pending == ("stalled",)
+    looks.see(X, acknowledged=True)
+    looks.see(*[X] * 60)
+    assert len(looks.due) == 4
+    assert (looks.state.pending, looks.state.acked) == ((), ("stalled",))
+    looks.see(*CALM, X, X)
+    assert looks.told[4:] == ["tell recovered stalled", "wake raised stalled"]
+    assert looks.state.pending == ("stalled",), "a new stall is not acknowledged by the old word"
+
+
+def test_a_tell_does_not_repeat_and_comes_again_after_its_rest() -> None:
+    looks = Looks(step_s=REARM_S / 100)
+    looks.see(*[SLOW] * 500)
+    assert looks.told == ["tell raised slow"]
+    looks.see(*[T] * CALM_LOOKS["slow"], SLOW, SLOW)
+    assert looks.told == ["tell raised slow", "tell recovered slow", "tell raised slow"]
+
+
+def test_a_higher_level_wakes_although_the_lower_was_acknowledged() -> None:
+    looks = Looks()
+    high, limit = memory_trouble("high", "climbs"), memory_trouble("limit", "climbs")
+    assert high is not None
+    assert limit is not None
+    looks.see(T, others=(high,))
+    looks.see(T, others=(high,), acknowledged=True)
+    looks.see(T, others=(limit,))
+    assert looks.told == ["wake raised memory high", "wake raised memory at its limit"]
+    assert looks.state.pending == ("memory",)
+
+
+def test_a_lost_keeper_wakes_whatever_the_verdict() -> None:
+    looks = Looks()
+    looks.see(T, S, S, others=(keeper_trouble("3 keepers ended"),))
+    looks.see(*[S] * RECOVERED_LOOKS)
+    assert looks.told == ["wake raised keeper lost", "tell recovered keeper lost"]
+
+
+def test_a_failure_is_repeated_until_it_is_acknowledged_and_a_resume_ends_it() -> None:
+    looks = Looks(step_s=450.0)
+    looks.see(FAILED, FAILED, FAILED)
+    assert looks.told == ["wake ended failed", "wake reminder failed"]
+    assert looks.state.pending == ("failed",)
+    looks.see(T, FAILED, attempt=2)
+    assert looks.told[2:] == ["wake ended failed"], "no recovery of another attempt is told"
+    looks.see(FAILED, attempt=2, acknowledged=True)
+    looks.see(*[FAILED] * 9, attempt=2)
+    assert len(looks.due) == 3
+
+
+def test_a_stall_right_after_a_resume_is_new() -> None:
+    looks = Looks()
+    looks.see(X, X)
+    looks.see(T, X, X, attempt=2)
+    assert looks.told == ["wake raised stalled"] * 2
+
+
+def test_a_lost_keeper_stays_lost_over_a_resume() -> None:
+    looks = Looks()
+    lost = (keeper_trouble("3 keepers ended"),)
+    looks.see(T, T, others=lost)
+    looks.see(T, T, others=lost, attempt=2)
+    assert looks.told == ["wake raised keeper lost"]
+
+
+@pytest.mark.parametrize(
+    ("liveness", "changes", "told"),
+    [
+        pytest.param(Liveness.STOPPED, {"by_user": True}, [], id="by the person who reads it"),
+        pytest.param(Liveness.STOPPED, {}, ["tell ended stopped"], id="from outside"),
+        pytest.param(Liveness.ENDED, {"total": 9}, ["tell ended ended"], id="at its total"),
+        pytest.param(Liveness.ENDED, {"total": 99}, ["wake ended ended"], id="before its total"),
+        pytest.param(Liveness.ENDED, {}, ["tell ended ended"], id="no total known"),
+    ],
+)
+def test_other_endings(liveness: Liveness, changes: dict[str, Any], told: list[str]) -> None:
+    looks = Looks()
+    verdict = Verdict(liveness=liveness, reason="why", iteration=9)
+    looks.state, due = advance(looks.state, Look(verdict=verdict, now_s=1.0, **changes), REPEAT_S)
+    looks.due += due
+    assert looks.told == told
+
+
+def test_the_next_watcher_sends_nothing_twice() -> None:
+    looks = Looks()
+    looks.see(T, X, X)
+    looks.state = decode(AlertState, json.loads(dumps({"s": looks.state}))["s"])
+    looks.see(X, X, X, *CALM)
+    assert looks.told == ["wake raised stalled", "tell recovered stalled"]
+
+
+@given(st.lists(st.sampled_from([*Liveness]), max_size=60))
+def test_laws(verdicts: list[Liveness]) -> None:
+    looks = Looks()
+    for each in verdicts:
+        before = set(looks.state.spells)
+        count = len(looks.due)
+        looks.see(each)
+        for due in looks.due[count:]:
+            assert due.word not in ("suspect", "saving")
+            if due.kind is Kind.RECOVERED:
+                assert due.key in before
+                assert due.severity is Severity.TELL
+    raised = [due.key for due in looks.due if due.kind is Kind.RAISED]
+    recovered = [due.key for due in looks.due if due.kind is Kind.RECOVERED]
+    assert all(recovered.count(key) <= raised.count(key) for key in recovered)
+    assert not (set(looks.state.pending) & set(looks.state.acked))
+    if not any(each in FINAL for each in verdicts):
+        assert not any(due.kind is Kind.ENDED for due in looks.due)
+
+
+FACTS = Facts(
+    run="reference-20260101-000000-abcd",
+    host="spark",
+    name="night",
+    iteration=241,
+    iteration_error=3,
+    iteration_source="heartbeat",
+    total=625,
+    checkpoint=210,
+    checkpoint_age_s=2520.0,
+    progress_age_s=660.0,
+)
+
+
+def due(key: str, word: str | None = None, kind: Kind = Kind.RAISED, **changes: Any) -> Due:
+    values = {"severity": Severity.WAKE, "reason": "no progress for 11 min", "reminders": 2}
+    return Due(key=key, kind=kind, word=word or key, **values | changes)
+
+
+@pytest.mark.parametrize(
+    ("due", "facts", "title", "body"),
+    [
+        pytest.param(
+            due("stalled"),
+            FACTS,
+            "stalled: night (reference-20260101-000000-abcd)",
+            [
+                "no progress for 11 min",
+                "iteration 241 of 625 (proven by heartbeat, up to 3 more)",
+                "last checkpoint 210, 42 min old",
+                "lost so far: 11 min without progress, 42 min since that checkpoint",
+                "first: lanewatch kill reference-20260101-000000-abcd, then lanewatch resume "
+                "reference-20260101-000000-abcd",
+                "ssh -t spark lanewatch reference-20260101-000000-abcd",
+            ],
+            id="a stall",
+        ),
+        pytest.param(
+            due("stalled", kind=Kind.REMINDER),
+            replace(FACTS, name=None, run="r", resumes_itself=True),
+            "still stalled (reminder 2): r",
+            [
+                "no progress for 11 min",
+                "iteration 241 of 625 (proven by heartbeat, up to 3 more)",
+                "last checkpoint 210, 42 min old",
+                "lost so far: 11 min without progress, 42 min since that checkpoint",
+                "first: nothing; its keeper ends it and resumes it once (lanewatch events r)",
+                "ssh -t spark lanewatch r",
+            ],
+            id="a reminder of one that its keeper resumes",
+        ),
+        pytest.param(
+            due("failed", kind=Kind.ENDED, reason="stage train: killed by SIGKILL"),
+            Facts(run="r", host="spark"),
+            "failed: r",
+            [
+                "stage train: killed by SIGKILL",
+                "no iteration proven yet",
+                "no whole checkpoint yet",
+                "first: lanewatch logs r; there is nothing to resume from",
+                "ssh -t spark lanewatch r",
+            ],
+            id="a failure of which little is known",
+        ),
+        pytest.param(
+            due("memory", "memory high", reason="103 of 110 GiB"),
+            Facts(run="r", host="spark", iteration=5, iteration_source="tracker", checkpoint=5),
+            "memory high: r",
+            [
+                "103 of 110 GiB",
+                "iteration 5 (proven by tracker)",
+                "last checkpoint 5",
+                "first: lanewatch stop r --save",
+                "ssh -t spark lanewatch r",
+            ],
+            id="memory",
+        ),
+        pytest.param(
+            due("stalled", kind=Kind.RECOVERED, reason="iteration 242"),
+            replace(FACTS, name=None, run="r"),
+            "recovered (stalled is over): r",
+            [
+                "iteration 242",
+                "iteration 241 of 625 (proven by heartbeat, up to 3 more)",
+                "last checkpoint 210, 42 min old",
+                "ssh -t spark lanewatch r",
+            ],
+            id="recovered",
+        ),
+        pytest.param(
+            due("stalled"),
+            Facts(run="r", host="spark", foreign=True, progress_age_s=60.0),
+            "stalled: r",
+            [
+                "no progress for 11 min",
+                "no iteration proven yet",
+                "no whole checkpoint yet",
+                "lost so far: 1 min without progress",
+                "first: look at it, then end it where it was started; lanewatch does not own it",
+                "ssh -t spark lanewatch r",
+            ],
+            id="a foreign run",
+        ),
+    ],
+)
+def test_the_text(due: Due, facts: Facts, title: str, body: list[str]) -> None:
+    text = compose(due, facts)
+    assert text.title == title
+    assert text.body.splitlines() == body
+
+
+@given(st.sampled_from(["stalled", "failed", "memory", "x"]), st.sampled_from([*Kind]), st.text())
+def test_a_text_fits_a_phone(key: str, kind: Kind, reason: str) -> None:
+    text = compose(due(key, kind=kind, reason=reason), FACTS)
+    assert len(text.title) <= 100
+    assert len(text.body.split("\n")) <= 6
+    assert all(len(line) <= LINE_LIMIT for line in text.body.split("\n"))
+
+
+@pytest.mark.parametrize("count", [1, 5, 6, 50])
+def test_a_digest_fits_too(count: int) -> None:
+    text = digest(tuple(f"slow {number}" for number in range(count)), FACTS)
+    lines = text.body.splitlines()
+    assert len(lines) <= 6
+    assert lines[-1].startswith("ssh -t spark")
+    assert text.title.startswith(f"{count} message")
+    assert (f"and {count - 4} more" in text.body) == (count > 5)
+
+
+def test_a_trouble_of_the_machine_is_no_business_of_the_verdict() -> None:
+    trouble = memory_trouble("high", "climbs")
+    assert isinstance(trouble, Trouble)
+    assert trouble.apart

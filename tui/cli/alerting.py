@@ -1,0 +1,154 @@
+"""`lanewatch alerts add|list|test|remove` and `lanewatch ack RUN`. No URL is ever printed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from typing import Any
+
+from monitor.ack import write_ack
+from monitor.alert_channels import (
+    Channel,
+    channels_path,
+    problem_of,
+    read_channels,
+    with_channel,
+    write_channels,
+)
+from monitor.alert_settings import read_settings
+from monitor.events import append_event
+from monitor.outbox import start_sender
+from monitor.probes.clock import read_now
+from monitor.rundir import runs_root
+from monitor.status import read_status
+from runners.errors import RunnerError
+from runners.runs import find_run, iter_runs, read_status_word
+from tui.cli import exits
+from tui.cli.output import complain, out, out_json
+
+TEST_S = 45.0
+"""The sender itself gives up after 20 s."""
+
+
+def alerts_command(options: argparse.Namespace) -> int:
+    """Carry out one of the verbs."""
+    verbs = {"add": _add, "list": _list, "test": _test, "remove": _remove}
+    return verbs[options.verb](options)
+
+
+def _add(options: argparse.Namespace) -> int:
+    url = sys.stdin.readline().strip() if options.url == "-" else options.url
+    channels = read_channels(channels_path())
+    channel = with_channel(channels, url, options.name)
+    write_channels(channels_path(), (*channels, channel))
+    out(channel.name)
+    complain(f"try it: lanewatch alerts test {channel.name}")
+    return exits.OK
+
+
+def _remove(options: argparse.Namespace) -> int:
+    channels = read_channels(channels_path())
+    left = tuple(each for each in channels if each.name != options.name)
+    if len(left) == len(channels):
+        raise RunnerError(_unknown(options.name, channels))
+    write_channels(channels_path(), left)
+    out(options.name)
+    return exits.OK
+
+
+def _unknown(name: str, channels: tuple[Channel, ...]) -> str:
+    have = ", ".join(each.name for each in channels) or "none yet; see `lanewatch alerts add`"
+    return f"no alert channel is called {name!r}; there are: {have}"
+
+
+def _list(options: argparse.Namespace) -> int:
+    channels = read_channels(channels_path())
+    failing = _failing()
+    if options.json:
+        out_json(
+            [
+                {"name": each.name, "url": each.redacted, "failing": failing.get(each.name)}
+                for each in channels
+            ]
+        )
+        return exits.OK
+    if not channels:
+        complain("no alert channel; `lanewatch alerts add URL` makes one, for example ntfy://TOPIC")
+    for each in channels:
+        problem = f"  fails: {failing[each.name]}" if each.name in failing else ""
+        out(f"{each.name}  {each.redacted}{problem}")
+    return exits.OK
+
+
+def _failing() -> dict[str, str]:
+    """Channels that a live run could not send to, with the reason."""
+    found: dict[str, str] = {}
+    for run in iter_runs(runs_root()):
+        status = read_status_word(run)
+        if status is not None and not status.final:
+            alerts = read_status(run.root, now=read_now()).alerts
+            found |= dict(alerts.channels_failing)
+    return found
+
+
+def _test(options: argparse.Namespace) -> int:
+    results = _send_test(options.channel)
+    failed = [each for each in results if not each["ok"]]
+    if options.json:
+        out_json(results)
+    else:
+        for each in results:
+            out(f"{each['channel']}: " + ("sent" if each["ok"] else f"failed, {each['problem']}"))
+    return exits.FAILED if failed else exits.OK
+
+
+def _send_test(chosen: str | None) -> list[dict[str, Any]]:
+    host = read_settings().host
+    job: dict[str, Any] = {
+        "title": f"lanewatch test from {host}",
+        "body": f"Alerts of {host} arrive here.\nssh -t {host} lanewatch",
+        "severity": "tell",
+    }
+    channels = read_channels(channels_path())
+    if chosen is not None and "://" in chosen:
+        if (problem := problem_of(chosen)) is not None:
+            raise RunnerError(problem)
+        job["url"] = chosen
+    elif chosen is not None:
+        if chosen not in {each.name for each in channels}:
+            raise RunnerError(_unknown(chosen, channels))
+        job["channels"] = [chosen]
+    elif not channels:
+        raise RunnerError("there is no alert channel to test; `lanewatch alerts add URL` makes one")
+    return _answer_of(start_sender(job))
+
+
+def _answer_of(sender: subprocess.Popen[bytes]) -> list[dict[str, Any]]:
+    assert sender.stdout is not None
+    try:
+        with sender:
+            raw, _ = sender.communicate(timeout=TEST_S)
+        answer = json.loads(raw)
+    except (subprocess.TimeoutExpired, ValueError) as error:
+        sender.kill()
+        raise RunnerError("the process that sends gave no answer") from error
+    if answer.get("problem"):
+        raise RunnerError(str(answer["problem"]))
+    return list(answer["results"])
+
+
+def ack_command(options: argparse.Namespace) -> int:
+    """Say that somebody knows: reminders of what was sent until now cease."""
+    run = find_run(runs_root(), options.run)
+    now = read_now()
+    pending = read_status(run.root, now=now).alerts.pending
+    try:
+        write_ack(run, now)
+    except OSError as error:
+        raise RunnerError(f"cannot write {run.ack}: {error.strerror or error}") from error
+    append_event(run.events, "action", "the alerts were acknowledged", "user", now, ack=True)
+    what = ", ".join(pending) if pending else "nothing was waiting for it"
+    complain(f"{run.root.name}: acknowledged ({what})")
+    return exits.OK
