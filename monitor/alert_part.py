@@ -173,6 +173,8 @@ def _look(tick: Tick, *, acknowledged: bool) -> Look:
         total=tick.observation.total,
         by_user="by the user" in (tick.target.cause or ""),
         others=tuple(_others(tick)),
+        unclear=("memory",) if tick.memory is None else (),
+        others_speak=("memory",) if tick.memory is not None and not tick.memory.speaks else (),
         acknowledged=acknowledged,
     )
 
@@ -207,6 +209,7 @@ def _facts(tick: Tick, host: str) -> Facts:
         checkpoint_age_s=max(0.0, tick.now.wall_s - last.modified_wall) if last else None,
         progress_age_s=seen.ages.progress_s,
         foreign=target.foreign,
+        signature=verdict.signature,
         resumes_itself=target.on_failure == "resume-once" and not target.resumed_by_itself,
     )
 

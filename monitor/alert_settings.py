@@ -58,14 +58,12 @@ def read_settings(environment: Mapping[str, str] | None = None) -> AlertSettings
             return None
 
     quiet = usable(QUIET, parse_quiet)
-    import socket  # here: `lanewatch status` checks settings and never needs it
-
     repeat = usable(REPEAT, parse_minutes)
     host = usable(HOST, parse_host)
     return AlertSettings(
         quiet=quiet,
         repeat_s=(repeat or parse_minutes(REPEAT_MINUTES)) * 60,
-        host=host or socket.gethostname(),
+        host=host or os.uname().nodename,
         problems=tuple(problems),
     )
 

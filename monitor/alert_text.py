@@ -33,6 +33,8 @@ class Facts:
     checkpoint_age_s: float | None = None
     progress_age_s: float | None = None
     """Since progress was last proven; None: never, or it ended."""
+    signature: str | None = None
+    """What a stall looks like, as `monitor.signatures` names it."""
     foreign: bool = False
     resumes_itself: bool = False
     """The keeper will end it and go on from the last whole checkpoint."""
@@ -123,12 +125,22 @@ def first_remedy(due: Due, facts: Facts) -> str | None:
     """The one thing to try first."""
     if due.key == "stalled" and facts.resumes_itself:
         return f"nothing; its keeper ends it and resumes it once (lanewatch events {facts.run})"
+    if due.key == "stalled" and facts.signature in _SIGNATURES:
+        return _SIGNATURES[facts.signature].format(run=facts.run)
     if facts.foreign:
         return _FOREIGN.get(due.key, "").format(run=facts.run) or None
     if due.key == "failed" and facts.checkpoint is None:
         return f"lanewatch logs {facts.run}; there is nothing to resume from"
     return _REMEDIES.get(due.key, "").format(run=facts.run) or None
 
+
+_SIGNATURES = {
+    "stopped": "kill -CONT its process (lanewatch status {run} names it); something stopped it",
+    "blocked-pipe": "let the reader of its output read again (lanewatch status {run} names it)",
+    "gpu-lost": "nvidia-smi; a GPU that fell off needs a reset or a restart of the machine",
+    "swap-thrash": "free memory: end what needs it least, then look again",
+}
+"""Stalls that a kill is not the first answer to."""
 
 _REMEDIES = {
     "stalled": "lanewatch kill {run}, then lanewatch resume {run}",

@@ -70,6 +70,10 @@ class Look:
     """The run was stopped by the person who would be told."""
     others: tuple[Trouble, ...] = ()
     """Troubles that are not in the verdict: memory, the keeper."""
+    unclear: tuple[str, ...] = ()
+    """Keys that this look can say nothing of: what was, goes on."""
+    others_speak: tuple[str, ...] = ()
+    """Keys that another watcher of the machine now tells of: what was, is dropped in silence."""
     acknowledged: bool = False
     """Somebody has just said that they know."""
 
@@ -140,6 +144,8 @@ def advance(state: AlertState, look: Look, repeat_s: float) -> tuple[AlertState,
         state = replace(state, attempt=look.attempt, spells=apart, ended=None)
     if look.verdict is not None and look.verdict.liveness in FINAL:
         return _end(state, look, look.verdict, repeat_s)
+    kept = {key: each for key, each in state.spells.items() if key not in look.others_speak}
+    state = replace(state, spells=kept)
     fold = _Fold(state, look, repeat_s)
     present = {each.key: each for each in (*_of_verdict(look.verdict), *look.others)}
     for key in (*present, *(key for key in state.spells if key not in present)):
@@ -221,7 +227,8 @@ class _Fold:
     def _absent(self, key: str, spell: Spell) -> Spell | None:
         if not spell.confirmed:
             return None
-        if not spell.apart and _unclear(self._look.verdict):
+        doubtful = key in self._look.unclear or (not spell.apart and _unclear(self._look.verdict))
+        if doubtful:
             return self.remind(key, replace(spell, away=0))
         spell = replace(spell, away=spell.away + 1)
         if spell.away < CALM_LOOKS.get(key, RECOVERED_LOOKS):

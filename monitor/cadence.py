@@ -7,12 +7,12 @@ long. Log silence alone is at most `suspect`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from monitor.finding import Finding
 from monitor.limits import SAFETY_FACTOR, Limit, LimitConfig, limit_for
 from monitor.model import History, Liveness, Observation, Phase, Stage
-from monitor.signatures import sign_of
+from monitor.signatures import Signature, sign_of
 from monitor.silence import (
     doubt_of,
     is_absent,
@@ -86,7 +86,11 @@ def trouble_without_heartbeat(
         found = _verdict(observation, Liveness.STALLED, limit, age, "nothing at all is used")
     if found is None and never_got_on(observation, limit):
         found = _own_silence(observation, limit, age)
-    return found or _overdue(observation, config, limit, age) or _silent(observation, limit, age)
+    return (
+        found
+        or _overdue(observation, config, limit, age)
+        or _silent(observation, config, limit, age)
+    )
 
 
 def cadence_words(observation: Observation, age: float | None) -> str:
@@ -153,7 +157,8 @@ def _overdue(
     once = _excuse(observation, phase_limit)
     most = max(cadence.due_s + STALLED_SHARE * cadence.seconds + save, once)
     limit = Limit("cadence", most, learnt=True)
-    overdue = f"a checkpoint comes every {duration(cadence.seconds)}"
+    late = duration(max(0.0, age - cadence.due_s))
+    overdue = f"a checkpoint comes every {duration(cadence.seconds)}, the next is {late} overdue"
     process = observation.process
     living = process is not None and process.alive
     if living and age > most * patience(observation) and not is_disk_full(observation):
@@ -176,7 +181,9 @@ def _excuse(observation: Observation, phase_limit: Limit) -> float:
     return phase_limit.seconds + later
 
 
-def _silent(observation: Observation, limit: Limit, age: float) -> Finding | None:
+def _silent(
+    observation: Observation, config: LimitConfig, limit: Limit, age: float
+) -> Finding | None:
     """The log said an iteration at a steady pace and says none any more."""
     said_s, gap = observation.ages.log_iteration_s, observation.history.log_gap_s
     value, _, source = iteration_of(observation)
@@ -188,16 +195,22 @@ def _silent(observation: Observation, limit: Limit, age: float) -> Finding | Non
         if said_s is None or min(said_s, age) <= most:
             return None
         words = f"the log is silent, {cadence_words(observation, age)}"
-        return _verdict(observation, Liveness.SUSPECT, usual, age, words)
-    if cadence_of(observation) is not None or age <= _long(observation, limit):
+        return _doubted(observation, usual, age, words)
+    if observation.foreign:  # it may save once an hour and say nothing
+        limit = limit_for(Stage.TRAIN, Phase.LOADING, observation.history, config)
+    long = limit.seconds if observation.foreign else limit.seconds / 2
+    if cadence_of(observation) is not None or age <= long:
         return None
-    words = "no heartbeat, and no cadence known yet"
-    return _verdict(observation, Liveness.SUSPECT, limit, age, words)
+    return _doubted(observation, limit, age, cadence_words(observation, age))
 
 
-def _long(observation: Observation, limit: Limit) -> float:
-    """A foreign run may save once an hour and say nothing: only ours ought to have spoken."""
-    return limit.seconds if observation.foreign else limit.seconds / 2
+def _doubted(observation: Observation, limit: Limit, age: float, words: str) -> Finding:
+    """Suspect for want of a sign of life alone: what a busy run looks like is no signature."""
+    found = _verdict(observation, Liveness.SUSPECT, limit, age, words)
+    if found.signature not in (None, Signature.SPINNING, Signature.IDLE_DEADLOCK):
+        return found
+    reason = found.reason.removesuffix(f"; {sign_of(observation).words}")
+    return replace(found, reason=reason, signature=None)
 
 
 def _verdict(

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from monitor.ack import AckWatch
-from monitor.codec import decode
+from monitor.alert_view import alerts_view
 from monitor.final_iteration import final_iteration
 from monitor.life import keeper_alive
 from monitor.memory_model import MemoryVerdict
@@ -272,7 +271,7 @@ def _build(
         created_wall=target.created_wall,
         ended_wall=seen.since_wall if over and target.foreign else _ended_wall(target),
         problems=tuple(problems),
-        alerts=_alerts_view(watched.value, target),
+        alerts=alerts_view(watched.value, target),
         signature=verdict.signature,
     )
 
@@ -384,24 +383,6 @@ def _keeper_view(target: WatchTarget) -> KeeperView:
     if target.final:
         return KeeperView(pid=pid, alive=target.keeper is not None and is_alive(target.keeper))
     return KeeperView(pid=pid, alive=keeper_alive(target))
-
-
-def _alerts_view(state: WatchState | None, target: WatchTarget) -> AlertsView:
-    """What the watcher's parts remember, and that it is lost itself."""
-    parts = state.parts if state is not None else {}
-    try:
-        view = decode(AlertsView, parts.get("alerts") or {})
-    except ValueError:
-        view = AlertsView()
-    seen = parts["alerts"].get("ack") if view.pending else None
-    if view.pending and AckWatch(target.run_dir, seen).is_new():  # the watcher may be gone
-        view = replace(view, pending=(), acked=(*view.acked, *view.pending))
-    failing = dict(view.channels_failing)
-    deadman = parts.get("deadman")
-    if isinstance(deadman, dict) and isinstance(deadman.get("failing"), str):
-        failing["deadman"] = deadman["failing"]
-    pending = (*view.pending, "watcher-lost") if target.watcher_lost else view.pending
-    return replace(view, pending=pending, channels_failing=failing)
 
 
 def _ended_wall(target: WatchTarget) -> float | None:

@@ -169,10 +169,27 @@ class LanewatchApp(App[None]):
 
     @on(Sampled)
     def _show_state(self, message: Sampled) -> None:
-        self.snapshot = message.snapshot
+        before, self.snapshot = self.snapshot, message.snapshot
+        self._tell_alerts(before, message.snapshot)
         screen = self.screen
         if isinstance(screen, StateScreen) and screen.is_mounted:
             screen.show_state(message.snapshot)
+
+    def _tell_alerts(self, before: Snapshot | None, after: Snapshot) -> None:
+        """Ring the terminal at an alert that is new, also where nobody looks at this window."""
+        if before is None or before.runs is after.runs or self._driver is None:
+            return
+        from tui.alert_notice import arrived, sequences
+
+        text = sequences(
+            arrived(before, after),
+            term=os.environ.get("TERM", ""),
+            osc=os.environ.get("LANEWATCH_ALERTS_OSC") or "auto",
+            bell=os.environ.get("LANEWATCH_ALERTS_BELL") != "off",
+        )
+        if text and not self.is_headless:
+            # Through Textual's own writer, as its `bell` does: it never cuts into a frame.
+            self._driver.write(text)
 
     @on(SampleFailed)
     def _report_failure(self, message: SampleFailed) -> None:

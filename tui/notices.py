@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tui.presentation import memory_tone, remaining, used_of
+from monitor.words import duration
+from tui.presentation import memory_tone, used_of
 from tui.state import is_over, silence
 
 if TYPE_CHECKING:
@@ -36,13 +37,13 @@ def notices(status: RunStatus) -> list[tuple[str, str]]:
 
 
 def memory_sentence(memory: MemoryView) -> str:
-    """`74.2/110 GiB, rising: limit in 23m`, or why the level is more than ok."""
+    """`74.2 of 110 GiB, rising: limit in 23 min`, or why the level is more than ok."""
     if memory.level != "ok" and memory.reason:
         return memory.reason
-    used = used_of(memory.used_bytes, memory.limit_bytes)
+    used = used_of(memory.used_bytes, memory.limit_bytes).replace("/", " of ")
     if memory.minutes_to_limit is None:
         return used
-    return f"{used}, rising: limit in {remaining(60 * memory.minutes_to_limit)}"
+    return f"{used}, rising: limit in {duration(60 * memory.minutes_to_limit)}"
 
 
 def alert_lines(status: RunStatus) -> list[str]:

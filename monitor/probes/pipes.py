@@ -75,7 +75,9 @@ def read_pipe(pids: tuple[int, ...]) -> PipeReading | None:
         if inode is None:
             continue
         outside = in_container(pid)
-        readers = list(_readers(inode, pids))
+        # A filter may be the trainer's own child: `exec > >(tee log)`, or a launcher's.
+        writers = tuple(each for each in pids if inode in (_pipe_of(each, 1), _pipe_of(each, 2)))
+        readers = list(_readers(inode, writers))
         if outside:
             readers += [each for each in _clients(pid) if each not in readers]
         return PipeReading(

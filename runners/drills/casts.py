@@ -5,12 +5,11 @@ The rule: a cast does only what a person can do: launch, kill, resume, attach.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import os
-import signal
+import shutil
 import subprocess
 import sys
 import time
@@ -31,6 +30,7 @@ from runners.attach.attach import AttachOrder, attach, with_order
 from runners.attach.search import Search
 from runners.drills.script import script_from
 from runners.drills.table import Drill
+from runners.drills.trainer import READER_VARIABLE
 from runners.lanes import DRILL
 from runners.launch import keeper_argv, start_keeper, versions
 from runners.requests import Action, put_request
@@ -111,6 +111,7 @@ class ForeignCast:
         self._drill = drill
         self._root = root
         self._trainer: subprocess.Popen[bytes] | None = None
+        self._filter: subprocess.Popen[bytes] | None = None
         self.place = root / f"trainer-{os.getpid()}"
         self.run = RunDir(root / "not-attached-yet")
 
@@ -120,15 +121,21 @@ class ForeignCast:
         job = {"recipe": {DRILL: _part(self._drill, 0.0)}, "resume_from": None}
         (self.place / "work" / "job.json").write_text(json.dumps(job))
         log = self.place / "logs" / "train.log"
+        env = os.environ | {"LANEWATCH_RUN_DIR": str(self.place), "LANEWATCH_STAGE": "train"}
         with log.open("ab") as output:
-            self._trainer = subprocess.Popen(
-                [sys.executable, "-P", "-m", "runners.drills.trainer", str(self.place)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=os.environ | {"LANEWATCH_RUN_DIR": str(self.place), "LANEWATCH_STAGE": "train"},
-                start_new_session=True,
+            self._filter = subprocess.Popen(
+                [shutil.which("cat") or "/bin/cat"], stdin=subprocess.PIPE, stdout=output, env=env
             )
+        assert self._filter.stdin is not None
+        self._trainer = subprocess.Popen(
+            [sys.executable, "-P", "-m", "runners.drills.trainer", str(self.place)],
+            stdin=subprocess.DEVNULL,
+            stdout=self._filter.stdin,
+            stderr=subprocess.STDOUT,
+            env=env | {READER_VARIABLE: str(self._filter.pid)},
+            start_new_session=True,
+        )
+        self._filter.stdin.close()
         self._attach(self._trainer.pid, log)
 
     def _attach(self, pid: int, log: Path) -> None:
@@ -145,17 +152,18 @@ class ForeignCast:
         self.run = attach(candidate, order).run
 
     def kill(self) -> None:
-        if self._trainer is not None and self._trainer.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._trainer.pid, signal.SIGKILL)
-            self._trainer.wait()
+        for each in (self._trainer, self._filter):
+            if each is not None and each.poll() is None:
+                each.kill()
+                each.wait()
 
     def resume(self) -> None:
         raise NotImplementedError  # a person starts it again by hand: no drill does so
 
     def over(self) -> bool:
-        if self._trainer is None or self._trainer.poll() is None:
+        if self._trainer is None or self._trainer.poll() is None or self._filter is None:
             return False
+        self._filter.wait()
         last = read_watch(self.run.watch).value
         ended = last is not None and last.verdict.liveness in FINAL
         return ended and not is_held(self.run.watcher_lock)

@@ -189,6 +189,7 @@ def _look_of(state: WatchState, real_s: float) -> Look:
         verdict=verdict.liveness,
         reason=f"{verdict.reason}; {memory.reason}" if memory and tight else verdict.reason,
         flags=(*verdict.flags, *([f"memory-{memory.level}"] if memory and tight else [])),
+        signature=str(verdict.signature) if verdict.signature else None,
         iteration=verdict.iteration,
         limit_s=verdict.limit_s,
         silent_s=state.ages.progress_s,

@@ -42,8 +42,8 @@ def stop_self(trainer: Trainer) -> None:
 def stop_reader(trainer: Trainer) -> None:
     reader = trainer.reader
     assert reader is not None
-    trainer.notes.stopped(reader.pid, "the filter that reads its stdout is stopped (SIGSTOP)")
-    os.kill(reader.pid, signal.SIGSTOP)
+    trainer.notes.stopped(reader, "the filter that reads its stdout is stopped (SIGSTOP)")
+    os.kill(reader, signal.SIGSTOP)
 
 
 def deadlock(trainer: Trainer) -> None:

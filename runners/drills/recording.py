@@ -76,6 +76,7 @@ def _look_of(judged: Judged, rate: float) -> Look:
         verdict=verdict.liveness,
         reason=verdict.reason,
         flags=verdict.flags,
+        signature=str(verdict.signature) if verdict.signature else None,
         iteration=verdict.iteration,
         limit_s=verdict.limit_s,
         silent_s=judged.judged.observation.ages.progress_s,

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from monitor.model import FINAL, Liveness
 from runners.drills.table import CALM, Drill, Step
 
-LATE_S = 12.0
-"""Judged seconds that a verdict may come after its limit: some looks of a busy machine."""
 TRANSIENT = "the trainer has ended; the keeper has not recorded how yet"
 
 
@@ -25,6 +23,7 @@ class Look:
     verdict: Liveness
     reason: str
     flags: tuple[str, ...] = ()
+    signature: str | None = None
     iteration: int | None = None
     limit_s: float | None = None
     silent_s: float | None = None
@@ -92,7 +91,7 @@ class Timeline:
         """A stall must be called at its limit; that it is not called before is the judge's."""
         if look.verdict is not Liveness.STALLED or look.limit_s is None or look.silent_s is None:
             return
-        if look.silent_s > look.limit_s + LATE_S:
+        if look.silent_s > look.limit_s + self.drill.late_s:
             self.problems.append(
                 f"stalled came late: {look.silent_s:.0f} s after the last progress, "
                 f"the limit is {look.limit_s:.0f} s"
@@ -115,12 +114,14 @@ def matches(step: Step, look: Look) -> bool:
         return False
     if step.flag is not None and step.flag not in look.flags:
         return False
+    if step.signature is not None and look.signature != step.signature:
+        return False
     return step.says is None or step.says in look.reason
 
 
 def describe(step: Step) -> str:
     """Say what a step expects."""
-    words = [str(each) for each in (step.verdict, step.flag) if each]
+    words = [str(each) for each in (step.verdict, step.flag, step.signature) if each]
     said = f" ({step.says!r})" if step.says else ""
     return " with ".join(words) + said
 

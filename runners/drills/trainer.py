@@ -26,6 +26,8 @@ from runners.payload.contract import STOP_NOW, Contract, run_stage, say
 SLICE_S = 0.02
 """Real seconds of sleep between two descents: a trainer that is at work uses some CPU time."""
 BREADTH = 16
+READER_VARIABLE = "LANEWATCH_DRILL_READER"
+"""Pid of a filter that was started beside us, as in a shell's pipe."""
 
 
 class FastContract(Contract):
@@ -78,7 +80,8 @@ class Trainer:
         self.notes = Notes(contract.run_dir)
         self.model = Regression()
         self.begin = begin
-        self.reader: subprocess.Popen[bytes] | None = None
+        self.reader: int | None = None
+        """Pid of the filter that reads our stdout."""
         self.held: list[bytearray] = []
         self.maps: list[mmap.mmap] = []
         self._saves = 0
@@ -197,7 +200,8 @@ def main(run_folder: str) -> int:
         from runners.drills.faults import FAULTS
 
         trainer = Trainer(contract, script, begin)
-        trainer.reader = reader
+        named = os.environ.get(READER_VARIABLE)
+        trainer.reader = reader.pid if reader else int(named) if named else None
         if begin:
             trainer.notes.say(f"it resumes from the checkpoint of iteration {begin}")
         return trainer.train(FAULTS)

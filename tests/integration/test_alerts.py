@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -232,3 +237,40 @@ def test_apprise_is_loaded_by_the_process_that_sends_alone() -> None:
         "import tui.app, tui.cli.alerting; assert 'apprise' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_alert_rings_the_terminal_that_shows_the_run(run: FabricatedRun) -> None:
+    run.watch()
+    run.train(step=0.05, save=5)
+    wait_for(lambda: run.verdict() == "training")
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    screen = subprocess.Popen(
+        [sys.executable, "-m", "tui", run.root.name],
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        env=os.environ | {"TERM": "xterm-kitty"},
+        start_new_session=True,
+    )
+    os.close(follower)
+    os.set_blocking(leader, False)
+    written = bytearray()
+    try:
+        wait_for(lambda: b"training" in read_all(leader, written), 60)
+        assert b"lanewatch: " not in written, bytes(written)[-2000:]
+        run.trainer.send_signal(signal.SIGSTOP)
+        wait_for(lambda: b"\x1b]9;lanewatch: stalled: " in read_all(leader, written), 60)
+        wait_for(lambda: b"\x1b\\\x07" in read_all(leader, written))
+    finally:
+        screen.kill()
+        screen.wait()
+        os.close(leader)
+
+
+def read_all(descriptor: int, so_far: bytearray) -> bytearray:
+    """What was written to the terminal until now."""
+    with suppress(BlockingIOError):
+        while chunk := os.read(descriptor, 65536):
+            so_far += chunk
+    return so_far

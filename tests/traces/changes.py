@@ -180,7 +180,7 @@ def nan(seen: Frames) -> Frames:
             continue
         yield _with(
             frame,
-            heartbeat=replace(beat, loss=None),
+            heartbeat=replace(beat, loss=None, nan=True),
             log_progress=replace(said, loss=None, nan=True),
         )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -291,6 +293,60 @@ def test_of_too_many_messages_those_that_wake_are_kept() -> None:
     kept = box.remembered()["messages"]
     assert len(kept) == MOST_MESSAGES
     assert kept[0]["title"] == "first"
+
+
+def alert_tick(liveness: Liveness, at: float, wall_s: float, folder: Path) -> Any:
+    now = Now(boot_id="b", monotonic_s=at, wall_s=wall_s)
+    seen = SimpleNamespace(
+        taken_at=at, total=None, checkpoints=None, ages=SimpleNamespace(progress_s=None)
+    )
+    target = SimpleNamespace(
+        run_dir=RunDir(folder),
+        attempt=1,
+        cause=None,
+        name=None,
+        foreign=False,
+        on_failure=None,
+        resumed_by_itself=False,
+    )
+    return SimpleNamespace(
+        now=now,
+        target=target,
+        observation=seen,
+        verdict=Verdict(liveness=liveness, reason="[red]why\x1b[31m"),
+        memory=None,
+        keeper_lost=None,
+    )
+
+
+def test_after_the_quiet_hours_comes_one_digest(tmp_path: Path) -> None:
+    configure(desk="json://127.0.0.1:1")
+    said: list[str] = []
+    quiet = parse_quiet("00:00-12:00")
+    part = AlertPart(
+        RunDir(tmp_path / "r"),
+        lambda _kind, text, _now, **_: said.append(text),
+        None,
+        AlertSettings(quiet=quiet, host="spark"),
+    )
+    noon = datetime(2026, 3, 1, 12, 0).astimezone().timestamp()
+    for second, (liveness, wall) in enumerate(
+        [(Liveness.SLOW, noon - 7200)] * 3
+        + [(Liveness.STALLED, noon - 3600)] * 3
+        + [(Liveness.TRAINING, noon - 60)] * 20
+    ):
+        part.tick(alert_tick(liveness, second, wall, tmp_path / "r"))
+    part._outbox.close()
+    kept: Any = part.remembered()
+    assert kept["held"] == ["slow: r", "recovered (stalled is over): r"]
+    assert [each["title"] for each in kept["outbox"]["messages"]] == ["stalled: r"], "it pierces"
+    part = AlertPart(RunDir(tmp_path / "r"), lambda *_, **__: None, kept, AlertSettings(host="x"))
+    part.tick(alert_tick(Liveness.TRAINING, 99, noon, tmp_path / "r"))
+    part._outbox.close()
+    after: Any = part.remembered()
+    assert after["held"] == []
+    assert after["outbox"]["messages"][-1]["title"] == "2 messages from the quiet hours: r"
+    assert not any("\x1b" in text for text in said)
 
 
 @pytest.mark.parametrize("remembered", [None, 3, [], {"messages": 4}, {"state": {"spells": 1}}])

@@ -19,7 +19,7 @@ STALL = Drill(
     expect=(
         Step(verdict=Liveness.TRAINING),
         Step(verdict=Liveness.SUSPECT),
-        Step(verdict=Liveness.STALLED, says="stopped", then=Then.CONTINUE),
+        Step(verdict=Liveness.STALLED, signature="stopped", says="stopped", then=Then.CONTINUE),
         Step(verdict=Liveness.FINISHED),
     ),
 )
@@ -35,7 +35,7 @@ def look(verdict: Liveness, reason: str = "", **changes: Any) -> Look:
     return Look(**{"real_s": 1.0, "verdict": verdict, "reason": reason} | changes)
 
 
-STALLED = look(Liveness.STALLED, "it is stopped", limit_s=60.0, silent_s=61.0)
+STALLED = look(Liveness.STALLED, "it is stopped", signature="stopped", limit_s=60.0, silent_s=61.0)
 TRAINING, FINISHED = look(Liveness.TRAINING), look(Liveness.FINISHED)
 SUSPECT = look(Liveness.SUSPECT, "no progress")
 
@@ -58,6 +58,12 @@ SUSPECT = look(Liveness.SUSPECT, "no progress")
             [TRAINING, SUSPECT, dataclasses.replace(STALLED, reason="it spins"), FINISHED],
             "'stopped'",
             id="called, but for another reason",
+        ),
+        pytest.param(
+            STALL,
+            [TRAINING, SUSPECT, dataclasses.replace(STALLED, signature="spinning"), FINISHED],
+            "stopped",
+            id="called, but with another signature",
         ),
         pytest.param(
             STALL,

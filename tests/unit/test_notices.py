@@ -72,12 +72,12 @@ def test_notices(changes: dict[str, Any], told: list[tuple[str, str]]) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        pytest.param({}, "61.0/110 GiB", id="calm"),
+        pytest.param({}, "61.0 of 110 GiB", id="calm"),
         pytest.param(
-            {"minutes_to_limit": 23.4}, "61.0/110 GiB, rising: limit in 23m", id="climbing"
+            {"minutes_to_limit": 23.4}, "61.0 of 110 GiB, rising: limit in 23 min", id="climbing"
         ),
         pytest.param({"level": "warn", "reason": "it climbs"}, "it climbs", id="above ok"),
-        pytest.param({"level": "limit"}, "61.0/110 GiB", id="above ok without a reason"),
+        pytest.param({"level": "limit"}, "61.0 of 110 GiB", id="above ok without a reason"),
     ],
 )
 def test_memory_in_a_sentence(changes: dict[str, Any], sentence: str) -> None:

@@ -131,6 +131,7 @@ def _line_json(line: Shown, rate: float) -> dict[str, Any]:
         "text": line.text,
         "verdict": str(look.verdict),
         "flags": list(look.flags),
+        "signature": look.signature,
         "iteration": look.iteration,
         "limit_s": look.limit_s,
         "silent_s": look.silent_s,
