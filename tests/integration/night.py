@@ -222,6 +222,7 @@ class _Camera:
         self.now = Moment(at_s=0.0, phase="", lasts_s=5.0)
         self.fault: Fault | None = None
         self.over_s: float | None = None
+        self.unseen = _joined((*night.gaps, *night.pauses))
 
     def frames(self) -> Iterator[Frame]:
         night, last = self.night, 0.0
@@ -266,11 +267,11 @@ class _Camera:
 
     def _shown(self, at_s: float) -> Iterator[Frame]:
         """One look, unless it falls into a time when nobody looked."""
-        for begin, lasts in (*self.night.gaps, *self.night.pauses):
-            if begin < at_s < begin + lasts:
+        for begin, end in self.unseen:
+            if begin < at_s < end:
                 return
-            if self.before_s <= begin and at_s >= begin + lasts:
-                yield self._frame(math.floor(begin + lasts) + 1.0, max(self.before_s, begin))
+            if self.before_s <= begin and at_s >= end:
+                yield self._frame(math.floor(end) + 1.0, max(self.before_s, begin))
                 if self.before_s >= at_s:
                     return
         if at_s > self.before_s:
@@ -434,6 +435,17 @@ class _Camera:
                 process_bytes=(*mine, *others),
             ),
         )
+
+
+def _joined(spells: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
+    """(begin, end) of the times in which nobody looked; those that overlap are one."""
+    joined: list[tuple[float, float]] = []
+    for begin, lasts in sorted(spells):
+        if joined and begin <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], begin + lasts))
+        else:
+            joined.append((begin, begin + lasts))
+    return joined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
