@@ -175,8 +175,8 @@ def report(result: Result, rows: list[Row]) -> None:
     _goals(result, rows)
     _baselines(result, rows)
     for row in rows:
-        if row.missed or row.false:
-            said = row.false[0] if row.false else "missed"
+        if row.missed or row.false or row.wakes:
+            said = row.false[0] if row.false else "missed" if row.missed else "woke somebody"
             line = f"LOOK AT {row.case} step {row.step_s:.2f} s: {said}"
             print(line)
             result.notes.append(line)
