@@ -10,15 +10,17 @@ import json
 import os
 import re
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitor.errors import MonitorError
+from monitor.errors import BadConfigError, MonitorError
 from monitor.files import replace_bytes
 from monitor.rundir import config_folder
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_TABLE = "channels"
 _HEAD = """\
 # Where lanewatch sends alerts, one apprise URL a name. Each is a secret: this file stays 0600.
 [channels]
@@ -27,6 +29,10 @@ _HEAD = """\
 
 class ChannelError(MonitorError):
     """alerts.toml cannot be used, or not be changed as asked."""
+
+
+class ChannelFileError(ChannelError, BadConfigError):
+    """What alerts.toml says is wrong: it is left as it is, for its owner to correct."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +73,34 @@ def read_channels(path: Path) -> tuple[Channel, ...]:
     import tomllib
 
     try:
-        table = tomllib.loads(raw.decode()).get("channels", {})
+        content = tomllib.loads(raw.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
         # Not the parser's own words: they may quote the line.
-        raise ChannelError(f"{path} is not TOML; correct it by hand") from None
+        raise ChannelFileError(f"{path} is not TOML; correct it by hand") from None
+    return _channels_of(content, path)
+
+
+def _channels_of(content: Mapping[str, object], path: Path) -> tuple[Channel, ...]:
+    """What is not understood is refused: `add` and `remove` would write the file without it."""
+    if unknown := [key for key in content if key != _TABLE]:
+        raise ChannelFileError(f"{path}: {_unknown(unknown[0])}; correct it by hand")
+    table = content.get(_TABLE, {})
     if not isinstance(table, dict):
-        raise ChannelError(f"{path}: channels must be a table of name = url")
+        raise ChannelFileError(f"{path}: channels must be a table of name = url")
     wrong = [name for name, url in table.items() if not isinstance(url, str) or problem_of(url)]
     wrong += [name for name in table if not NAME.fullmatch(name)]
     if wrong:
-        raise ChannelError(f"{path}: {wrong[0]!r} is no name with a URL; correct it by hand")
+        raise ChannelFileError(f"{path}: {wrong[0]!r} is no name with a URL; correct it by hand")
     return tuple(Channel(name, url) for name, url in table.items())
+
+
+def _unknown(key: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(key, (_TABLE,), n=1)
+    hint = f"; did you mean {near[0]}?" if near else f"; channels are listed in [{_TABLE}]"
+    # Cut: a line without its table may hold a URL where the name belongs.
+    return f"unknown key {key[:20]!r}{hint}"
 
 
 def _read(path: Path) -> bytes:

@@ -29,6 +29,9 @@ PROBLEM_LIMIT = 160
 def main() -> int:
     """Send what stdin asks for and say on stdout how each channel took it."""
     job = json.loads(sys.stdin.buffer.read())
+    if "check" in job:
+        _answer({"problem": problem_with(Channel("URL", str(job["check"]))), "results": []})
+        return 0
     try:
         channels = _chosen(job)
     except ChannelError as error:
@@ -76,15 +79,9 @@ def _send_one(channel: Channel, job: Mapping[str, Any]) -> str | None:
     """None when the service took it, else why not."""
     words = _Words()
     try:
-        import apprise
-
-        log = logging.getLogger("apprise")
-        log.propagate = False
-        log.setLevel(logging.WARNING)
-        log.addHandler(words)
-        service = apprise.Apprise.instantiate(channel.url)
+        service = _service(channel, words)
         if service is None:
-            return "apprise does not know such a URL"
+            return _UNKNOWN_URL
         done = service.notify(
             body=str(job.get("body") or ""),
             title=str(job.get("title") or ""),
@@ -95,6 +92,29 @@ def _send_one(channel: Channel, job: Mapping[str, Any]) -> str | None:
     return None if done else _redacted(words.last or "the service refused it", channel.url)
 
 
+def problem_with(channel: Channel) -> str | None:
+    """Why nothing can ever be sent to *channel*; nobody is called."""
+    try:
+        known = _service(channel, _Words()) is not None
+    except Exception as error:  # noqa: BLE001 - as above
+        return _redacted(f"{type(error).__name__}: {error}", channel.url)
+    return None if known else f"{channel.redacted}: {_UNKNOWN_URL}"
+
+
+def _service(channel: Channel, words: _Words) -> Any:
+    """apprise's object for a channel; None where it does not understand the URL."""
+    import apprise
+
+    log = logging.getLogger("apprise")
+    log.propagate = False
+    log.setLevel(logging.WARNING)
+    log.addHandler(words)
+    return apprise.Apprise.instantiate(channel.url)
+
+
+_UNKNOWN_URL = (
+    "apprise does not know such a URL, or it lacks a part; see https://appriseit.com/services/"
+)
 _TYPES = {"wake": "failure", "tell": "info"}
 
 

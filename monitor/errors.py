@@ -7,5 +7,9 @@ class MonitorError(Exception):
     """Base of every error of this package."""
 
 
+class BadConfigError(MonitorError):
+    """A file of the user's configuration says what nobody understands: exit 78."""
+
+
 class RunBusyError(MonitorError):
     """Another process already does this for the run."""

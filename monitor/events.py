@@ -5,12 +5,12 @@ Every writer appends whole lines; a reader leaves out what is not one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monitor.files import append_line, read_json_lines
+from monitor.files import append_line, read_json_lines, read_lines
 from monitor.probes.clock import Now
 from monitor.probes.follow import LineFollower
 from monitor.probes.numbers import finite, json_object
@@ -81,6 +81,19 @@ def read_events(path: Path, tail: int | None = None) -> list[Event]:
     return events if tail is None else events[max(0, len(events) - tail) :]
 
 
+def read_whole(path: Path) -> tuple[list[Event], int]:
+    """Read every event of *path*, and how many of its lines are none. Raises OSError."""
+    lines = read_lines(path)
+    events = _events_of(lines)
+    return events, len(lines) - len(events)
+
+
+def _events_of(lines: Sequence[bytes]) -> list[Event]:
+    objects = (json_object(line) for line in lines)
+    found = (parse_event(each) for each in objects if each is not None)
+    return [event for event in found if event is not None]
+
+
 def parse_event(value: Mapping[str, Any]) -> Event | None:
     """Turn one JSON object into an event; None when it has no kind or no text."""
     kind, text = value.get("kind"), value.get("text")
@@ -103,12 +116,12 @@ class EventFollower:
 
     def __init__(self, path: Path, *, tail_bytes: int | None = None) -> None:
         self._follower = LineFollower(path, tail_bytes=tail_bytes)
+        self.foreign = 0
+        """Lines so far that are no events."""
 
     def read(self) -> list[Event]:
         """Return the new events, oldest first."""
-        objects = (json_object(line) for line in self._follower.read().lines)
-        return [
-            event
-            for each in objects
-            if each is not None and (event := parse_event(each)) is not None
-        ]
+        lines = [line for line in self._follower.read().lines if line.strip()]
+        events = _events_of(lines)
+        self.foreign += len(lines) - len(events)
+        return events

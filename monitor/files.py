@@ -120,6 +120,12 @@ def read_json_lines(path: Path, *, tail_bytes: int | None = None) -> list[dict[s
     With *tail_bytes*, only what the last so many bytes hold. Raises OSError except for a missing
     file, which is an empty list.
     """
+    lines = read_lines(path, tail_bytes=tail_bytes)
+    return [value for line in lines if (value := _object(line)) is not None]
+
+
+def read_lines(path: Path, *, tail_bytes: int | None = None) -> list[bytes]:
+    """Return the lines that hold anything, as `read_json_lines` reads them."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as stream:
@@ -133,7 +139,7 @@ def read_json_lines(path: Path, *, tail_bytes: int | None = None) -> list[dict[s
             lines = stream.read().split(b"\n")
     except FileNotFoundError:
         return []
-    return [value for line in lines if (value := _object(line)) is not None]
+    return [line for line in lines if line.strip()]
 
 
 def _object(line: bytes) -> dict[str, Any] | None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from monitor.probes.numbers import whole
+
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ash", "fish", "ksh", "busybox"})
 INITS = frozenset({"tini", "docker-init", "dumb-init", "catatonit", "s6-svscan", "sleep", "init"})
 RUN_OTHERS = frozenset(
@@ -165,10 +167,9 @@ def _flag(argv: Sequence[str], names: Sequence[str]) -> tuple[str | None, str | 
 
 def _positive(text: str | None) -> int | None:
     try:
-        value = int(text) if text is not None else 0
+        return whole(int(text)) or None if text is not None else None
     except ValueError:
         return None
-    return value if value > 0 else None
 
 
 def _base(word: str) -> str:

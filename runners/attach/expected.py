@@ -105,14 +105,17 @@ def _megatron(folder: Path) -> Expected:
     total = re.search(r"^\s+train_iters:\s*(\d+)\s*$", text, re.MULTILINE)
     interval = re.search(r"^\s+save_interval:\s*(\d+)\s*$", text, re.MULTILINE)
     return Expected(
-        total=int(total[1]) if total else None,
-        total_why="run_config.yaml" if total else None,
-        save_interval=int(interval[1]) if interval else None,
+        total=_positive(total[1]) if total else None,
+        total_why="run_config.yaml" if total and _positive(total[1]) else None,
+        save_interval=_positive(interval[1]) if interval else None,
     )
 
 
 def _positive(text: str | None) -> int | None:
-    return int(text) or None if text is not None and text.isdecimal() else None
+    try:
+        return whole(int(text)) or None if text is not None else None
+    except ValueError:
+        return None
 
 
 def read_part(path: Path, *, from_end: bool = False, limit: int | None = None) -> str:

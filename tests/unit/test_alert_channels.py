@@ -13,6 +13,7 @@ from channels import Receiver, configure, nobody_listens
 from monitor.alert_channels import (
     Channel,
     ChannelError,
+    ChannelFileError,
     channels_path,
     read_channels,
     with_channel,
@@ -67,6 +68,9 @@ def test_a_link_is_followed_and_stays_one(tmp_path: Path) -> None:
         pytest.param(b'[channels]\nphone = "sesame"', "'phone'", id="no URL"),
         pytest.param(b"[channels]\nphone = 3", "'phone'", id="a number"),
         pytest.param(b'[channels]\n"a b" = "ntfy://sesame"', "'a b'", id="a name with a space"),
+        pytest.param(b'[channel]\na = "ntfy://sesame"', "did you mean channels", id="a table"),
+        pytest.param(b'[[channel]]\na = "ntfy://sesame"', "did you mean channels", id="tables"),
+        pytest.param(b'phone = "ntfy://sesame"', r"listed in \[channels\]", id="no table at all"),
     ],
 )
 def test_a_file_that_is_wrong_is_named_and_not_quoted(
@@ -74,11 +78,13 @@ def test_a_file_that_is_wrong_is_named_and_not_quoted(
 ) -> None:
     path = configure()
     path.write_bytes(content)
-    with pytest.raises(ChannelError, match=said) as raised:
+    with pytest.raises(ChannelFileError, match=said) as raised:
         read_channels(path)
     assert "sesame" not in str(raised.value)
-    assert run(["alerts", "list"]) == 2
-    assert str(path) in capsys.readouterr().err
+    for words in (["list"], ["add", "json://h"], ["remove", "phone"], ["test"]):
+        assert run(["alerts", *words]) == 78
+        assert str(path) in capsys.readouterr().err
+    assert path.read_bytes() == content
 
 
 def test_no_file_of_another_kind_is_waited_for() -> None:
@@ -131,6 +137,24 @@ def test_add_list_test_and_remove(receiver: Receiver, capfd: pytest.CaptureFixtu
     assert run(["alerts", "remove", "desk"]) == 0
     assert run(["alerts", "remove", "desk"]) == 2
     assert read_channels(channels_path()) == ()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        pytest.param("file:///etc/sesame", "file://…: apprise does not know", id="a file"),
+        pytest.param("ntyf://sesame", "ntyf://…: apprise does not know", id="a typing error"),
+        pytest.param("discord://sesame", "lacks a part", id="half a URL"),
+    ],
+)
+def test_what_nothing_can_be_sent_to_is_not_added(
+    url: str, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["alerts", "add", url]) == 2
+    told = capfd.readouterr().err
+    assert said in told
+    assert "sesame" not in told
+    assert not channels_path().exists()
 
 
 def test_a_url_can_be_tested_before_it_is_added(receiver: Receiver) -> None:

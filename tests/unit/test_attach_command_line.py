@@ -38,6 +38,13 @@ def test_roles(line: str, role: Role) -> None:
     assert read_command(shlex.split(line)).role is role
 
 
+@pytest.mark.parametrize("digits", [22, 5000])
+def test_a_total_that_nothing_can_hold_is_not_known(digits: int) -> None:
+    total = "9" * digits
+    assert read_command(["python", "t.py", "--max_steps", total]).total is None
+    assert from_config(f"max_steps: {total}\n")[0].total is None
+
+
 @pytest.mark.parametrize(
     ("line", "trains"),
     [

@@ -42,6 +42,7 @@ def _add(options: argparse.Namespace) -> int:
     url = sys.stdin.readline().strip() if options.url == "-" else options.url
     channels = read_channels(channels_path())
     channel = with_channel(channels, url, options.name)
+    _ask_sender({"check": channel.url})
     write_channels(channels_path(), (*channels, channel))
     out(channel.name)
     complain(f"try it: lanewatch alerts test {channel.name}")
@@ -122,10 +123,12 @@ def _send_test(chosen: str | None) -> list[dict[str, Any]]:
         job["channels"] = [chosen]
     elif not channels:
         raise RunnerError("there is no alert channel to test; `lanewatch alerts add URL` makes one")
-    return _answer_of(start_sender(job))
+    return _ask_sender(job)
 
 
-def _answer_of(sender: subprocess.Popen[bytes]) -> list[dict[str, Any]]:
+def _ask_sender(job: dict[str, Any]) -> list[dict[str, Any]]:
+    """Its results; only that process loads apprise. Raises RunnerError with what it refuses."""
+    sender = start_sender(job)
     assert sender.stdout is not None
     try:
         with sender:

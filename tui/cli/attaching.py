@@ -48,8 +48,6 @@ def _order(options: argparse.Namespace) -> AttachOrder:
     for name in ("container", "checkpoints", "log"):
         if getattr(options, name) == "":
             raise RunnerError(f"--{name}: it is empty")
-    if options.total is not None and options.total < 1:
-        raise RunnerError(f"--total {options.total}: at least 1 iteration")
     return AttachOrder(
         root=runs_root(),
         checkpoints=_folder(options.checkpoints),
@@ -157,7 +155,12 @@ def _attach(candidate: Candidate, order: AttachOrder, options: argparse.Namespac
 
 
 def candidate_lines(candidate: Candidate, number: int | None = None) -> Iterator[str]:
-    """What was found of one process, and why."""
+    """What was found of one process, and why; a path stays on its line, whatever it holds."""
+    for line in _lines(candidate, number):
+        yield "".join(each if each.isprintable() else repr(each)[1:-1] for each in line)
+
+
+def _lines(candidate: Candidate, number: int | None) -> Iterator[str]:
     head = f"{number}  " if number is not None else "   "
     inside = candidate.container.name if candidate.container else candidate.container_id
     where = f" in container {inside}" if inside else ""

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from monitor.errors import MonitorError
+from monitor.errors import BadConfigError, MonitorError
 from runners.config import ConfigError, apply_config
 from runners.errors import RunnerError, RunNotFoundError
 from tui.cli import exits
@@ -29,7 +29,7 @@ def run(arguments: Sequence[str]) -> int:
         # The reader (head, say) has gone: nothing more can be told, and Python must not try.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.OK
-    except ConfigError as error:
+    except (ConfigError, BadConfigError) as error:
         complain(f"lanewatch: {error}")
         return exits.BAD_CONFIG
     except (RunnerError, MonitorError) as error:

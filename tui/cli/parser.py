@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Sequence
+
+from tui.cli.values import count, pause, process_id, seconds, speed
 
 EPILOG = """\
 exit codes: 0 ok · 1 what was asked about failed · 2 usage or environment · 75 timed out ·
@@ -98,7 +99,7 @@ def _launch(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--lane", help="how: reference (default from the configuration)")
     sub.add_argument("--engine", help="where: local (default from the configuration)")
     _set(sub)
-    sub.add_argument("--smoke", type=int, metavar="N", help="N steps, 2 saves: project all")
+    sub.add_argument("--smoke", type=count, metavar="N", help="N steps, 2 saves: project all")
     sub.add_argument("--name", help="a name to find the run by")
     _anyway(sub)
     sub.add_argument("--dry-run", action="store_true", help="print what would be started")
@@ -129,11 +130,11 @@ def _set(sub: argparse.ArgumentParser) -> None:
 
 
 def _attach(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--pid", type=_count, metavar="P", help="this process, or what it has started")
+    sub.add_argument("--pid", type=process_id, metavar="P", help="this process or one it started")
     sub.add_argument("--container", metavar="C", help="the trainer inside this Docker container")
     sub.add_argument("--checkpoints", metavar="DIR", help="where it saves, on this machine")
     sub.add_argument("--log", metavar="FILE", help="where its output goes, on this machine")
-    sub.add_argument("--total", type=int, metavar="N", help="iterations that it will do")
+    sub.add_argument("--total", type=count, metavar="N", help="iterations that it will do")
     sub.add_argument("--name", help="a name to find the run by")
     sub.add_argument(
         "--set",
@@ -182,32 +183,15 @@ def _logs(sub: argparse.ArgumentParser) -> None:
     _one_run(sub)
     sub.add_argument("--follow", "-f", action="store_true", help="go on until the run has ended")
     sub.add_argument("--stage", help="of this stage; default: the newest")
-    sub.add_argument(
-        "--lines", "-n", type=_count, default=50, metavar="N", help="from the end (50)"
-    )
+    sub.add_argument("--lines", "-n", type=count, default=50, metavar="N", help="from the end (50)")
     _json(sub)
 
 
 def _wait(sub: argparse.ArgumentParser) -> None:
     _status(sub)
     sub.add_argument(
-        "--timeout", type=_seconds, metavar="S", help="give up after S seconds: exit 75"
+        "--timeout", type=seconds, metavar="S", help="give up after S seconds: exit 75"
     )
-
-
-def _seconds(text: str) -> float:
-    """A length of time; argparse turns the ValueError into a sentence that names the option."""
-    value = float(text)
-    if not (0 <= value < math.inf):
-        raise ValueError
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
 
 
 def _stop(sub: argparse.ArgumentParser) -> None:
@@ -224,16 +208,9 @@ def _drill(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("drill", nargs="?", metavar="NAME", help="which; without one: list them")
     sub.add_argument("--keep", action="store_true", help="leave the run among your runs")
     sub.add_argument(
-        "--speed", type=_speed, default=1.0, metavar="X", help="so many times as fast (0.05 to 3)"
+        "--speed", type=speed, default=1.0, metavar="X", help="so many times as fast (0.05 to 3)"
     )
     _json(sub)
-
-
-def _speed(text: str) -> float:
-    value = float(text)
-    if not 0.05 <= value <= 3:
-        raise ValueError
-    return value
 
 
 def _recipe(sub: argparse.ArgumentParser) -> None:
@@ -274,7 +251,7 @@ def _service(sub: argparse.ArgumentParser) -> None:
     verbs.add_parser("remove", help="stop the unit and delete it; runs go on")
     _json(verbs.add_parser("status", help="whether it is installed, runs, and starts at boot"))
     run = verbs.add_parser("run", help="what the unit runs, in the foreground")
-    run.add_argument("--every", type=_seconds, default=30.0, metavar="S", help="between scans (30)")
+    run.add_argument("--every", type=pause, default=30.0, metavar="S", help="between scans (30)")
     run.add_argument("--once", action="store_true", help="scan once and exit")
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from monitor.events import Event, EventFollower, read_events
+from monitor.events import Event, EventFollower, read_whole
 from monitor.files import read_json
 from monitor.model import Stage, Status
 from monitor.probes.clock import read_now
@@ -95,16 +95,19 @@ def events_command(options: argparse.Namespace) -> int:
     """Show what happened to a run, oldest first."""
     run = find_run(runs_root(), options.run)
     if options.trace is not None:
+        if options.follow or options.json:
+            raise RunnerError("--trace is all that was recorded: without --follow and --json")
         from tui.cli.replaying import export_trace
 
         return export_trace(run, options.trace)
     if not options.follow:
-        events = read_events(run.events)
+        events, foreign = read_whole(run.events)
         if options.json:
             out_json([event.to_json() for event in events])
         else:
             for event in events:
                 _show_event(event)
+        _tell_foreign(run, foreign)
         return exits.OK
     follower = EventFollower(run.events)
 
@@ -118,7 +121,14 @@ def events_command(options: argparse.Namespace) -> int:
         return bool(events)
 
     _follow(run, show)
+    _tell_foreign(run, follower.foreign)
     return exits.OK
+
+
+def _tell_foreign(run: RunDir, count: int) -> None:
+    if count:
+        lines = f"{count} line is no event" if count == 1 else f"{count} lines are no events"
+        complain(f"{lines} and left out: {run.events}")
 
 
 def _show_event(event: Event) -> None:

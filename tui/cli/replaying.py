@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from monitor.replay import replay
@@ -93,14 +93,32 @@ def export_trace(run: RunDir, target: str) -> int:
     whole = [line for line in lines if _is_whole(line)]
     if len(whole) < len(lines):
         complain(f"{len(lines) - len(whole)} lines of {run.trace.name} were cut short: left out")
+    if (why := _unreadable(whole)) is not None:
+        raise RunnerError(
+            f"nothing to judge again was recorded of run {run.root.name}: {run.trace.name} {why}"
+        )
     text = "".join(f"{line}\n" for line in whole)
     if target == STDIO:
         sys.stdout.write(text)
         sys.stdout.flush()
     else:
-        Path(target).write_text(text, encoding="utf-8")
+        try:
+            Path(target).write_text(text, encoding="utf-8")
+        except OSError as error:  # what a write raises names no file
+            raise RunnerError(f"cannot write {target}: {error.strerror or error}") from error
         complain(f"{len(whole)} lines; `lanewatch replay {target}` judges them again")
     return exits.OK
+
+
+def _unreadable(lines: Sequence[str]) -> str | None:
+    """Why `replay` would refuse *lines*; None where it takes them up."""
+    if not lines:
+        return "holds no line of a trace"
+    try:
+        first = next(iter(read_trace(lines).frames), None)
+    except TraceError as error:
+        return f"is no trace ({error})"
+    return "holds no look of the watcher yet" if first is None else None
 
 
 def _is_whole(line: str) -> bool:
