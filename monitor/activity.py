@@ -6,7 +6,8 @@ kernel names.
 
 from __future__ import annotations
 
-from monitor.facts import gpus_of
+from monitor.facts import gpus_of, own_power
+from monitor.limits import POWER_SHARE
 from monitor.marks import Look, Mark
 from monitor.model import GpuReading, ProcessReading
 
@@ -39,6 +40,7 @@ def activity_marks(look: Look) -> dict[str, Mark | None]:
         "cpu": cpu_mark,
         "written": written_mark,
         "gpu": _gpu_mark(look),
+        "powered": _powered_mark(look),
         "excluded": _excluded_mark(look, moved),
     }
 
@@ -110,6 +112,14 @@ def _gpu_mark(look: Look) -> Mark | None:
     if any(_works(look, gpu) for gpu in gpus):
         return Mark("", look.observed_s)
     return known or Mark("", look.observed_s)
+
+
+def _powered_mark(look: Look) -> Mark | None:
+    known, usual = look.before.marks.get("powered"), look.before.learnt.power.working.median()
+    watts = own_power(look.facts.machine, look.facts.process)
+    if usual is None or watts is None or watts < POWER_SHARE * usual:
+        return None if look.gap else known  # what it drew before nobody looked is long ago
+    return Mark("", look.observed_s)
 
 
 def _works(look: Look, gpu: GpuReading) -> bool:

@@ -86,6 +86,7 @@ def ages_of(state: AgeState) -> Ages:
         log_iteration_s=age("log_iteration"),
         iteration_s=None if proven_at is None else max(0.0, state.observed_s - proven_at),
         excluded_s=age("excluded"),
+        powered_s=age("powered"),
         hint_s=age("hint"),
         cpu_s=age("cpu"),
         written_s=age("written"),

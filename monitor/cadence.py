@@ -141,7 +141,7 @@ def _excluded(
 def _own_silence(observation: Observation, limit: Limit, age: float) -> Finding | None:
     """A trainer of ours writes a heartbeat as it starts: one that never did has not started."""
     process = observation.process
-    if process is None or not process.alive or age <= limit.seconds * patience(observation):
+    if process is None or not process.alive or age <= limit.seconds * patience(observation, limit):
         return None
     return _verdict(observation, Liveness.STALLED, limit, age, "it has never written a heartbeat")
 
@@ -161,11 +161,11 @@ def _overdue(
     overdue = f"a checkpoint comes every {duration(cadence.seconds)}, the next is {late} overdue"
     process = observation.process
     living = process is not None and process.alive
-    if living and age > most * patience(observation) and not is_disk_full(observation):
+    if living and age > most * patience(observation, limit) and not is_disk_full(observation):
         return _verdict(observation, Liveness.STALLED, limit, age, overdue)
     if age <= max(cadence.due_s + SUSPECT_SHARE * cadence.seconds, once / 2):
         return None
-    doubt = doubt_of(observation) if age > most else None
+    doubt = doubt_of(observation, limit) if age > most else None
     return _verdict(observation, Liveness.SUSPECT, limit, age, doubt or overdue)
 
 

@@ -88,7 +88,7 @@ class Windows:
         slow = [(each.at_s, float(each.used)) for each in self.slow if each.open or planned]
         found = [
             each
-            for each in (_recent(recent, float(limit)), _slow(slow, float(limit)))
+            for each in (_recent(recent, float(limit)), _slow(slow, recent, float(limit)))
             if each is not None
         ]
         tripping = [each for each in found if each.trips(eased=True)]
@@ -131,8 +131,16 @@ def _recent(window: list[Pair], limit: float) -> Forecast | None:
     return _forecast(late, limit, SHORT_REACH * RECENT_LEAST_S, parts=3)
 
 
-def _slow(window: list[Pair], limit: float) -> Forecast | None:
-    """The steady climb of many minutes."""
+def _slow(window: list[Pair], recent: list[Pair], limit: float) -> Forecast | None:
+    """The steady climb of many minutes, if it still goes on."""
+    found = _slow_climb(window, limit)
+    if found is None or len(recent) < LEAST_POINTS:
+        return found
+    still = slope_of(recent[:: -(-len(recent) // MOST_POINTS)])
+    return found if still >= STEADY_SHARE * found.climb else None
+
+
+def _slow_climb(window: list[Pair], limit: float) -> Forecast | None:
     if _span(window) < SLOW_LEAST_S:
         return None
     found = _forecast(window, limit, SLOW_HORIZON_S, parts=4)

@@ -168,6 +168,8 @@ class Ages:
     """Since `History.iteration` was proven."""
     excluded_s: float | None = None
     """In a state that excludes progress (stopped, blocked in a pipe, waiting for a disk)."""
+    powered_s: float | None = None
+    """Since the run's own GPU last drew what it usually draws at work."""
     hint_s: float | None = None
     """Since log and folders of a run without a heartbeat began to hint at its present phase."""
     cpu_s: float | None = None

@@ -30,7 +30,7 @@ from monitor.pace import (
 )
 from monitor.probes import Read
 from monitor.probes.checkpoints import CheckpointProbe
-from monitor.probes.clock import Now
+from monitor.probes.clock import RATE, Now
 from monitor.probes.heartbeat import read_heartbeat
 from monitor.probes.kernel import KernelProbe
 from monitor.probes.log import ProgressReader, read_log
@@ -120,7 +120,7 @@ class Observer:
         if self._began_s is None:
             self._began_s = now.monotonic_s
         began_s = started_s(target.process) if target.process else self._began_s
-        return min(began_s, self._began_s)
+        return min(began_s, self._began_s) / RATE
 
     def _heartbeat(self, target: WatchTarget) -> Read[Heartbeat]:
         """Read it; while it cannot be read, the last one of this attempt and stage still holds."""

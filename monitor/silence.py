@@ -56,9 +56,9 @@ def is_absent(observation: Observation, age: float) -> bool:
     return quiet is not None and quiet >= ABSENCE_S and age >= ABSENCE_S
 
 
-def patience(observation: Observation) -> float:
+def patience(observation: Observation, limit: Limit) -> float:
     """Times the limit: a GPU of its own at its usual power is at work on something."""
-    postponed = is_powered(observation) or is_power_unread(observation)
+    postponed = is_powered(observation, limit) or is_power_unread(observation)
     return POWER_FACTOR if postponed else 1.0
 
 
@@ -68,7 +68,7 @@ def trouble(observation: Observation, limit: Limit, age: float) -> Finding | Non
     if age <= limit.seconds / 2 and not absent:
         return None
     sign = sign_of(observation)
-    past = age > limit.seconds * patience(observation) and _may_stall(observation, limit)
+    past = age > limit.seconds * patience(observation, limit) and _may_stall(observation, limit)
     if absent or (past and not is_disk_full(observation)):
         reason = f"{no_progress(observation, limit, age)}; {sign.words}"
         return Finding(Liveness.STALLED, reason, limit, sign.signature)
@@ -81,7 +81,7 @@ def trouble(observation: Observation, limit: Limit, age: float) -> Finding | Non
     if current_heartbeat(observation) is None:
         reason += "; there is no heartbeat of this stage to go by"
     else:
-        doubt = doubt_of(observation) if age > limit.seconds else None
+        doubt = doubt_of(observation, limit) if age > limit.seconds else None
         reason += f"; {doubt or sign.words}"
     return Finding(Liveness.SUSPECT, reason, limit, sign.signature)
 
@@ -95,9 +95,9 @@ def no_progress(observation: Observation, limit: Limit, age: float) -> str:
     return f"no progress for {duration(age)} ({bound}), {where}"
 
 
-def doubt_of(observation: Observation) -> str | None:
+def doubt_of(observation: Observation, limit: Limit) -> str | None:
     """Why a run that is past its limit is not called stalled."""
-    if is_powered(observation):
+    if is_powered(observation, limit):
         return "its GPU draws as much power as when it trains"
     if is_disk_full(observation):
         return "the disk of the run is full, so it may be unable to say that it gets on"
@@ -112,10 +112,17 @@ def is_disk_full(observation: Observation) -> bool:
     return free is not None and free < DISK_FULL_BYTES
 
 
-def is_powered(observation: Observation) -> bool:
-    """A GPU of its own that draws what it draws while training is at work on something."""
+def is_powered(observation: Observation, limit: Limit) -> bool:
+    """A GPU of its own that draws what it draws while training is at work on something.
+
+    One reading says little, a GB10 at work was seen to draw 45 W and 20 W either way: it is at
+    work no more once it has drawn little for as long as the limit.
+    """
     watts, usual = observation.own_power_w, observation.history.power_median_w
-    return watts is not None and usual is not None and watts >= POWER_SHARE * usual
+    if watts is None or usual is None:
+        return False
+    lately = observation.ages.powered_s
+    return watts >= POWER_SHARE * usual or (lately is not None and lately <= limit.seconds)
 
 
 def is_power_unread(observation: Observation) -> bool:

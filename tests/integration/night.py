@@ -10,7 +10,24 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+
+from night_machine import ENDINGS, Activity, broken, working
+from night_plan import (
+    BOOT,
+    CHECKPOINTS,
+    FIGURES_S,
+    GIB,
+    HEARTBEAT,
+    LOG,
+    MODES,
+    NEAR_S,
+    Fault,
+    Gpu,
+    Moment,
+    Night,
+    moments,
+)
 
 from monitor.facts import Facts
 from monitor.limits import STANDARD
@@ -24,179 +41,24 @@ from monitor.model import (
     LogReading,
     MachineReading,
     MemoryReading,
-    PipeReading,
     ProcessReading,
     Status,
 )
 from monitor.subject import Subject
 from monitor.trace import Frame
 
-BOOT = "boot"
-GIB = 1 << 30
-GRAIN_S = 8.0
-"""Iterations that are faster than 2 s are told in groups of about so long: under the floor of the
-iteration limit (60 s) their single gaps are not to be seen."""
-FIGURES_S = 30.0
-NEAR_S = 4.0
-"""So soon before a moment no look is taken for the figures alone."""
-HEARTBEAT, LOG, CHECKPOINTS = "heartbeat", "log", "checkpoints"
-MODES = (HEARTBEAT, LOG, CHECKPOINTS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gpu:
-    """What the GPU of the run draws and shows."""
-
-    own: bool = True
-    busy_w: float = 45.0
-    spread_w: float = 8.0
-    idle_w: float = 11.0
-    busy_percent: int = 96
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """What happens to the trainer at second `at_s`."""
-
-    name: str
-    at_s: float
-    watts: float = 20.0
-    """What a spinning GPU draws."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Night:
-    """How a run goes."""
-
-    seed: int
-    mode: str = HEARTBEAT
-    hours: float = 8.0
-    iterations: int | None = None
-    step_s: float = 32.4
-    jitter: float = 0.05
-    save_interval: int = 70
-    save_s: float = 5.0
-    first_save_factor: float = 1.0
-    eval_interval: int = 0
-    eval_s: float = 0.0
-    load_s: float = 60.0
-    first_iteration_s: float = 45.0
-    keep_last: int = 3
-    log_every: int = 1
-    log_stops_at: int | None = None
-    """From this iteration on the log is silent, and training is fine."""
-    spikes: tuple[tuple[int, float], ...] = ()
-    """(iteration, factor): one iteration takes so many times as long."""
-    slower_from: int | None = None
-    slower: float = 1.0
-    slower_watts: float | None = None
-    """From `slower_from` on each iteration takes `slower` times as long, at so many watts."""
-    gaps: tuple[tuple[float, float], ...] = ()
-    """(second, seconds): the watcher gets no time to run."""
-    pauses: tuple[tuple[float, float], ...] = ()
-    """(second, seconds): the whole machine is paused."""
-    lag_s: float = 0.0
-    """A file server shows checkpoints so much later, all but the heartbeat."""
-    gpu: Gpu | None = field(default_factory=Gpu)
-    fault: Fault | None = None
-    ends: bool = False
-    """The training reaches its total within the night and finishes."""
-    after_s: float = 0.0
-    """How long a fault is looked at."""
-
-    @property
-    def foreign(self) -> bool:
-        """lanewatch did not start it: it has no heartbeat and no keeper."""
-        return self.mode != HEARTBEAT
-
-    @property
-    def total(self) -> int:
-        """Iterations that the run is said to have."""
-        if self.iterations is not None:
-            return self.iterations
-        usual = int((self.hours * 3600 - self.load_s) / self.step_s)
-        return max(2, usual if self.ends else 2 * usual)
-
-    @property
-    def cadence_s(self) -> float:
-        """Seconds between two checkpoints, without what evaluations take."""
-        return self.save_interval * self.step_s + self.save_s
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """The trainer from `at_s` on."""
-
-    at_s: float
-    phase: str
-    done: int = 0
-    saved: int = 0
-    began_s: float = 0.0
-    """When the phase began, and how long it will take, for what is written meanwhile."""
-    lasts_s: float = 0.0
-    over: bool = False
-
-
-def moments(night: Night) -> Iterator[Moment]:
-    """The trainer on its own clock, without faults and pauses."""
-    draw = random.Random(f"{night.seed}-trainer")
-    yield Moment(at_s=2.0, phase="loading", lasts_s=night.load_s)
-    at, done, saved, saves = 2.0 + night.load_s, 0, 0, 0
-    yield Moment(at_s=at, phase="first_iteration", lasts_s=night.first_iteration_s)
-    at += night.first_iteration_s
-    done = 1
-    yield Moment(at_s=at, phase="iteration", done=done)
-    spikes = dict(night.spikes)
-    end = night.hours * 3600
-    while done < night.total and (at < end or night.ends):
-        count = _group(night, done, spikes)
-        at += _seconds(night, done, count, spikes, draw)
-        done += count
-        saving = done % night.save_interval == 0 or done >= night.total
-        evaluating = night.eval_interval and done % night.eval_interval == 0
-        yield Moment(at_s=at, phase="iteration", done=done, saved=saved)
-        if evaluating:
-            lasts = min(3600.0, night.eval_s * _around(draw, 0.05))
-            yield Moment(
-                at_s=at, phase="evaluating", done=done, saved=saved, began_s=at, lasts_s=lasts
-            )
-            at += lasts
-            yield Moment(at_s=at, phase="iteration", done=done, saved=saved)
-        if saving:
-            saves += 1
-            factor = night.first_save_factor if saves == 1 else 1.0
-            lasts = night.save_s * factor * _around(draw, 0.1)
-            yield Moment(at_s=at, phase="saving", done=done, saved=saved, began_s=at, lasts_s=lasts)
-            at += lasts
-            saved = done
-            yield Moment(at_s=at, phase="iteration", done=done, saved=saved)
-    if done >= night.total:
-        yield Moment(at_s=at + 2.0, phase="stopping", done=done, saved=saved, over=True)
-
-
-def _group(night: Night, done: int, spikes: dict[int, float]) -> int:
-    """How many iterations are told at once; no save, evaluation or spike lies between them."""
-    if night.step_s >= 2.0:
-        return 1
-    count = max(1, int(GRAIN_S / night.step_s))
-    stops = [night.save_interval - done % night.save_interval, night.total - done]
-    if night.eval_interval:
-        stops.append(night.eval_interval - done % night.eval_interval)
-    stops += [each - done if each > done else 1 for each in spikes if done <= each < done + count]
-    return max(1, min(count, *stops))
-
-
-def _seconds(
-    night: Night, done: int, count: int, spikes: dict[int, float], draw: random.Random
-) -> float:
-    factor = spikes.get(done, 1.0)
-    if night.slower_from is not None and done >= night.slower_from:
-        factor *= night.slower
-    return count * night.step_s * factor * _around(draw, night.jitter / math.sqrt(count))
-
-
-def _around(draw: random.Random, jitter: float) -> float:
-    return max(0.3, min(2.5, math.exp(draw.gauss(0.0, jitter))))
+__all__ = [
+    "CHECKPOINTS",
+    "ENDINGS",
+    "HEARTBEAT",
+    "LOG",
+    "MODES",
+    "Fault",
+    "Gpu",
+    "Night",
+    "frames",
+    "moments",
+]
 
 
 def frames(night: Night) -> Iterator[Frame]:
@@ -222,6 +84,7 @@ class _Camera:
         self.now = Moment(at_s=0.0, phase="", lasts_s=5.0)
         self.fault: Fault | None = None
         self.over_s: float | None = None
+        self.unseen = _joined((*night.gaps, *night.pauses))
 
     def frames(self) -> Iterator[Frame]:
         night, last = self.night, 0.0
@@ -266,11 +129,11 @@ class _Camera:
 
     def _shown(self, at_s: float) -> Iterator[Frame]:
         """One look, unless it falls into a time when nobody looked."""
-        for begin, lasts in (*self.night.gaps, *self.night.pauses):
-            if begin < at_s < begin + lasts:
+        for begin, end in self.unseen:
+            if begin < at_s < end:
                 return
-            if self.before_s <= begin and at_s >= begin + lasts:
-                yield self._frame(math.floor(begin + lasts) + 1.0, max(self.before_s, begin))
+            if self.before_s <= begin and at_s >= end:
+                yield self._frame(math.floor(end) + 1.0, max(self.before_s, begin))
                 if self.before_s >= at_s:
                     return
         if at_s > self.before_s:
@@ -387,7 +250,11 @@ class _Camera:
     def _activity(
         self, at_s: float, since: float
     ) -> tuple[ProcessReading, tuple[GpuReading, ...], MemoryReading, KernelReading | None]:
-        look = _working(self) if self.fault is None else _broken(self.fault, self)
+        look = (
+            working(self.night, self.now, self.draw)
+            if self.fault is None
+            else broken(self.fault, self.night, self.draw)
+        )
         self.cpu_s += look.cpu * since
         self.written += look.written * since
         process = ProcessReading(
@@ -414,7 +281,7 @@ class _Camera:
         kernel = KernelReading(xids=(79,), gpu_lost=True) if look.gpu_lost else None
         return process, self._gpus(look), memory, kernel
 
-    def _gpus(self, look: _Activity) -> tuple[GpuReading, ...]:
+    def _gpus(self, look: Activity) -> tuple[GpuReading, ...]:
         gpu = self.night.gpu
         if gpu is None or look.gpu_lost:
             return ()
@@ -436,83 +303,12 @@ class _Camera:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Activity:
-    """What the machine shows."""
-
-    cpu: float
-    percent: int
-    watts: float
-    state: str = "S"
-    wchan: str | None = None
-    written: float = 0.0
-    clock_mhz: int = 2281
-    throttle: tuple[str, ...] = ()
-    available_gib: float = 72.0
-    swapped_gib: float = 0.0
-    pressure: float = 0.0
-    zombies: tuple[str, ...] = ()
-    pipe: PipeReading | None = None
-    gpu_lost: bool = False
-
-
-def _working(camera: _Camera) -> _Activity:
-    """A trainer that does what its phase says."""
-    gpu, draw = camera.night.gpu or Gpu(), camera.draw
-    phase, night = camera.now.phase, camera.night
-    idle = gpu.idle_w + draw.gauss(0, 0.5)
-    if phase in ("", "loading"):
-        return _Activity(cpu=0.9, percent=0, watts=idle, state="R")
-    if phase == "first_iteration":
-        return _Activity(cpu=1.0, percent=20, watts=idle + 6, state="R")
-    if phase in ("saving", "stopping"):
-        return _Activity(cpu=0.8, percent=0, watts=idle + 2, state="D", written=30e6)
-    busy = gpu.busy_w + max(-20.0, min(20.0, draw.gauss(0, gpu.spread_w)))
-    clock, throttle = 2281, ()
-    slower = night.slower_from is not None and camera.now.done >= night.slower_from
-    if slower and night.slower_watts is not None:
-        busy = night.slower_watts + draw.gauss(0, 1.5)
-        clock = 799
-    if phase == "evaluating":
-        busy *= 0.85
-    return _Activity(
-        cpu=1.1, percent=gpu.busy_percent, watts=busy, state="R", clock_mhz=clock, throttle=throttle
-    )
-
-
-ENDINGS = frozenset({"crash"})
-"""Faults that end the process."""
-
-
-def _broken(fault: Fault, camera: _Camera) -> _Activity:
-    """A trainer that hangs, in the way that the fault names."""
-    gpu, draw = camera.night.gpu or Gpu(), camera.draw
-    idle = gpu.idle_w + draw.gauss(0, 0.3)
-    still = _Activity(cpu=0.002, percent=0, watts=idle)
-    if fault.name == "crash":
-        return still
-    if fault.name == "spin":
-        watts = fault.watts + draw.gauss(0, 0.2)
-        return replace(still, cpu=1.0, percent=gpu.busy_percent, watts=watts, state="R")
-    if fault.name == "hot-spin":
-        watts = gpu.busy_w + draw.gauss(0, gpu.spread_w)
-        return replace(still, cpu=1.0, percent=gpu.busy_percent, watts=watts, state="R")
-    if fault.name == "cpu-spin":
-        return replace(still, cpu=1.0, state="R")
-    if fault.name == "stopped":
-        return replace(still, cpu=0.0, state="T")
-    if fault.name == "blocked-pipe":
-        pipe = PipeReading(descriptor=1, writer_blocked=True)
-        return replace(still, cpu=0.0, wchan="pipe_write", pipe=pipe)
-    if fault.name == "blocked-io":
-        return replace(still, cpu=0.0, state="D", wchan="nfs_wait_bit_killable")
-    if fault.name == "thrash":
-        return replace(
-            still, cpu=0.3, percent=5, watts=idle + 3, state="D", written=3e5,
-            available_gib=0.4, swapped_gib=15.0, pressure=70.0,
-        )  # fmt: skip
-    if fault.name == "gpu-lost":
-        return replace(still, cpu=1.0, state="R", gpu_lost=True)
-    if fault.name == "dead-worker":
-        return replace(still, zombies=("pt_save_worker",))
-    return still  # deadlock: nobody uses anything
+def _joined(spells: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
+    """(begin, end) of the times in which nobody looked; those that overlap are one."""
+    joined: list[tuple[float, float]] = []
+    for begin, lasts in sorted(spells):
+        if joined and begin <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], begin + lasts))
+        else:
+            joined.append((begin, begin + lasts))
+    return joined

@@ -124,12 +124,12 @@ def draw(seed: int, mode: str, fault: str | None, step_s: float | None = None) -
         eval_s = _log_uniform(dice, 60, min(3600.0, longest))
         plan |= {"eval_s": eval_s}
         plan |= {"eval_interval": max(1, round(max(3 * eval_s, dice.uniform(1200, 7200)) / step))}
-    if dice.random() < 0.5:
+    if step_s is None and dice.random() < 0.5:
         plan["spikes"] = tuple(
             (dice.randrange(1, max(2, steps)), dice.uniform(1, 12))
             for _ in range(dice.randint(1, 5))
         )
-    if dice.random() < 0.3:
+    if step_s is None and dice.random() < 0.3:
         plan |= _slower(dice, mode, gpu, steps)
     if mode != CHECKPOINTS and dice.random() < 0.15:
         plan["log_stops_at"] = dice.randrange(1, max(2, steps))

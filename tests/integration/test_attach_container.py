@@ -148,18 +148,20 @@ def test_the_client_on_this_machine_stands_for_what_it_started(
     shell(f"exec docker exec {box.name} bash -lc {shlex.quote(TRAIN)} > train.log 2>&1")
     until(lambda: saved(box), "a checkpoint")
     shell(f"docker exec {box.name} sleep 601 > another.log")
-    client = _client(b"train_megatron")
+    client = _client(box)
     _, said = attach(attached, "--pid", str(client))
     assert is_trainer(said["pid"])
     assert said["log"] == str(box.folder / "train.log")
 
 
-def _client(word: bytes) -> int:
+def _client(box: Box) -> int:
+    """The client that started the trainer in this box; other tests may have theirs."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
                 command = (entry / "cmdline").read_bytes()
-                if command.startswith(b"docker\0exec") and word in command:
+                words = (box.name.encode(), b"train_megatron")
+                if command.startswith(b"docker\0exec") and all(each in command for each in words):
                     return int(entry.name)
     raise AssertionError("no such client")
 
@@ -218,7 +220,7 @@ def test_a_stalled_client_silences_the_log_while_the_disk_proves_progress(
         lambda: read(run.watch).get("history", {}).get("log_growths", 0) >= LEARNT_GROWTHS,
         "how often the log speaks is learnt",
     )
-    client = _client(b"train_megatron")
+    client = _client(box)
     os.kill(client, signal.SIGSTOP)
     log = box.folder / "train.log"
     size = until(lambda: _still(log), "the log stands still")
@@ -304,6 +306,7 @@ def public(box: Box) -> Iterator[Box]:
         box.engine.folder.chmod(0o711)
         box.engine.socket.chmod(0o666)
         yield Box(box.engine, box.name, folder)
+        box.engine.remove(box.name)  # or its trainer would write into what is being removed
 
 
 def as_nobody(box: Box, line: str) -> subprocess.Popen[bytes]:

@@ -87,6 +87,21 @@ def looks_like_a_hang() -> None:
         strict=False,
     )
     healthy(
+        "spike-10x-noisy-power",
+        "one iteration takes ten times as long, and the GPU's power varies by a quarter",
+        replace(
+            SHORT, step_s=10.4, jitter=0.3, spikes=((150, 10.1),), hours=0.8,
+            gpu=Gpu(busy_w=66.0, spread_w=17.5),
+        ),
+        strict=False,
+    )  # fmt: skip
+    healthy(
+        "eval-40-min-checkpoints-only",
+        "an evaluation of 40 minutes, seen by nothing but checkpoints and the power of its own GPU",
+        replace(SEEN_OUTSIDE, save_interval=45, eval_interval=160, eval_s=2400.0, hours=2.6),
+        strict=False,
+    )
+    healthy(
         "eval-6-min-no-heartbeat",
         "an evaluation of 6 minutes every 40 iterations, log and checkpoints only",
         replace(LOG_ONLY, eval_interval=40, eval_s=360.0, hours=2.4),

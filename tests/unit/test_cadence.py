@@ -294,7 +294,7 @@ GONE = ProcessReading(alive=False, pids=(7,))
         pytest.param(
             {"history": replace(PACED, iteration=625, saved=625)},
             Liveness.FINISHED,
-            "the last checkpoint is written",
+            "its checkpoint is whole",
             id="after its total",
         ),
         pytest.param(

@@ -224,3 +224,17 @@ def test_a_child_that_ends_during_a_save_is_missed() -> None:
     assert watch.history.save_missing == 1
     watch.pass_(1, process=replace(ALIVE, pids=(7, 9)), checkpoints=whole(70, 140))
     assert watch.history.save_missing == 0
+
+
+def test_one_low_reading_of_a_gpu_at_work_is_no_idle_gpu() -> None:
+    watch = Watch()
+    for done in range(1, 30):
+        watch.pass_(2, beat(watch.now, done=done), process=ALIVE, machine=gpu(45, 96))
+    last = beat(watch.now, done=29)
+    watch.pass_(20, last, process=ALIVE, machine=gpu(22, 96))
+    assert ages_of(watch.state).powered_s == 20
+    watch.pass_(1, last, process=ALIVE, machine=gpu(45, 96))
+    assert ages_of(watch.state).powered_s == 0
+    watch.restart()
+    watch.pass_(5, last, process=ALIVE, machine=gpu(22, 96))
+    assert ages_of(watch.state).powered_s is None, "who draws little after a gap is not at work"

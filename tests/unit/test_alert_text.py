@@ -1,0 +1,154 @@
+"""What an alert says: a title and at most six lines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.alert_text import LINE_LIMIT, Facts, compose, digest
+from monitor.alerts import Due, Kind, Severity
+
+FACTS = Facts(
+    run="reference-20260101-000000-abcd",
+    host="spark",
+    name="night",
+    iteration=241,
+    iteration_error=3,
+    iteration_source="heartbeat",
+    total=625,
+    checkpoint=210,
+    checkpoint_age_s=2520.0,
+    progress_age_s=660.0,
+)
+
+
+def due(key: str, word: str | None = None, kind: Kind = Kind.RAISED, **changes: Any) -> Due:
+    values = {"severity": Severity.WAKE, "reason": "no progress for 11 min", "reminders": 2}
+    return Due(key=key, kind=kind, word=word or key, **values | changes)
+
+
+@pytest.mark.parametrize(
+    ("due", "facts", "title", "body"),
+    [
+        pytest.param(
+            due("stalled"),
+            FACTS,
+            "stalled: night (reference-20260101-000000-abcd)",
+            [
+                "no progress for 11 min",
+                "iteration 241 of 625 (proven by heartbeat, up to 3 more)",
+                "last checkpoint 210, 42 min old",
+                "lost so far: 11 min without progress, 42 min since that checkpoint",
+                "first: lanewatch kill reference-20260101-000000-abcd, then lanewatch resume "
+                "reference-20260101-000000-abcd",
+                "ssh -t spark lanewatch reference-20260101-000000-abcd",
+            ],
+            id="a stall",
+        ),
+        pytest.param(
+            due("stalled", kind=Kind.REMINDER),
+            replace(FACTS, name=None, run="r", resumes_itself=True),
+            "still stalled (reminder 2): r",
+            [
+                "no progress for 11 min",
+                "iteration 241 of 625 (proven by heartbeat, up to 3 more)",
+                "last checkpoint 210, 42 min old",
+                "lost so far: 11 min without progress, 42 min since that checkpoint",
+                "first: nothing; its keeper ends it and resumes it once (lanewatch events r)",
+                "ssh -t spark lanewatch r",
+            ],
+            id="a reminder of one that its keeper resumes",
+        ),
+        pytest.param(
+            due("stalled"),
+            Facts(run="r", host="spark", signature="stopped"),
+            "stalled: r",
+            [
+                "no progress for 11 min",
+                "no iteration proven yet",
+                "no whole checkpoint yet",
+                "first: kill -CONT its process (lanewatch status r names it); something stopped it",
+                "ssh -t spark lanewatch r",
+            ],
+            id="a process that was stopped",
+        ),
+        pytest.param(
+            due("failed", kind=Kind.ENDED, reason="stage train: killed by SIGKILL"),
+            Facts(run="r", host="spark"),
+            "failed: r",
+            [
+                "stage train: killed by SIGKILL",
+                "no iteration proven yet",
+                "no whole checkpoint yet",
+                "first: lanewatch logs r; there is nothing to resume from",
+                "ssh -t spark lanewatch r",
+            ],
+            id="a failure of which little is known",
+        ),
+        pytest.param(
+            due("memory", "memory high", reason="103 of 110 GiB"),
+            Facts(run="r", host="spark", iteration=5, iteration_source="tracker", checkpoint=5),
+            "memory high: r",
+            [
+                "103 of 110 GiB",
+                "iteration 5 (proven by tracker)",
+                "last checkpoint 5",
+                "first: lanewatch stop r --save",
+                "ssh -t spark lanewatch r",
+            ],
+            id="memory",
+        ),
+        pytest.param(
+            due("stalled", kind=Kind.RECOVERED, reason="iteration 242"),
+            replace(FACTS, name=None, run="r"),
+            "recovered (stalled is over): r",
+            [
+                "iteration 242",
+                "iteration 241 of 625 (proven by heartbeat, up to 3 more)",
+                "last checkpoint 210, 42 min old",
+                "ssh -t spark lanewatch r",
+            ],
+            id="recovered",
+        ),
+        pytest.param(
+            due("stalled"),
+            Facts(run="r", host="spark", foreign=True, progress_age_s=60.0),
+            "stalled: r",
+            [
+                "no progress for 11 min",
+                "no iteration proven yet",
+                "no whole checkpoint yet",
+                "lost so far: 1 min without progress",
+                "first: look at it, then end it where it was started; lanewatch does not own it",
+                "ssh -t spark lanewatch r",
+            ],
+            id="a foreign run",
+        ),
+    ],
+)
+def test_the_text(due: Due, facts: Facts, title: str, body: list[str]) -> None:
+    text = compose(due, facts)
+    assert text.title == title
+    assert text.body.splitlines() == body
+
+
+@given(st.sampled_from(["stalled", "failed", "memory", "x"]), st.sampled_from([*Kind]), st.text())
+def test_a_text_fits_a_phone(key: str, kind: Kind, reason: str) -> None:
+    text = compose(due(key, kind=kind, reason=reason), FACTS)
+    assert len(text.title) <= 100
+    assert len(text.body.split("\n")) <= 6
+    assert all(len(line) <= LINE_LIMIT for line in text.body.split("\n"))
+
+
+@pytest.mark.parametrize("count", [1, 5, 6, 50])
+def test_a_digest_fits_too(count: int) -> None:
+    text = digest(tuple(f"slow {number}" for number in range(count)), FACTS)
+    lines = text.body.splitlines()
+    assert len(lines) <= 6
+    assert lines[-1].startswith("ssh -t spark")
+    assert text.title.startswith(f"{count} message")
+    assert (f"and {count - 4} more" in text.body) == (count > 5)
