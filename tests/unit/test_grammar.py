@@ -280,7 +280,7 @@ def test_any_line_is_read_without_raising(line: bytes) -> None:
 
 
 @SLOW_MACHINE
-@given(st.lists(LINES, max_size=40))
+@given(st.lists(LINES, max_size=20))
 def test_what_is_kept_is_bounded_and_within_its_bounds(lines: list[bytes]) -> None:
     state = folded(lines)
     progress = state.progress
@@ -292,7 +292,7 @@ def test_what_is_kept_is_bounded_and_within_its_bounds(lines: list[bytes]) -> No
 
 
 @SLOW_MACHINE
-@given(st.lists(LINES, max_size=20), st.lists(LINES, max_size=20))
+@given(st.lists(LINES, max_size=10), st.lists(LINES, max_size=10))
 def test_to_fold_in_two_bites_is_to_fold_once(first: list[bytes], second: list[bytes]) -> None:
     assert folded(second, folded(first)) == folded([*first, *second])
 
