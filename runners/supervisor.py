@@ -47,6 +47,8 @@ class Supervisor:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self.problem: str | None = None
+        """Why the runs cannot be listed; told once as long as it is the same."""
         self._seen: dict[str, _Seen] = {}
         self._over: dict[str, int] = {}
         self._stopping = threading.Event()
@@ -65,13 +67,24 @@ class Supervisor:
         try:
             runs = list(iter_runs(self._root))
         except RunnerError as error:
-            logger.warning("%s", error)
+            if str(error) != self.problem:
+                logger.warning("%s", error)
+            self.problem = str(error)
             return []
+        self.problem = None
         for run in runs:
-            if not self._is_over(run) and (deed := self._see_to(run)):
+            if deed := self._look_at(run):
                 logger.info("%s: %s", run.root.name, deed)
                 done.append(f"{run.root.name}: {deed}")
         return done
+
+    def _look_at(self, run: RunDir) -> str | None:
+        """One run that cannot be read must not cost the others their help."""
+        try:
+            return None if self._is_over(run) else self._see_to(run)
+        except OSError as error:
+            seen = self._seen.setdefault(run.root.name, _Seen())
+            return self._refused(seen, error)
 
     def _is_over(self, run: RunDir) -> bool:
         """Cheap for the many runs that ended long ago: their state.json is read once."""

@@ -86,7 +86,12 @@ def _list(options: argparse.Namespace) -> int:
 def _failing() -> dict[str, str]:
     """Channels that a live run could not send to, with the reason."""
     found: dict[str, str] = {}
-    for run in iter_runs(runs_root()):
+    try:
+        runs = list(iter_runs(runs_root()))
+    except RunnerError as error:
+        complain(f"whether a channel fails is not known: {error}")
+        return {}
+    for run in runs:
         status = read_status_word(run)
         if status is not None and not status.final:
             alerts = read_status(run.root, now=read_now()).alerts

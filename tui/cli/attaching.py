@@ -45,7 +45,7 @@ def attach_command(options: argparse.Namespace) -> int:
 def _order(options: argparse.Namespace) -> AttachOrder:
     if options.pid is not None and options.container is not None:
         raise RunnerError("name --pid or --container, not both")
-    for name in ("container", "checkpoints", "log"):
+    for name in ("container", "checkpoints", "log", "name"):
         if getattr(options, name) == "":
             raise RunnerError(f"--{name}: it is empty")
     return AttachOrder(
@@ -139,6 +139,8 @@ def _ask(found: Sequence[Candidate]) -> Candidate | None:
 
 
 def _attach(candidate: Candidate, order: AttachOrder, options: argparse.Namespace) -> int:
+    if options.pid not in (None, candidate.pid):
+        complain(f"process {options.pid} trains nothing itself; {candidate.pid}, below it, does")
     attached = attach(candidate, order)
     run = attached.run.root.name
     if not attached.new:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -94,12 +96,15 @@ def _show_projection(run: RunDir) -> None:
 def events_command(options: argparse.Namespace) -> int:
     """Show what happened to a run, oldest first."""
     run = find_run(runs_root(), options.run)
+    if options.trace == "":
+        raise RunnerError("--trace: it is empty; name a file, or - for stdout")
     if options.trace is not None:
         if options.follow or options.json:
             raise RunnerError("--trace is all that was recorded: without --follow and --json")
         from tui.cli.replaying import export_trace
 
         return export_trace(run, options.trace)
+    _must_be_readable(run.run_json, run.state, run.events)
     if not options.follow:
         events, foreign = read_whole(run.events)
         if options.json:
@@ -129,6 +134,13 @@ def _tell_foreign(run: RunDir, count: int) -> None:
     if count:
         lines = f"{count} line is no event" if count == 1 else f"{count} lines are no events"
         complain(f"{lines} and left out: {run.events}")
+
+
+def _must_be_readable(*paths: Path) -> None:
+    """A file that this user may not open tells of no end, and no event. Raises OSError."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
 
 
 def _show_event(event: Event) -> None:
@@ -250,6 +262,7 @@ def _ended(run: RunDir) -> bool:
 def wait_command(options: argparse.Namespace) -> int:
     """Wait for the end: 0 finished, 1 any other end, 75 timed out."""
     run = find_run(runs_root(), options.run)
+    _must_be_readable(run.run_json, run.state)
     deadline = None if options.timeout is None else time.monotonic() + options.timeout
     if is_foreign(run):
         return _wait_foreign(run, deadline, options)

@@ -75,6 +75,8 @@ def _lines(name: str) -> Iterator[Iterable[str]]:
         yield sys.stdin
         return
     path = Path(name)
+    if path.exists() and not path.is_file():
+        raise TraceError(f"{name} is no regular file")
     if not path.is_file():
         raise TraceError(f"{name} is no file; `lanewatch events RUN --trace {name}` writes one")
     with path.open(encoding="utf-8") as stream:

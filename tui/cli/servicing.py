@@ -81,7 +81,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.once:
         for deed in supervisor.look():
             out(deed)
-        return exits.OK
+        return exits.OK if supervisor.problem is None else exits.USAGE
     complain(f"looking after the runs in {runs_root()} every {options.every:g} s")
     supervisor.run(options.every)
     return exits.OK
