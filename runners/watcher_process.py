@@ -1,4 +1,4 @@
-"""The watcher as its keeper or guard sees it: started, found again, restarted, in the end given up."""
+"""The watcher as its keeper or guard sees it: started, found again, restarted, given up on."""
 
 from __future__ import annotations
 
