@@ -23,6 +23,8 @@ POWER_SHARE = 0.7
 """A GPU of its own that draws this share of the run's median power is at work on something."""
 POWER_FACTOR = 3.0
 """Times the limit, while the GPU is at work."""
+LATELY_S = 600.0
+"""So long after its GPU drew little a run that is seen by its checkpoints alone is not at work."""
 ABSENCE_S = 595.0
 """Seconds without any activity at all after which no phase is an excuse.
 
