@@ -322,15 +322,29 @@ def _severity_of_end(look: Look, verdict: Verdict) -> Severity | None:
         return Severity.WAKE
     if verdict.liveness is Liveness.STOPPED and look.by_user:
         return None
-    if verdict.liveness is Liveness.ENDED and _cut_short(look, verdict):
+    if verdict.liveness is Liveness.ENDED and cut_short(verdict, look.total):
         return Severity.WAKE  # all that can be seen of a foreign run's failure
     return Severity.TELL
 
 
-def _cut_short(look: Look, verdict: Verdict) -> bool:
-    if look.total is None or verdict.iteration is None:
+def cut_short(verdict: Verdict, total: int | None) -> bool:
+    """It is over before its last iteration, as far as both are known."""
+    if total is None or verdict.iteration is None:
         return False
-    return verdict.iteration + verdict.iteration_error < look.total
+    return verdict.iteration + verdict.iteration_error < total
+
+
+def ended_badly(verdict: Verdict, *, total: int | None, by_user: bool) -> bool:
+    """An end that nobody asked for: failed, over too early, or stopped by something else."""
+    if verdict.liveness is Liveness.STOPPED:
+        return not by_user
+    ended_early = verdict.liveness is Liveness.ENDED and cut_short(verdict, total)
+    return verdict.liveness is Liveness.FAILED or ended_early
+
+
+def is_by_user(cause: str | None) -> bool:
+    """Whether the cause of a stop names the person who would be told of it."""
+    return "by the user" in (cause or "")
 
 
 def memory_trouble(level: str, reason: str) -> Trouble | None:

@@ -17,7 +17,7 @@ from fabricated import wait_for
 from monitor import deadman, outbox
 from monitor.alert_part import AlertPart, Remembered
 from monitor.alert_settings import DEADMAN, DEADMAN_SHAPE, AlertSettings, read_settings
-from monitor.deadman import DeadmanPart, ping_url, shape_of
+from monitor.deadman import DeadmanPart, Sign, ping_url, shape_of
 from monitor.model import Liveness, Verdict
 from monitor.outbox import BACKOFF_S, MOST_MESSAGES, Outbox
 from monitor.probes.clock import Now
@@ -120,11 +120,11 @@ def test_the_switch_is_never_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert said.count("not shown") == 2
 
 
-F, X, T = Liveness.FINISHED, Liveness.FAILED, None
+F, X, T = Sign.CLEAN_END, Sign.BAD_END, Sign.LIFE
 
 
 @pytest.mark.parametrize(
-    ("url", "wanted", "liveness", "requested"),
+    ("url", "wanted", "sign", "requested"),
     [
         pytest.param(UUID, "auto", T, UUID + "/start", id="healthchecks by its host"),
         pytest.param(UUID, "auto", F, UUID, id="the sign-off"),
@@ -143,10 +143,8 @@ F, X, T = Liveness.FINISHED, Liveness.FAILED, None
         ),
     ],
 )
-def test_what_is_requested(
-    url: str, wanted: str, liveness: Liveness | None, requested: str
-) -> None:
-    assert ping_url(url, shape_of(url, wanted), liveness) == requested
+def test_what_is_requested(url: str, wanted: str, sign: Sign, requested: str) -> None:
+    assert ping_url(url, shape_of(url, wanted), sign) == requested
 
 
 class Switch:
@@ -158,10 +156,19 @@ class Switch:
         say: Any = lambda _kind, text, _now: self.said.append(text)  # noqa: E731
         self.part = DeadmanPart(RunDir.__new__(RunDir), say, None, environment)
 
-    def look(self, at: float, liveness: Liveness = Liveness.TRAINING) -> None:
-        now = Now(boot_id="b", monotonic_s=at, wall_s=at)
-        verdict = Verdict(liveness=liveness, reason="")
-        tick: Any = SimpleNamespace(now=now, verdict=verdict)
+    def look(
+        self,
+        at: float,
+        liveness: Liveness = Liveness.TRAINING,
+        iteration: int | None = None,
+        cause: str | None = None,
+    ) -> None:
+        tick: Any = SimpleNamespace(
+            now=Now(boot_id="b", monotonic_s=at, wall_s=at),
+            verdict=Verdict(liveness=liveness, reason="", iteration=iteration),
+            observation=SimpleNamespace(total=3000),
+            target=SimpleNamespace(cause=cause),
+        )
         self.part.tick(tick)
 
 
@@ -178,6 +185,32 @@ def test_the_switch_is_pinged_once_a_minute_and_signed_off(
     switch.part.close()
     assert server.paths == ["/run/start"] * 3 + ["/run"]
     assert switch.said == []
+
+
+@pytest.mark.parametrize(
+    ("liveness", "iteration", "cause", "path"),
+    [
+        pytest.param(Liveness.FINISHED, 3000, None, "/run", id="finished"),
+        pytest.param(Liveness.FAILED, 3000, None, "/run/fail", id="failed"),
+        pytest.param(Liveness.ENDED, 3000, None, "/run", id="a foreign run at its last iteration"),
+        pytest.param(Liveness.ENDED, None, None, "/run", id="nobody knows how far it came"),
+        pytest.param(Liveness.ENDED, 67, None, "/run/fail", id="a foreign run at 67 of 3000"),
+        pytest.param(Liveness.STOPPED, 67, "by the user", "/run", id="stopped by the user"),
+        pytest.param(Liveness.STOPPED, 67, "by SIGTERM from outside", "/run/fail", id="by another"),
+    ],
+)
+def test_only_an_end_that_was_wanted_signs_off(
+    serve: Callable[..., Receiver],
+    liveness: Liveness,
+    iteration: int | None,
+    cause: str | None,
+    path: str,
+) -> None:
+    server = serve()
+    switch = Switch(f"http://127.0.0.1:{server.port}/run", "healthchecks")
+    switch.look(100, liveness, iteration, cause)
+    wait_for(lambda: server.paths)
+    assert server.paths == [path]
 
 
 def test_a_sign_off_is_tried_again(serve: Callable[..., Receiver]) -> None:
