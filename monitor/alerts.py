@@ -15,8 +15,8 @@ from monitor.model import FINAL, Liveness, Verdict
 
 RECOVERED_LOOKS = 10
 """A trouble must be away for so many looks before its end is told."""
-CALM_LOOKS: Mapping[str, int] = {"memory": 60, "slow": 60, "log-stuck": 30}
-"""Of troubles that come and go."""
+CALM_LOOKS: Mapping[str, int] = {"memory": 60, "slow": 60, "log-stuck": 30, "disk-low": 600}
+"""Of troubles that come and go: free space swings with whatever else writes there."""
 REARM_S = 1800.0
 """A `tell` of the same key is sent again after this long at the earliest."""
 HELD_LIMIT = 50
