@@ -328,6 +328,44 @@ def test_of_too_many_messages_those_that_wake_are_kept() -> None:
     assert kept[0]["title"] == "first"
 
 
+def test_a_hanging_channel_holds_up_neither_a_wake_nor_the_others(
+    serve: Callable[..., Receiver],
+) -> None:
+    healthy, hanging = serve(), serve(lambda _: None)
+    configure(desk=healthy.url, far=hanging.url)
+    box = Outbox()
+    for number in range(20):
+        box.put("tell", f"tell {number}", "b")
+    list(box.poll(time.monotonic()))
+    box.put("wake", "WAKE", "b")
+
+    def heard(title: str) -> bool:
+        list(box.poll(time.monotonic()))
+        return title in healthy.titles
+
+    wait_for(lambda: heard("WAKE"))
+    assert len(healthy.titles) <= 2, "the wake did not wait for the tells before it"
+    wait_for(lambda: heard("tell 0"), 90)
+    assert len(hanging.requests) < 10, "and these did not wait for the one that hangs"
+    box.close()
+
+
+def test_a_channel_that_fails_still_gets_what_came_meanwhile(
+    serve: Callable[..., Receiver],
+) -> None:
+    server = serve(lambda number: 500 if number == 1 else 200)
+    configure(desk=server.url)
+    box = Outbox()
+    box.put("tell", "first", "b")
+    assert len(drained(box)) == 1
+    box.put("tell", "second", "b")
+    assert drained(box) == ["alert channel desk works again"]
+    assert server.titles == ["first", "second"]
+    drained(box, BACKOFF_S[0])
+    assert server.titles == ["first", "second", "first"]
+    assert box.empty
+
+
 def alert_tick(liveness: Liveness, at: float, wall_s: float, folder: Path) -> Any:
     now = Now(boot_id="b", monotonic_s=at, wall_s=wall_s)
     seen = SimpleNamespace(
