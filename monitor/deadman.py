@@ -6,8 +6,8 @@ clean end it is signed off. A failure is shown and never delays a look.
 Shapes. *healthchecks*: `URL/start` once a minute, which that service takes for "it runs, expect its
 end within the grace time"; `URL` at a clean end, which leaves the running state, so that nothing
 rings afterwards. *plain*: `URL` once a minute and once more at a clean end; such a service knows no
-sign-off: it rings when its own period has passed without a ping. Both: `URL/fail` at an end that nobody asked
-for, also that of a foreign run which is gone before its last iteration.
+sign-off: it rings when its own period has passed without a ping. Both: `URL/fail` at an end that
+nobody asked for, also that of a foreign run which is gone before its last iteration.
 """
 
 from __future__ import annotations
