@@ -211,6 +211,8 @@ def _facts(tick: Tick, host: str) -> Facts:
         progress_age_s=seen.ages.progress_s,
         foreign=target.foreign,
         signature=verdict.signature,
+        memory_share=tick.memory.run_share if tick.memory else None,
+        memory_holder=tick.memory.holder if tick.memory else None,
         resumes_itself=target.on_failure == "resume-once" and not target.resumed_by_itself,
     )
 
