@@ -6,7 +6,7 @@ kernel names.
 
 from __future__ import annotations
 
-from monitor.facts import gpus_of, own_power
+from monitor.facts import gpu_shared, gpus_of, own_power
 from monitor.limits import POWER_SHARE
 from monitor.marks import Look, Mark
 from monitor.model import GpuReading, ProcessReading
@@ -107,8 +107,8 @@ def _used(
 def _gpu_mark(look: Look) -> Mark | None:
     known = look.before.marks.get("gpu")
     gpus = gpus_of(look.facts.machine, look.facts.process)
-    if not gpus:
-        return known
+    if not gpus or gpu_shared(look.facts.machine, look.facts.process):
+        return known  # what others compute says nothing about this run
     if any(_works(look, gpu) for gpu in gpus):
         return Mark("", look.observed_s)
     return known or Mark("", look.observed_s)

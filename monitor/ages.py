@@ -82,6 +82,7 @@ def ages_of(state: AgeState) -> Ages:
         heartbeat_s=age("heartbeat"),
         tracker_s=age("tracker"),
         checkpoint_s=age("checkpoints"),
+        writing_s=age("writing"),
         log_s=age("log"),
         log_iteration_s=age("log_iteration"),
         iteration_s=None if proven_at is None else max(0.0, state.observed_s - proven_at),
@@ -132,6 +133,7 @@ def _signal_marks(look: Look) -> dict[str, Mark | None]:
         "checkpoints": look.mark("checkpoints", _folders(look), since_watch),
         "log": look.mark("log", f"{log.path}|{log.size_bytes}" if log else None, since_watch),
         "hint": look.mark("hint", _hint(facts), since_watch),
+        "writing": _writing(look),
     }
     marks |= look.rising("log_iteration", said.iteration if said else None, since_watch)
     marks |= look.rising("tracker", reading.tracker if reading else None, since_watch)
@@ -166,6 +168,19 @@ def _hint(facts: Facts) -> str | None:
     phase = facts.log_progress.phase if facts.log_progress else None
     writing = facts.checkpoints is not None and facts.checkpoints.writing_bytes is not None
     return f"{phase}|{writing}"
+
+
+def _writing(look: Look) -> Mark | None:
+    """Since when the checkpoint that is being written has not grown."""
+    reading, known = look.facts.checkpoints, look.before.marks.get("writing")
+    if reading is None:
+        return known
+    size = reading.writing_bytes
+    if size is None:
+        return None
+    if known is not None and size <= int(known.key):  # what shrinks is tidied up, and no progress
+        return known if size == int(known.key) else Mark(str(size), known.at)
+    return Mark(str(size), look.observed_s)
 
 
 def _folders(look: Look) -> str | None:

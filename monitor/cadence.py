@@ -161,12 +161,30 @@ def _overdue(
     overdue = f"a checkpoint comes every {duration(cadence.seconds)}, the next is {late} overdue"
     process = observation.process
     living = process is not None and process.alive
-    if living and age > most * patience(observation, limit) and not is_disk_full(observation):
+    grew = observation.ages.writing_s
+    grows = grew is not None and grew <= save
+    past = age > _longest(observation, config, limit) and not grows
+    if living and past and not is_disk_full(observation):
         return _verdict(observation, Liveness.STALLED, limit, age, overdue)
     if age <= max(cadence.due_s + SUSPECT_SHARE * cadence.seconds, once / 2):
         return None
     doubt = doubt_of(observation, limit) if age > most else None
+    if grows:
+        doubt = f"{overdue}, and it is being written"
     return _verdict(observation, Liveness.SUSPECT, limit, age, doubt or overdue)
+
+
+def _longest(observation: Observation, config: LimitConfig, limit: Limit) -> float:
+    """Seconds after which it is stalled, at work on something or not.
+
+    An evaluation may lie between two checkpoints, and nothing tells of it: a run that no sign
+    speaks against is given one.
+    """
+    times = patience(observation, limit)
+    if times <= 1.0:
+        return limit.seconds
+    evaluation = limit_for(Stage.TRAIN, Phase.EVALUATING, observation.history, config).seconds
+    return max(times * limit.seconds, limit.seconds + evaluation)
 
 
 def _excuse(observation: Observation, phase_limit: Limit) -> float:

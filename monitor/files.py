@@ -127,18 +127,22 @@ def read_json_lines(path: Path, *, tail_bytes: int | None = None) -> list[dict[s
 def read_lines(path: Path, *, tail_bytes: int | None = None) -> list[bytes]:
     """Return the lines that hold anything, as `read_json_lines` reads them."""
     try:
+        # os.open, not open(): a FIFO must not hold us, and a folder is to be named by its path.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return []
+    except FileNotFoundError:
+        return []
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
             if tail_bytes is not None:
                 size = stream.seek(0, os.SEEK_END)
                 stream.seek(max(0, size - tail_bytes))
                 if size > tail_bytes:
                     stream.readline()
             lines = stream.read().split(b"\n")
-    except FileNotFoundError:
-        return []
+    finally:
+        os.close(descriptor)
     return [line for line in lines if line.strip()]
 
 

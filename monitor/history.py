@@ -148,22 +148,45 @@ def _learn_heartbeat(
 def _learn_power(
     before: Learnt, learnt: Learnt, facts: Facts, beat: Heartbeat | None, when: Moment
 ) -> Learnt:
-    """Take the GPU's power into account: at work only while iterations are known to advance."""
+    """Take the GPU's power into account: at work only while iterations are known to advance.
+
+    Without a heartbeat a checkpoint that comes proves as much as an iteration that the log tells.
+    """
     watts = own_power(facts.machine, facts.process)
     if watts is None and not learnt.power.recent:
         return learnt
-    iterating = beat is None or beat.phase == Phase.ITERATION
-    advanced = learnt.step_count > before.step_count
-    slow = advanced and learnt.recent[-1] > (learnt.step_max_s or 0.0)
+    stepped = learnt.step_count > before.step_count
+    saved = beat is None and learnt.saves_this_process > before.saves_this_process
+    outside = learnt.outside
+    slow = (stepped and learnt.recent[-1] > (learnt.step_max_s or 0.0)) or (
+        saved and (outside.last_gap_s or 0.0) > (outside.gap_s or 0.0)
+    )
+    begun = learnt.step_count > 0 or (beat is None and learnt.saves_this_process > 0)
+    iterating = begun and _iterates(facts, beat)
     power = learn_power(
-        learnt.power if iterating and not slow else replace(learnt.power, pending=()),
+        learnt.power if not _left(facts, beat) and not slow else replace(learnt.power, pending=()),
         None if watts is None else (watts, _utilisation(facts)),
         at=when.observed_s,
         fresh=when.gap,
-        iterating=iterating and learnt.step_count > 0,
-        advanced=advanced,
+        iterating=iterating,
+        advanced=stepped or saved,
     )
     return replace(learnt, power=power)
+
+
+def _iterates(facts: Facts, beat: Heartbeat | None) -> bool:
+    """By the heartbeat, else by what log and folders hint at."""
+    if beat is not None:
+        return beat.phase == Phase.ITERATION
+    said, reading = facts.log_progress, facts.checkpoints
+    if reading is not None and reading.writing_bytes is not None:
+        return False
+    return said is None or said.phase in (None, Phase.ITERATION)
+
+
+def _left(facts: Facts, beat: Heartbeat | None) -> bool:
+    """The heartbeat says that the iteration in progress was left; hints say no such thing."""
+    return beat is not None and not _iterates(facts, beat)
 
 
 def _utilisation(facts: Facts) -> float | None:

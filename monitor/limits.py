@@ -23,8 +23,14 @@ POWER_SHARE = 0.7
 """A GPU of its own that draws this share of the run's median power is at work on something."""
 POWER_FACTOR = 3.0
 """Times the limit, while the GPU is at work."""
-ABSENCE_S = 600.0
-"""Seconds without any activity at all after which no phase is an excuse."""
+LATELY_S = 600.0
+"""So long after its GPU drew little a run that is seen by its checkpoints alone is not at work."""
+ABSENCE_S = 595.0
+"""Seconds without any activity at all after which no phase is an excuse.
+
+Ten minutes, less the looks that find it: the last use was up to a look before the hang, the verdict
+comes up to a look after the limit, and an alert waits for a second one.
+"""
 
 DEFAULTS: Mapping[str, float] = {
     "start": 1800.0,

@@ -161,6 +161,8 @@ class Ages:
     tracker_s: float | None = None
     checkpoint_s: float | None = None
     """Since a checkpoint folder appeared, grew or finished."""
+    writing_s: float | None = None
+    """Since the checkpoint that is being written last grew; None while none is written."""
     log_s: float | None = None
     log_iteration_s: float | None = None
     """Since the log's own lines last told of a further iteration."""

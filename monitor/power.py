@@ -46,8 +46,7 @@ def learn_power(
     """
     recent = () if fresh or sight is None else power.recent
     if sight is not None and (not recent or at - recent[-1][0] >= EVERY_S):
-        kept = tuple(each for each in recent if at - each[0] <= WINDOW_S + EVERY_S)
-        recent = (*kept, (at, *sight))
+        recent = (*_window(recent, at), (at, *sight))
     pending, working = power.pending, power.working
     if sight is not None and iterating:
         pending = (*pending, sight[0])
@@ -59,6 +58,16 @@ def learn_power(
     if recent is power.recent and pending is power.pending and not advanced:
         return power
     return replace(power, recent=recent, pending=pending, working=working)
+
+
+def _window(
+    recent: tuple[tuple[float, float, float | None], ...], at: float
+) -> tuple[tuple[float, float, float | None], ...]:
+    """What is needed to know three minutes: one that is older stays, looks may lie far apart."""
+    first = 0
+    while first + 1 < len(recent) and at - recent[first + 1][0] >= WINDOW_S - EVERY_S:
+        first += 1
+    return recent[first:]
 
 
 def recent_power(power: Power) -> RecentPower:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from monitor.facts import GPU_FRESH_S, gpus_of
 from monitor.finding import Finding
-from monitor.limits import ABSENCE_S, POWER_FACTOR, POWER_SHARE, Limit
-from monitor.model import Liveness, Observation, Stage
-from monitor.signatures import sign_of
-from monitor.standing import current_heartbeat, how_far, stage_of
+from monitor.limits import ABSENCE_S, LATELY_S, POWER_FACTOR, POWER_SHARE, Limit
+from monitor.model import Liveness, Observation, Phase, Stage
+from monitor.signatures import Signature, sign_of
+from monitor.standing import current_heartbeat, how_far, phase_of, stage_of
 from monitor.words import duration
 
 DISK_FULL_BYTES = 1 << 20
@@ -30,6 +30,13 @@ def progress_age(observation: Observation) -> float | None:
         return age
     hints = (age, ages.log_s, ages.checkpoint_s, ages.written_s)
     return min((each for each in hints if each is not None), default=None)
+
+
+def save_age(observation: Observation, age: float) -> float:
+    """Seconds of the save's clock: while its folder grows the save gets on."""
+    grew = observation.ages.writing_s
+    saving = phase_of(observation) in (Phase.SAVING, Phase.STOPPING)
+    return age if grew is None or not saving else min(age, grew)
 
 
 def activity_age(observation: Observation) -> float | None:
@@ -57,13 +64,30 @@ def is_absent(observation: Observation, age: float) -> bool:
 
 
 def patience(observation: Observation, limit: Limit) -> float:
-    """Times the limit: a GPU of its own at its usual power is at work on something."""
+    """Times the limit: a GPU of its own at its usual power is at work on something.
+
+    A run that writes no heartbeat and has no such GPU is given the same while it uses the CPU,
+    unless a sign speaks against it: an evaluation there shows in nothing else.
+    """
+    sign = sign_of(observation).signature
+    if sign is Signature.GPU_LOST:
+        return 1.0
     postponed = is_powered(observation, limit) or is_power_unread(observation)
-    return POWER_FACTOR if postponed else 1.0
+    return POWER_FACTOR if postponed or is_power_unknown(observation, limit, sign) else 1.0
+
+
+def is_power_unknown(observation: Observation, limit: Limit, sign: str | None) -> bool:
+    """Judged by its checkpoints; nothing shows what its GPU is at, and it uses the CPU."""
+    if limit.name != "cadence":
+        return False
+    if observation.history.power_median_w is not None and observation.own_power_w is not None:
+        return False
+    return sign in (None, Signature.SPINNING) and observation.ages.cpu_s is not None
 
 
 def trouble(observation: Observation, limit: Limit, age: float) -> Finding | None:
     """`stalled`, `suspect`, `lost` (nothing but the keeper's word), or None while all is well."""
+    age = save_age(observation, age)
     absent = is_absent(observation, age)
     if age <= limit.seconds / 2 and not absent:
         return None
@@ -103,6 +127,8 @@ def doubt_of(observation: Observation, limit: Limit) -> str | None:
         return "the disk of the run is full, so it may be unable to say that it gets on"
     if is_power_unread(observation):
         return "whether its GPU is at work cannot be read now"
+    if is_power_unknown(observation, limit, sign_of(observation).signature):
+        return "no power of a GPU of its own tells whether it is at work, and it uses CPU time"
     return None
 
 
@@ -122,7 +148,8 @@ def is_powered(observation: Observation, limit: Limit) -> bool:
     if watts is None or usual is None:
         return False
     lately = observation.ages.powered_s
-    return watts >= POWER_SHARE * usual or (lately is not None and lately <= limit.seconds)
+    most = min(limit.seconds, LATELY_S) if limit.name == "cadence" else limit.seconds
+    return watts >= POWER_SHARE * usual or (lately is not None and lately <= most)
 
 
 def is_power_unread(observation: Observation) -> bool:

@@ -19,9 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from monitor import locks
-from monitor.ages import AgeState, ages_of, continued
+from monitor.ages import AgeState, continued
 from monitor.flight_log import last_words
-from monitor.history import history_of
 from monitor.keeper_guard import KeeperGuard
 from monitor.memory_watch import MemoryWatch
 from monitor.metrics import MetricsFollower
@@ -264,8 +263,8 @@ class Watcher:
             phase=str(phase) if phase else None,
             verdict=verdict,
             since_wall=last.since_wall if last and same else now.wall_s,
-            ages=ages_of(state),
-            history=history_of(state.learnt),
+            ages=observation.ages,
+            history=observation.history,
             seeds=self._seeds.found,
             machine=machine,
             eta=eta_of(target, observation, verdict, self._measured(target.attempt)),

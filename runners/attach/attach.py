@@ -22,7 +22,7 @@ from monitor.target import process_id
 from monitor.watch_state import read_watch
 from runners.attach.foreign import KIND, ensure_watcher
 from runners.attach.process_table import read_environment
-from runners.attach.values import Candidate, Found
+from runners.attach.values import Candidate, Found, without_folder_warning
 from runners.errors import RunnerError, RunStateError
 from runners.launch import versions
 from runners.runs import create_run, iter_runs
@@ -59,7 +59,11 @@ class Attached:
 def with_order(candidate: Candidate, order: AttachOrder) -> Candidate:
     """What a person says is right, whatever was found."""
     if order.checkpoints is not None:
-        candidate = replace(candidate, checkpoints=Found(str(order.checkpoints), TOLD))
+        candidate = replace(
+            candidate,
+            checkpoints=Found(str(order.checkpoints), TOLD),
+            warnings=without_folder_warning(candidate.warnings),
+        )
     if order.log is not None:
         candidate = replace(candidate, log=Found(str(order.log), TOLD))
     if order.total is not None:

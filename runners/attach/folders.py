@@ -1,7 +1,7 @@
-"""Which folder a trainer saves into: what it was told, what it has open, what lies near.
+"""Folders with checkpoints: below another one, or open in a process.
 
-The rule: a folder is named together with why it is taken to be the one. Old checkpoints of another
-run lie about everywhere, so that what changed since the process began comes first.
+The rule: old checkpoints of another run lie about everywhere, so that only what changed since the
+process began counts. Whose they are is decided in `saving.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from monitor.rundir import TRACKER
-from runners.attach.values import Descriptor, Found
+from runners.attach.values import Descriptor
 
 CHECKPOINT = re.compile(r"iter_\d{7,12}|checkpoint-\d{1,12}", re.ASCII)
 MOST_ENTRIES = 400
@@ -46,15 +46,16 @@ def has_megatron_layout(folder: Path) -> bool:
         return False
 
 
-def search_below(folder: Path, began_wall: float | None) -> Path | None:
-    """The folder with checkpoints in or below *folder* that changed last since the run began."""
+def saved_below(folder: Path, since_wall: float | None, depth: int = DEPTH) -> list[Path]:
+    """Folders with checkpoints in or below *folder* that changed since then, the newest first."""
     found = [
         (wall, each)
-        for each in _below(folder, DEPTH)
+        for each in dict.fromkeys(_below(folder, depth))
         if (wall := changed_wall(each)) is not None
-        and (began_wall is None or wall >= began_wall - 1)
+        and (since_wall is None or wall >= since_wall - 1)
+        and not _is_kept(each)
     ]
-    return max(found, key=lambda pair: pair[0])[1] if found else None
+    return [each for _, each in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 
 def open_folder(files: tuple[Descriptor, ...] | None) -> str | None:
@@ -67,15 +68,9 @@ def open_folder(files: tuple[Descriptor, ...] | None) -> str | None:
     return None
 
 
-def below_any(folders: list[tuple[str, str]], began_wall: float | None) -> Found | None:
-    """Search below each (folder, what it is) in turn."""
-    for folder, what in folders:
-        if folder in ("/", str(Path.home())):
-            continue  # everything lies below these
-        found = search_below(Path(folder), began_wall)
-        if found is not None:
-            return Found(str(found), f"checkpoints below {what}")
-    return None
+def _is_kept(folder: Path) -> bool:
+    """A run's that lanewatch launched: its trainer is not one that could be attached."""
+    return folder.name == "checkpoints" and (folder.parent / "run.json").is_file()
 
 
 def _below(folder: Path, depth: int) -> Iterator[Path]:

@@ -16,12 +16,7 @@ from runners.attach.choose import choose_trainer, plausible
 from runners.attach.command_line import Hints, Role, folder_changes, lane_of, read_command
 from runners.attach.docker_engine import DockerEngine
 from runners.attach.expected import Expected, from_checkpoints, from_config, from_log, read_part
-from runners.attach.folders import (
-    below_any,
-    changed_wall,
-    has_megatron_layout,
-    open_folder,
-)
+from runners.attach.folders import changed_wall, has_megatron_layout, open_folder
 from runners.attach.output import Output, find_output, trainer_behind, warnings_of
 from runners.attach.place import Place, place_of
 from runners.attach.process_table import (
@@ -30,7 +25,8 @@ from runners.attach.process_table import (
     read_process_table,
     started_wall,
 )
-from runners.attach.values import Candidate, Container, Found, Process
+from runners.attach.saving import Claim, choose_folder, claim_of
+from runners.attach.values import NO_FOLDER, Candidate, Container, Found, Process
 from runners.errors import RunnerError
 
 GPU_WAIT_S = 3.0
@@ -46,6 +42,7 @@ class Search:
 
     table: ProcessTable = field(default_factory=read_process_table)
     engine: DockerEngine = field(default_factory=DockerEngine)
+    _claims: dict[int, Claim] = field(default_factory=dict)
 
     @cached_property
     def gpu_pids(self) -> frozenset[int]:
@@ -59,6 +56,10 @@ class Search:
 
     def trainers(self) -> list[Process]:
         """The trainer of each family that looks like training, the newest first."""
+        return self._trainers
+
+    @cached_property
+    def _trainers(self) -> list[Process]:
         likely = [each for each in self.table.processes.values() if self._is_likely(each)]
         pids = {each.pid for each in likely}
         tops = [each for each in likely if each.parent not in pids]
@@ -104,18 +105,23 @@ class Search:
             )
         return found
 
-    def candidate(self, process: Process) -> Candidate:
-        """Everything that can be found out about *process*."""
-        container = self.engine.find(process.container) if process.container else None
-        line = [each.argv for each in (process, *self.table.ancestors(process.pid))]
-        hints = _merged(read_command(process.argv), [read_command(each) for each in line[1:]])
-        changes = [folder for argv in line for folder in folder_changes(argv)]
-        place = place_of(process, container, changes)
-        hints = _configured(hints, place)
+    def candidate(self, process: Process, *, watched_since: float | None = None) -> Candidate:
+        """Everything that can be found out about *process*.
+
+        *watched_since*: only a folder that has changed since then is taken to be its own.
+        """
+        container = self._container(process)
+        hints, place = self._read(process)
         output, number = find_output(self.table, process, container)
         began = started_wall(process.start_ticks)
         log = self._log(output, number)
-        checkpoints = _checkpoints(self.table, place, hints, began, log)
+        saves = choose_folder(
+            claim_of(self.table, place, hints, log),
+            self._other_claims(process),
+            began if watched_since is None else watched_since,
+            watched=watched_since is not None,
+        )
+        checkpoints = saves.folder
         expected = _expected(hints, checkpoints, log)
         return Candidate(
             pid=process.pid,
@@ -131,9 +137,38 @@ class Search:
             total=expected.total,
             total_why=expected.total_why,
             save_interval=expected.save_interval,
-            warnings=tuple(_warnings(output, log)),
+            warnings=tuple(_warnings(output, log, saves.doubt)),
             hidden=tuple(self._hidden(process, output, checkpoints, log)),
         )
+
+    def _container(self, process: Process) -> Container | None:
+        return self.engine.find(process.container) if process.container else None
+
+    def _read(self, process: Process) -> tuple[Hints, Place]:
+        """What its command line and those above it say, and how it sees the file system."""
+        line = [each.argv for each in (process, *self.table.ancestors(process.pid))]
+        hints = _merged(read_command(process.argv), [read_command(each) for each in line[1:]])
+        changes = [folder for argv in line for folder in folder_changes(argv)]
+        place = place_of(process, self._container(process), changes)
+        return _configured(hints, place), place
+
+    def _other_claims(self, process: Process) -> list[Claim]:
+        """What the other trainers say of where they save."""
+        kin = {each.pid for each in self.table.family(process.pid)}
+        kin |= {each.pid for each in self.table.ancestors(process.pid)}
+        others = [
+            each
+            for each in self.trainers()
+            # Ranks of one launch save into one folder.
+            if each.pid not in kin and (each.argv, each.parent) != (process.argv, process.parent)
+        ]
+        return [self._claim(each) for each in others]
+
+    def _claim(self, process: Process) -> Claim:
+        if process.pid not in self._claims:
+            hints, place = self._read(process)
+            self._claims[process.pid] = claim_of(self.table, place, hints)
+        return self._claims[process.pid]
 
     def _is_likely(self, process: Process) -> bool:
         if process.pid == os.getpid():
@@ -231,24 +266,6 @@ def _configured(hints: Hints, place: Place) -> Hints:
     )
 
 
-def _checkpoints(
-    table: ProcessTable, place: Place, hints: Hints, began: float | None, log: Found | None
-) -> Found | None:
-    """The nearest plausible folder: told, open, below its own folder, beside its log, mounted."""
-    if hints.checkpoints is not None and (told := place.on_host(hints.checkpoints)) is not None:
-        return Found(told, f"argument {hints.checkpoints_flag}")
-    opened = open_folder(table.open_files(place.process.pid))
-    if opened is not None and (here := place.on_host(opened)) is not None:
-        return Found(here, "a checkpoint that it has open")
-    near: list[tuple[str, str]] = []
-    if place.cwd is not None and (cwd := place.on_host(place.cwd)) is not None:
-        near.append((cwd, "its working folder"))
-    near += [(each, "a mount of its container") for each in place.host_mounts()]
-    if log is not None:
-        near.append((str(Path(log.path).parent), "the folder of its log"))
-    return below_any(near, began)
-
-
 def _expected(hints: Hints, checkpoints: Found | None, log: Found | None) -> Expected:
     """Its arguments first, then what its checkpoints and its log say."""
     saved = Expected()
@@ -279,7 +296,12 @@ def _lane(
     return guess
 
 
-def _warnings(output: Output, log: Found | None) -> Iterable[str]:
+def _warnings(output: Output, log: Found | None, doubt: str | None) -> Iterable[str]:
+    if doubt is not None:
+        yield (
+            f"{NO_FOLDER} ({doubt}): it is searched for while the run is watched; "
+            "--checkpoints names it"
+        )
     if log is None and output.end is not None:
         yield f"no log to watch: {output.end}"
     yield from warnings_of(output)

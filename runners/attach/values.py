@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+
+NO_FOLDER = "no checkpoint folder is known yet"
+"""Begins the warning; once there is one, it is no longer true."""
 
 _PIPE = re.compile(r"pipe:\[(\d+)\]")
 
@@ -113,3 +117,8 @@ class Candidate:
             "hidden": list(self.hidden),
             "run": self.run,
         }
+
+
+def without_folder_warning(warnings: Iterable[str]) -> tuple[str, ...]:
+    """The warnings that remain once the folder is known."""
+    return tuple(each for each in warnings if not each.startswith(NO_FOLDER))

@@ -220,7 +220,7 @@ def test_files_that_are_pipes_or_folders_hold_up_nobody(lanewatch: Lanewatch) ->
         os.mkfifo(run / name)
     (run / "watch.json").mkdir()
     assert lanewatch.json("status", "f1f0")["verdict"] == "lost"
-    lanewatch("events", "f1f0")
+    assert "is not a regular file" in lanewatch("events", "f1f0", code=2)
 
 
 def test_corrupt_files_of_a_living_run_cost_only_their_own_signal(lanewatch: Lanewatch) -> None:

@@ -13,8 +13,9 @@ import pytest
 
 from runners.attach.docker_engine import container_from, engine_url
 from runners.attach.expected import from_checkpoints, from_log
-from runners.attach.folders import below_any, open_folder, search_below
+from runners.attach.folders import open_folder, saved_below
 from runners.attach.mounts import by_pairs, parse_mountinfo, to_host
+from runners.attach.saving import Claim, choose_folder
 from runners.attach.values import Descriptor
 
 OURS = parse_mountinfo(
@@ -133,17 +134,67 @@ def test_the_folder_that_changed_last_since_it_began(tmp_path: Path) -> None:
     checkpoint(tmp_path / "old" / "iter_0000999", 50.0)
     checkpoint(tmp_path / "nemo_experiments" / "default" / "checkpoints" / "iter_0000010", 200.0)
     checkpoint(tmp_path / "other" / "checkpoint-10", 150.0)
-    found = search_below(tmp_path, 100.0)
-    assert found == tmp_path / "nemo_experiments" / "default" / "checkpoints"
-    assert search_below(tmp_path, 300.0) is None
+    found = saved_below(tmp_path, 100.0)
+    assert found == [
+        tmp_path / "nemo_experiments" / "default" / "checkpoints",
+        tmp_path / "other",
+    ]
+    assert saved_below(tmp_path, 300.0) == []
 
 
 def test_below_the_root_and_a_home_nothing_is_guessed(tmp_path: Path) -> None:
     checkpoint(tmp_path / "iter_0000999", 50.0)
-    assert below_any([("/", "its working folder"), (str(Path.home()), "its home")], 0.0) is None
-    found = below_any([("/", "no"), (str(tmp_path), "its working folder")], 0.0)
+    wide = Claim(pid=1, roots=(("/", "its working folder"), (str(Path.home()), "its home")))
+    assert choose_folder(wide, (), 0.0).folder is None
+    own = Claim(pid=1, roots=(("/", "no"), (str(tmp_path), "its working folder")))
+    found = choose_folder(own, (), 0.0).folder
     assert found is not None
     assert (found.path, found.why) == (str(tmp_path), "checkpoints below its working folder")
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "saved", "found", "doubt"),
+    [
+        pytest.param(["ck1"], ["ck2"], ["ck2"], None, "nothing is saved yet", id="another's"),
+        pytest.param(["ck1"], ["ck2"], ["ck1", "ck2"], "ck1", None, id="both have saved"),
+        pytest.param(["a"], ["b"], ["a/x", "b/x"], "a/x", None, id="below what each names"),
+        pytest.param([], None, ["ck"], "ck", None, id="alone, and nothing is named"),
+        pytest.param([], [], ["ck"], None, "also be that of pid 2", id="two that name nothing"),
+        pytest.param([], ["b"], ["b", "ck"], "ck", None, id="the other one has its own"),
+        pytest.param([], None, ["a", "b"], None, "both be its own", id="two folders"),
+        pytest.param(["ck1"], None, ["ck3"], None, "name", id="what it names is not made yet"),
+        pytest.param(["ck1"], None, ["ck1", "ck3"], "ck1", None, id="named, beside one left over"),
+    ],
+)
+def test_the_folder_of_another_trainer_is_never_taken(
+    tmp_path: Path,
+    own: list[str],
+    other: list[str] | None,
+    saved: list[str],
+    found: str | None,
+    doubt: str | None,
+) -> None:
+    def claim(pid: int, names: list[str]) -> Claim:
+        words = tuple(str(tmp_path / each) for each in names)
+        return Claim(pid=pid, words=words, bare=words, roots=((str(tmp_path), "its folder"),))
+
+    for number, each in enumerate(saved):
+        checkpoint(tmp_path / each / "iter_0000010", 200.0 + number)
+    others = [] if other is None else [claim(2, other)]
+    chosen = choose_folder(claim(1, own), others, 100.0)
+    assert (chosen.folder.path if chosen.folder else None) == (found and str(tmp_path / found))
+    assert (doubt or "") in (chosen.doubt or "")
+    assert (chosen.doubt is None) == (found is not None)
+
+
+def test_what_changes_while_it_is_watched_is_no_earlier_run_s(tmp_path: Path) -> None:
+    words = (str(tmp_path / "tiny"),)
+    own = Claim(pid=1, words=words, bare=words, roots=((str(tmp_path), "its folder"),))
+    checkpoint(tmp_path / "out" / "iter_0000010", 200.0)
+    assert choose_folder(own, (), 100.0).folder is None
+    found = choose_folder(own, (), 100.0, watched=True).folder
+    assert found is not None
+    assert found.path == str(tmp_path / "out")
 
 
 def test_what_a_checkpoint_says_of_the_end(tmp_path: Path) -> None:

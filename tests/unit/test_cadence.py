@@ -95,20 +95,20 @@ PIPED = replace(ALIVE, wchan="anon_pipe_write")
             {"ages": silent(4040)}, Liveness.SUSPECT, "overdue", id="overdue, within the save limit"
         ),
         pytest.param(
-            {"ages": silent(4060)},
+            {"ages": silent(4060, cpu_s=100.0)},
             Liveness.STALLED,
             "no progress for 68 min, iteration 140 to 210 of 625; a checkpoint comes every 35 min, "
             "the next is 33 min overdue",
             id="overdue by half a cadence and the save limit",
         ),
         pytest.param(
-            {"ages": silent(4060), "history": replace(PACED, iteration=200)},
+            {"ages": silent(4060, cpu_s=100.0), "history": replace(PACED, iteration=200)},
             Liveness.STALLED,
             "overdue",
             id="the log told of more iterations than the checkpoint",
         ),
         pytest.param(
-            {"ages": silent(2290), "history": replace(PACED, iteration=200)},
+            {"ages": silent(2290, cpu_s=100.0), "history": replace(PACED, iteration=200)},
             Liveness.STALLED,
             "iteration 200 to 210",
             id="then the next one was due sooner",
@@ -123,7 +123,28 @@ PIPED = replace(ALIVE, wchan="anon_pipe_write")
             {"ages": silent(2430), "history": SAVED}, Liveness.SUSPECT, "overdue", id="late"
         ),
         pytest.param(
-            {"ages": silent(4060), "history": SAVED}, Liveness.STALLED, "overdue", id="too late"
+            {"ages": silent(4060, cpu_s=100.0), "history": SAVED},
+            Liveness.STALLED,
+            "overdue",
+            id="too late",
+        ),
+        pytest.param(
+            {"ages": silent(7640), "history": SAVED},
+            Liveness.SUSPECT,
+            "no power of a GPU of its own tells",
+            id="too late, but it uses the CPU: an evaluation may lie between",
+        ),
+        pytest.param(
+            {"ages": silent(13000), "history": SAVED},
+            Liveness.STALLED,
+            "overdue",
+            id="too late for that as well",
+        ),
+        pytest.param(
+            {"ages": silent(13000, writing_s=5.0), "history": SAVED},
+            Liveness.SUSPECT,
+            "overdue",
+            id="a checkpoint that grows is no stall",
         ),
         pytest.param(
             {"ages": silent(9000), "process": None},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,24 @@ def test_lines_that_are_no_events_are_counted(
         said = capsys.readouterr()
         assert "here" in said.out
         assert f"3 lines are no events and left out: {folder}" in said.err
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo], ids=["a folder", "a pipe"])
+def test_events_that_are_no_file_are_named(
+    folder: Path, make: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(folder / "events.jsonl")
+    assert run(["events", RUN]) == 2
+    assert f"{folder}/events.jsonl: is not a regular file" in capsys.readouterr().err
+
+
+def test_a_foreign_run_without_a_process_is_not_waited_for(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "run.json").write_text('{"kind": "foreign", "process": {"pid": "x"}}')
+    assert run(["wait", RUN]) == 2
+    assert "names no process" in capsys.readouterr().err
+    assert run(["events", RUN, "--follow"]) == 0
 
 
 def test_events_that_may_not_be_read_are_an_error(

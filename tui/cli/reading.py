@@ -255,8 +255,13 @@ def _ended(run: RunDir) -> bool:
     if not run.root.exists():
         raise RunNotFoundError(f"the folder of run {run.root.name} was deleted")
     if is_foreign(run):
-        return read_status(run.root, now=read_now()).final
+        return _names_no_process(run) or read_status(run.root, now=read_now()).final
     return (status is not None and status.final) or not someone_lives(run)
+
+
+def _names_no_process(run: RunDir) -> bool:
+    """A foreign run without the process that it watches: nobody will ever see its end."""
+    return read_target(run.root).process is None
 
 
 def wait_command(options: argparse.Namespace) -> int:
@@ -294,6 +299,8 @@ def _timed_out(run: RunDir, options: argparse.Namespace) -> int:
 
 def _wait_foreign(run: RunDir, deadline: float | None, options: argparse.Namespace) -> int:
     """Wait until its process is gone: 0 if it got to its total, 1 if not or if that is unknown."""
+    if _names_no_process(run):
+        raise RunnerError(f"{run.run_json} names no process to wait for; it was changed by hand?")
     while not (seen := read_status(run.root, now=read_now())).final:
         if not run.root.exists():
             raise RunNotFoundError(f"the folder of run {run.root.name} was deleted")

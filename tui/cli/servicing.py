@@ -76,7 +76,8 @@ def _words(value: bool | None) -> str:
 def _run(options: argparse.Namespace) -> int:
     from runners.supervisor import Supervisor
 
-    logging.basicConfig(format="%(message)s", level="INFO")
+    # What one look did is its result, on stdout.
+    logging.basicConfig(format="%(message)s", level="WARNING" if options.once else "INFO")
     supervisor = Supervisor(runs_root())
     if options.once:
         for deed in supervisor.look():
