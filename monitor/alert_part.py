@@ -23,6 +23,7 @@ from monitor.alerts import (
     Severity,
     Trouble,
     advance,
+    is_by_user,
     keeper_trouble,
     memory_trouble,
 )
@@ -171,7 +172,7 @@ def _look(tick: Tick, *, acknowledged: bool) -> Look:
         now_s=tick.observation.taken_at,
         attempt=tick.target.attempt,
         total=tick.observation.total,
-        by_user="by the user" in (tick.target.cause or ""),
+        by_user=is_by_user(tick.target.cause),
         others=tuple(_others(tick)),
         unclear=("memory",) if tick.memory is None else (),
         others_speak=("memory",) if tick.memory is not None and not tick.memory.speaks else (),
@@ -210,6 +211,8 @@ def _facts(tick: Tick, host: str) -> Facts:
         progress_age_s=seen.ages.progress_s,
         foreign=target.foreign,
         signature=verdict.signature,
+        memory_share=tick.memory.run_share if tick.memory else None,
+        memory_holder=tick.memory.holder if tick.memory else None,
         resumes_itself=target.on_failure == "resume-once" and not target.resumed_by_itself,
     )
 

@@ -46,8 +46,9 @@ def main() -> int:
 def _chosen(job: Mapping[str, Any]) -> list[Channel]:
     if url := job.get("url"):
         return [Channel(str(job.get("name") or "URL"), str(url))]
-    names = job.get("channels")
-    return [each for each in read_channels(channels_path()) if names is None or each.name in names]
+    names, without = job.get("channels"), job.get("without") or ()
+    there = [each for each in read_channels(channels_path()) if each.name not in without]
+    return [each for each in there if names is None or each.name in names]
 
 
 def send(channels: Sequence[Channel], job: Mapping[str, Any]) -> list[dict[str, Any]]:

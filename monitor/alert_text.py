@@ -6,10 +6,12 @@ and how to get there, in this order and nothing else. What is not known is left 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from monitor.alerts import Due, Kind
+from monitor.memory_model import is_of_others
 from monitor.words import duration
 
 LINE_LIMIT = 160
@@ -35,6 +37,10 @@ class Facts:
     """Since progress was last proven; None: never, or it ended."""
     signature: str | None = None
     """What a stall looks like, as `monitor.signatures` names it."""
+    memory_share: float | None = None
+    """Of the climb of memory, 0 to 1, what this run explains."""
+    memory_holder: str | None = None
+    """Who else holds most, with its pid and how much."""
     foreign: bool = False
     resumes_itself: bool = False
     """The keeper will end it and go on from the last whole checkpoint."""
@@ -126,13 +132,36 @@ def first_remedy(due: Due, facts: Facts) -> str | None:
     if due.key == "stalled" and facts.resumes_itself:
         return f"nothing; its keeper ends it and resumes it once (lanewatch events {facts.run})"
     if due.key == "stalled" and facts.signature in _SIGNATURES:
-        return _SIGNATURES[facts.signature].format(run=facts.run)
+        what = _SIGNATURES[facts.signature].format(run=facts.run)
+        command = _command(due.reason) if facts.signature in _LET_GO_ON else None
+        return f"{command}; {_LET_GO_ON[facts.signature or '']}" if command else what
+    if due.key == "memory" and is_of_others(facts.memory_share):
+        return _end_others(facts)
     if facts.foreign:
         return _FOREIGN.get(due.key, "").format(run=facts.run) or None
     if due.key == "failed" and facts.checkpoint is None:
         return f"lanewatch logs {facts.run}; there is nothing to resume from"
     return _REMEDIES.get(due.key, "").format(run=facts.run) or None
 
+
+def _command(reason: str) -> str | None:
+    """The command that a sign gives; the sign's words come last."""
+    found = re.findall(r"`(kill -CONT [0-9]+)`", reason)
+    return found[-1] if found else None
+
+
+def _end_others(facts: Facts) -> str:
+    share = f"this run explains {facts.memory_share:.0%} of the climb"
+    return f"look at {facts.memory_holder or 'what else runs here'}; {share}"
+
+
+_LET_GO_ON = {
+    "stopped": "something stopped its process",
+    "blocked-pipe": "the reader of its output is stopped",
+    "stopped-reader": "the reader of its output is stopped",
+    "stalled-client": "the reader of its output is stopped",
+}
+"""Where the reason names the command that lets it go on."""
 
 _SIGNATURES = {
     "stopped": "kill -CONT its process (lanewatch status {run} names it); something stopped it",
@@ -176,4 +205,7 @@ def _way_in(facts: Facts) -> str:
 
 def _cut(text: str, limit: int) -> str:
     text = " ".join(text.split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    if len(text) <= limit:
+        return text
+    whole, _, _ = text[:limit].rpartition(" ")
+    return (whole if len(whole) > limit // 2 else text[: limit - 1]).rstrip(",;:") + "…"

@@ -15,8 +15,8 @@ from monitor.model import FINAL, Liveness, Verdict
 
 RECOVERED_LOOKS = 10
 """A trouble must be away for so many looks before its end is told."""
-CALM_LOOKS: Mapping[str, int] = {"memory": 60, "slow": 60, "log-stuck": 30}
-"""Of troubles that come and go."""
+CALM_LOOKS: Mapping[str, int] = {"memory": 60, "slow": 60, "log-stuck": 30, "disk-low": 600}
+"""Of troubles that come and go: free space swings with whatever else writes there."""
 REARM_S = 1800.0
 """A `tell` of the same key is sent again after this long at the earliest."""
 HELD_LIMIT = 50
@@ -322,15 +322,29 @@ def _severity_of_end(look: Look, verdict: Verdict) -> Severity | None:
         return Severity.WAKE
     if verdict.liveness is Liveness.STOPPED and look.by_user:
         return None
-    if verdict.liveness is Liveness.ENDED and _cut_short(look, verdict):
+    if verdict.liveness is Liveness.ENDED and cut_short(verdict, look.total):
         return Severity.WAKE  # all that can be seen of a foreign run's failure
     return Severity.TELL
 
 
-def _cut_short(look: Look, verdict: Verdict) -> bool:
-    if look.total is None or verdict.iteration is None:
+def cut_short(verdict: Verdict, total: int | None) -> bool:
+    """It is over before its last iteration, as far as both are known."""
+    if total is None or verdict.iteration is None:
         return False
-    return verdict.iteration + verdict.iteration_error < look.total
+    return verdict.iteration + verdict.iteration_error < total
+
+
+def ended_badly(verdict: Verdict, *, total: int | None, by_user: bool) -> bool:
+    """An end that nobody asked for: failed, over too early, or stopped by something else."""
+    if verdict.liveness is Liveness.STOPPED:
+        return not by_user
+    ended_early = verdict.liveness is Liveness.ENDED and cut_short(verdict, total)
+    return verdict.liveness is Liveness.FAILED or ended_early
+
+
+def is_by_user(cause: str | None) -> bool:
+    """Whether the cause of a stop names the person who would be told of it."""
+    return "by the user" in (cause or "")
 
 
 def memory_trouble(level: str, reason: str) -> Trouble | None:

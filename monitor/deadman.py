@@ -6,7 +6,8 @@ clean end it is signed off. A failure is shown and never delays a look.
 Shapes. *healthchecks*: `URL/start` once a minute, which that service takes for "it runs, expect its
 end within the grace time"; `URL` at a clean end, which leaves the running state, so that nothing
 rings afterwards. *plain*: `URL` once a minute and once more at a clean end; such a service knows no
-sign-off: it rings when its own period has passed without a ping. Both: `URL/fail` at a failure.
+sign-off: it rings when its own period has passed without a ping. Both: `URL/fail` at an end that
+nobody asked for, also that of a foreign run which is gone before its last iteration.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import re
 import threading
 import time
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from monitor.alert_settings import DEADMAN, DEADMAN_SHAPE, SHAPES, one_of, parse_url
-from monitor.model import FINAL, Liveness
+from monitor.alerts import ended_badly, is_by_user
+from monitor.model import FINAL
 from monitor.rundir import RunDir
 
 if TYPE_CHECKING:
@@ -47,11 +50,25 @@ def shape_of(url: str, wanted: str = "auto") -> str:
     return "healthchecks" if _HEALTHCHECKS.fullmatch(url) else "plain"
 
 
-def ping_url(url: str, shape: str, liveness: Liveness | None = None) -> str:
-    """What to request: for a sign of life, or for the end that *liveness* names."""
-    if liveness is Liveness.FAILED:
+class Sign(StrEnum):
+    """What the service is to hear."""
+
+    LIFE = "life"
+    CLEAN_END = "clean end"
+    BAD_END = "bad end"
+
+
+def ping_url(url: str, shape: str, sign: Sign) -> str:
+    """What to request so that the service hears *sign*."""
+    if sign is Sign.BAD_END:
         return _with(url, "/fail")
-    return _with(url, "/start") if shape == "healthchecks" and liveness is None else url
+    return _with(url, "/start") if shape == "healthchecks" and sign is Sign.LIFE else url
+
+
+def _end_sign(tick: Tick) -> Sign:
+    by_user = is_by_user(tick.target.cause)
+    bad = ended_badly(tick.verdict, total=tick.observation.total, by_user=by_user)
+    return Sign.BAD_END if bad else Sign.CLEAN_END
 
 
 def _with(url: str, ending: str) -> str:
@@ -89,14 +106,15 @@ class DeadmanPart:
             self._trouble = None
         if self._pinger is None or self._url is None:
             return
-        now_s, liveness = tick.now.monotonic_s, tick.verdict.liveness
-        if liveness in FINAL:
+        now_s = tick.now.monotonic_s
+        if tick.verdict.liveness in FINAL:
             if not self._ended:
                 self._ended = True
-                self._pinger.ask(ping_url(self._url, self._shape, liveness), tries=LAST_TRIES)
+                last = ping_url(self._url, self._shape, _end_sign(tick))
+                self._pinger.ask(last, tries=LAST_TRIES)
         elif self._ended or now_s >= self._due_s:
             self._ended, self._due_s = False, now_s + EVERY_S
-            self._pinger.ask(ping_url(self._url, self._shape))
+            self._pinger.ask(ping_url(self._url, self._shape, Sign.LIFE))
         problem = self._pinger.problem()
         began_or_ended = (problem is None) != (self._failing is None)
         self._failing = problem

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from monitor.memory_model import MemoryLevel, MemoryVerdict
+from monitor.memory_model import MemoryLevel, MemoryVerdict, is_of_others
 from monitor.model import History
 from monitor.words import duration
 
@@ -35,7 +35,6 @@ UNKNOWN_SAVE_S = 120.0
 """Of a run whose steps and saves were not seen yet."""
 EARLY_FACTOR = 2.0
 """Saving begins while there is twice the time that it takes: later it might not end in time."""
-MOST_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +90,6 @@ def _of_this_run(step: Step, memory: MemoryVerdict) -> Step:
     share = memory.run_share
     if share is None:
         return Step(step.rung, step.why, refused="what this run holds cannot be read")
-    if share <= MOST_SHARE:
+    if is_of_others(share):
         return Step(step.rung, step.why, refused=f"this run explains only {share:.0%} of the climb")
     return step

@@ -28,6 +28,14 @@ class MemoryLevel(StrEnum):
 _ORDER = tuple(MemoryLevel)
 
 
+MOST_SHARE = 0.5
+
+
+def is_of_others(share: float | None) -> bool:
+    """This run is known to explain no more than half of the climb."""
+    return share is not None and share <= MOST_SHARE
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryVerdict:
     """What the judge says of one look."""
@@ -52,6 +60,8 @@ class MemoryVerdict:
     """What this run holds of it: its own pages, and the GPU's on a unified machine."""
     run_share: float | None = None
     """Of the climb, 0 to 1, the part that this run explains."""
+    holder: str | None = None
+    """Who else holds most, where this run does not explain the climb."""
     speaks: bool = True
     """This watcher is the one of the machine that tells people of its memory."""
 

@@ -29,6 +29,8 @@ LEAST_APART_S = 0.5
 LEAST_POINTS = 10
 STEADY_SHARE = 0.4
 """Each part of a window has to rise at least so much of the whole: one step is no climb."""
+STEP_FITS = 0.8
+"""A line must miss the samples (squared) by no more than so many times what one step misses."""
 EASE = 1.5
 """A forecast that was believed is dropped only when it lies so much beyond its horizon."""
 
@@ -155,7 +157,7 @@ def _forecast(window: list[Pair], limit: float, horizon_s: float, parts: int) ->
     if len(points) < LEAST_POINTS or not _rises(points):
         return None
     climb = climb_of(points)
-    if climb is None or not _steady(points, climb, parts):
+    if climb is None or not _steady(points, climb, parts) or _is_step(points):
         return None
     left = max(0.0, limit - window[-1][1])
     return Forecast(seconds=left / climb, climb=climb, horizon_s=horizon_s)
@@ -173,6 +175,25 @@ def _steady(points: Sequence[Pair], climb: float, parts: int) -> bool:
     size = len(points) // parts
     chunks = [points[index * size : (index + 1) * size] for index in range(parts)]
     return all(slope_of(chunk) >= STEADY_SHARE * climb for chunk in chunks)
+
+
+def _is_step(points: Sequence[Pair]) -> bool:
+    """One step between two levels tells the samples better than a line does.
+
+    Noise may lift the parts before and after a step enough to look like a part of a climb.
+    """
+    count = len(points)
+    mean_at = sum(at for at, _ in points) / count
+    mean = sum(used for _, used in points) / count
+    spread = sum((at - mean_at) ** 2 for at, _ in points)
+    shared = sum((at - mean_at) * (used - mean) for at, used in points)
+    by_line = shared * shared / spread if spread else 0.0
+    by_step, before = 0.0, 0.0
+    for index, (_, used) in enumerate(points[:-1], start=1):
+        before += used - mean
+        by_step = max(by_step, before * before * count / (index * (count - index)))
+    all_ = sum((used - mean) ** 2 for _, used in points)
+    return all_ - by_line > STEP_FITS * max(0.0, all_ - by_step)
 
 
 def _span(window: Sequence[Pair]) -> float:

@@ -22,14 +22,19 @@ from monitor.memory_judge import (
     advance_memory,
     judge_memory,
 )
-from monitor.memory_model import MemoryMarks, MemoryVerdict
+from monitor.memory_model import MemoryLevel, MemoryMarks, MemoryVerdict, is_of_others
 from monitor.memory_seeds import JUMP, LOAD_JUMP, PEAK
 from monitor.model import Observation
 from monitor.probes.clock import Now
 from monitor.probes.fast_memory import FastMemory
+from monitor.probes.holders import largest_beside
 from monitor.rundir import RunDir
 from monitor.standing import phase_of
 from monitor.target import WatchTarget
+from monitor.words import gibibytes
+
+HOLDER_EVERY_S = 60.0
+"""All of /proc is read for it: some milliseconds."""
 
 
 class MemoryWatch:
@@ -41,6 +46,8 @@ class MemoryWatch:
         self._state = _restored(marks)
         self._fast = FastMemory(wake)
         self._speaker = HostLock(run_dir.root.parent)
+        self._holder: str | None = None
+        self._holder_s: float | None = None
         self.verdict: MemoryVerdict | None = None
         """Of the last look; None where the machine's memory could not be read."""
 
@@ -81,12 +88,37 @@ class MemoryWatch:
         verdict = judge_memory(self._state, look, budget)
         close = verdict.headroom_bytes < CLOSE_SHARE * verdict.limit_bytes
         self._fast.arm(verdict.limit_bytes if close and not target.final else None)
-        self.verdict = replace(verdict, speaks=self._speaker.hold())
+        self.verdict = self._with_others(replace(verdict, speaks=self._speaker.hold()), look)
+
+    def _with_others(self, verdict: MemoryVerdict, look: MemoryLook) -> MemoryVerdict:
+        """Name who else holds most, where memory is short and it is not this run."""
+        if verdict.level is MemoryLevel.OK or not is_of_others(verdict.run_share):
+            self._holder, self._holder_s = None, None
+            return verdict
+        if self._holder_s is None or look.at_s - self._holder_s >= HOLDER_EVERY_S:
+            self._holder, self._holder_s = _largest_beside(look), look.at_s
+        reason = f"{verdict.reason}; this run explains {verdict.run_share:.0%} of the climb"
+        if self._holder is not None:
+            reason += f"; largest beside it: {self._holder}"
+        return replace(verdict, reason=reason, holder=self._holder)
 
     def close(self) -> None:
         """The watch ends."""
         self._fast.stop()
         self._speaker.release()
+
+
+def _largest_beside(look: MemoryLook) -> str | None:
+    own = frozenset(look.process.pids) if look.process is not None else frozenset()
+    on_gpu: dict[int, int] = {}
+    for gpu in look.gpus:
+        for pid, used in gpu.process_bytes:
+            on_gpu[pid] = on_gpu.get(pid, 0) + (used or 0)
+    try:
+        found = largest_beside(own, on_gpu)
+    except OSError:
+        return None
+    return None if found is None else f"{found.name} ({found.pid}) {gibibytes(found.held_bytes)}"
 
 
 class HostLock:

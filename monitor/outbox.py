@@ -1,7 +1,8 @@
-"""What is to be sent, and the child process that sends it. Nothing here waits.
+"""What is to be sent, and the child processes that send it. Nothing here waits.
 
 The rule: `poll` is called with every look and returns at once. A message stays until every channel
-has taken it or was given up on, so that it also outlives this process (`messages`).
+has taken it or was given up on, so that it also outlives this process (`messages`). No wake waits
+for a tell, and nothing new waits for a channel that fails: what that has missed is sent apart.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 from monitor.alert_channels import channels_path
@@ -51,17 +53,34 @@ class OutboxState:
     number: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """A child at work."""
+
+    child: subprocess.Popen[bytes]
+    message: Message
+    kill_s: float
+    without: tuple[str, ...]
+    """Channels that fail and were therefore left out: they get it by the next try."""
+
+
+class Lane(StrEnum):
+    """What has a child of its own at a time."""
+
+    WAKE = "wake"
+    TELL = "tell"
+    AGAIN = "again"
+
+
 class Outbox:
-    """Sends messages one after the other, the newest untried one first."""
+    """Sends the messages of each lane one after the other: wakes first, of equals the newest."""
 
     def __init__(self, remembered: object = None) -> None:
         state = _state_of(remembered)
         self._messages = list(state.messages)
         self._number = state.number
         self._due: dict[int, float] = {}
-        self._child: subprocess.Popen[bytes] | None = None
-        self._sending: Message | None = None
-        self._kill_s = 0.0
+        self._sending: dict[Lane, _Sending] = {}
         self.failing: dict[str, str] = dict(state.failing)
         """Channels that did not take their last message, with the reason."""
 
@@ -73,7 +92,7 @@ class Outbox:
     @property
     def busy(self) -> bool:
         """A child is sending."""
-        return self._child is not None
+        return bool(self._sending)
 
     def put(self, severity: str, title: str, body: str) -> None:
         """Add a message. Of too many, the oldest that wakes nobody is left out first."""
@@ -84,16 +103,19 @@ class Outbox:
             Message(number=self._number, severity=severity, title=title, body=body)
         )
         while len(self._messages) > MOST_MESSAGES:
-            waiting = [each for each in self._messages if each is not self._sending]
+            busy = {each.message.number for each in self._sending.values()}
+            waiting = [each for each in self._messages if each.number not in busy]
             drop = next((each for each in waiting if each.severity != "wake"), waiting[0])
             self._messages.remove(drop)
 
     def poll(self, now_s: float) -> Iterator[str]:
         """Go on with sending; gives sentences about channels that begin or cease to fail."""
-        if self._child is not None:
-            yield from self._look_after(now_s)
-        if self._child is None and (message := self._next(now_s)) is not None:
-            yield from self._send(message, now_s)
+        for lane in Lane:
+            if lane in self._sending:
+                yield from self._look_after(lane, now_s)
+        for lane in Lane:
+            if lane not in self._sending and (message := self._next(lane, now_s)) is not None:
+                yield from self._send(lane, message, now_s)
 
     def remembered(self) -> dict[str, Any]:
         """What the outbox of the next process must know."""
@@ -104,61 +126,79 @@ class Outbox:
         return plain
 
     def close(self) -> None:
-        """End the child: what it was sending is still among the messages."""
-        if self._child is not None:
-            self._end_child()
+        """End the children: what they were sending is still among the messages."""
+        for lane in tuple(self._sending):
+            self._end_child(lane)
 
-    def _next(self, now_s: float) -> Message | None:
-        ready = [each for each in self._messages if self._due.get(each.number, now_s) <= now_s]
-        return min(ready, key=lambda each: (each.tries, each.number), default=None)
+    def _next(self, lane: Lane, now_s: float) -> Message | None:
+        ready = [
+            each
+            for each in self._messages
+            if _lane_of(each) is lane and self._due.get(each.number, now_s) <= now_s
+        ]
+        return min(ready, key=lambda each: (each.severity != "wake", -each.number), default=None)
 
-    def _send(self, message: Message, now_s: float) -> Iterator[str]:
+    def _send(self, lane: Lane, message: Message, now_s: float) -> Iterator[str]:
+        fresh = lane is not Lane.AGAIN
+        without = tuple(each for each in self.failing if each != SENDER) if fresh else ()
         job = {
             "title": message.title,
             "body": message.body,
             "severity": message.severity,
             "channels": message.channels,
+            "without": without,
         }
         try:
-            self._child = start_sender(job)
+            child = start_sender(job)
         except OSError as error:
-            yield from self._settle(message, {SENDER: str(error.strerror or error)}, now_s)
+            yield from self._settle(message, {SENDER: str(error.strerror or error)}, (), now_s)
             return
-        self._sending, self._kill_s = message, now_s + CHILD_S
+        self._sending[lane] = _Sending(child, message, now_s + CHILD_S, without)
 
-    def _look_after(self, now_s: float) -> Iterator[str]:
-        child, message = self._child, self._sending
-        assert child is not None
-        assert message is not None
-        if child.poll() is None:
-            if now_s < self._kill_s:
+    def _look_after(self, lane: Lane, now_s: float) -> Iterator[str]:
+        sending = self._sending[lane]
+        if sending.child.poll() is None:
+            if now_s < sending.kill_s:
                 return
             problems: dict[str, str | None] = {SENDER: f"no answer within {CHILD_S:.0f} s"}
         else:
-            problems = _problems(child)
-        self._end_child()
-        yield from self._settle(message, problems, now_s)
+            problems = _problems(sending.child)
+        self._end_child(lane)
+        yield from self._settle(sending.message, problems, sending.without, now_s)
 
     def _settle(
-        self, message: Message, problems: Mapping[str, str | None], now_s: float
+        self,
+        message: Message,
+        problems: Mapping[str, str | None],
+        without: tuple[str, ...],
+        now_s: float,
     ) -> Iterator[str]:
         """Keep for later what was not taken; *problems* has every channel that was tried."""
-        if message.channels is None and SENDER not in problems:
-            self.failing = {key: why for key, why in self.failing.items() if key in problems}
+        if SENDER not in problems:
+            self._forget_removed(message, problems, without)
         yield from self._note(problems)
         failed = tuple(name for name, problem in problems.items() if problem is not None)
         if message not in self._messages:
             return
         place = self._messages.index(message)
-        if not failed or message.tries >= len(BACKOFF_S):
+        if not (failed or without) or message.tries >= len(BACKOFF_S):
             del self._messages[place]
             self._due.pop(message.number, None)
             if failed:
                 yield f"alert given up after {message.tries + 1} tries: {message.title}"
             return
-        self._due[message.number] = now_s + BACKOFF_S[message.tries]
-        left = message.channels if SENDER in failed else failed
+        self._due[message.number] = now_s + (BACKOFF_S[message.tries] if failed else 0.0)
+        left = message.channels if SENDER in failed else (*failed, *without)
         self._messages[place] = replace(message, channels=left, tries=message.tries + 1)
+
+    def _forget_removed(
+        self, message: Message, problems: Mapping[str, str | None], without: tuple[str, ...]
+    ) -> None:
+        """A channel that was to be tried and of which nothing was said is there no more."""
+        asked = self.failing if message.channels is None else message.channels
+        for name in tuple(asked):
+            if name not in problems and name not in without:
+                self.failing.pop(name, None)
 
     def _note(self, problems: Mapping[str, str | None]) -> Iterator[str]:
         if SENDER not in problems:
@@ -172,9 +212,8 @@ class Outbox:
                     yield f"alert channel {name} fails: {problem}; it is tried again"
                 self.failing[name] = problem
 
-    def _end_child(self) -> None:
-        child, self._child, self._sending = self._child, None, None
-        assert child is not None
+    def _end_child(self, lane: Lane) -> None:
+        child = self._sending.pop(lane).child
         if child.poll() is None:
             child.kill()
             # Killed, it ends at once, unless the kernel holds it: then it is left behind.
@@ -182,6 +221,12 @@ class Outbox:
                 child.wait(0.2)
         if child.stdout is not None:
             child.stdout.close()
+
+
+def _lane_of(message: Message) -> Lane:
+    if message.tries:
+        return Lane.AGAIN
+    return Lane.WAKE if message.severity == "wake" else Lane.TELL
 
 
 def start_sender(job: Mapping[str, Any]) -> subprocess.Popen[bytes]:

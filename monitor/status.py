@@ -48,6 +48,7 @@ from monitor.status_model import (
 )
 from monitor.target import WatchTarget, read_target
 from monitor.watch_state import FRESH_S, WatchRead, WatchState, age_of, read_watch
+from monitor.words import duration
 
 __all__ = [
     "AlertsView",
@@ -132,9 +133,17 @@ def _seen(target: WatchTarget, watched: WatchRead, now: Now) -> _Seen:
     if state is not None:
         age_s = age_of(state, now.boot_id, now.monotonic_s)
         limit_s = max(FRESH_S, 3 * state.tick_s)
-        if age_s is not None and age_s < limit_s and is_alive(state.process):
-            return _by_watcher(state)
+        if age_s is not None and is_alive(state.process):
+            if age_s < limit_s:
+                return _by_watcher(state)
+            return _beside_watcher(_look(target, watched, now), age_s)
     return _look(target, watched, now)
+
+
+def _beside_watcher(seen: _Seen, age_s: float) -> _Seen:
+    """The watcher lives and may know more: the disk takes nothing of it, or it is held up."""
+    said = f"by one look: its watcher has written nothing for {duration(age_s)}"
+    return replace(seen, verdict=replace(seen.verdict, reason=f"{seen.verdict.reason}; {said}"))
 
 
 def _of_this_attempt(target: WatchTarget, watched: WatchRead) -> WatchState | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,14 @@ class ConfigError(RunnerError):
     """The configuration file cannot be used."""
 
 
+class Takes(StrEnum):
+    """What a key may be in the file beside a string."""
+
+    TEXT = "a string that is not empty"
+    NUMBER = "a number"
+    SWITCH = "true or false"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
     """One setting."""
@@ -30,6 +39,7 @@ class Key:
     about: str
     secret: bool = False
     """Never shown."""
+    takes: Takes = Takes.TEXT
 
 
 KEYS = {
@@ -47,6 +57,7 @@ KEYS = {
         variable="LANEWATCH_MEMORY_LIMIT_GIB",
         default=None,
         about="GiB of this machine that a run may fill, where its recipe says nothing",
+        takes=Takes.NUMBER,
     ),
     "launch.lane": Key(
         variable="LANEWATCH_LANE", default="reference", about="lane when --lane is not given"
@@ -68,6 +79,7 @@ KEYS = {
         variable="LANEWATCH_ALERTS_REPEAT_MINUTES",
         default="15",
         about="minutes between reminders of what wakes, until `lanewatch ack RUN`",
+        takes=Takes.NUMBER,
     ),
     "alerts.host": Key(
         variable="LANEWATCH_ALERTS_HOST",
@@ -78,6 +90,7 @@ KEYS = {
         variable="LANEWATCH_ALERTS_BELL",
         default="on",
         about="on or off: the UI rings the terminal's bell at an alert",
+        takes=Takes.SWITCH,
     ),
     "alerts.osc": Key(
         variable="LANEWATCH_ALERTS_OSC",
@@ -209,7 +222,14 @@ def _checked(content: dict[str, Any], path: Path) -> dict[str, str]:
     told = [problem for problem in problems if problem]
     if told:
         raise ConfigError(f"{path}: " + "; ".join(told))
-    return flat
+    return {key: _as_text(value) for key, value in flat.items()}
+
+
+def _as_text(value: object) -> str:
+    """A value as the environment would have it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
 
 
 def _problem(key: str, value: object) -> str | None:
@@ -218,6 +238,11 @@ def _problem(key: str, value: object) -> str | None:
 
         near = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.3)
         return f"unknown key {key}" + (f", did you mean {near[0]}?" if near else "")
-    if not isinstance(value, str) or not value:
-        return f"{key} must be a string that is not empty, not {value!r}"
-    return None
+    takes = KEYS[key].takes
+    if isinstance(value, bool):
+        fits = takes is Takes.SWITCH
+    elif isinstance(value, int | float):
+        fits = takes is Takes.NUMBER
+    else:
+        fits = isinstance(value, str) and bool(value)
+    return None if fits else f"{key} must be {takes}, not {value!r}"

@@ -14,7 +14,16 @@ from monitor.ack import AckWatch
 from monitor.alert_aftermath import leave_to_aftermath
 from monitor.alert_settings import minute_of_day, read_settings
 from monitor.alert_text import Facts, compose
-from monitor.alerts import AlertState, Due, Kind, Look, Severity, advance, watcher_trouble
+from monitor.alerts import (
+    AlertState,
+    Due,
+    Kind,
+    Look,
+    Severity,
+    advance,
+    is_by_user,
+    watcher_trouble,
+)
 from monitor.events import append_event
 from monitor.model import FINAL, Liveness, Status
 from monitor.outbox import Outbox
@@ -95,7 +104,7 @@ class KeeperAlerts:
         return word is not None and word.attempt == attempt and word.recorded in FINAL
 
     def _tell_end(self, status: Status | None, cause: str | None) -> Due | None:
-        if status is Status.STOPPED and "by the user" in (cause or ""):
+        if status is Status.STOPPED and is_by_user(cause):
             return None
         failed = status in (Status.FAILED, None)
         word = str(status or Liveness.ENDED)

@@ -1,6 +1,7 @@
-"""Which processes hold the machine's memory: for the sentence that refuses a launch.
+"""Which processes hold the machine's memory: for a launch that is refused, and a climb of others.
 
-The rule: it is asked once, when a person needs names. What this user may not read is left out.
+The rule: it is asked now and then, when a person needs names. What this user may not read is left
+out.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 
 from monitor.memory_return import Holder
 from monitor.probes.gpu import GpuSampler
@@ -28,6 +29,13 @@ def read_holders() -> tuple[Holder, ...]:
     found = [_holder(pid, on_gpu.get(pid, 0)) for pid in _pids()]
     known = [each for each in found if each is not None and each.held_bytes > 0]
     return tuple(sorted(known, key=lambda each: each.held_bytes, reverse=True)[:SHOWN])
+
+
+def largest_beside(own: Container[int], on_gpu: Mapping[int, int]) -> Holder | None:
+    """Who holds most beside the processes *own*; *on_gpu*: memory on the GPUs by pid."""
+    found = [_holder(pid, on_gpu.get(pid, 0)) for pid in _pids() if pid not in own]
+    known = [each for each in found if each is not None]
+    return max(known, key=lambda each: each.held_bytes, default=None)
 
 
 def container_of(cgroup: bytes) -> str | None:

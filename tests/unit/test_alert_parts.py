@@ -17,7 +17,7 @@ from fabricated import wait_for
 from monitor import deadman, outbox
 from monitor.alert_part import AlertPart, Remembered
 from monitor.alert_settings import DEADMAN, DEADMAN_SHAPE, AlertSettings, read_settings
-from monitor.deadman import DeadmanPart, ping_url, shape_of
+from monitor.deadman import DeadmanPart, Sign, ping_url, shape_of
 from monitor.model import Liveness, Verdict
 from monitor.outbox import BACKOFF_S, MOST_MESSAGES, Outbox
 from monitor.probes.clock import Now
@@ -120,11 +120,11 @@ def test_the_switch_is_never_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert said.count("not shown") == 2
 
 
-F, X, T = Liveness.FINISHED, Liveness.FAILED, None
+F, X, T = Sign.CLEAN_END, Sign.BAD_END, Sign.LIFE
 
 
 @pytest.mark.parametrize(
-    ("url", "wanted", "liveness", "requested"),
+    ("url", "wanted", "sign", "requested"),
     [
         pytest.param(UUID, "auto", T, UUID + "/start", id="healthchecks by its host"),
         pytest.param(UUID, "auto", F, UUID, id="the sign-off"),
@@ -143,10 +143,8 @@ F, X, T = Liveness.FINISHED, Liveness.FAILED, None
         ),
     ],
 )
-def test_what_is_requested(
-    url: str, wanted: str, liveness: Liveness | None, requested: str
-) -> None:
-    assert ping_url(url, shape_of(url, wanted), liveness) == requested
+def test_what_is_requested(url: str, wanted: str, sign: Sign, requested: str) -> None:
+    assert ping_url(url, shape_of(url, wanted), sign) == requested
 
 
 class Switch:
@@ -158,10 +156,19 @@ class Switch:
         say: Any = lambda _kind, text, _now: self.said.append(text)  # noqa: E731
         self.part = DeadmanPart(RunDir.__new__(RunDir), say, None, environment)
 
-    def look(self, at: float, liveness: Liveness = Liveness.TRAINING) -> None:
-        now = Now(boot_id="b", monotonic_s=at, wall_s=at)
-        verdict = Verdict(liveness=liveness, reason="")
-        tick: Any = SimpleNamespace(now=now, verdict=verdict)
+    def look(
+        self,
+        at: float,
+        liveness: Liveness = Liveness.TRAINING,
+        iteration: int | None = None,
+        cause: str | None = None,
+    ) -> None:
+        tick: Any = SimpleNamespace(
+            now=Now(boot_id="b", monotonic_s=at, wall_s=at),
+            verdict=Verdict(liveness=liveness, reason="", iteration=iteration),
+            observation=SimpleNamespace(total=3000),
+            target=SimpleNamespace(cause=cause),
+        )
         self.part.tick(tick)
 
 
@@ -178,6 +185,32 @@ def test_the_switch_is_pinged_once_a_minute_and_signed_off(
     switch.part.close()
     assert server.paths == ["/run/start"] * 3 + ["/run"]
     assert switch.said == []
+
+
+@pytest.mark.parametrize(
+    ("liveness", "iteration", "cause", "path"),
+    [
+        pytest.param(Liveness.FINISHED, 3000, None, "/run", id="finished"),
+        pytest.param(Liveness.FAILED, 3000, None, "/run/fail", id="failed"),
+        pytest.param(Liveness.ENDED, 3000, None, "/run", id="a foreign run at its last iteration"),
+        pytest.param(Liveness.ENDED, None, None, "/run", id="nobody knows how far it came"),
+        pytest.param(Liveness.ENDED, 67, None, "/run/fail", id="a foreign run at 67 of 3000"),
+        pytest.param(Liveness.STOPPED, 67, "by the user", "/run", id="stopped by the user"),
+        pytest.param(Liveness.STOPPED, 67, "by SIGTERM from outside", "/run/fail", id="by another"),
+    ],
+)
+def test_only_an_end_that_was_wanted_signs_off(
+    serve: Callable[..., Receiver],
+    liveness: Liveness,
+    iteration: int | None,
+    cause: str | None,
+    path: str,
+) -> None:
+    server = serve()
+    switch = Switch(f"http://127.0.0.1:{server.port}/run", "healthchecks")
+    switch.look(100, liveness, iteration, cause)
+    wait_for(lambda: server.paths)
+    assert server.paths == [path]
 
 
 def test_a_sign_off_is_tried_again(serve: Callable[..., Receiver]) -> None:
@@ -293,6 +326,44 @@ def test_of_too_many_messages_those_that_wake_are_kept() -> None:
     kept = box.remembered()["messages"]
     assert len(kept) == MOST_MESSAGES
     assert kept[0]["title"] == "first"
+
+
+def test_a_hanging_channel_holds_up_neither_a_wake_nor_the_others(
+    serve: Callable[..., Receiver],
+) -> None:
+    healthy, hanging = serve(), serve(lambda _: None)
+    configure(desk=healthy.url, far=hanging.url)
+    box = Outbox()
+    for number in range(20):
+        box.put("tell", f"tell {number}", "b")
+    list(box.poll(time.monotonic()))
+    box.put("wake", "WAKE", "b")
+
+    def heard(title: str) -> bool:
+        list(box.poll(time.monotonic()))
+        return title in healthy.titles
+
+    wait_for(lambda: heard("WAKE"))
+    assert len(healthy.titles) <= 2, "the wake did not wait for the tells before it"
+    wait_for(lambda: heard("tell 0"), 90)
+    assert len(hanging.requests) < 10, "and these did not wait for the one that hangs"
+    box.close()
+
+
+def test_a_channel_that_fails_still_gets_what_came_meanwhile(
+    serve: Callable[..., Receiver],
+) -> None:
+    server = serve(lambda number: 500 if number == 1 else 200)
+    configure(desk=server.url)
+    box = Outbox()
+    box.put("tell", "first", "b")
+    assert len(drained(box)) == 1
+    box.put("tell", "second", "b")
+    assert drained(box) == ["alert channel desk works again"]
+    assert server.titles == ["first", "second"]
+    drained(box, BACKOFF_S[0])
+    assert server.titles == ["first", "second", "first"]
+    assert box.empty
 
 
 def alert_tick(liveness: Liveness, at: float, wall_s: float, folder: Path) -> Any:

@@ -77,6 +77,19 @@ def due(key: str, word: str | None = None, kind: Kind = Kind.RAISED, **changes: 
             id="a process that was stopped",
         ),
         pytest.param(
+            due("memory", "memory high", reason="4 GiB left"),
+            Facts(run="r", host="spark", memory_share=0.0, memory_holder="ollama (77) 61.0 GiB"),
+            "memory high: r",
+            [
+                "4 GiB left",
+                "no iteration proven yet",
+                "no whole checkpoint yet",
+                "first: look at ollama (77) 61.0 GiB; this run explains 0% of the climb",
+                "ssh -t spark lanewatch r",
+            ],
+            id="memory that others take",
+        ),
+        pytest.param(
             due("failed", kind=Kind.ENDED, reason="stage train: killed by SIGKILL"),
             Facts(run="r", host="spark"),
             "failed: r",
@@ -152,3 +165,32 @@ def test_a_digest_fits_too(count: int) -> None:
     assert lines[-1].startswith("ssh -t spark")
     assert text.title.startswith(f"{count} message")
     assert (f"and {count - 4} more" in text.body) == (count > 5)
+
+
+@pytest.mark.parametrize(
+    ("signature", "sign"),
+    [
+        pytest.param(
+            "stopped",
+            "its process is stopped (state T), `kill -CONT 4711` lets it go on",
+            id="the process",
+        ),
+        pytest.param(
+            "blocked-pipe",
+            "it is blocked writing into a pipe that nobody reads; its log is read by less "
+            "(pid 4711, state T), which is stopped: `kill -CONT 4711`",
+            id="the reader of its log",
+        ),
+    ],
+)
+def test_the_command_is_in_the_remedy_whatever_the_reason_is_cut_to(
+    signature: str, sign: str
+) -> None:
+    reason = f"no progress for 11 min: {'longer than it ever took, ' * 5}{sign}"
+    text = compose(due("stalled", reason=reason), replace(FACTS, signature=signature))
+    told, remedy = text.body.splitlines()[0], text.body.splitlines()[-2]
+    assert remedy.startswith("first: kill -CONT 4711; ")
+    assert len(told) <= LINE_LIMIT
+    assert told.endswith("…")
+    assert reason.startswith(told[:-1])
+    assert reason[len(told) - 1] in " ,;:", "cut between two words"

@@ -140,6 +140,17 @@ def test_flags_make_alerts_beside_a_verdict(flag: str, told: str) -> None:
     assert looks.told == [told]
 
 
+def test_free_space_that_swings_around_the_threshold_wakes_once() -> None:
+    looks = Looks()
+    for _ in range(90):
+        looks.see(T, T, T, flags=("disk-low",))
+        looks.see(*[T] * 37)
+    wakes = [each for each in looks.told if each == "wake raised disk low"]
+    assert len(wakes) == 1
+    looks.see(*[T] * CALM_LOOKS["disk-low"])
+    assert looks.told[-1] == "tell recovered disk low"
+
+
 def test_saving_is_a_flag_that_never_sends() -> None:
     looks = Looks()
     looks.see(*[T] * 9, flags=("saving",))

@@ -67,6 +67,44 @@ def test_a_wrong_file_is_one_sentence(text: str | bytes, says: str) -> None:
         settings()
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "becomes"),
+    [
+        pytest.param("alerts.repeat_minutes", "15", "15", id="a whole number"),
+        pytest.param("alerts.repeat_minutes", "7.5", "7.5", id="a fraction"),
+        pytest.param("alerts.repeat_minutes", '"15"', "15", id="a string as before"),
+        pytest.param("alerts.bell", "false", "off", id="off"),
+        pytest.param("alerts.bell", "true", "on", id="on"),
+        pytest.param("memory.limit_gib", "96", "96", id="memory"),
+    ],
+)
+def test_numbers_and_switches_may_be_written_as_toml_has_them(
+    key: str, value: str, becomes: str
+) -> None:
+    table, _, name = key.partition(".")
+    write(f"[{table}]\n{name} = {value}\n")
+    assert get(key) == becomes
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        pytest.param("[alerts]\nrepeat_minutes = 0\n", "no number of minutes", id="0"),
+        pytest.param("[alerts]\nrepeat_minutes = -5\n", "no number of minutes", id="negative"),
+        pytest.param("[alerts]\nrepeat_minutes = nan\n", "no number of minutes", id="nan"),
+        pytest.param("[alerts]\nrepeat_minutes = 1441\n", "no number of minutes", id="days"),
+        pytest.param("[alerts]\nrepeat_minutes = true\n", "must be a number", id="a boolean"),
+        pytest.param("[alerts]\nbell = 1\n", "must be true or false", id="a number"),
+        pytest.param("[alerts]\nquiet = 2026-01-01\n", "must be a string", id="a date"),
+        pytest.param("[alerts]\nrepeat_minutes = [1]\n", "must be a number", id="a list"),
+    ],
+)
+def test_numbers_and_switches_keep_their_bounds(text: str, says: str) -> None:
+    write(text)
+    with pytest.raises(ConfigError, match=says):
+        settings()
+
+
 def test_every_problem_is_told_at_once() -> None:
     write('[launch]\nlan = "x"\nengine = 1\n')
     with pytest.raises(ConfigError, match=r"lan.*engine"):

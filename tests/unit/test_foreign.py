@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from channels import configure
 from fabricated import named, wait_for
 
 from monitor.files import read_json, write_json
@@ -20,6 +21,7 @@ from monitor.status import list_runs, read_status
 from monitor.target import read_target
 from runners.attach.foreign import refuse
 from runners.errors import RunStateError
+from tui.cli.main import run as lanewatch
 from tui.detail import DetailReader
 
 LOGS = Path(__file__).parent.parent / "samples" / "logs"
@@ -254,3 +256,23 @@ def test_nobody_is_told_to_kill_a_pid_that_may_be_anothers_by_now(run: ForeignRu
     run.end()
     with pytest.raises(RunStateError, match="has ended already"):
         refuse(RunDir(run.root), "stop")
+
+
+def test_a_channel_that_fails_a_foreign_run_is_listed_while_it_lives(
+    run: ForeignRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LANEWATCH_RUNS", str(run.root.parent))
+    configure(desk="json://127.0.0.1:1")
+    watcher = run.watch()
+    wait_for(run.watched)
+    watcher.kill()
+    watcher.wait()
+    word = read_json(run.root / "watch.json").value or {}
+    word["parts"]["alerts"]["channels_failing"] = {"desk": "no route"}
+    write_json(run.root / "watch.json", word, durable=False)
+    assert lanewatch(["alerts", "list"]) == 0
+    assert "desk" in (said := capsys.readouterr().out)
+    assert "fails: no route" in said
+    run.end()
+    assert lanewatch(["alerts", "list"]) == 0
+    assert "fails" not in capsys.readouterr().out

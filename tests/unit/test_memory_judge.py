@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from memory_traces import (
     GIB,
     SPARK,
+    TOTALS,
     Machine,
     Second,
     alerts,
@@ -81,6 +82,15 @@ def test_a_normal_run_of_an_8b_model_alerts_nobody(seed: int) -> None:
     rng = random.Random(seed)
     machine = Machine(rng, base_gib=rng.uniform(3, 9), noise_gib=rng.choice((0, 0.05, 0.2)))
     assert alerts(machine, normal_run(rng, peak_gib=48.0, cycles=3)) == []
+
+
+@pytest.mark.parametrize("seed", [100014, 100019, 100021, 100080, 100120])
+def test_a_step_among_noise_is_no_climb(seed: int) -> None:
+    """An evaluation that takes 4 GiB more, on a machine whose other use wanders by 0.4 GiB."""
+    rng = random.Random(seed)
+    machine = Machine(rng, rng.choice(TOTALS), rng.uniform(3, 9), 0.4)
+    run = normal_run(rng, peak_gib=rng.choice((24.0, 48.0, 64.0, 80.0)), cycles=4)
+    assert alerts(machine, run) == []
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,39 @@ def test_a_watch_continues_level_and_peaks(run: FabricatedRun) -> None:
     assert second.verdict.level is MemoryLevel.WARN
     assert second.marks.peaks.used_bytes == marks.peaks.used_bytes
     second.close()
+
+
+@pytest.mark.parametrize(
+    ("others_gib", "own_gib", "said"),
+    [
+        pytest.param(4.0, 0.0, True, id="others climb"),
+        pytest.param(0.0, 4.0, False, id="this run climbs"),
+    ],
+)
+def test_who_holds_memory_is_named_where_it_is_not_this_run(
+    run: FabricatedRun, others_gib: float, own_gib: float, said: bool
+) -> None:
+    run.train()
+    target, machine = read_target(run.root), Machine(random.Random(1), noise_gib=0.0)
+    watch = MemoryWatch(RunDir(run.root), threading.Event())
+    for step in range(4):
+        machine.base_gib = 80.0 + others_gib * step
+        look = machine.look(Second(20.0 + own_gib * step, Stage.TRAIN, Phase.ITERATION))
+        seen = Observation(
+            run="r",
+            taken_at=1.0,
+            stage="train",
+            process=look.process,
+            machine=MachineReading(memory=look.memory, gpus=look.gpus),
+        )
+        watch.look(target, seen, None, replace(read_now(), monotonic_s=1000.0 + step))
+    verdict = watch.verdict
+    watch.close()
+    assert verdict is not None
+    assert verdict.level is not MemoryLevel.OK
+    assert ("; this run explains 0% of the climb; largest beside it: " in verdict.reason) is said
+    assert (verdict.holder is not None) is said
+    assert verdict.holder is None or verdict.holder in verdict.reason
 
 
 def test_without_the_machines_memory_there_is_no_verdict(run: FabricatedRun) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -61,6 +62,33 @@ def test_a_live_run_is_as_its_watcher_says(run: FabricatedRun) -> None:
     assert value["iteration"]["total"] == 1000
     assert value["evidence"][0].keys() >= {"signal", "age_s", "supports"}
     assert value["keeper"].keys() == {"pid", "alive"}
+
+
+@pytest.mark.parametrize(
+    ("age_s", "says"),
+    [
+        pytest.param(2.0, "all is well", id="a word of now"),
+        pytest.param(
+            25.0,
+            "by one look: its watcher has written nothing for 25 s",
+            id="a disk that takes no newer one",
+        ),
+    ],
+)
+def test_a_word_that_is_not_of_now_says_so(run: FabricatedRun, age_s: float, says: str) -> None:
+    run.train()
+    watcher = run.watch()
+    wait_for(lambda: run.watched("verdict"))
+    watcher.send_signal(signal.SIGSTOP)
+    wait_for(lambda: b"\nState:\tT" in Path(f"/proc/{watcher.pid}/status").read_bytes())
+    state = read_watch(run.root / "watch.json").value
+    assert state is not None
+    verdict = replace(state.verdict, reason="all is well")
+    word = replace(state, verdict=verdict, tick_s=1.0)
+    write_watch(run.root / "watch.json", word)
+    now = read_now()
+    later = replace(now, monotonic_s=word.monotonic_s + age_s)
+    assert read_status(run.root, now=later).reason.endswith(says)
 
 
 def test_with_a_dead_watcher_one_look_is_taken_and_nothing_written(run: FabricatedRun) -> None:

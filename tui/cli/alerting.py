@@ -19,6 +19,7 @@ from monitor.alert_channels import (
 )
 from monitor.alert_settings import read_settings
 from monitor.events import append_event
+from monitor.model import FINAL
 from monitor.outbox import start_sender
 from monitor.probes.clock import read_now
 from monitor.rundir import runs_root
@@ -92,10 +93,11 @@ def _failing() -> dict[str, str]:
         complain(f"whether a channel fails is not known: {error}")
         return {}
     for run in runs:
-        status = read_status_word(run)
-        if status is not None and not status.final:
-            alerts = read_status(run.root, now=read_now()).alerts
-            found |= dict(alerts.channels_failing)
+        word = read_status_word(run)  # a foreign run has none
+        if word is None or not word.final:
+            status = read_status(run.root, now=read_now())
+            if status.verdict not in FINAL:
+                found |= dict(status.alerts.channels_failing)
     return found
 
 
