@@ -93,13 +93,18 @@ def _log_grew(look: Look) -> bool:
 def _used(
     look: Look, name: str, total: float | None, before: float | None, idle: float
 ) -> Mark | None:
-    """A total that rose faster than *idle* per second; one that fell is another process's."""
+    """A total that rose faster than *idle* per second; one that fell is another process's.
+
+    Per second that was observed: a machine that slept for hours used nothing meanwhile, and the
+    little that its trainer did around that is not to look like idleness.
+    """
     known = look.before.marks.get(name)
     if total is None:
         return known
     if known is None or before is None or total < before:
         return Mark("", look.observed_s)
-    if look.real_s <= 0 or (total - before) / look.real_s <= idle:
+    seen_s = look.observed_s - look.before.observed_s
+    if seen_s <= 0 or (total - before) / seen_s <= idle:
         return known
     return Mark("", look.observed_s)
 

@@ -39,6 +39,11 @@ class RunDir:
         return self.root / "watcher.lock"
 
     @property
+    def guard_lock(self) -> Path:
+        """Of a foreign run, which has no keeper."""
+        return self.root / "guard.lock"
+
+    @property
     def state(self) -> Path:
         return self.root / "state.json"
 

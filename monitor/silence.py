@@ -39,6 +39,10 @@ def save_age(observation: Observation, age: float) -> float:
     return age if grew is None or not saving else min(age, grew)
 
 
+IDLE_AGAINST_S = 90.0
+"""Without CPU time for so long a run has a sign against it; a pause between steps is none."""
+
+
 def activity_age(observation: Observation) -> float | None:
     """Seconds since anything at all was used or written.
 
@@ -82,7 +86,10 @@ def is_power_unknown(observation: Observation, limit: Limit, sign: str | None) -
         return False
     if observation.history.power_median_w is not None and observation.own_power_w is not None:
         return False
-    return sign in (None, Signature.SPINNING) and observation.ages.cpu_s is not None
+    idle_s = observation.ages.cpu_s
+    if sign is Signature.IDLE_DEADLOCK:
+        return idle_s is not None and idle_s < IDLE_AGAINST_S
+    return sign in (None, Signature.SPINNING) and idle_s is not None
 
 
 def trouble(observation: Observation, limit: Limit, age: float) -> Finding | None:
@@ -128,7 +135,7 @@ def doubt_of(observation: Observation, limit: Limit) -> str | None:
     if is_power_unread(observation):
         return "whether its GPU is at work cannot be read now"
     if is_power_unknown(observation, limit, sign_of(observation).signature):
-        return "no power of a GPU of its own tells whether it is at work, and it uses CPU time"
+        return "no power of a GPU of its own tells whether it is at work"
     return None
 
 

@@ -2,7 +2,7 @@
 
 Made from run.json and state.json, and from nothing else; what they do not say is None. How the run
 was launched is not known here: the keeper is an opaque command line. A foreign run, which lanewatch
-did not start, has neither keeper nor state.json: its run.json names the process and the log.
+did not start, has no keeper: its run.json names process and log, its state.json only who watches.
 """
 
 from __future__ import annotations

@@ -216,6 +216,7 @@ class Watcher:
         for part in self._parts:
             self._attempt(part.name, functools.partial(part.tick, tick))
         self._attempt("keeper", lambda: self._guard_keeper(target, now))
+        self._watch.follow(target.checkpoints)
         self._attempt("rescan", self._watch.rescan)
         self._attempt("watch.json", self._write)
 

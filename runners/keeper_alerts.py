@@ -1,4 +1,4 @@
-"""What the keeper alerts of: a lost watcher, what it does by itself, and an end nobody else saw.
+"""Alerts of the keeper, or of a foreign run's guard: a lost watcher, its own deeds, an unseen end.
 
 The rule: the watcher alerts while there is one; the keeper speaks where the watcher cannot, with
 the same words, the same channels and the same acknowledgement.
@@ -25,7 +25,7 @@ from monitor.alerts import (
     watcher_trouble,
 )
 from monitor.events import append_event
-from monitor.model import FINAL, Status
+from monitor.model import FINAL, Liveness, Status
 from monitor.outbox import Outbox
 from monitor.probes.clock import read_now
 from monitor.probes.text import clean_line
@@ -41,8 +41,9 @@ LOOK_S = 1.0
 class KeeperAlerts:
     """Alerts of one run, from its keeper."""
 
-    def __init__(self, run: RunDir) -> None:
+    def __init__(self, run: RunDir, source: str = "keeper") -> None:
         self._run = run
+        self._source = source
         self._settings = read_settings()
         self._state = AlertState()
         self._outbox = Outbox()
@@ -75,8 +76,11 @@ class KeeperAlerts:
         due = Due(key=key, severity=Severity.TELL, kind=Kind.RAISED, word=word, reason=reason)
         self._raise(due)
 
-    def close(self, status: Status, cause: str | None, attempt: int) -> None:
-        """Alert of the end if no watcher did, and leave what is unsent to the aftermath."""
+    def close(self, status: Status | None, cause: str | None, attempt: int) -> None:
+        """Alert of the end if no watcher did, and leave what is unsent to the aftermath.
+
+        *status* None: a foreign run's process is gone, and nobody saw how it ended.
+        """
         reminder = None
         if not self._watcher_told(attempt):
             reminder = self._tell_end(status, cause)
@@ -99,16 +103,17 @@ class KeeperAlerts:
         word = read_watch(self._run.watch).value
         return word is not None and word.attempt == attempt and word.recorded in FINAL
 
-    def _tell_end(self, status: Status, cause: str | None) -> Due | None:
+    def _tell_end(self, status: Status | None, cause: str | None) -> Due | None:
         if status is Status.STOPPED and is_by_user(cause):
             return None
-        failed = status is Status.FAILED
+        failed = status in (Status.FAILED, None)
+        word = str(status or Liveness.ENDED)
         due = Due(
-            key=str(status),
+            key=word,
             severity=Severity.WAKE if failed else Severity.TELL,
             kind=Kind.ENDED,
-            word=str(status),
-            reason=f"{cause or status}; no watcher saw it",
+            word=word,
+            reason=f"{cause or word}; no watcher saw it",
         )
         self._raise(due)
         return due if failed else None
@@ -136,11 +141,12 @@ class KeeperAlerts:
             total=status.iteration.total,
             checkpoint=whole[-1].iteration if whole else None,
             checkpoint_age_s=whole[-1].age_s if whole else None,
+            foreign=status.foreign is not None,
         )
 
     def _event(self, kind: str, text: str, **fields: Any) -> None:
         problem = append_event(
-            self._run.events, kind, clean_line(text), "keeper", read_now(), **fields
+            self._run.events, kind, clean_line(text), self._source, read_now(), **fields
         )
         if problem:
             logger.warning("%s", problem)

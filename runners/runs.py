@@ -174,9 +174,10 @@ def lock_is_free(path: Path) -> bool:
 
 
 def has_left(run: RunDir, patience_s: float = 10.0) -> bool:
-    """Wait until keeper and watcher of a run that has ended are gone; False if they stay."""
+    """Wait until keeper, guard and watcher of a run that has ended are gone; False if they stay."""
     deadline = time.monotonic() + patience_s
-    while not (lock_is_free(run.keeper_lock) and lock_is_free(run.watcher_lock)):
+    locks = (run.keeper_lock, run.guard_lock, run.watcher_lock)
+    while not all(map(lock_is_free, locks)):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)

@@ -19,7 +19,7 @@ from monitor.model import FINAL
 from monitor.probes.clock import read_now
 from monitor.rundir import RunDir
 from monitor.watch_state import read_watch
-from runners.attach.foreign import ensure_watcher, is_foreign
+from runners.attach.foreign import ensure_watched, is_foreign
 from runners.errors import RunnerError
 from runners.requests import Action, put_request
 from runners.reviving import ensure_keeper
@@ -151,12 +151,18 @@ def _revive(run: RunDir, missing: str) -> str:
 
 
 def _foreign_missing(run: RunDir) -> str | None:
-    """A foreign run has a watcher alone, and that until it has seen the end."""
-    if locks.is_held(run.watcher_lock) is not False:
-        return None
+    """A foreign run has a watcher and its guard, until the watcher has seen the end."""
+    missing = [
+        name
+        for name, lock in (("watcher", run.watcher_lock), ("guard", run.guard_lock))
+        if locks.is_held(lock) is False
+    ]
     word = read_watch(run.watch).value
-    return None if word is not None and word.recorded in FINAL else "watcher"
+    if not missing or (word is not None and word.recorded in FINAL):
+        return None
+    return "both" if len(missing) == 2 else missing[0]
 
 
 def _revive_foreign(run: RunDir) -> str:
-    return "a new watcher was started" if ensure_watcher(run) else "a watcher is there again"
+    started = ensure_watched(run)
+    return f"a new {' and a new '.join(started)} was started" if started else "all is there again"

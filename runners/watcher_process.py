@@ -1,4 +1,4 @@
-"""The watcher as its keeper sees it: started, found again, restarted, in the end given up on."""
+"""The watcher as its keeper or guard sees it: started, found again, restarted, given up on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from typing import Any, Protocol
 
 from monitor.events import append_event
 from monitor.files import read_json
@@ -14,7 +15,6 @@ from monitor.model import ProcessId
 from monitor.probes.clock import read_now
 from monitor.probes.process import identify, is_alive
 from monitor.rundir import RunDir
-from runners.keeper_state import KeeperState
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +29,24 @@ FAREWELL_S = 5.0
 """How long a keeper waits for the watcher to record the end before it leaves."""
 
 
+class State(Protocol):
+    """state.json, whoever writes it."""
+
+    content: dict[str, Any]
+
+    def watch(self, watcher: ProcessId | None, *, restarts: int, lost: bool) -> None:
+        """Say who watches the run."""
+
+    def save(self) -> bool:
+        """Write it; False when that failed."""
+
+
 class WatcherProcess:
     """Keeps one watcher alive for one run."""
 
-    def __init__(self, run: RunDir) -> None:
+    def __init__(self, run: RunDir, source: str = "keeper") -> None:
         self._run = run
+        self._source = source
         self._process: ProcessId | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._restarts: list[float] = []
@@ -50,16 +63,21 @@ class WatcherProcess:
         """It was given up on."""
         return self._lost
 
-    def adopt_or_start(self, state: KeeperState) -> None:
+    def adopt_or_start(self, state: State) -> None:
         """Go on with the watcher that an earlier keeper started, or start one."""
         self._process = self._find(state)
         if self._process is None:
             self._try_to_start()
         self._report(state)
 
-    def tend(self, state: KeeperState) -> None:
+    def tend(self, state: State) -> None:
         """Start the watcher again if it died; report it lost when that does not help."""
         if self._lost or self._lives():
+            return
+        self._process = self._find(state)
+        if self._process is not None:
+            self._report(state)
+            state.save()
             return
         now = time.monotonic()
         self._restarts = [each for each in self._restarts if now - each < RESTART_WINDOW_S]
@@ -84,7 +102,7 @@ class WatcherProcess:
             self._died = now
         return self._died
 
-    def start_again(self, state: KeeperState) -> None:
+    def start_again(self, state: State) -> None:
         """Bring the watcher back because a person asked, with a fresh count of restarts."""
         self._restarts, self._lost, self._died = [], False, None
         if not self._lives():
@@ -92,13 +110,20 @@ class WatcherProcess:
         self._report(state)
         state.save()
 
+    def find_again(self, state: State) -> None:
+        """A person may have started a watcher after this one was given up on."""
+        found = self._find(state)
+        if found is not None:
+            self._process = found
+            self.start_again(state)
+
     def farewell(self) -> None:
         """Let the watcher record how the run ended."""
         deadline = time.monotonic() + FAREWELL_S
         while self._lives() and time.monotonic() < deadline:
             time.sleep(0.05)
 
-    def _find(self, state: KeeperState) -> ProcessId | None:
+    def _find(self, state: State) -> ProcessId | None:
         """The living watcher that state.json or the watcher's own file names."""
         for value in (state.content.get("watcher"), read_json(self._run.watch).value):
             found = _process_id(value)
@@ -137,15 +162,22 @@ class WatcherProcess:
             self._child = None
         return self._process is not None and is_alive(self._process)
 
-    def _report(self, state: KeeperState) -> None:
+    def _report(self, state: State) -> None:
         state.watch(self._process, restarts=len(self._restarts), lost=self._lost)
 
     def _event(self, text: str) -> None:
         problem = append_event(
-            self._run.events, kind="action", text=text, source="keeper", now=read_now()
+            self._run.events, kind="action", text=text, source=self._source, now=read_now()
         )
         if problem:
             logger.warning("%s", problem)
+
+
+def identity(process: ProcessId | None) -> dict[str, Any]:
+    """As state.json names a process; empty for none."""
+    if process is None:
+        return {}
+    return {"pid": process.pid, "start_ticks": process.start_ticks, "boot_id": process.boot_id}
 
 
 def _process_id(value: object) -> ProcessId | None:

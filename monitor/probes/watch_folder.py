@@ -70,6 +70,12 @@ class CheckpointWatch(FileSystemEventHandler):
             # What happened before the watch was set left no event.
             self._look_now.set()
 
+    def follow(self, folder: Path) -> None:
+        """Look at another folder from now on, if it is another one."""
+        if folder != self._folder:
+            self._unschedule()
+            self._folder = folder
+
     def stop(self) -> None:
         """End the threads; they are daemons, so one that hangs is left behind."""
         observer, self._observer, self._watch = self._observer, None, None

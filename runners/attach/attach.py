@@ -20,7 +20,7 @@ from monitor.probes.process import identify
 from monitor.rundir import SCHEMA, RunDir
 from monitor.target import process_id
 from monitor.watch_state import read_watch
-from runners.attach.foreign import KIND, ensure_watcher
+from runners.attach.foreign import KIND, ensure_watched
 from runners.attach.process_table import read_environment
 from runners.attach.values import Candidate, Found, without_folder_warning
 from runners.errors import RunnerError, RunStateError
@@ -85,7 +85,7 @@ def attach(candidate: Candidate, order: AttachOrder) -> Attached:
     run = create_run(order.root, KIND, _run_info(candidate, order), order.name, folders=("logs",))
     for text in candidate.warnings:
         append_event(run.events, "note", text, "attach", read_now())
-    ensure_watcher(run)
+    ensure_watched(run)
     return Attached(run, new=True)
 
 
@@ -111,7 +111,7 @@ def _again(run: RunDir, candidate: Candidate, order: AttachOrder) -> Attached:
             f"process {candidate.pid} is watched already as {run.root.name}; to attach with other "
             f"options, `lanewatch rm {run.root.name}` first (that ends only the watch)"
         )
-    ensure_watcher(run)
+    ensure_watched(run)
     return Attached(run, new=False)
 
 

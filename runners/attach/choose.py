@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from runners.attach.command_line import Hints, Role, read_command
 from runners.attach.values import Process
 
-OWN = ("monitor.watcher", "runners.keeper", "lanewatch_payload")
+OWN = ("monitor.watcher", "runners.keeper", "runners.attach", "lanewatch_payload")
 """In the command lines of what lanewatch itself starts."""
 
 

@@ -10,6 +10,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from monitor import locks
@@ -55,29 +57,32 @@ def _instead(info: dict[str, Any], wanted: str) -> str:
     return f"end it yourself with {' or '.join(ways)}" if ways else "end it where it was started"
 
 
-def watcher_argv(run: RunDir) -> list[str]:
-    """How the watcher of *run* is started."""
-    return [sys.executable, "-P", "-m", "monitor.watcher", str(run.root)]
+def ensure_watched(run: RunDir) -> tuple[str, ...]:
+    """Start the guard and, through it, the watcher, that outlive us; return who was started.
 
-
-def ensure_watcher(run: RunDir) -> bool:
-    """Start a watcher that outlives us, unless one is there; True if one was started.
-
-    Raises RunnerError when it does not come up.
+    Raises RunnerError when they do not come up.
     """
-    if locks.is_held(run.watcher_lock):
-        return False
-    argv = watcher_argv(run)
+    missing = [
+        (name, lock)
+        for name, lock in (("watcher", run.watcher_lock), ("guard", run.guard_lock))
+        if not locks.is_held(lock)
+    ]
+    if not missing:
+        return ()
+    # A guard starts the watcher itself; one that has given up takes to a watcher that is there.
+    module = "monitor.watcher" if missing[-1][0] == "watcher" else "runners.attach.guard"
+    argv = [sys.executable, "-P", "-m", module, str(run.root)]
     detached = detached_argv(argv, run.root.name)
-    if not _start(run, detached) and (detached == argv or not _start(run, argv)):
+    wanted = [lock for _, lock in missing]
+    if not _start(run, detached, wanted) and (detached == argv or not _start(run, argv, wanted)):
         raise RunnerError(
             f"the watcher of {run.root.name} did not start; see {run.logs / 'watcher.log'}"
         )
-    return True
+    return tuple(name for name, _ in missing)
 
 
-def _start(run: RunDir, argv: list[str]) -> bool:
-    """Start *argv* and wait until somebody holds the watcher's lock."""
+def _start(run: RunDir, argv: list[str], wanted: Sequence[Path]) -> bool:
+    """Start *argv* and wait until somebody holds each of the locks."""
     try:
         log = os.open(run.logs / "watcher.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
@@ -96,7 +101,7 @@ def _start(run: RunDir, argv: list[str]) -> bool:
     finally:
         os.close(log)
     deadline = time.monotonic() + READY_S
-    while not locks.is_held(run.watcher_lock):
+    while not all(map(locks.is_held, wanted)):
         if child.poll() is not None or time.monotonic() > deadline:
             return child.returncode == 0  # a run that was over at the first look needs no watcher
         time.sleep(0.02)

@@ -91,7 +91,8 @@ def end(identity: object) -> None:
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             return
-        if b"runners.keeper" in command or b"monitor.watcher" in command:
+        ours = (b"runners.keeper", b"runners.attach.guard", b"monitor.watcher")
+        if any(each in command for each in ours):
             os.kill(pid, signal.SIGKILL)
 
 

@@ -45,8 +45,6 @@ NEED_A_HEARTBEAT = frozenset({"eval-hang", "first-iteration-hang", "loading-hang
 """From the outside these have no cadence yet, or none of their own: rule 3 claims nothing."""
 LONGEST_FIRST_SAVE_S = 1500.0
 """A first save of over half an hour is past its default limit: a recipe has to say so."""
-BLIND = 0.4
-"""Of a cadence: as much longer may a run take of which nothing but its checkpoints can be seen."""
 BASELINES = ("log silent 10 min", "log silent 30 min", "utilisation < 5 %")
 
 
@@ -117,11 +115,8 @@ def draw(seed: int, mode: str, fault: str | None, step_s: float | None = None) -
     }
     steps = int(hours * 3600 / step)
     evaluates = fault == "eval-hang" or (step_s is None and dice.random() < 0.5)
-    blind = mode != HEARTBEAT and (gpu is None or not gpu.own)
     if evaluates:
-        # What nothing tells of, neither heartbeat nor power, must fit into the patience of rule 3.
-        longest = max(60.0, BLIND * interval * step) if blind else 3600.0
-        eval_s = _log_uniform(dice, 60, min(3600.0, longest))
+        eval_s = _log_uniform(dice, 60, 3600.0)
         plan |= {"eval_s": eval_s}
         plan |= {"eval_interval": max(1, round(max(3 * eval_s, dice.uniform(1200, 7200)) / step))}
     if step_s is None and dice.random() < 0.5:
@@ -169,9 +164,7 @@ def _slower(dice: random.Random, mode: str, gpu: Gpu | None, steps: int) -> dict
             "slower": dice.uniform(1.5, 2.2),
             "slower_watts": 0.43 * gpu.busy_w,
         }
-    own = gpu is not None and gpu.own
-    most = (12.0 if own else 2.0) if mode == HEARTBEAT else 2.0 if own else 1.0 + BLIND
-    return {"slower_from": begins, "slower": dice.uniform(1, most)}
+    return {"slower_from": begins, "slower": dice.uniform(1, 12.0)}
 
 
 def _interruptions(dice: random.Random, hours: float) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import shlex
@@ -14,10 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from channels import Receiver, configure
 from conftest import Lanewatch, end, read, until
 from foreign_trainers import HUGGING_FACE, MEGATRON
 
 from monitor.rundir import RunDir
+
+PLAIN = """
+import os, sys, time
+for done in range(1, 100000):
+    time.sleep(0.05)
+    print(done, flush=True)
+    if done % int(sys.argv[2]) == 0:
+        os.makedirs(os.path.join(sys.argv[1], f"checkpoint-{done}"))
+"""
 
 PYTHON = os.path.realpath(sys._base_executable)  # type: ignore[attr-defined]
 
@@ -55,6 +66,7 @@ def attached(lanewatch: Lanewatch) -> Iterator[Lanewatch]:
     """The command line; the watchers of its foreign runs are gone after the test."""
     yield lanewatch
     for run in lanewatch.root.glob("foreign-*"):
+        end(read(run / "state.json").get("guard"))
         end(read(run / "watch.json"))
 
 
@@ -220,14 +232,86 @@ def test_the_watcher_comes_back_and_rm_ends_only_the_watch(
     first = read(run.watch)["pid"]
     assert os.getsid(first) == first
     end(read(run.watch))
-    until(lambda: not status(attached, run)["watcher"]["alive"], "the watcher is lost")
-    assert "new watcher" in attached.call("watch", run.root.name).stderr
-    until(lambda: read(run.watch).get("pid") not in (None, first), "another watcher writes")
+    until(lambda: read(run.watch).get("pid") not in (None, first), "its guard starts another")
+    guard = read(run.state)["guard"]
+    assert os.getsid(guard["pid"]) == guard["pid"]
     assert "has its watcher" in attached.call("watch", run.root.name).stderr
+    end(guard)
+    end(read(run.watch))
+    until(lambda: not status(attached, run)["watcher"]["alive"], "nobody watches")
+    assert "a new watcher and a new guard" in attached.call("watch", run.root.name).stderr
+    until(lambda: status(attached, run)["watcher"]["alive"], "it is watched again")
+    end(read(run.state)["guard"])
+    until(
+        lambda: "a new guard" in attached.call("watch", run.root.name).stderr, "its guard is back"
+    )
+    guard = read(run.state)["guard"]
     second = read(run.watch)["pid"]
     attached("rm", run.root.name, "--yes")
     until(lambda: not Path(f"/proc/{second}/cmdline").exists() or not _command(second), "it leaves")
+    until(lambda: not _command(guard["pid"]), "so does its guard")
     assert b"train_megatron" in _command(pid)
+
+
+def test_a_folder_that_is_made_after_the_attach_is_found(
+    attached: Lanewatch, start: Start, tmp_path: Path
+) -> None:
+    shell = start(
+        f"WHERE=deep/er {PYTHON} -u train_megatron.py --train-iters 3000 --save-interval 60 "
+        "--seconds 0.15 > train.log"
+    )
+    run, said = attach(attached, "--pid", str(trainer_of(shell)))
+    assert said["checkpoints"] is None
+    assert any("searched for" in each and "--checkpoints" in each for each in said["warnings"])
+
+    until(lambda: status(attached, run)["checkpoints"], "status shows a checkpoint")
+    info = read(run.run_json)
+    assert info["paths"]["checkpoints"] == str(tmp_path / "deep" / "er")
+    assert (info["save_interval"], info["warnings"]) == (60, [])
+    events = [each["text"] for each in attached.json("events", run.root.name)]
+    assert len([each for each in events if each.startswith("checkpoints found: ")]) == 1
+    until(lambda: _cadence(run), "a cadence is known")
+
+
+def test_the_folder_of_a_trainer_beside_it_is_not_taken(
+    attached: Lanewatch, start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "train_plain.py").write_text(PLAIN)
+    first = trainer_of(start(f"{PYTHON} -u train_plain.py ck1 600 > 1.log"), "train_plain.py")
+    second = trainer_of(start(f"{PYTHON} -u train_plain.py ck2 10 > 2.log"), "train_plain.py")
+    until((tmp_path / "ck2" / "checkpoint-10").exists, "the other one saves")
+    listed = {each["pid"]: each for each in attached.json("attach")}
+    assert listed[first]["checkpoints"] is None
+    assert listed[second]["checkpoints"] == str(tmp_path / "ck2")
+
+
+def test_a_watcher_that_dies_again_and_again_wakes_somebody(
+    attached: Lanewatch, start: Start, tmp_path: Path
+) -> None:
+    server = Receiver()
+    configure(desk=server.url)
+    try:
+        pid = trainer_of(start(f"{megatron(tmp_path, 100_000)} > train.log"))
+        run, _ = attach(attached, "--pid", str(pid))
+
+        def given_up() -> bool:
+            watcher = read(run.state).get("watcher") or {}
+            if not watcher.get("lost"):
+                end(watcher)
+            return bool(watcher.get("lost"))
+
+        until(given_up, "the guard gives up on the watcher")
+        until(lambda: server.titles, "somebody is told")
+        assert server.titles[0] == f"watcher lost: {run.root.name}"
+        assert status(attached, run)["alerts"]["pending"] == ["watcher-lost"]
+        assert "a new watcher" in attached.call("watch", run.root.name).stderr
+        until(lambda: not read(run.state)["watcher"]["lost"], "the guard takes to it")
+    finally:
+        server.close()
+
+
+def _cadence(run: RunDir) -> bool:
+    return "no cadence" not in json.dumps(read(run.watch).get("verdict") or "no cadence")
 
 
 def _command(pid: int) -> bytes:

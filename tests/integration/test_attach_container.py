@@ -82,6 +82,7 @@ def shell(box: Box) -> Iterator[Start]:
 def attached(lanewatch: Lanewatch) -> Iterator[Lanewatch]:
     yield lanewatch
     for run in lanewatch.root.glob("foreign-*"):
+        end(read(run / "state.json").get("guard"))
         end(read(run / "watch.json"))
 
 

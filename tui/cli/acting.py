@@ -9,7 +9,7 @@ import sys
 from monitor.model import FINAL
 from monitor.rundir import RunDir, runs_root
 from monitor.watch_state import read_watch
-from runners.attach.foreign import ensure_watcher, is_foreign, refuse
+from runners.attach.foreign import ensure_watched, is_foreign, refuse
 from runners.errors import RunnerError, RunStateError
 from runners.launch import start_keeper
 from runners.requests import Action, put_request
@@ -90,8 +90,8 @@ def _watch_foreign(run: RunDir) -> int:
     last = read_watch(run.watch).value
     if last is not None and last.verdict.liveness in FINAL:
         complain(f"{run.root.name} is over ({last.verdict.reason}); there is nothing to watch")
-    elif ensure_watcher(run):
-        complain(f"a new watcher looks at {run.root.name}")
+    elif started := ensure_watched(run):
+        complain(f"{run.root.name} has a new {' and a new '.join(started)}")
     else:
         complain(f"{run.root.name} has its watcher")
     return exits.OK
