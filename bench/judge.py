@@ -33,8 +33,8 @@ PACES = (32.4, 43.6)
 SEED = 20260521
 VERDICT_BUDGET_MS = 1.0
 STEPS_BUDGET = 8.0
-IDLE_BUDGET_MIN = 10.5
-"""Ten minutes, and the half minute between two looks that a simulated night resolves."""
+IDLE_BUDGET_MIN = 10.0
+"""Rule 1; a simulated night looks each half minute, which is counted against the judge."""
 
 
 @dataclass(frozen=True, slots=True)
