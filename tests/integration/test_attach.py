@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import pty
@@ -10,11 +9,12 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attaching import Start, attach, attached, shells
 from channels import Receiver, configure
 from conftest import Lanewatch, end, read, until
 from foreign_trainers import HUGGING_FACE, MEGATRON
@@ -32,42 +32,16 @@ for done in range(1, 100000):
 
 PYTHON = os.path.realpath(sys._base_executable)  # type: ignore[attr-defined]
 
-Start = Callable[..., subprocess.Popen[bytes]]
+__all__ = ["attached"]  # a fixture: it is used by its name
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a shell line in *tmp_path*, in a session of its own, which is ended with the test."""
+    """Starts a shell line in *tmp_path*, where the trainers' scripts lie."""
     (tmp_path / "train_megatron.py").write_text(MEGATRON)
     (tmp_path / "train_hf.py").write_text(HUGGING_FACE)
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(line: str) -> subprocess.Popen[bytes]:
-        shell = subprocess.Popen(
-            ["bash", "-c", f"{line}; true"],  # with a second command bash stays as the parent
-            cwd=tmp_path,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        started.append(shell)
-        return shell
-
-    yield start
-    for shell in started:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(shell.pid, signal.SIGKILL)
-        shell.wait()
-
-
-@pytest.fixture
-def attached(lanewatch: Lanewatch) -> Iterator[Lanewatch]:
-    """The command line; the watchers of its foreign runs are gone after the test."""
-    yield lanewatch
-    for run in lanewatch.root.glob("foreign-*"):
-        end(read(run / "state.json").get("guard"))
-        end(read(run / "watch.json"))
+    with shells(tmp_path) as start:
+        yield start
 
 
 def megatron(folder: Path, iterations: int = 1000, seconds: float = 0.05, **more: int) -> str:
@@ -91,11 +65,6 @@ def trainer_of(shell: subprocess.Popen[bytes], script: str = "train_megatron.py"
         return None
 
     return int(until(found, "the trainer starts"))
-
-
-def attach(lanewatch: Lanewatch, *words: str) -> tuple[RunDir, dict[str, Any]]:
-    said = lanewatch.json("attach", *words)
-    return RunDir(lanewatch.root / said["run"]), said
 
 
 def status(lanewatch: Lanewatch, run: RunDir) -> dict[str, Any]:

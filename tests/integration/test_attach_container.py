@@ -10,12 +10,12 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from conftest import Lanewatch, end, read, until
+from attaching import Start, attach, attached, shells
+from conftest import Lanewatch, read, until
 from engine import Engine, python
 from foreign_trainers import MEGATRON
 
@@ -24,7 +24,8 @@ from monitor.rundir import RunDir
 from runners.attach.docker_engine import DockerEngine
 from runners.attach.search import Search
 
-Start = Callable[..., subprocess.Popen[bytes]]
+__all__ = ["attached"]  # a fixture: it is used by its name
+
 TRAIN = (
     f"{python()} -u train_megatron.py --save /workspace/runs-full --train-iters 1000 "
     "--save-interval 10 --seconds 0.05"
@@ -57,33 +58,8 @@ def box(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 @pytest.fixture
 def shell(box: Box) -> Iterator[Start]:
     """Starts a shell line on this machine, in the folder that the container has as well."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(line: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            ["bash", "-c", f"{line}; true"],
-            cwd=box.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-@pytest.fixture
-def attached(lanewatch: Lanewatch) -> Iterator[Lanewatch]:
-    yield lanewatch
-    for run in lanewatch.root.glob("foreign-*"):
-        end(read(run / "state.json").get("guard"))
-        end(read(run / "watch.json"))
+    with shells(box.folder) as start:
+        yield start
 
 
 def is_trainer(pid: int) -> bool:
@@ -93,11 +69,6 @@ def is_trainer(pid: int) -> bool:
 
 def saved(box: Box, iteration: int = 10) -> bool:
     return (box.folder / "runs-full" / f"iter_{iteration:07d}" / "run_config.yaml").exists()
-
-
-def attach(lanewatch: Lanewatch, *words: str) -> tuple[RunDir, dict[str, Any]]:
-    said = lanewatch.json("attach", *words)
-    return RunDir(lanewatch.root / said["run"]), said
 
 
 def value(lanewatch: Lanewatch, run: RunDir) -> int:
