@@ -77,7 +77,7 @@ def lanewatch(tmp_path: Path) -> Iterator[Lanewatch]:
     cli = Lanewatch(tmp_path / "runs")
     yield cli
     for run in cli.root.glob("*-*"):
-        for process in find_by_environment({"LANEWATCH_RUN": run.name}):
+        for process in find_by_environment({"LANEWATCH_RUN_DIR": str(run)}):
             os.kill(process.pid, signal.SIGKILL)
         for name, key in (("state.json", "keeper"), ("state.json", "watcher")):
             end(read(run / name).get(key))

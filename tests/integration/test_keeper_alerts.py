@@ -61,7 +61,7 @@ def test_a_watcher_that_is_lost_wakes_and_so_does_the_end_that_it_missed(tmp_pat
     finally:
         keeper.kill()
         keeper.wait()
-        for process in find_by_environment({"LANEWATCH_RUN": RUN}):
+        for process in find_by_environment({"LANEWATCH_RUN_DIR": str(run.root)}):
             os.kill(process.pid, signal.SIGKILL)
         end(state(run).get("watcher"))
         server.close()

@@ -67,7 +67,7 @@ def run(tmp_path: Path) -> Iterator[RunDir]:
     make(made.root)
     (made.payload / "stub_stage.py").write_text(STAGE)
     yield made
-    for process in find_by_environment({"LANEWATCH_RUN": RUN}):
+    for process in find_by_environment({"LANEWATCH_RUN_DIR": str(made.root)}):
         os.kill(process.pid, signal.SIGKILL)
     for role in ("keeper", "watcher"):
         end(state(made).get(role))

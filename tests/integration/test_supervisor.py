@@ -84,7 +84,7 @@ def events(run: RunDir) -> list[dict[str, object]]:
 
 def test_after_a_restart_of_the_machine_a_run_is_closed_as_failed(run: RunDir) -> None:
     kill(run, "keeper", "watcher")
-    for process in find_by_environment({"LANEWATCH_RUN": run.root.name}):
+    for process in find_by_environment({"LANEWATCH_RUN_DIR": str(run.root)}):
         os.kill(process.pid, signal.SIGKILL)
     until(lambda: not someone_lives(run), "all of it is gone")
     left = state(run)
