@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.files import write_json
-from monitor.rundir import SCHEMA, RunDir
+from monitor.rundir import SCHEMA, RunDir, cache_root
 from runners.detach import detached_argv
 from runners.engines import get_engine
 from runners.errors import EngineError, RunnerError
@@ -51,6 +51,8 @@ class LaunchOrder:
     """Run only so many iterations, with two forced saves, to project the whole run."""
     python: str | None = None
     """The trainer's Python; None means lanewatch's own."""
+    wheelhouse: Path | None = None
+    """A folder of wheels from which a lane's environment is installed, without network."""
     memory_limit_gib: float | None = None
     """Of this machine, where the recipe has no limit of its own."""
     anyway: bool = False
@@ -137,6 +139,7 @@ def run_info(order: LaunchOrder) -> dict[str, Any]:
         "iterations": smoke or (iterations if isinstance(iterations, int) else None),
         "smoke": smoke and _smoke(smoke),
         "python": order.python or sys.executable,
+        "wheelhouse": str(order.wheelhouse) if order.wheelhouse else None,
         "paths": {"base": order.recipe["model"]["path"]},
         "versions": versions(),
         "data": None,
@@ -161,7 +164,11 @@ def _limit_bytes(recipe: Mapping[str, Any], default_gib: float | None) -> int | 
 def paths(run: RunDir, order: LaunchOrder) -> dict[str, str]:
     """Where the run finds its base and keeps its checkpoints."""
     base = order.base or run.work / "base"
-    return {"base": str(base), "checkpoints": str(run.checkpoints)}
+    return {
+        "base": str(base),
+        "checkpoints": str(run.checkpoints),
+        "cache": str(cache_root()),
+    }
 
 
 def versions() -> dict[str, str]:

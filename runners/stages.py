@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -85,13 +85,22 @@ class Plan:
                 "checkpoints": str(self.run.checkpoints),
                 "work": str(self.run.work),
                 "export": str(self.run.export),
+                "cache": self.info["paths"].get("cache"),
             },
             "iterations": None if automatic else train["iterations"],
             "save_interval": train["save_interval"],
             "resume_from": self.resume_from() if plan.stage is Stage.TRAIN else None,
             "calibrate": _calibration(train) if automatic else None,
             "smoke": self.info.get("smoke"),
+            "packages": self._packages(plan),
         }
+
+    def _packages(self, plan: StagePlan) -> dict[str, Any] | None:
+        if plan.packages is None:
+            return None
+        wheelhouse = self.info.get("wheelhouse")
+        named = {"lane": self.info["lane"], "wheelhouse": wheelhouse, "image": None}
+        return asdict(plan.packages) | named
 
     def resume_from(self) -> int | None:
         """The iteration of the newest checkpoint that can be read, if there is one."""
@@ -157,6 +166,8 @@ class Plan:
         if stage is Stage.TRAIN:
             last = self.resume_from()
             return [] if last is None else [self.run.checkpoint(last)]
+        if stage is Stage.IMPORT:
+            return []  # shared, and anyone may have pruned it: the stage itself looks, at once
         folders = {
             Stage.FETCH: Path(self.info["paths"]["base"]),
             Stage.PREPARE: self.run.data,
@@ -191,7 +202,7 @@ def copy_payload(run: RunDir) -> str:
     run.payload.mkdir(mode=0o700)
     target.mkdir(mode=0o700)
     digest = hashlib.sha256()
-    for path in sorted(source.glob("*.py")):
+    for path in sorted([*source.glob("*.py"), *source.glob("*.lock.txt")]):
         content = path.read_bytes()
         digest.update(path.name.encode() + b"\0" + content)
         descriptor = os.open(target / path.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

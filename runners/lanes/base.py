@@ -10,6 +10,20 @@ from monitor.model import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Packages:
+    """The Python packages that a lane brings along; see `runners.payload.lane_packages`."""
+
+    lock: str
+    """The file of exact pins, beside the payload's scripts."""
+    imports: tuple[str, ...]
+    """Modules whose import proves an installation."""
+    hidden: tuple[str, ...] = ()
+    """Modules of the image or interpreter that the trainer must not see."""
+    source: str = "lane"
+    """"lane": install the lock into the cache; "interpreter": use what is installed there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StagePlan:
     """One stage of a lane."""
 
@@ -19,6 +33,8 @@ class StagePlan:
     on_host: bool = False
     """Runs with lanewatch's own Python and packages, never in a container."""
     env: Mapping[str, str] = field(default_factory=dict)
+    packages: Packages | None = None
+    """What the stage `import` installs."""
 
 
 class Lane(Protocol):
@@ -29,6 +45,8 @@ class Lane(Protocol):
     """What the trainer's Python must be able to import."""
     extra: str
     """The extra of this package that brings them."""
+    image: str | None
+    """The container image it is made for; None: the user must name one."""
 
     def stages(self, recipe: Mapping[str, Any], *, smoke: bool) -> tuple[StagePlan, ...]:
         """The stages for *recipe* (a dumped Recipe), in order."""

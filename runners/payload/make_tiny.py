@@ -17,6 +17,7 @@ from .contract import Contract, end_process, run_stage, say
 from .files import encode, read_object
 from .folders import begin_folder, put_in_place
 from .job import read_job
+from .lane_packages import enter
 from .tiny_tokenizer import make_tiny_tokenizer
 
 MARKER = "lanewatch-tiny.json"
@@ -43,6 +44,7 @@ def main(contract: Contract) -> Mapping[str, Any]:
         say(f"the base is there already: {job.base}")
         return {"made": False, "base": str(job.base)}
     contract.raise_on_stop = True
+    enter(job.work)
     temporary = begin_folder(job.base)
     try:
         vocabulary = make_tiny_tokenizer(corpus, temporary)

@@ -79,9 +79,21 @@ def build_order(recipe: Recipe, options: argparse.Namespace) -> LaunchOrder:
         name=getattr(options, "name", None),
         smoke_iterations=smoke,
         python=config.get("launch.python"),
+        wheelhouse=wheelhouse(),
         memory_limit_gib=memory_limit_gib(),
         anyway=bool(getattr(options, "anyway", False)),
     )
+
+
+def wheelhouse() -> Path | None:
+    """The folder of wheels that the configuration names. Raises ConfigError."""
+    said = config.get("launch.wheelhouse")
+    if said is None:
+        return None
+    folder = Path(said).expanduser().absolute()
+    if not folder.is_dir():
+        raise ConfigError(f"launch.wheelhouse: there is no folder {folder}")
+    return folder
 
 
 def memory_limit_gib() -> float | None:
