@@ -14,7 +14,7 @@ QKV = frozenset({"q_proj", "k_proj", "v_proj"})
 OUT = frozenset({"o_proj"})
 MLP = frozenset({"gate_proj", "up_proj", "down_proj"})
 GROUPS = {"qkv": QKV, "o": OUT, "mlp": MLP}
-"""Unsloth has one fused kernel for each; a group is fused when all of its layers have an adapter."""
+"""Unsloth has a fused kernel for each; a group needs an adapter on all of its layers."""
 
 FUSED_DROPOUT = "UNSLOTH_FUSED_LORA_DROPOUT"
 
@@ -43,14 +43,12 @@ def unfused(targets: Collection[str]) -> str | None:
         for name in targets
         if not any(name in layers and layers <= set(targets) for layers in GROUPS.values())
     )
-    return (
-        f"no fused kernel for {', '.join(alone)} without the rest of the group" if alone else None
-    )
+    if not alone:
+        return None
+    return f"no fused kernel for {', '.join(alone)} without the rest of the group"
 
 
-def fast_path(
-    fused: Collection[str], recipe: Mapping[str, Any], *, device: str
-) -> dict[str, str | bool | list[str] | None]:
+def fast_path(fused: Collection[str], recipe: Mapping[str, Any], *, device: str) -> dict[str, Any]:
     """What result.json says of it; *fused* are the groups whose kernels were really installed."""
     if device == "cpu":
         reason: str | None = "no GPU: Unsloth's CPU path is plain transformers and peft"
