@@ -75,6 +75,11 @@ KEYS = {
         default=None,
         about="folder of wheels to install lane environments from; default: pip's own index",
     ),
+    "docker.image": Key(
+        variable="LANEWATCH_DOCKER_IMAGE",
+        default=None,
+        about="container image where the recipe names none; default: the lane's own",
+    ),
     "alerts.quiet": Key(
         variable="LANEWATCH_ALERTS_QUIET",
         default=None,

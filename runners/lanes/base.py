@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from monitor.model import Stage
+from runners.engines.base import Access, Gpu
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,15 @@ class StagePlan:
     env: Mapping[str, str] = field(default_factory=dict)
     packages: Packages | None = None
     """What the stage `import` installs."""
+    python: str | None = None
+    """The interpreter; None: the one that the engine or the configuration names."""
+    gpu: Gpu = Gpu.IF_THERE
+    cache: Access = Access.NONE
+    """What a container may do in $LANEWATCH_CACHE."""
+    network: bool = False
+    """Only for a stage that installs what the lane needs; a trainer has none."""
+    secrets: tuple[str, ...] = ()
+    """Variables with a secret that a stage on the host may inherit."""
 
 
 class Lane(Protocol):

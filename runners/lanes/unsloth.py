@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.model import Stage
+from runners.engines.base import Access, Gpu
 from runners.lanes.base import Packages, StagePlan
 from runners.recipe.model import TINY_MODEL
 
@@ -31,16 +32,25 @@ class UnslothLane:
             module="lanewatch_payload.import_packages",
             env=env,
             packages=_packages(lane),
+            cache=Access.WRITE,
+            network=lane.get("packages", "lane") == "lane",
         )
-        train = StagePlan(stage=Stage.TRAIN, module="lanewatch_payload.train_unsloth", env=env)
+        train = _inside(Stage.TRAIN, "train_unsloth", env, Gpu.IF_THERE)
         if recipe["model"]["path"] == TINY_MODEL:
             # The tiny base is made with the lane's own transformers.
-            fetch = StagePlan(stage=Stage.FETCH, module="lanewatch_payload.make_tiny", env=env)
+            fetch = _inside(Stage.FETCH, "make_tiny", env, Gpu.NONE)
             first = [environment, fetch, prepare]
         else:
             first = [prepare, environment]  # a fault in the data shows before anything is installed
-        merge = StagePlan(stage=Stage.MERGE, module="lanewatch_payload.merge_reference", env=env)
+        merge = _inside(Stage.MERGE, "merge_reference", env, Gpu.NONE)
         return (*first, train) if smoke else (*first, train, merge)
+
+
+def _inside(stage: Stage, module: str, env: Mapping[str, str], gpu: Gpu) -> StagePlan:
+    """A stage that enters the environment which the stage `import` has named."""
+    return StagePlan(
+        stage=stage, module=f"lanewatch_payload.{module}", env=env, gpu=gpu, cache=Access.READ
+    )
 
 
 def _packages(lane: Mapping[str, Any]) -> Packages:

@@ -132,7 +132,7 @@ def _install(contract: Contract, wanted: Wanted, site: Path, scratch: Path) -> N
 
 def pip_argv(wanted: Wanted, site: Path) -> list[str]:
     """The pip command that fills *site* with the lock. Raises StageError."""
-    argv = [sys.executable, "-P", "-m", "pip", "install", f"--target={site}", "--no-deps"]
+    argv = [sys.executable, "-m", "pip", "install", f"--target={site}", "--no-deps"]
     argv += ["--only-binary=:all:", "--no-compile", "--no-cache-dir", "--no-input"]
     argv += ["--progress-bar=off", "--disable-pip-version-check", f"--requirement={wanted.lock}"]
     if wanted.wheelhouse is not None:
@@ -146,7 +146,7 @@ def _environment(scratch: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     # Else compiled files would go to the engine's folder of this run, and be made by every run.
     kept.pop("PYTHONPYCACHEPREFIX", None)
-    return kept | {"TMPDIR": str(scratch)}
+    return kept | {"TMPDIR": str(scratch), "PYTHONSAFEPATH": "1"}
 
 
 def _pip_error(command: WatchedCommand) -> str:
@@ -169,8 +169,7 @@ def _prove(contract: Contract, wanted: Wanted, site: Path, scratch: Path) -> Non
     package = __package__ or ""
     code = f"from {package}.lane_packages import use; from pathlib import Path; "
     code += f"use(Path({str(site)!r}), {wanted.hidden!r}); import {', '.join(wanted.imports)}"
-    argv = [sys.executable, "-P", "-c", code]
-    command = WatchedCommand(argv, _environment(scratch), scratch)
+    command = WatchedCommand([sys.executable, "-c", code], _environment(scratch), scratch)
     if command.run(contract.raise_if_stopped) != 0:
         raise StageError(
             f"the lane's packages were installed but do not import here: {command.last_line}"
