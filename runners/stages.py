@@ -116,8 +116,6 @@ class Plan:
 
     def write_job(self, plan: StagePlan, attempt: int) -> None:
         """Write work/job.json, all that the payload needs to know. Raises OSError."""
-        if plan.cache is not Access.NONE:
-            self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)  # to be mounted
         write_json(self.run.work / "job.json", self.job(plan, attempt), durable=False)
 
     def job(self, plan: StagePlan, attempt: int) -> dict[str, Any]:
