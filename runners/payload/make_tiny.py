@@ -24,6 +24,16 @@ MARKER = "lanewatch-tiny.json"
 WHOLE = ("config.json", "model.safetensors", "tokenizer.json", MARKER)
 SEED = 3407
 LAYERS, HIDDEN, HEADS, KEY_VALUE_HEADS, HEAD_SIZE, INNER = 2, 128, 4, 2, 32, 256
+SIZES = {
+    "num_hidden_layers": LAYERS,
+    "hidden_size": HIDDEN,
+    "num_attention_heads": HEADS,
+    "num_key_value_heads": KEY_VALUE_HEADS,
+    "head_dim": HEAD_SIZE,
+    "intermediate_size": INNER,
+}
+"""The same in the words of config.json."""
+
 YARN_FACTOR = 4
 LEAST_POSITIONS = 1024
 VOCABULARY_STEP = 64
@@ -102,12 +112,7 @@ def _config(folder: Path, vocabulary: int, positions: int) -> dict[str, Any]:
     ids = _special_ids(folder)
     return {
         "vocab_size": -(-vocabulary // VOCABULARY_STEP) * VOCABULARY_STEP,
-        "hidden_size": HIDDEN,
-        "num_hidden_layers": LAYERS,
-        "num_attention_heads": HEADS,
-        "num_key_value_heads": KEY_VALUE_HEADS,
-        "head_dim": HEAD_SIZE,
-        "intermediate_size": INNER,
+        **SIZES,
         "max_position_embeddings": positions,
         "tie_word_embeddings": False,
         "bos_token_id": None,
