@@ -8,7 +8,7 @@ from typing import Any
 from monitor.model import Stage
 from runners.engines.base import Access, Gpu
 from runners.lanes.base import Packages, StagePlan
-from runners.recipe.model import TINY_MODEL
+from runners.lanes.reference import TINY
 
 LOCK = "unsloth.lock.txt"
 """In runners/payload: it is copied into each run."""
@@ -36,7 +36,7 @@ class UnslothLane:
             network=lane.get("packages", "lane") == "lane",
         )
         train = _inside(Stage.TRAIN, "train_unsloth", env, Gpu.IF_THERE)
-        if recipe["model"]["path"] == TINY_MODEL:
+        if recipe["model"]["path"] == TINY:
             # The tiny base is made with the lane's own transformers.
             fetch = _inside(Stage.FETCH, "make_tiny", env, Gpu.NONE)
             first = [environment, fetch, prepare]
