@@ -205,7 +205,7 @@ class DockerEngine:
         if now is None or before is None or now == before:
             return False
         with contextlib.suppress(EngineError):
-            return not live_restore(self._engine.about())
+            return not live_restore(self._engine.about(anew=True))
         return False
 
     def _first_words(self, handle: Handle, code: int) -> str | None:

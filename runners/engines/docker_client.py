@@ -55,9 +55,9 @@ class DockerConnection:
             why = _words(error)
             raise EngineSilentError(f"the Docker engine does not answer: {why}") from error
 
-    def about(self) -> dict[str, Any]:
-        """What `docker info` says; asked once. Raises EngineError."""
-        if self._about is None:
+    def about(self, *, anew: bool = False) -> dict[str, Any]:
+        """What `docker info` says; asked once, unless *anew*. Raises EngineError."""
+        if self._about is None or anew:
             self._about = dict(self.ask(lambda client: client.info()))
         return self._about
 
