@@ -30,7 +30,7 @@ WANTED = (".json", ".safetensors", ".model", ".txt", ".jinja", ".py", ".tiktoken
 """A trainer needs these; the same weights in other formats would double the load."""
 
 PAUSES_S = (2.0, 5.0, 15.0, 30.0, 60.0)
-TRIES_IN_VAIN = 4
+TRIES_IN_VAIN = 3
 """So often a hub that was never reached is tried."""
 LOOK_S = 0.5
 LINE_S = 10.0

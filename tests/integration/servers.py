@@ -53,6 +53,7 @@ class Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    unknown = b"{}"
     server: Server
 
     def log_message(self, *arguments: object) -> None:
@@ -74,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         found = self.find()
         if found is None:
-            self._send(404, b"{}", self.refusal(404), with_body)
+            self._send(404, self.unknown, self.refusal(404), with_body)
             return
         body, headers = found
         start = self._start()
@@ -213,10 +214,13 @@ _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 class _RegistryHandler(_Handler):
     server: Registry
+    unknown = b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}'
 
     def find(self) -> tuple[bytes, dict[str, str]] | None:
         if self.path == "/v2/":
             return b"{}", {"Docker-Distribution-Api-Version": "registry/2.0"}
+        if not self.path.startswith("/v2/lw/noise/"):
+            return None
         _, kind, reference = self.path.rpartition("/manifests/")
         digest = _digest(self.server.manifest)
         if kind and reference in ("1", digest):
