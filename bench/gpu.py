@@ -301,7 +301,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{name} FAILED: {error}", flush=True)
             bench.result.notes.append(f"{name}: failed: {str(error).splitlines()[0]}")
             failed = True
-    bench.result.write()
+    if not options.shape:  # a rehearsal is no result
+        bench.result.write()
     return int(failed)
 
 
