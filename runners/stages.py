@@ -18,7 +18,7 @@ from typing import Any
 from monitor.files import read_json, write_json
 from monitor.model import Stage
 from monitor.probes.checkpoints import read_checkpoints
-from monitor.rundir import SCHEMA, RunDir
+from monitor.rundir import SCHEMA, RunDir, cache_root
 from runners.checkpoint_files import damage
 from runners.engines.base import StageRequest
 from runners.errors import RunnerError
@@ -85,6 +85,7 @@ class Plan:
                 "checkpoints": str(self.run.checkpoints),
                 "work": str(self.run.work),
                 "export": str(self.run.export),
+                "cache": str(cache_root()),
             },
             "iterations": None if automatic else train["iterations"],
             "save_interval": train["save_interval"],
@@ -116,7 +117,7 @@ class Plan:
     def mark_done(self, plan: StagePlan) -> None:
         """Record that the stage's output is whole. Raises OSError."""
         outputs = {
-            str(path.relative_to(self.run.root)): path.stat().st_size
+            self._named(path): path.stat().st_size
             for folder in self._outputs(plan.stage)
             for path in sorted(folder.rglob("*"))
             if path.is_file()
@@ -150,6 +151,11 @@ class Plan:
     def _ids_hash(self) -> object:
         return (read_json(self.run.data / "manifest.json").value or {}).get("ids_sha256")
 
+    def _named(self, path: Path) -> str:
+        """Relative to the run where it is inside: a run may be moved, what it shares is not."""
+        inside = path.is_relative_to(self.run.root)
+        return str(path.relative_to(self.run.root) if inside else path)
+
     def _record(self, stage: Stage) -> Path:
         return self.run.work / f"{stage.value}.done.json"
 
@@ -157,6 +163,9 @@ class Plan:
         if stage is Stage.TRAIN:
             last = self.resume_from()
             return [] if last is None else [self.run.checkpoint(last)]
+        if stage is Stage.IMPORT:
+            named = (read_json(self.run.work / "import.json").value or {}).get("folder")
+            return [Path(named)] if isinstance(named, str) else []
         folders = {
             Stage.FETCH: Path(self.info["paths"]["base"]),
             Stage.PREPARE: self.run.data,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from runners.errors import RunnerError
 from runners.lanes.base import Lane
+from runners.lanes.nemo import NemoLane
 from runners.lanes.reference import ReferenceLane
 
-LANES: dict[str, Lane] = {lane.name: lane for lane in (ReferenceLane(),)}
+LANES: dict[str, Lane] = {lane.name: lane for lane in (ReferenceLane(), NemoLane())}
 
 DRILL = "drill"
 

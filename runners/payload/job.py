@@ -48,6 +48,8 @@ class Job:
     checkpoints: Path
     work: Path
     export: Path
+    cache: Path
+    """What runs share: $LANEWATCH_CACHE."""
     iterations: int | None = None
     """None when the stage has to choose (see `calibrate`)."""
     save_interval: int = 70
@@ -103,6 +105,7 @@ def _job(value: Mapping[str, Any], contract: Contract) -> Job:
         checkpoints=Path(paths.get("checkpoints") or contract.run_dir / "checkpoints"),
         work=Path(paths.get("work") or contract.work),
         export=Path(paths.get("export") or contract.run_dir / "export"),
+        cache=Path(paths.get("cache") or contract.work / "cache"),
         iterations=_optional_int(value.get("iterations")),
         save_interval=max(1, int(value.get("save_interval") or 1)),
         resume_from=_optional_int(value.get("resume_from")),

@@ -1,0 +1,51 @@
+"""The recipe's LoRA in Megatron's words. Pure; the check of a recipe asks it before a launch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .causes import StageError
+
+CANONICAL = {
+    "q_proj": "linear_q",
+    "k_proj": "linear_k",
+    "v_proj": "linear_v",
+    "o_proj": "linear_proj",
+    "gate_proj": "linear_fc1_gate",
+    "up_proj": "linear_fc1_up",
+    "down_proj": "linear_fc2",
+}
+"""Hugging Face's name of a layer by that of CanonicalLoRA: an adapter each, as PEFT has it."""
+
+FUSED = {
+    "linear_qkv": ("q_proj", "k_proj", "v_proj"),
+    "linear_proj": ("o_proj",),
+    "linear_fc1": ("gate_proj", "up_proj"),
+    "linear_fc2": ("down_proj",),
+}
+"""Megatron's fused layers: LoRA gives each ONE adapter, whose A is shared by all of its parts."""
+
+
+def adapter_targets(targets: Sequence[str], *, fused: bool) -> list[str]:
+    """Return Megatron's names of *targets*, in Megatron's order.
+
+    Raises StageError for a layer that this lane does not know, or a part of a fused one.
+    """
+    unknown = [each for each in targets if each not in CANONICAL]
+    if unknown:
+        raise StageError(
+            f"lora.targets: the nemo lane has no layer {unknown[0]!r}; it knows "
+            f"{', '.join(CANONICAL)}"
+        )
+    if not fused:
+        return [name for each, name in CANONICAL.items() if each in targets]
+    found = []
+    for name, parts in FUSED.items():
+        there = [each for each in parts if each in targets]
+        if there and len(there) < len(parts):
+            raise StageError(
+                f'lora.targets: lanes.nemo.lora = "fused" has one adapter for '
+                f'{", ".join(parts)} together; name all of them or use "canonical"'
+            )
+        found += [name] if there else []
+    return found
