@@ -68,6 +68,7 @@ class MegatronReporter(Voice, Callback):  # type: ignore[misc]  # Megatron-Bridg
         self._keep_last = keep_last
         self._resumed_at = resumed_at
         self._evaluated: int | None = None
+        self._rate: float | None = None
 
     def take_over(self) -> None:
         """Put ourselves between Megatron-Bridge's loop and its saves, signals and batches."""
@@ -116,6 +117,8 @@ class MegatronReporter(Voice, Callback):  # type: ignore[misc]  # Megatron-Bridg
         self._leave_if_now()
         upcoming = int(context.state.train_state.step) + 1
         context.state.cfg.checkpoint.save_interval = upcoming if self._is_due(upcoming) else NEVER
+        # Read now: when the step has ended, Megatron has set the rate of the next one.
+        self._rate = _rate(context.optimizer)
         self._mark()
 
     def _is_due(self, iteration: int) -> bool:
@@ -134,12 +137,11 @@ class MegatronReporter(Voice, Callback):  # type: ignore[misc]  # Megatron-Bridg
             return
         self.iteration = iteration
         self.steps_s.append(self._since_mark())
-        rates = [group["lr"] for group in context.optimizer.param_groups if group.get("params")]
         # Megatron reports no loss for a step whose gradients were not finite.
         self._report_iteration(
             iteration,
             loss=float("nan") if loss is None else loss,
-            lr=_number(rates[0]) if rates else None,
+            lr=self._rate,
             norm=_number(context.grad_norm),
         )
 
@@ -191,6 +193,11 @@ class _AskedToStop:
     def signals_received(self) -> list[bool]:
         """One truth for each rank; there is one."""
         return [self._contract.stop_requested == STOP_SAVE]
+
+
+def _rate(optimizer: Any) -> float | None:
+    rates = [group["lr"] for group in optimizer.param_groups if group.get("params")]
+    return float(rates[0]) if rates else None
 
 
 def _number(value: Any) -> float | None:

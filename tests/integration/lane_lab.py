@@ -136,3 +136,25 @@ class Lab:
 
     def tracker(self) -> str:
         return (self.root / "checkpoints" / "latest_checkpointed_iteration.txt").read_text()
+
+
+def assert_is_base_plus_adapter(merged: Path, base: Path, adapter: Path, layers: int = 8) -> None:
+    """Fail unless *merged* differs from *base* by the adapter alone, in *layers* linear layers."""
+    import torch
+    from safetensors.torch import load_file
+
+    new, old = (load_file(each / "model.safetensors") for each in (merged, base))
+    lora = load_file(adapter / "adapter_model.safetensors")
+    changed = 0
+    for name, weight in old.items():
+        key = f"base_model.model.{name.removesuffix('.weight')}"
+        if f"{key}.lora_A.weight" not in lora:
+            assert torch.equal(new[name], weight), name
+            continue
+        delta = 2.0 * (lora[f"{key}.lora_B.weight"] @ lora[f"{key}.lora_A.weight"])
+        # bf16 keeps 8 bits: the sum and the delta are each rounded once.
+        room = (weight.abs() + 2 * delta.abs()) / 256
+        assert bool(((new[name].float() - weight.float() - delta).abs() <= room).all()), name
+        assert not torch.equal(new[name], weight), name
+        changed += 1
+    assert changed == layers

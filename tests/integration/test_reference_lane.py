@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lane_lab import ITERATIONS, Lab
+from lane_lab import ITERATIONS, Lab, assert_is_base_plus_adapter
 
 pytest.importorskip("torch")
 pytest.importorskip("peft")
@@ -114,28 +114,7 @@ def test_a_merge_is_the_base_plus_the_adapter_and_loads_again(whole: Lab) -> Non
     assert (merged / "tokenizer.json").read_bytes() == (whole.base / "tokenizer.json").read_bytes()
     assert "reloaded: 25 tensors" in whole.log("merge").read_text()
     assert not (whole.root / "work" / "keep-iterations").exists()
-    _assert_is_base_plus_adapter(merged, whole.base, adapter)
-
-
-def _assert_is_base_plus_adapter(merged: Path, base: Path, adapter: Path) -> None:
-    import torch
-    from safetensors.torch import load_file
-
-    new, old = (load_file(each / "model.safetensors") for each in (merged, base))
-    lora = load_file(adapter / "adapter_model.safetensors")
-    changed = 0
-    for name, weight in old.items():
-        key = f"base_model.model.{name.removesuffix('.weight')}"
-        if f"{key}.lora_A.weight" not in lora:
-            assert torch.equal(new[name], weight), name
-            continue
-        delta = 2.0 * (lora[f"{key}.lora_B.weight"] @ lora[f"{key}.lora_A.weight"])
-        # bf16 keeps 8 bits: the sum and the delta are each rounded once.
-        room = (weight.abs() + 2 * delta.abs()) / 256
-        assert bool(((new[name].float() - weight.float() - delta).abs() <= room).all()), name
-        assert not torch.equal(new[name], weight), name
-        changed += 1
-    assert changed == 8
+    assert_is_base_plus_adapter(merged, whole.base, adapter)
 
 
 def test_a_measured_length_is_kept_and_evaluation_and_rotation_work(lab: Lab) -> None:
