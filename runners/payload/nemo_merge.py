@@ -85,9 +85,11 @@ def _adapter_of(checkpoint: Path) -> Any:
 
 def _load_base(base: Path) -> list[Any]:
     """The imported base on the CPU, its weights in bf16 whatever the training used."""
-    settings = {"params_dtype": torch.bfloat16, "bf16": True, "fp16": False}
     model = load_megatron_model(
-        str(base / FOLDER.format(0)), use_cpu_init=True, skip_temp_dist_context=True, mp_overrides=settings
+        str(base / FOLDER.format(0)),
+        use_cpu_init=True,
+        skip_temp_dist_context=True,
+        mp_overrides={"params_dtype": torch.bfloat16, "bf16": True, "fp16": False},
     )
     return model if isinstance(model, list) else [model]
 
