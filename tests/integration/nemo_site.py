@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -27,6 +28,9 @@ PINS = (
 )
 """The wheels ask for Python 3.12 and run on 3.11 as well."""
 
+GIVEN = "NEMO_SITE"
+"""Names a folder with another release of Megatron-Bridge, to run the tests with it by hand."""
+
 SHIMS = Path(__file__).parent / "nemo_shims"
 WHOLE = "whole"
 
@@ -39,6 +43,12 @@ def environment(site: Path) -> dict[str, str]:
         "TORCHDYNAMO_DISABLE": "1",
         "PYTHONWARNINGS": "ignore",
     }
+
+
+def version(site: Path) -> str:
+    """Of the Megatron-Bridge in *site*."""
+    found = importlib.metadata.distributions(name="megatron-bridge", path=[str(site)])
+    return next(each.version for each in found)
 
 
 def make_site(cache: Path) -> Path:
@@ -70,6 +80,8 @@ def _install(site: Path) -> None:
 def site_or_skip() -> Path:
     """The folder; in CI a failure to make it fails the test, elsewhere it is left out."""
     pytest.importorskip("torch")
+    if given := os.environ.get(GIVEN):
+        return Path(given)
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     try:
         return make_site(Path(home))

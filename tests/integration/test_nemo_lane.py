@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from lane_lab import ITERATIONS, Lab, assert_is_base_plus_adapter
-from nemo_site import environment, site_or_skip
+from nemo_site import environment, site_or_skip, version
 
 ADAPTER_PARAMETERS = 2 * (4 * (128 + 128) * 2 + 4 * (128 + 64) * 2)
 """Two layers, rank 4: q and o are 128 wide, k and v 64, each with an A and a B."""
@@ -32,8 +32,13 @@ class NemoLab(Lab):
 
 
 @pytest.fixture(scope="module")
-def around() -> dict[str, str]:
-    return environment(site_or_skip())
+def site() -> Path:
+    return site_or_skip()
+
+
+@pytest.fixture(scope="module")
+def around(site: Path) -> dict[str, str]:
+    return environment(site)
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +63,11 @@ def lab(tmp_path: Path, whole: NemoLab, around: dict[str, str]) -> NemoLab:
     return made
 
 
-def test_the_import_has_the_rope_and_the_answers_of_the_base(whole: NemoLab) -> None:
+def test_the_import_has_the_rope_and_the_answers_of_the_base(whole: NemoLab, site: Path) -> None:
     result = whole.imported
     assert (result["made"], result["rope_error"]) == (True, pytest.approx(0.0, abs=1e-6))
     assert result["logit_difference"] < 0.03  # bf16
-    assert result["versions"]["megatron-bridge"] == "0.4.2"
+    assert result["versions"]["megatron-bridge"] == version(site)
     assert result["yarn"]["yarn_correction_range_round_to_int"] is True
     marker = json.loads((Path(result["folder"]) / "import.json").read_text())
     assert marker["source"] == str(whole.base)
