@@ -70,6 +70,16 @@ KEYS = {
         default=None,
         about="Python of the local engine's trainers; default: the one that runs lanewatch",
     ),
+    "launch.wheelhouse": Key(
+        variable="LANEWATCH_WHEELHOUSE",
+        default=None,
+        about="folder of wheels to install lane environments from; default: pip's own index",
+    ),
+    "docker.image": Key(
+        variable="LANEWATCH_DOCKER_IMAGE",
+        default=None,
+        about="container image where the recipe names none; default: the lane's own",
+    ),
     "alerts.quiet": Key(
         variable="LANEWATCH_ALERTS_QUIET",
         default=None,

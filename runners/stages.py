@@ -10,8 +10,8 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,13 @@ from monitor.model import Stage
 from monitor.probes.checkpoints import read_checkpoints
 from monitor.rundir import SCHEMA, RunDir, cache_root
 from runners.checkpoint_files import damage
-from runners.engines.base import StageRequest
+from runners.engines.base import Access, Container, StageRequest
 from runners.errors import RunnerError
 from runners.lanes import get_lane
 from runners.lanes.base import StagePlan
+from runners.save_grace import save_grace_s
 
+SHM_GIB = 8
 PAYLOAD_PACKAGE = "lanewatch_payload"
 """The name the payload folder gets inside a run, where it is imported without this package."""
 
@@ -41,7 +43,13 @@ class Plan:
     def stages(self) -> tuple[StagePlan, ...]:
         """In order, as the lane gives them."""
         smoke = self.info.get("kind") == "smoke"
-        return get_lane(self.info["lane"]).stages(self.info["recipe"], smoke=smoke)
+        own = get_lane(self.info["lane"]).stages(self.info["recipe"], smoke=smoke)
+        return (*self._before(), *own)
+
+    def _before(self) -> Iterator[StagePlan]:
+        """What comes before any lane's own stages: the image, where one is needed."""
+        if self.info.get("image"):
+            yield StagePlan(stage=Stage.PULL, module="runners.pull", on_host=True)
 
     def request(self, plan: StagePlan, attempt: int) -> StageRequest:
         """What the engine is asked to start."""
@@ -49,8 +57,9 @@ class Plan:
         if plan.on_host:
             argv: tuple[str, ...] = (sys.executable, "-P", "-m", plan.module, str(self.run.root))
         else:
-            argv = (self.info.get("python") or sys.executable, "-P", "-m", plan.module)
-            env["PYTHONPATH"] = str(self.run.payload)
+            argv = (*self._python(plan), "-m", plan.module)
+            given = plan.env.get("PYTHONPATH")
+            env["PYTHONPATH"] = f"{self.run.payload}:{given}" if given else str(self.run.payload)
         return StageRequest(
             run=self.run.root.name,
             folder=self.run.root,
@@ -61,7 +70,51 @@ class Plan:
             cwd=self.run.work,
             log=self.run.log(plan.stage),
             lock=self.run.run_lock,
+            container=self._container(plan),
+            secrets=plan.secrets,
         )
+
+    def _python(self, plan: StagePlan) -> tuple[str, ...]:
+        if not self.info.get("image"):
+            return (plan.python or self.info.get("python") or sys.executable, "-P")
+        # No -P: an image's Python may be older than 3.11, and PYTHONSAFEPATH says it to the others.
+        return (plan.python or self._docker.get("python") or "python3",)
+
+    @property
+    def _docker(self) -> Mapping[str, Any]:
+        """The recipe's table of that name; runs of before there was one have none."""
+        table = self.info["recipe"].get("docker")
+        return table if isinstance(table, dict) else {}
+
+    def _container(self, plan: StagePlan) -> Container | None:
+        """What the stage may see and use where it runs in a container; else None."""
+        image = self.info.get("image")
+        if plan.on_host or not image:
+            return None
+        read_only = [self.run.data, self.run.payload, *map(Path, self._docker.get("read_only", ()))]
+        if plan.stage is Stage.FETCH:
+            read_only.append(Path(self.info["recipe"]["data"]["path"]))  # the tiny model's corpus
+        else:
+            read_only.append(Path(self.info["paths"]["base"]))
+        writable = [self.run.root]
+        if plan.cache is not Access.NONE:
+            (writable if plan.cache is Access.WRITE else read_only).append(self._cache)
+        if plan.packages is not None and self.info.get("wheelhouse"):
+            read_only.append(Path(self.info["wheelhouse"]))
+        return Container(
+            image=image.get("id") or image.get("name"),
+            read_only=tuple(read_only),
+            writable=tuple(writable),
+            gpu=plan.gpu,
+            network=plan.network and not self.info.get("wheelhouse"),
+            shm_bytes=int(float(self._docker.get("shm_gib") or SHM_GIB) * 2**30),
+            stop_timeout_s=save_grace_s(self.run),
+        )
+
+    @property
+    def _cache(self) -> Path:
+        """What runs share, as it was when this one was launched."""
+        return Path(self.info["paths"].get("cache") or cache_root())
 
     def write_job(self, plan: StagePlan, attempt: int) -> None:
         """Write work/job.json, all that the payload needs to know. Raises OSError."""
@@ -85,14 +138,22 @@ class Plan:
                 "checkpoints": str(self.run.checkpoints),
                 "work": str(self.run.work),
                 "export": str(self.run.export),
-                "cache": str(cache_root()),
+                "cache": str(self._cache),
             },
             "iterations": None if automatic else train["iterations"],
             "save_interval": train["save_interval"],
             "resume_from": self.resume_from() if plan.stage is Stage.TRAIN else None,
             "calibrate": _calibration(train) if automatic else None,
             "smoke": self.info.get("smoke"),
+            "packages": self._packages(plan),
         }
+
+    def _packages(self, plan: StagePlan) -> dict[str, Any] | None:
+        if plan.packages is None:
+            return None
+        image = self.info.get("image") or {}
+        given = {"lane": self.info["lane"], "wheelhouse": self.info.get("wheelhouse")}
+        return asdict(plan.packages) | given | {"image": image.get("id")}
 
     def resume_from(self) -> int | None:
         """The iteration of the newest checkpoint that can be read, if there is one."""
@@ -103,7 +164,12 @@ class Plan:
         return None
 
     def is_done(self, plan: StagePlan) -> bool:
-        """True when the stage's output is whole and was made from the same inputs."""
+        """True when the stage's output is whole and was made from the same inputs.
+
+        An image is looked at anew each time: it is outside the run, and to look takes a moment.
+        """
+        if plan.stage is Stage.PULL:
+            return False
         record = read_json(self._record(plan.stage)).value
         if record is None or record.get("inputs") != self.inputs(plan.stage):
             return False
@@ -117,7 +183,7 @@ class Plan:
     def mark_done(self, plan: StagePlan) -> None:
         """Record that the stage's output is whole. Raises OSError."""
         outputs = {
-            self._named(path): path.stat().st_size
+            str(path.relative_to(self.run.root)): path.stat().st_size
             for folder in self._outputs(plan.stage)
             for path in sorted(folder.rglob("*"))
             if path.is_file()
@@ -151,11 +217,6 @@ class Plan:
     def _ids_hash(self) -> object:
         return (read_json(self.run.data / "manifest.json").value or {}).get("ids_sha256")
 
-    def _named(self, path: Path) -> str:
-        """Relative to the run where it is inside: a run may be moved, what it shares is not."""
-        inside = path.is_relative_to(self.run.root)
-        return str(path.relative_to(self.run.root) if inside else path)
-
     def _record(self, stage: Stage) -> Path:
         return self.run.work / f"{stage.value}.done.json"
 
@@ -164,8 +225,9 @@ class Plan:
             last = self.resume_from()
             return [] if last is None else [self.run.checkpoint(last)]
         if stage is Stage.IMPORT:
-            named = (read_json(self.run.work / "import.json").value or {}).get("folder")
-            return [Path(named)] if isinstance(named, str) else []
+            return []  # shared, and anyone may have pruned it: the stage itself looks, at once
+        if stage is Stage.PULL:
+            return []
         folders = {
             Stage.FETCH: Path(self.info["paths"]["base"]),
             Stage.PREPARE: self.run.data,
@@ -200,7 +262,7 @@ def copy_payload(run: RunDir) -> str:
     run.payload.mkdir(mode=0o700)
     target.mkdir(mode=0o700)
     digest = hashlib.sha256()
-    for path in sorted(source.glob("*.py")):
+    for path in sorted([*source.glob("*.py"), *source.glob("*.lock.txt")]):
         content = path.read_bytes()
         digest.update(path.name.encode() + b"\0" + content)
         descriptor = os.open(target / path.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.model import Stage
+from runners.engines.base import Access
 from runners.lanes.base import StagePlan
 from runners.lanes.reference import TINY
 
@@ -39,17 +40,20 @@ class NemoLane:
     extra = "nemo"
 
     def stages(self, recipe: Mapping[str, Any], *, smoke: bool) -> tuple[StagePlan, ...]:
-        env = dict(ENVIRONMENT)
         plans = [
             StagePlan(stage=Stage.PREPARE, module="runners.prepare", on_host=True),
-            StagePlan(stage=Stage.IMPORT, module="lanewatch_payload.import_nemo", env=env),
-            StagePlan(stage=Stage.TRAIN, module="lanewatch_payload.train_nemo", env=env),
+            # The base is compared on the GPU: Transformer Engine's layers run nowhere else.
+            _inside(Stage.IMPORT, "import_nemo", Access.WRITE),
+            _inside(Stage.TRAIN, "train_nemo", Access.READ),
         ]
         if recipe["model"]["path"] == TINY:
-            fetch = StagePlan(stage=Stage.FETCH, module="lanewatch_payload.make_tiny", env=env)
-            plans.insert(0, fetch)
+            plans.insert(0, _inside(Stage.FETCH, "make_tiny", Access.NONE))
         if not smoke:
-            plans.append(
-                StagePlan(stage=Stage.MERGE, module="lanewatch_payload.merge_nemo", env=env)
-            )
+            plans.append(_inside(Stage.MERGE, "merge_nemo", Access.READ))
         return tuple(plans)
+
+
+def _inside(stage: Stage, module: str, cache: Access) -> StagePlan:
+    return StagePlan(
+        stage=stage, module=f"lanewatch_payload.{module}", env=dict(ENVIRONMENT), cache=cache
+    )

@@ -15,6 +15,7 @@ from .contract import Contract, StageError, say
 from .files import remove_tree, replace
 from .folders import TOKENIZER_FILES, begin_folder, copy_files, put_in_place, read_tensors
 from .job import Job, read_job
+from .lane_packages import enter
 
 MERGED, ADAPTER = "merged-hf-bf16", "adapter-hf"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -51,6 +52,7 @@ def export(
     if iteration is None:
         raise StageError(f"there is no checkpoint to merge in {job.checkpoints}")
     contract.facts["iteration"] = iteration
+    enter(job.work)
     keep = job.work / KEEP_FILE
     replace(keep, f"{iteration}\n".encode(), durable=False)
     try:

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .alone import alone
 from .contract import Contract, end_process, run_stage, say
 from .files import remove_tree
 from .folders import begin_folder, put_in_place
 from .job import Job, read_job
 from .nemo_imports import (
-    alone,
     base_hash,
     import_folder,
     import_key,

@@ -59,6 +59,8 @@ class Job:
     forced_saves: frozenset[int] = field(default_factory=frozenset)
     calibrate: Calibration | None = None
     smoke: Smoke | None = None
+    packages: Mapping[str, Any] | None = None
+    """Of a lane that brings packages along: what its `import` stage installs."""
 
     def table(self, name: str) -> Mapping[str, Any]:
         """A table of the recipe, e.g. "train". Raises StageError when it is missing."""
@@ -113,6 +115,7 @@ def _job(value: Mapping[str, Any], contract: Contract) -> Job:
         forced_saves=frozenset(int(each) for each in value.get("forced_saves") or ()),
         calibrate=_calibration(calibrate) if calibrate else None,
         smoke=_smoke(smoke) if smoke else None,
+        packages=value.get("packages"),
     )
 
 

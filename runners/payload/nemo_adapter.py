@@ -1,4 +1,4 @@
-"""The recipe's LoRA in Megatron's words. Pure; the check of a recipe asks it before a launch."""
+"""What this lane can do of a recipe, in Megatron's words. Pure; a recipe's check asks it too."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ FUSED = {
     "linear_fc2": ("down_proj",),
 }
 """Megatron's fused layers: LoRA gives each ONE adapter, whose A is shared by all of its parts."""
+
+
+TRACKERS = frozenset({"tensorboard", "wandb"})
+"""Those of train.report_to that Megatron-Bridge knows by the same names."""
 
 
 def adapter_targets(targets: Sequence[str], *, fused: bool) -> list[str]:

@@ -20,10 +20,8 @@ from megatron.core.distributed import DistributedDataParallelConfig
 
 from .contract import StageError
 from .job import TRAINER_FOLDER, Job
+from .nemo_adapter import TRACKERS
 from .training_plan import TrainingPlan
-
-TRACKERS = frozenset({"tensorboard", "wandb"})
-"""Those of train.report_to that this lane can pass on."""
 
 
 def container(

@@ -7,15 +7,13 @@ whoever comes while another makes it waits and uses the same one.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
 import json
 import os
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +24,6 @@ IMPORTS = "imports"
 """In the cache: one folder an import, `nemo-<hash>`."""
 MARKER = "import.json"
 """In an import: what it was made from. In the work folder of a run: which import is the run's."""
-LOOK_S = 0.5
 FORMAT = 1
 """Raise it when the same inputs are to give another import."""
 
@@ -128,35 +125,6 @@ def mark_whole(folder: Path, key: Mapping[str, Any], base: Path) -> None:
     }
     content = {"schema": 1, "key": dict(key), "source": str(base), "files": files}
     replace(folder / MARKER, encode(content), durable=True)
-
-
-@contextlib.contextmanager
-def alone(folder: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Be the only one who makes *folder*; *on_wait* is called now and then while another does.
-
-    The lock ends with its holder, however that ends. Raises StageError.
-    """
-    lock = folder.with_name(f".{folder.name}.lock")
-    try:
-        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StageError(f"the cache cannot be written: {lock}: {error.strerror}") from error
-    try:
-        while not _taken(descriptor):
-            on_wait()
-            time.sleep(LOOK_S)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _taken(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def name_import(work: Path, folder: Path, key: Mapping[str, Any]) -> None:

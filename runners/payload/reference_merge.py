@@ -12,8 +12,9 @@ import transformers
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from .contract import Contract
+from .hf_model import peak_bytes, versions
 from .job import Job
-from .reference_model import load_base, peak_bytes, versions
+from .reference_model import load_base
 
 
 def merge_adapter(

@@ -192,6 +192,30 @@ class RunTable(Table):
     )
 
 
+class DockerTable(Table):
+    """Of the docker engine alone; no part of what is trained."""
+
+    image: Name | None = Field(
+        default=None, description="container image; without it the configuration's, else the lane's"
+    )
+    python: Name = Field(
+        default="python3", description="the image's Python, by name or by its path inside"
+    )
+    pull: Literal["missing", "never"] = Field(
+        default="missing", description="missing = the stage `pull` gets an image that is not here"
+    )
+    shm_gib: float = Field(
+        default=8.0,
+        gt=0,
+        le=1024,
+        description="GiB that /dev/shm of a container may hold; a loader's workers share it",
+    )
+    read_only: list[Name] = Field(
+        default_factory=list,
+        description="further folders and files that a stage may read, at their own paths",
+    )
+
+
 class ReferenceLane(Table):
     """Plain transformers + peft."""
 
@@ -205,6 +229,18 @@ class UnslothLane(Table):
     """Unsloth."""
 
     load_in_4bit: bool = Field(default=False, description="quantise the base to 4 bits (QLoRA)")
+    fused_lora: bool = Field(
+        default=True, description="use Unsloth's fused LoRA kernels where they fit (GPU only)"
+    )
+    packages: Literal["lane", "interpreter"] = Field(
+        default="lane",
+        description="lane = those of the lane's lock, installed once into the cache; "
+        "interpreter = those that the trainer's Python has",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where it trains")
+    threads: int = Field(
+        default=1, ge=1, le=1024, description="CPU threads; more than one can be slower"
+    )
 
 
 class NemoLane(Table):
@@ -234,6 +270,7 @@ class Recipe(Table):
     liveness: LivenessTable = Field(default_factory=LivenessTable)
     memory: MemoryTable = Field(default_factory=MemoryTable)
     run: RunTable = Field(default_factory=RunTable)
+    docker: DockerTable = Field(default_factory=DockerTable)
     lanes: LanesTable = Field(default_factory=LanesTable)
 
     @model_validator(mode="after")
@@ -313,6 +350,10 @@ def disagreements(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
                 ("data.eval_interval", "data.eval_path", "data.eval_fraction"),
                 "rows are set aside for evaluation but never used; give the iterations between two",
             )
+        )
+    if any(not each.startswith("/") for each in recipe.docker.read_only):
+        found.append(
+            (("docker.read_only",), "give whole paths, from / on: a container knows no other")
         )
     if len(set(recipe.lora.targets)) < len(recipe.lora.targets):
         found.append((("lora.targets",), "a layer is named twice"))

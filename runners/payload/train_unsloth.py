@@ -1,0 +1,25 @@
+"""The `train` stage of the `unsloth` lane."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .contract import Contract, end_process, run_stage
+from .hf_start import begin_training
+from .lane_packages import enter
+from .unsloth_paths import settings
+
+
+def main(contract: Contract) -> Mapping[str, Any]:
+    """Train as work/job.json says; returns the fields of result.json."""
+    start = begin_training(contract)
+    enter(start.job.work, required=True)
+    settings(start.job.recipe)
+    from .unsloth_training import train
+
+    return train(contract, start)
+
+
+if __name__ == "__main__":
+    end_process(run_stage(main))
