@@ -42,6 +42,7 @@ def adapter_targets(targets: Sequence[str], *, fused: bool) -> list[str]:
             f"{', '.join(CANONICAL)}"
         )
     if not fused:
+        _check_parts(targets)
         return [name for each, name in CANONICAL.items() if each in targets]
     found = []
     for name, parts in FUSED.items():
@@ -53,3 +54,14 @@ def adapter_targets(targets: Sequence[str], *, fused: bool) -> list[str]:
             )
         found += [name] if there else []
     return found
+
+
+def _check_parts(targets: Sequence[str]) -> None:
+    """One part alone of a fused layer: Megatron-Bridge's export takes it for the whole."""
+    for parts in FUSED.values():
+        there = [each for each in parts if each in targets]
+        if len(parts) > 1 and len(there) == 1:
+            raise StageError(
+                f"lora.targets: the nemo lane cannot export an adapter on only {there[0]} of "
+                f"{', '.join(parts)}; name one more, or none"
+            )

@@ -13,10 +13,11 @@ from megatron.bridge.training.finetune import finetune
 
 from .contract import Contract, StageError, say
 from .job import TRAINER_FOLDER, Job
+from .nemo_batches import RowsInOrder, filled_up
 from .nemo_config import adapter, container
 from .nemo_megatron import be_alone, open_bridge, peak_bytes, provider_of, versions
 from .nemo_reporter import MegatronReporter
-from .nemo_rows import PreparedRows, RowsInOrder, filled_up
+from .nemo_rows import PreparedRows
 from .nemo_yarn import read_config, yarn_fields
 from .rows import Order, Row, read_rows
 from .training_plan import TrainingPlan

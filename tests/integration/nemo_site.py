@@ -17,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from runners.lanes.nemo import PINS as PINS_OF_THE_LANE
+
 PINS = (
-    "megatron-bridge==0.4.2",
-    "megatron-core==0.17.1",
+    *(f"{name}=={PINS_OF_THE_LANE[name]}" for name in ("megatron-bridge", "megatron-core")),
     "omegaconf==2.3.1",
     "hydra-core==1.3.8",
     "antlr4-python3-runtime==4.9.3",  # as omegaconf wants it; a source archive, pure Python
