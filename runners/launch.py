@@ -24,6 +24,7 @@ from runners.engines.docker import DockerEngine, require_image
 from runners.errors import EngineError, RunnerError
 from runners.keeper_kernel import READY_FD
 from runners.lanes import get_lane
+from runners.reuse import Donor, find_donor, take, told
 from runners.runs import check_name, create_run
 from runners.stages import Plan, copy_payload
 
@@ -61,20 +62,35 @@ class LaunchOrder:
     """Of this machine, where the recipe has no limit of its own."""
     anyway: bool = False
     """Do not wait for the memory of the run before."""
+    from_stage: str | None = None
+    """Begin there, with what an earlier run of the same recipe made before."""
 
 
 def launch(order: LaunchOrder) -> RunDir:
     """Make the run, start its keeper and return at once. Raises RunnerError."""
     check_lane(order)
     info = run_info(order)
+    donor = _donor(order, info)
+    info |= told(donor) if donor else {}
     run = create_run(order.root, order.lane, info, order.name)
     try:
         _fill(run, order, info)
+        if donor is not None:
+            take(donor, Plan(run, info))
     except RunnerError:
         shutil.rmtree(run.root, ignore_errors=True)  # half a run would only be in the way
         raise
     start_keeper(run)
     return run
+
+
+def _donor(order: LaunchOrder, info: dict[str, Any]) -> Donor | None:
+    if order.from_stage is None:
+        return None
+    if order.smoke_iterations is not None:
+        raise RunnerError("--from and --smoke do not go together: a smoke run measures every stage")
+    plans = Plan(RunDir(order.root), info).stages
+    return find_donor(order.root, info, plans, order.from_stage)
 
 
 def _fill(run: RunDir, order: LaunchOrder, info: dict[str, Any]) -> None:
@@ -97,12 +113,16 @@ def dry_run(order: LaunchOrder) -> dict[str, Any]:
     run = RunDir(order.root / f"{order.lane}-DRY-RUN")
     info = run_info(order) | {"paths": paths(run, order)}
     plan, engine = Plan(run, info), get_engine(order.engine)
-    stages = [engine.describe(plan.request(stage, 1)) for stage in plan.stages]
+    donor = _donor(order, info)
+    taken = donor.stages if donor else ()
+    plans = [stage for stage in plan.stages if stage.stage not in taken]
+    stages = [engine.describe(plan.request(stage, 1)) for stage in plans]
     return {
         "lane": order.lane,
         "engine": order.engine,
         "recipe": order.recipe,
         "stages": stages,
+        "taken_from": told(donor)["taken_from"] if donor else None,
         "problems": problems,
     }
 

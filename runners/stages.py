@@ -123,9 +123,13 @@ class Plan:
         """What runs share, as it was when this one was launched."""
         return Path(self.info["paths"].get("cache") or cache_root())
 
-    def write_job(self, plan: StagePlan, attempt: int) -> None:
-        """Write work/job.json, all that the payload needs to know. Raises OSError."""
-        write_json(self.run.work / "job.json", self.job(plan, attempt), durable=False)
+    def write_job(self, plan: StagePlan, attempt: int, *, iteration: int | None = None) -> None:
+        """Write work/job.json, all that the payload needs to know. Raises OSError.
+
+        *iteration* is the checkpoint to merge; None: the one that the tracker names.
+        """
+        job = self.job(plan, attempt) | {"iteration": iteration}
+        write_json(self.run.work / "job.json", job, durable=False)
 
     def job(self, plan: StagePlan, attempt: int) -> dict[str, Any]:
         """The content of work/job.json for one stage."""
@@ -197,6 +201,10 @@ class Plan:
         }
         content = {"schema": SCHEMA, "inputs": self.inputs(plan.stage), "outputs": outputs}
         write_json(self._record(plan.stage), content, durable=True)
+
+    def forget(self, plan: StagePlan) -> None:
+        """Unsay that the stage's output is whole. Raises OSError."""
+        self._record(plan.stage).unlink(missing_ok=True)
 
     def inputs(self, stage: Stage) -> str:
         """SHA-256 over all that *stage* makes its output from: recipe, payload, stages before."""

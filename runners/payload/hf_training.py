@@ -170,16 +170,9 @@ class Training(ABC):
         """One more step, on the longest rows, and what all of it cost. Nothing is saved."""
         self.contract.heartbeat(phase="iteration")
         longest_s = self._longest_step(trainer)
-        steps_s, saves_s = sorted(reporter.steps_s[1:] or reporter.steps_s), reporter.saves_s
         say(f"one iteration of the longest rows | step {longest_s:.2f} s")
-        return {
-            "step_median_s": steps_s[len(steps_s) // 2],
-            "steps": len(reporter.steps_s),
-            "first_save_s": saves_s[0] if saves_s else None,
-            "later_save_s": saves_s[-1] if len(saves_s) > 1 else None,
-            "longest_step_s": longest_s,
-            "peak_memory_bytes": peak_bytes(self.device),
-        }
+        measured = {"longest_step_s": longest_s, "peak_memory_bytes": peak_bytes(self.device)}
+        return reporter.smoke_figures() | measured
 
     def _longest_step(self, trainer: Any) -> float:
         settings = self.job.table("train")

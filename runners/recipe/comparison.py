@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from runners.recipe.model import Recipe
+from runners.recipe.nemo_column import nemo_column
 from runners.recipe.unsloth_column import unsloth_column
 
 Column = Callable[[Recipe], Sequence[str]]
 
-COLUMNS: Mapping[str, Column] = {"unsloth": unsloth_column}
+COLUMNS: Mapping[str, Column] = {"unsloth": unsloth_column, "nemo": nemo_column}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,6 +88,7 @@ def build_order(recipe: Recipe, options: argparse.Namespace) -> LaunchOrder:
         image=recipe.docker.image or config.get("docker.image") or get_lane(lane).image,
         memory_limit_gib=memory_limit_gib(),
         anyway=bool(getattr(options, "anyway", False)),
+        from_stage=getattr(options, "from_stage", None),
     )
 
 
