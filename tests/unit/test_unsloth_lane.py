@@ -69,6 +69,7 @@ def test_before_there_is_a_base_the_import_asks_for_none_and_offline_for_no_netw
     info = {
         "lane": "unsloth",
         "recipe": recipe("tiny-random-qwen3"),
+        "recipe_hash": "h",
         "image": {"name": "image", "id": "sha256:1"},
         "paths": {"base": "/run/base", "cache": "/cache"},
         "wheelhouse": "/wheels",
