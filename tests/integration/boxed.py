@@ -41,9 +41,7 @@ class Stranger(Lanewatch):
             "XDG_CONFIG_HOME": str(self.home / "config"),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        argv = as_stranger(
-            [*CLI, *words], groups=self.groups, scratch=self.home.parent / f"{self.home.name}-py"
-        )
+        argv = as_stranger([*CLI, *words], groups=self.groups, scratch=self.home / "root")
         return subprocess.run(
             argv,
             capture_output=True,
