@@ -125,8 +125,9 @@ def test_layers_have_other_names_in_megatron(
     ("targets", "fused", "says"),
     [
         (["q_proj", "c_attn"], False, "no layer 'c_attn'"),
-        (["q_proj", "k_proj"], True, "one adapter for q_proj, k_proj, v_proj together"),
-        (["q_proj"], False, "only q_proj of q_proj, k_proj, v_proj"),
+        (["q_proj", "k_proj"], True, "q_proj, k_proj, v_proj together or not at all"),
+        (["q_proj", "v_proj"], False, "only q_proj, v_proj is named"),
+        (["up_proj"], False, "gate_proj, up_proj together or not at all"),
     ],
 )
 def test_layers_that_cannot_have_an_adapter_are_refused(
