@@ -69,7 +69,8 @@ class Bench:
 
     def run(self, name: str, size: str, **settings: Any) -> Run:
         """A run of the lane on a model of *size*."""
-        return Run(self, name, self.base(size), settings)
+        shape = SHAPES[self.options.shape or size]
+        return Run(self, name, self.base(size), settings | {"vocabulary": shape.vocabulary})
 
     @property
     def left_s(self) -> float:
@@ -178,7 +179,10 @@ def rows(settings: dict[str, Any]) -> dict[str, int]:
     """How many rows these settings need, and how long they are."""
     batch, most = 2 * settings["accumulation"], settings["sequence"]
     shared = {"iterations": settings["iterations"], "batch": batch, "most": most}
-    return shared | {"least": settings.get("least", most)}
+    return shared | {
+        "least": settings.get("least", most),
+        "vocabulary": settings["vocabulary"],
+    }
 
 
 def whole_run(bench: Bench) -> None:
@@ -297,7 +301,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{name} FAILED: {error}", flush=True)
             bench.result.notes.append(f"{name}: failed: {str(error).splitlines()[0]}")
             failed = True
-    bench.result.write()
+    if not options.shape:  # a rehearsal is no result
+        bench.result.write()
     return int(failed)
 
 

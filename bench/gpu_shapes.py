@@ -23,11 +23,12 @@ class Shape:
     key_value_heads: int
     inner: int
     head_size: int = 128
+    vocabulary: int = VOCABULARY
 
     def config(self) -> dict[str, Any]:
         """The same in the words of config.json."""
         return {
-            "vocab_size": VOCABULARY,
+            "vocab_size": self.vocabulary,
             "num_hidden_layers": self.layers,
             "hidden_size": self.hidden,
             "num_attention_heads": self.heads,
@@ -50,7 +51,9 @@ class Shape:
     def multiplied(self) -> int:
         """Weights that a token is multiplied by: all but the embedding, which is looked up."""
         attention = self.hidden * self.head_size * (2 * self.heads + 2 * self.key_value_heads)
-        return self.layers * (attention + 3 * self.hidden * self.inner) + self.hidden * VOCABULARY
+        return (
+            self.layers * (attention + 3 * self.hidden * self.inner) + self.hidden * self.vocabulary
+        )
 
     def flops_per_token(self, sequence: int) -> float:
         """Operations that training an adapter needs for each token of a causal *sequence*.
@@ -64,7 +67,9 @@ class Shape:
 
 
 SHAPES = {
-    "tiny": Shape(layers=2, hidden=256, heads=4, key_value_heads=2, inner=512, head_size=64),
+    "tiny": Shape(
+        layers=2, hidden=128, heads=4, key_value_heads=2, inner=256, head_size=32, vocabulary=1024
+    ),
     "0.75b": Shape(layers=28, hidden=1024, heads=16, key_value_heads=8, inner=3072),
     "8b": Shape(layers=36, hidden=4096, heads=32, key_value_heads=8, inner=12288),
 }
@@ -86,14 +91,16 @@ def make_base(shape: Shape, folder: Path, corpus: Path) -> None:
     model.save_pretrained(folder)
 
 
-def make_rows(data: Path, *, iterations: int, batch: int, least: int, most: int) -> int:
+def make_rows(
+    data: Path, *, iterations: int, batch: int, least: int, most: int, vocabulary: int
+) -> int:
     """Write what `prepare` would: random ids, and each row once. Returns the tokens in all."""
     draw = random.Random(SEED)
     count, tokens = iterations * batch, 0
     with (data / "train.jsonl").open("w") as stream:
         for _ in range(count):
             length = draw.randint(least, most)
-            ids = [draw.randrange(300, 150_000) for _ in range(length)]
+            ids = [draw.randrange(300, vocabulary) for _ in range(length)]
             stream.write(json.dumps({"ids": ids, "mask": [0] * 32 + [1] * (length - 32)}) + "\n")
             tokens += length
     (data / "order.json").write_text(json.dumps({"order": [*range(count)], "longest": [0]}))

@@ -50,6 +50,8 @@ class LaunchOrder:
     name: str | None = None
     smoke_iterations: int | None = None
     """Run only so many iterations, with two forced saves, to project the whole run."""
+    hub: str | None = None
+    """The base's name on the hub, where the stage `fetch` has to get it."""
     python: str | None = None
     """The local engine's Python for the trainer; None means lanewatch's own."""
     wheelhouse: Path | None = None
@@ -175,6 +177,7 @@ def run_info(order: LaunchOrder) -> dict[str, Any]:
         "python": order.python or sys.executable,
         "wheelhouse": str(order.wheelhouse) if order.wheelhouse else None,
         "paths": {"base": order.recipe["model"]["path"]},
+        "fetch": {"hub": order.hub} if order.hub else None,
         "image": {"name": order.image} if in_containers(order) else None,
         "versions": versions(),
         "data": None,

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from monitor.model import ProcessId
 from runners.engines.docker_errors import EngineSilentError, in_words
-from runners.engines.docker_socket import engine_url, knock, socket_path
+from runners.engines.docker_socket import engine_url, knock, listener, socket_path
 from runners.errors import EngineError
 
 T = TypeVar("T")
@@ -40,7 +41,14 @@ class DockerConnection:
         # The SDK's own errors are requests' as well as its own: see each one's place in its tree.
         import docker.errors
         import requests
+        import urllib3.exceptions
 
+        gone = (
+            docker.errors.DockerException,
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            OSError,
+        )
         try:
             return question(self._connected())
         except docker.errors.NotFound as error:
@@ -49,16 +57,23 @@ class DockerConnection:
             raise EngineError(in_words(_words(error), image)) from error
         except requests.Timeout as error:
             raise EngineSilentError(f"the Docker engine did not answer in {ANSWER_S} s") from error
-        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+        except gone as error:
             self.close()
             why = _words(error)
             raise EngineSilentError(f"the Docker engine does not answer: {why}") from error
 
-    def about(self) -> dict[str, Any]:
-        """What `docker info` says; asked once. Raises EngineError."""
-        if self._about is None:
+    def about(self, *, anew: bool = False) -> dict[str, Any]:
+        """What `docker info` says; asked once, unless *anew*. Raises EngineError."""
+        if self._about is None or anew:
             self._about = dict(self.ask(lambda client: client.info()))
         return self._about
+
+    def process(self) -> ProcessId | None:
+        """The engine's own process, where that can be told."""
+        try:
+            return listener(socket_path(engine_url(), ELSEWHERE))
+        except EngineError:
+            return None
 
     def close(self) -> None:
         """Forget the connection; the next question makes a new one."""
