@@ -26,6 +26,7 @@ from runners.payload.nemo_imports import (
 )
 from runners.payload.nemo_saves import forget_older, make_tree
 from runners.payload.nemo_yarn import doubts, fill_yarn, yarn_fields
+from runners.recipe.comparison import refusal
 from runners.recipe.model import Recipe
 from runners.recipe.nemo_column import nemo_column
 
@@ -313,3 +314,10 @@ def test_the_lanes_stages_by_recipe() -> None:
     assert names == ["prepare", "import", "train", "merge"]
     names = [plan.stage.value for plan in lane.stages(tiny, smoke=True)]
     assert names == ["fetch", "prepare", "import", "train"]
+
+
+def test_a_recipe_that_the_lane_cannot_train_is_refused_before_anything_is_imported() -> None:
+    alone = recipe(lora={"targets": ["q_proj", "v_proj"]})
+    assert "together or not at all" in str(refusal(alone, "nemo"))
+    assert refusal(alone, "reference") is None
+    assert refusal(recipe(), "nemo") is None
