@@ -23,7 +23,9 @@ FUSED = {
     "linear_fc1": ("gate_proj", "up_proj"),
     "linear_fc2": ("down_proj",),
 }
-"""Megatron's fused layers: LoRA gives each ONE adapter, whose A is shared by all of its parts."""
+"""Megatron's fused layers: LoRA gives each ONE adapter, whose A is shared by all of its parts.
+CanonicalLoRA gives each part its own, but fails in the first iteration where one has none (seen
+with 0.4.2)."""
 
 
 TRACKERS = frozenset({"tensorboard", "wandb"})
@@ -41,27 +43,13 @@ def adapter_targets(targets: Sequence[str], *, fused: bool) -> list[str]:
             f"lora.targets: the nemo lane has no layer {unknown[0]!r}; it knows "
             f"{', '.join(CANONICAL)}"
         )
-    if not fused:
-        _check_parts(targets)
-        return [name for each, name in CANONICAL.items() if each in targets]
-    found = []
-    for name, parts in FUSED.items():
+    for parts in FUSED.values():
         there = [each for each in parts if each in targets]
         if there and len(there) < len(parts):
             raise StageError(
-                f'lora.targets: lanes.nemo.lora = "fused" has one adapter for '
-                f'{", ".join(parts)} together; name all of them or use "canonical"'
+                f"lora.targets: Megatron-Bridge trains adapters on {', '.join(parts)} together or "
+                f"not at all; only {', '.join(there)} is named"
             )
-        found += [name] if there else []
-    return found
-
-
-def _check_parts(targets: Sequence[str]) -> None:
-    """One part alone of a fused layer: Megatron-Bridge's export takes it for the whole."""
-    for parts in FUSED.values():
-        there = [each for each in parts if each in targets]
-        if len(parts) > 1 and len(there) == 1:
-            raise StageError(
-                f"lora.targets: the nemo lane cannot export an adapter on only {there[0]} of "
-                f"{', '.join(parts)}; name one more, or none"
-            )
+    if fused:
+        return [name for name, parts in FUSED.items() if parts[0] in targets]
+    return [name for each, name in CANONICAL.items() if each in targets]

@@ -1,4 +1,4 @@
-"""Micro-batches as Megatron takes them: tokens, and for each the one after it and whether it counts.
+"""Micro-batches as Megatron takes them: tokens, each with the one after it and whether it counts.
 
 The rule: position i is the i-th row of the order that is given, in any attempt.
 """

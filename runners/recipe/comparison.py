@@ -7,15 +7,18 @@ named there is the same.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from runners.recipe.model import Recipe
-from runners.recipe.nemo_column import nemo_column
+from runners.recipe.nemo_column import nemo_column, nemo_refusals
 from runners.recipe.unsloth_column import unsloth_column
 
 Column = Callable[[Recipe], Sequence[str]]
+
+REFUSALS: Mapping[str, Callable[[Recipe], Iterable[str]]] = {"nemo": nemo_refusals}
+"""Why a lane would not train a recipe; asked before a launch, not after hours of other stages."""
 
 COLUMNS: Mapping[str, Column] = {"unsloth": unsloth_column, "nemo": nemo_column}
 
@@ -40,6 +43,11 @@ class Comparison:
         for lane, lines in self.differs.items():
             told += [f"{lane:<9} differs: {line}" for line in lines]
         return told
+
+
+def refusal(recipe: Recipe, lane: str) -> str | None:
+    """Return the first reason why *lane* cannot train *recipe*, or None."""
+    return next(iter(REFUSALS[lane](recipe)), None) if lane in REFUSALS else None
 
 
 def compare(recipe: Recipe, config: Mapping[str, Any] | None) -> Comparison:

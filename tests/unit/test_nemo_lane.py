@@ -26,6 +26,7 @@ from runners.payload.nemo_imports import (
 )
 from runners.payload.nemo_saves import forget_older, make_tree
 from runners.payload.nemo_yarn import doubts, fill_yarn, yarn_fields
+from runners.recipe.comparison import refusal
 from runners.recipe.model import Recipe
 from runners.recipe.nemo_column import nemo_column
 
@@ -125,8 +126,9 @@ def test_layers_have_other_names_in_megatron(
     ("targets", "fused", "says"),
     [
         (["q_proj", "c_attn"], False, "no layer 'c_attn'"),
-        (["q_proj", "k_proj"], True, "one adapter for q_proj, k_proj, v_proj together"),
-        (["q_proj"], False, "only q_proj of q_proj, k_proj, v_proj"),
+        (["q_proj", "k_proj"], True, "q_proj, k_proj, v_proj together or not at all"),
+        (["q_proj", "v_proj"], False, "only q_proj, v_proj is named"),
+        (["up_proj"], False, "gate_proj, up_proj together or not at all"),
     ],
 )
 def test_layers_that_cannot_have_an_adapter_are_refused(
@@ -312,3 +314,10 @@ def test_the_lanes_stages_by_recipe() -> None:
     assert names == ["prepare", "import", "train", "merge"]
     names = [plan.stage.value for plan in lane.stages(tiny, smoke=True)]
     assert names == ["fetch", "prepare", "import", "train"]
+
+
+def test_a_recipe_that_the_lane_cannot_train_is_refused_before_anything_is_imported() -> None:
+    alone = recipe(lora={"targets": ["q_proj", "v_proj"]})
+    assert "together or not at all" in str(refusal(alone, "nemo"))
+    assert refusal(alone, "reference") is None
+    assert refusal(recipe(), "nemo") is None

@@ -19,6 +19,7 @@ from runners.errors import RunnerError
 from runners.lanes import get_lane
 from runners.launch import LaunchOrder, dry_run, launch
 from runners.recipe.base import base_or_hub
+from runners.recipe.comparison import refusal
 from runners.recipe.data import BadRow, read_rows
 from runners.recipe.load import load_recipe, recipe_from_data, recipe_hash
 from runners.recipe.model import Recipe
@@ -74,6 +75,8 @@ def build_order(recipe: Recipe, options: argparse.Namespace) -> LaunchOrder:
     check_first_rows(recipe)
     base, hub = base_or_hub(recipe)
     lane = getattr(options, "lane", None) or config.get("launch.lane") or "reference"
+    if reason := refusal(recipe, lane):
+        raise RunnerError(f"the {lane} lane cannot train this recipe: {reason}")
     return LaunchOrder(
         recipe=recipe.model_dump(mode="json"),
         recipe_hash=recipe_hash(recipe),

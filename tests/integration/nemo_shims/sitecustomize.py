@@ -1,7 +1,8 @@
-"""Lets the real Megatron-Bridge run on a CPU, from its wheels alone. For tests; not a way to train.
+"""Lets the real Megatron-Bridge run from its wheels alone, on a CPU too. For tests; no way to train.
 
 Python imports this file at its start when its folder is on PYTHONPATH. It stands in for packages
-that Megatron-Bridge imports but a LoRA does not use, and answers on the CPU what is asked of CUDA.
+that Megatron-Bridge imports but a LoRA does not use, and without a GPU answers on the CPU what is
+asked of CUDA.
 """
 
 from __future__ import annotations
@@ -9,8 +10,13 @@ from __future__ import annotations
 import sys
 
 if "-c" not in sys.orig_argv:  # a helper process of multiprocessing needs none of it
-    import cpu_as_cuda
     import stand_ins
 
     stand_ins.install()
-    cpu_as_cuda.install()
+
+    import torch
+
+    if not torch.cuda.is_available():
+        import cpu_as_cuda
+
+        cpu_as_cuda.install()
