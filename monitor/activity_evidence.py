@@ -30,6 +30,7 @@ WAITS_SHOWN = 3
 _HELD = {
     "stopped": "it is stopped",
     "pipe": "a full pipe holds it",
+    "terminal": "a terminal that takes nothing holds it",
     "disk": "it waits for a disk or a driver",
 }
 
@@ -75,7 +76,10 @@ def _pipe_detail(pipe: PipeReading) -> str:
     readers = ", ".join(f"{each.name} ({each.pid}, {each.state or '?'})" for each in pipe.readers)
     outside = "a container's runtime" if pipe.through_container else "whom this user may not see"
     full = "; a write to it waits, it is full" if pipe.writer_blocked else ""
-    return f"{name} is a pipe, read by {readers or outside}{full}"
+    if pipe.terminal is None:
+        return f"{name} is a pipe, read by {readers or outside}{full}"
+    held = "; a write to it waits, it takes nothing" if pipe.writer_blocked else ""
+    return f"{name} is the terminal {pipe.terminal}{f', shown by {readers}' * bool(readers)}{held}"
 
 
 def _activity(signal: str, detail: str, age_s: float | None) -> Evidence:

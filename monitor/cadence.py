@@ -86,6 +86,8 @@ def trouble_without_heartbeat(
         found = _verdict(observation, Liveness.STALLED, limit, age, "nothing at all is used")
     if found is None and never_got_on(observation, limit):
         found = _own_silence(observation, limit, age)
+    if found is None and _is_written(observation, config):
+        return None
     return (
         found
         or _overdue(observation, config, limit, age)
@@ -136,6 +138,14 @@ def _excluded(
         return None
     liveness = Liveness.STALLED if lasted > limit.seconds else Liveness.SUSPECT
     return _verdict(observation, liveness, limit, age, f"held for {duration(held_s)}")
+
+
+def _is_written(observation: Observation, config: LimitConfig) -> bool:
+    """A checkpoint grows: the next one is on its way, and nobody logs an iteration meanwhile."""
+    grew = observation.ages.writing_s
+    save = limit_for(Stage.TRAIN, Phase.SAVING, observation.history, config)
+    saving = phase_of(observation) is Phase.SAVING
+    return saving and grew is not None and grew <= save.seconds / 2
 
 
 def _own_silence(observation: Observation, limit: Limit, age: float) -> Finding | None:

@@ -134,6 +134,8 @@ class Learnt:
     log_cadence_s: float | None = None
     log_growths: int = 0
     log_gap_iterations: int = 0
+    log_odd: tuple[float, int, int] | None = None
+    """The last silence that was called log-stuck and ended: seconds, iterations, growths before."""
     outside: Outside = field(default_factory=Outside)
     power: Power = field(default_factory=Power)
     losses: LossState = field(default_factory=LossState)
