@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from monitor.finding import Finding
 from monitor.limits import SAFETY_FACTOR, Limit, LimitConfig, limit_for
 from monitor.model import History, Liveness, Observation, Phase, Stage
-from monitor.signatures import Signature, sign_of
+from monitor.signatures import Signature, sign_of, spins
 from monitor.silence import (
+    IDLE_AGAINST_S,
     doubt_of,
     is_absent,
     is_disk_full,
@@ -37,6 +38,10 @@ PACE_STEPS = 10
 SUSPECT_SHARE = 0.15
 STALLED_SHARE = 0.5
 """Of a cadence, by which the next checkpoint may be overdue."""
+GAP_SHARE = 1.2
+"""Times the longest time that the log took to the next iteration: an evaluation lay in it."""
+SAVES_WAIT = 1.5
+"""Times what the first checkpoint took: the second may take as long before it is missed."""
 UNSEEN_SHARE = 1.5
 """Of a save interval: so many iterations without a checkpoint, and we look in a wrong place."""
 
@@ -176,12 +181,13 @@ def _overdue(
     past = age > _longest(observation, config, limit) and not grows
     if living and past and not is_disk_full(observation):
         return _verdict(observation, Liveness.STALLED, limit, age, overdue)
-    if age <= max(cadence.due_s + SUSPECT_SHARE * cadence.seconds, once / 2):
+    seen = GAP_SHARE * (observation.history.log_gap_s or 0.0)
+    if age <= max(cadence.due_s + SUSPECT_SHARE * cadence.seconds, once / 2, seen):
         return None
     doubt = doubt_of(observation, limit) if age > most else None
     if grows:
         doubt = f"{overdue}, and it is being written"
-    return _verdict(observation, Liveness.SUSPECT, limit, age, doubt or overdue)
+    return _doubted(observation, limit, age, doubt or overdue)
 
 
 def _longest(observation: Observation, config: LimitConfig, limit: Limit) -> float:
@@ -227,6 +233,7 @@ def _silent(
     if observation.foreign:  # it may save once an hour and say nothing
         limit = limit_for(Stage.TRAIN, Phase.LOADING, observation.history, config)
     long = limit.seconds if observation.foreign else limit.seconds / 2
+    long = max(long, SAVES_WAIT * (observation.history.checkpoint_wait_s or 0.0))
     if cadence_of(observation) is not None or age <= long:
         return None
     return _doubted(observation, limit, age, cadence_words(observation, age))
@@ -235,10 +242,18 @@ def _silent(
 def _doubted(observation: Observation, limit: Limit, age: float, words: str) -> Finding:
     """Suspect for want of a sign of life alone: what a busy run looks like is no signature."""
     found = _verdict(observation, Liveness.SUSPECT, limit, age, words)
-    if found.signature not in (None, Signature.SPINNING, Signature.IDLE_DEADLOCK):
+    if not _looks_busy(observation, found.signature):
         return found
     reason = found.reason.removesuffix(f"; {sign_of(observation).words}")
     return replace(found, reason=reason, signature=None)
+
+
+def _looks_busy(observation: Observation, signature: str | None) -> bool:
+    """It uses the CPU, or did a moment ago: an evaluation that nothing tells of looks like that."""
+    idle_s = observation.ages.cpu_s
+    if signature == Signature.IDLE_DEADLOCK:
+        return idle_s is not None and idle_s < IDLE_AGAINST_S
+    return signature == Signature.SPINNING and not spins(observation)
 
 
 def _verdict(

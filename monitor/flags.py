@@ -105,6 +105,8 @@ def is_slow(observation: Observation) -> bool:
     """It advances at less than half its own pace."""
     history = observation.history
     recent, usual = history.step_recent_s, history.step_median_s
+    if is_mute(observation):  # between two lines of a log an evaluation or a save may lie
+        recent = history.step_least_s
     if recent is None or usual is None or history.step_count < SLOW_STEPS:
         return False
     return phase_of(observation) is Phase.ITERATION and recent > SLOW_FACTOR * usual

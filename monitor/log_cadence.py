@@ -11,12 +11,10 @@ from dataclasses import replace
 from monitor.facts import Facts
 from monitor.learnt import Learnt
 from monitor.limits import SAFETY_FACTOR
-from monitor.outside import Moment
+from monitor.outside import Moment, alike
 
 LOG_SILENCE_FLOOR_S = 30.0
 LEARNT_GROWTHS = 3
-ALIKE = 1.5
-"""Two silences, in seconds or in iterations, are alike within this factor."""
 BETWEEN_GROWTHS = 3
 """Growths at the usual pace that may lie between two such: one report is of several lines."""
 
@@ -72,8 +70,4 @@ def _recurs(learnt: Learnt, silence: float, spoken: int) -> bool:
     before_s, before, growths = learnt.log_odd
     if learnt.log_growths - growths > BETWEEN_GROWTHS:
         return False
-    return _alike(silence, before_s) or _alike(spoken, before)
-
-
-def _alike(one: float, other: float) -> bool:
-    return max(one, other) <= ALIKE * min(one, other)
+    return alike(silence, before_s) or alike(spoken, before)
