@@ -336,4 +336,3 @@ def _learn_checkpoints(learnt: Learnt, facts: Facts) -> Learnt:
         return learnt
     saves = learnt.saves_this_process + 1
     return replace(learnt, saved=newest.iteration, saves_this_process=saves)
-

@@ -13,7 +13,6 @@ from monitor.learnt import WINDOW, Learnt, Outside
 from monitor.limits import LimitConfig, limit_for
 from monitor.model import History, Phase, Stage
 
-
 ALIKE = 1.5
 """Two times are alike within this factor."""
 

@@ -251,4 +251,3 @@ def _pipe_of(pid: int, number: int) -> str | None:
 def _all_pids() -> list[int]:
     myself = os.getpid()
     return [int(name) for name in list_names("/proc") if name.isdigit() and int(name) != myself]
-
