@@ -24,7 +24,10 @@ PIPE_WAITS = frozenset({"pipe_write", "anon_pipe_write", "pipe_wait"})
 """Where the kernel holds a writer to a full pipe; the name changed with the kernel."""
 
 
+TERMINAL_WAITS = frozenset({"wait_woken", "n_tty_write"})
+"""Where it holds a writer to a terminal; the first of them holds others, too."""
 STOPPED = ("T", "t")
+"""States of a process that a signal has stopped."""
 
 
 def activity_marks(look: Look) -> dict[str, Mark | None]:
@@ -98,7 +101,7 @@ def _excluded_mark(look: Look, moved: set[str]) -> Mark | None:
     why = excluded_by(process) if process.alive else None
     if why is None:
         return None
-    held = process.wchan in PIPE_WAITS
+    held = process.wchan in (PIPE_WAITS if why == "pipe" else TERMINAL_WAITS)
     acted = "written" in moved or _log_grew(look) or ("cpu" in moved and not held)
     if known is not None and known.key == why and (why == "stopped" or not acted):
         return known
