@@ -205,6 +205,8 @@ _FOREIGN = {
     "log-stuck": "nothing; training goes on, lanewatch status {run} counts it",
     "slow": "lanewatch status {run} names the cause it can see",
     "lost": "lanewatch status {run} says what cannot be read",
+    "keeper-lost": "lanewatch watch {run}",
+    "watcher-lost": "lanewatch watch {run}",
 }
 
 

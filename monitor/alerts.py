@@ -363,12 +363,12 @@ def memory_trouble(level: str, reason: str) -> Trouble | None:
     )
 
 
-def keeper_trouble(reason: str) -> Trouble:
-    """The run has no keeper, and the watcher cannot give it one."""
+def keeper_trouble(reason: str, *, foreign: bool = False) -> Trouble:
+    """The run has no keeper, or no guard, and the watcher cannot give it one."""
     return Trouble(
         key="keeper-lost",
         severity=Severity.WAKE,
-        word="keeper lost",
+        word="guard lost" if foreign else "keeper lost",
         reason=reason,
         apart=True,
     )
