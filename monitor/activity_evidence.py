@@ -20,6 +20,7 @@ from monitor.model import (
     MachineReading,
     MemoryReading,
     Observation,
+    PipeReader,
     PipeReading,
     ProcessReading,
 )
@@ -71,9 +72,14 @@ def _hold_evidence(process: ProcessReading, excluded_s: float | None) -> Iterato
         yield Evidence(signal="pipe", detail=_pipe_detail(process.pipe), supports="a diagnosis")
 
 
+def _reader_detail(reader: PipeReader) -> str:
+    held = f", held in a write to {reader.terminal}" if reader.terminal else ""
+    return f"{reader.name} ({reader.pid}, {reader.state or '?'}{held})"
+
+
 def _pipe_detail(pipe: PipeReading) -> str:
     name = "stdout" if pipe.descriptor == 1 else "stderr"
-    readers = ", ".join(f"{each.name} ({each.pid}, {each.state or '?'})" for each in pipe.readers)
+    readers = ", ".join(map(_reader_detail, pipe.readers))
     outside = "a container's runtime" if pipe.through_container else "whom this user may not see"
     full = "; a write to it waits, it is full" if pipe.writer_blocked else ""
     if pipe.terminal is None:

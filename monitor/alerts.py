@@ -235,8 +235,9 @@ class _Fold:
             return spell
         if spell.sent_s is not None:
             verdict = self._look.verdict
-            now = spell if spell.apart or verdict is None else replace(spell, reason=verdict.reason)
-            self.due.append(_due(key, now, Kind.RECOVERED))
+            now = verdict.reason if verdict is not None and not spell.apart else ""
+            now = now or f"it was: {spell.reason}"
+            self.due.append(_due(key, replace(spell, reason=now), Kind.RECOVERED))
         return None
 
 
