@@ -156,5 +156,8 @@ def _was_stuck_before(observation: Observation) -> bool:
         return False
     if log is None or last is None or observation.ages.log_s is not None:
         return False
+    unsaid = max(LOG_STUCK_ITERATIONS, 2 * said.every) if said.every else None
     written_later = last.modified_wall > log.modified_wall + WRITTEN_LATER_S
-    return written_later and last.iteration - said.iteration >= LOG_STUCK_ITERATIONS
+    return written_later and last.iteration - said.iteration >= (
+        unsaid or _sensible_iterations(observation)
+    )

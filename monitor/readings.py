@@ -141,6 +141,8 @@ class LogProgress:
     """What the log's own lines have said so far; a hint, never proof of silence."""
 
     iteration: int | None = None
+    every: int | None = None
+    """Iterations from the line that told of one before the last to the last."""
     total: int | None = None
     loss: float | None = None
     nan: bool = False

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from attaching import Start, attach, attached, shells
 from channels import Receiver, configure
-from conftest import Lanewatch, read, until
+from conftest import CLI, Lanewatch, read, until
 from foreign_trainers import MEGATRON
 
 from monitor import locks
@@ -61,6 +61,31 @@ def _command(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
+
+
+def test_where_both_died_and_none_can_be_had_the_service_wakes_somebody(
+    attached: Lanewatch, start: Start, tmp_path: Path, server: Receiver
+) -> None:
+    configure(desk=server.url)
+    run, _ = _a_trainer(attached, start, tmp_path)
+    until(lambda: read(run.watch).get("pid"), "it is watched")
+    both = (read(run.watch)["pid"], _guard_of(run) or 0)
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # so that none revives the other
+        for pid in both:
+            os.kill(pid, number)
+    until(lambda: not any(map(_command, both)), "their end")
+    run.logs.rename(run.root / "moved")
+    run.logs.write_text("in the way")  # no watcher can start any more
+    service = subprocess.Popen(
+        [*CLI, "service", "run", "--every", "0.5"], stderr=subprocess.DEVNULL
+    )
+    try:
+        until(lambda: f"watcher lost: {run.root.name}" in server.titles, "the service wakes")
+    finally:
+        service.terminate()
+        service.wait()
+    assert f"first: lanewatch watch {run.root.name}" in server.bodies[0]
+    assert "training (unwatched)" in attached.call("runs").stdout
 
 
 def _actions(run: RunDir) -> list[str]:
