@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.alert_aftermath import aged
 from monitor.alert_text import LINE_LIMIT, Facts, compose, digest
 from monitor.alerts import Due, Kind, Severity
 
@@ -223,3 +224,10 @@ def test_what_to_do_about_a_silent_log_depends_on_who_holds_it(
     reason = f"iteration 9; stdout is stuck, training is not{sign}"
     text = compose(due("log-stuck", reason=reason), replace(FACTS, signature=signature))
     assert text.body.splitlines()[-2].startswith(remedy)
+
+
+def test_a_reminder_after_the_end_counts_on() -> None:
+    facts = replace(FACTS, checkpoint=140, checkpoint_age_s=60.0, progress_age_s=None)
+    text = compose(due("failed"), aged(facts, 900.0))
+    assert "last checkpoint 140, 16 min old" in text.body
+    assert "lost so far: 16 min since that checkpoint" in text.body
