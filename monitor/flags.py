@@ -59,7 +59,9 @@ def is_log_stuck(observation: Observation) -> bool:
     if silence is None:
         return False
     if is_held_back(observation):
-        return silence > LOG_SILENCE_FLOOR_S and history.iterations_since_log > 0
+        by_log = is_mute(observation) and history.iteration_source == "log"
+        proven = history.iterations_since_log > 0 and not by_log
+        return silence > LOG_SILENCE_FLOOR_S and proven
     cadence = history.log_cadence_s
     if cadence is None or history.log_growths < LEARNT_GROWTHS:
         return _was_stuck_before(observation) or _says_nothing(observation, silence)

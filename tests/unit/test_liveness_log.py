@@ -138,6 +138,12 @@ def test_a_stopped_reader_alone_is_no_stuck_log(unsaid: int, silent_s: float) ->
     assert of_a_lane(unsaid, silent_s, **held(TEE)).liveness is Liveness.TRAINING
 
 
+def test_a_log_that_was_read_late_proves_nothing_past_its_own_silence() -> None:
+    history = History(iteration=280, iteration_source="log", iterations_since_log=1, log_growths=9)
+    found = of_a_foreign(1, 45, history=history, **held(TEE))
+    assert found.liveness is Liveness.TRAINING, found.reason
+
+
 def test_a_stopped_reader_seen_since_the_watch_began_is_told_by_the_next_checkpoint() -> None:
     ages = {"log_s": None, "progress_s": 60.0, "iteration_s": 60.0}
     assert of_a_foreign(70, 0, ages=ages, **held(TEE)).liveness is Liveness.LOG_STUCK
