@@ -316,27 +316,6 @@ def test_a_log_that_was_silent_before_the_watch_is_stuck_where_a_checkpoint_came
 
 
 @pytest.mark.parametrize(
-    ("every", "stuck"),
-    [
-        pytest.param(1, True, id="a line each iteration"),
-        pytest.param(100, False, id="the next line is not due for 100"),
-        pytest.param(None, False, id="one line alone tells no pace"),
-    ],
-)
-def test_a_log_that_is_quiet_by_design_is_not_taken_for_one_that_was_stuck_before_the_watch(
-    every: int | None, stuck: bool
-) -> None:
-    found = verdict_of(
-        ages={"progress_s": None, "log_s": None},
-        history=History(iteration=560, iteration_source="tracker", saved=560),
-        log_progress=LogProgress(iteration=500, every=every),
-        checkpoints=folder(490, 560),
-        log=LogReading(path="l", size_bytes=9, modified_wall=0.0),
-    )
-    assert (found.liveness is Liveness.LOG_STUCK) is stuck
-
-
-@pytest.mark.parametrize(
     ("age", "error"),
     [(0, 0), (29, 0), (300, 10), (2100, 70), (90000, 70)],
     ids=["now", "under one", "ten are possible", "up to the next save", "and never past it"],

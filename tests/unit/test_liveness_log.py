@@ -175,3 +175,23 @@ def test_a_checkpoint_of_an_earlier_run_is_named_while_the_first_iteration_lasts
     resumed = of_a_lane(0, 5, heartbeat=beat("first_iteration", done=140), checkpoints=TRACKED)
     assert resumed.liveness is Liveness.STARTING
     assert "iteration 140" in resumed.reason
+
+
+@pytest.mark.parametrize(
+    ("every", "stuck"),
+    [
+        pytest.param(1, True, id="a line each iteration"),
+        pytest.param(100, False, id="the next line is not due for 100"),
+        pytest.param(None, False, id="one line alone tells no pace"),
+    ],
+)
+def test_a_log_that_is_quiet_by_design_was_not_stuck_before_the_watch(
+    every: int | None, stuck: bool
+) -> None:
+    found = of_a_foreign(
+        0,
+        0,
+        ages={"progress_s": None, "log_s": None},
+        log_progress=LogProgress(iteration=220, every=every),
+    )
+    assert (found.liveness is Liveness.LOG_STUCK) is stuck
