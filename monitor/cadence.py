@@ -204,9 +204,9 @@ def _longest(observation: Observation, config: LimitConfig, limit: Limit) -> flo
 
 
 def _excuse(observation: Observation, phase_limit: Limit) -> float:
-    """What the phase that log and folders hint at may take; nothing while it iterates or saves."""
+    """What the phase that log and folders hint at may take; nothing while it iterates."""
     phase = phase_of(observation)
-    if phase in (None, Phase.ITERATION, Phase.SAVING, Phase.STOPPING):
+    if phase in (None, Phase.ITERATION, Phase.STOPPING):
         return 0.0
     since = observation.ages.hint_s
     progress = observation.ages.progress_s

@@ -251,6 +251,17 @@ PIPED = replace(ALIVE, wchan="anon_pipe_write")
         ),
         pytest.param(
             {
+                "ages": silent(400, hint_s=390),
+                "log_progress": LogProgress(iteration=140, phase="saving"),
+                "saves_visible": False,
+                "checkpoints": None,
+            },
+            Liveness.SAVING,
+            "saving for 6 min",
+            id="the log says that it saves, where no folder is known",
+        ),
+        pytest.param(
+            {
                 "ages": silent(1200, checkpoint_s=100, writing_s=1100, hint_s=1200),
                 "checkpoints": folder(70, 140, writing_bytes=5),
             },
