@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import until
+from boxed import ROWS
+from conftest import Lanewatch, until
 from engine import IMAGE, Engine, python, why_not_here
 from strangers import UID, as_stranger
 
@@ -236,7 +237,8 @@ def test_what_the_engine_may_not_raise_is_left_out_with_a_note(stage: Stage) -> 
     limits = stage.engine.docker(
         "inspect", "--format", "{{json .HostConfig.Ulimits}}", *stage.containers()
     )
-    assert bool(handle.notes) == ("memlock" not in limits)
+    assert any("limit memlock" in each for each in handle.notes) == ("memlock" not in limits)
+    assert any("live-restore is off" in each for each in handle.notes)
 
 
 @pytest.mark.parametrize(
@@ -342,6 +344,69 @@ def test_a_missing_image_is_refused_where_nobody_may_pull(stage: Stage) -> None:
     stage.docker.check(replace(NEED, image="no/such:1"))
     with pytest.raises(EngineError, match="`docker pull no/such:1`"):
         stage.docker.check(replace(NEED, image="no/such:1", pull=False))
+
+
+LAUNCH = ("launch", f"--data={ROWS}", "--model=tiny-random-qwen3", "--engine=docker")
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "sentence"),
+    [
+        pytest.param(
+            [f"--set=docker.image={IMAGE}"],
+            {"DOCKER_HOST": "unix:///no/such.sock"},
+            "no Docker engine answers at /no/such.sock",
+            id="no engine",
+        ),
+        pytest.param(
+            [f"--set=docker.image={IMAGE}"],
+            {"DOCKER_HOST": "ssh://spark"},
+            "run lanewatch on that host",
+            id="another machine",
+        ),
+        pytest.param([], {}, "has no container image of its own", id="no image named"),
+        pytest.param(
+            ["--set=docker.image=no/such:1", "--set=docker.pull=never"],
+            {},
+            "image no/such:1 is not on this machine",
+            id="no image here",
+        ),
+        pytest.param(
+            [f"--set=docker.image={IMAGE}", '--set=docker.read_only=["here"]'],
+            {},
+            "docker.read_only",
+            id="no whole path",
+        ),
+    ],
+)
+def test_a_launch_that_cannot_work_is_refused_with_one_sentence_and_makes_nothing(
+    lanewatch: Lanewatch, stage: Stage, words: list[str], env: dict[str, str], sentence: str
+) -> None:
+    said = lanewatch(*LAUNCH, *words, code=2, **env)
+    assert sentence in said
+    assert len(said.strip().splitlines()) <= 2
+    assert not list(lanewatch.root.glob("reference-*"))
+
+
+def test_a_dry_run_shows_what_would_be_asked_of_an_engine_that_is_not_there(
+    lanewatch: Lanewatch, stage: Stage
+) -> None:
+    words = (*LAUNCH, "--dry-run", "--json")
+    nowhere = {"DOCKER_HOST": "unix:///no/such.sock", "LANEWATCH_DOCKER_IMAGE": "of/config:1"}
+    done = lanewatch.call(*words, **nowhere)
+    assert "would not start: no Docker engine answers" in done.stderr
+    plan = json.loads(done.stdout)
+    made = {each["stage"]: each.get("container") for each in plan["stages"]}
+    assert list(made) == ["pull", "fetch", "prepare", "train", "merge"]
+    assert (made["pull"], made["prepare"]) == (None, None)
+    assert made["train"]["create"]["Image"] == "of/config:1"
+    chosen = lanewatch.call(*words, "--set=docker.image=of/recipe:1", **nowhere)
+    images = [
+        each["container"]["create"]["Image"]
+        for each in json.loads(chosen.stdout)["stages"]
+        if "container" in each
+    ]
+    assert images == ["of/recipe:1"] * 3
 
 
 def test_a_user_outside_of_the_group_is_told_what_to_do(stage: Stage, tmp_path: Path) -> None:
