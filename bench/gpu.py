@@ -188,14 +188,14 @@ def rows(settings: dict[str, Any]) -> dict[str, int]:
 def whole_run(bench: Bench) -> None:
     """0.75 B: train, stop with a save, resume, merge, load again."""
     run = bench.run(
-        "whole", "0.75b", iterations=36, save_interval=10, accumulation=4, sequence=1024, least=200
+        "whole", "0.75b", iterations=32, save_interval=8, accumulation=4, sequence=1024, least=200
     )
-    stopped = run.stage(Stage.TRAIN, stop_after=12)
+    stopped = run.stage(Stage.TRAIN, stop_after=10)
     at = stopped["iteration"]
     assert stopped["outcome"] == "stopped", stopped
-    assert 12 <= at < 36, stopped
+    assert 10 <= at < 32, stopped
     ended = run.stage(Stage.TRAIN, attempt=2)
-    assert (ended["outcome"], ended["iteration"]) == ("finished", 36), ended
+    assert (ended["outcome"], ended["iteration"]) == ("finished", 32), ended
     merged = run.stage(Stage.MERGE, attempt=2)
     assert merged["reloaded"] is True, merged
     config = json.loads((run.dir.export / "merged-hf-bf16" / "config.json").read_text())
@@ -203,7 +203,7 @@ def whole_run(bench: Bench) -> None:
     _report(bench, "0.75b, sequence up to 1024", run, ended, SHAPES["0.75b"], sequence=612)
     bench.result.add("0.75b: merge, loaded again and compared", "s", [merged["wall_s"]])
     bench.result.notes.append(
-        f"0.75b: stopped with a save at iteration {at}, resumed to 36, merged, loaded again; YARN "
+        f"0.75b: stopped with a save at iteration {at}, resumed to 32, merged, loaded again; YARN "
         f"kept; loss {run.lines('loss')[0]['loss']:.4f} to {ended['final_loss']:.4f}; "
         f"{_told(ended)}"
     )

@@ -101,7 +101,7 @@ class Plan:
         read_only = [self.run.data, self.run.payload, *map(Path, self._docker.get("read_only", ()))]
         if plan.stage is Stage.FETCH:
             read_only.append(Path(self.info["recipe"]["data"]["path"]))  # the tiny model's corpus
-        else:
+        elif plan.packages is None:  # what installs packages may come before there is a base
             read_only.append(Path(self.info["paths"]["base"]))
         writable = [self.run.root]
         if plan.cache is not Access.NONE:

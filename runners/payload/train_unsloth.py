@@ -16,9 +16,18 @@ def main(contract: Contract) -> Mapping[str, Any]:
     start = begin_training(contract)
     enter(start.job.work, required=True)
     settings(start.job.recipe)
+    # Its import catches whatever is raised in it: a stop would be swallowed, or break it halfway.
+    contract.raise_on_stop = False
     from .unsloth_training import train
 
-    return train(contract, start)
+    contract.raise_if_stopped()
+    contract.raise_on_stop = True
+    try:
+        return train(contract, start)
+    except Exception:
+        if contract.raise_on_stop:  # nothing is trained yet: what a stop broke is a stop
+            contract.raise_if_stopped()
+        raise
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ LOCK = Path(__file__).parents[2] / "runners" / "payload" / "unsloth.lock.txt"
 
 def wheelhouse() -> Path:
     """A folder with every wheel of the unsloth lane's lock, for installing without network."""
-    folder = CACHE / "wheels"
+    folder = CACHE.with_name(f"{CACHE.name}-wheels")  # the cache is its user's alone
     pins = [line for line in LOCK.read_text().splitlines() if line and not line.startswith("#")]
     if len([*folder.glob("*.whl")]) < len(pins):
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,11 +3,14 @@ it refuses. Stages here are a few lines of Python, since no trainer is needed fo
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +19,7 @@ from typing import Any
 
 import pytest
 from conftest import until
-from engine import IMAGE, Engine, python
+from engine import IMAGE, Engine, python, why_not_here
 from strangers import UID, as_stranger
 
 from monitor.probes.process import is_alive
@@ -206,6 +209,14 @@ def test_kill_ends_it_though_it_is_stopped_and_the_engine_is_told_of_a_paused_on
     assert stage.docker.poll(handle) == Exit(signal=9)
 
 
+def test_a_container_that_somebody_removes_has_an_unknown_end(stage: Stage) -> None:
+    handle = stage.docker.start(stage.request(WAIT))
+    assert handle.container_id is not None
+    stage.engine.remove(handle.container_id)
+    ended = until(lambda: stage.docker.poll(handle), "its end")
+    assert ended == Exit(note="its container was removed by somebody else")
+
+
 def test_a_second_container_of_the_run_is_refused_and_what_is_left_of_a_first_try_is_buried(
     stage: Stage,
 ) -> None:
@@ -269,6 +280,41 @@ def test_a_name_that_is_taken_by_another_is_named(stage: Stage) -> None:
             stage.docker.start(request)
     finally:
         stage.engine.remove(name)
+
+
+@pytest.fixture
+def full_engine() -> Iterator[Engine]:
+    """An engine whose disk has no room for another container."""
+    reason = why_not_here()
+    if reason is not None:
+        pytest.skip(reason)
+    folder = Path(tempfile.mkdtemp(prefix="lw-full-"))
+    data = folder / "data"
+    data.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(data)], check=True)
+    engine = Engine(folder)
+    try:
+        engine.start()
+        engine.make_image()
+        with (data / "fill").open("wb", buffering=0) as filling, contextlib.suppress(OSError):
+            while filling.write(bytes(1 << 16)):
+                pass
+        yield engine
+    finally:
+        engine.stop()
+        subprocess.run(["umount", "--lazy", str(data)], check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_full_disk_is_named_with_what_frees_some(
+    full_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in full_engine.env.items():
+        monkeypatch.setenv(name, value)
+    stage = Stage(full_engine, tmp_path)
+    with pytest.raises(EngineError, match=r"data is full: .*`docker image prune`"):
+        stage.docker.start(stage.request("pass"))
+    assert stage.containers() == []
 
 
 NEED = Need(lane="reference", modules=(), extra="", python="python3", image=IMAGE)

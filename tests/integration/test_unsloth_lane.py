@@ -189,6 +189,17 @@ def _python_with(folder: Path, site: str) -> Path:
     return folder / "bin" / "python"
 
 
+def test_stopped_while_it_loads_it_has_stopped_and_saved_nothing(lanewatch: Lanewatch) -> None:
+    run = launch(lanewatch, iterations=ITERATIONS, save_interval=8)
+    until(lambda: read(run.heartbeat).get("stage") == "train", "the train stage")
+    lanewatch("stop", run.root.name, "--save")
+    lanewatch("wait", run.root.name, code=1)
+    status = lanewatch.json("status", run.root.name)
+    assert status["verdict"] == "stopped", status["cause"]
+    assert "nothing saved" in status["cause"]
+    assert status["checkpoints"] == []
+
+
 def test_a_python_without_unsloth_is_told_how_to_get_it(lanewatch: Lanewatch) -> None:
     run = lanewatch.launch(
         "--lane=unsloth",
@@ -217,3 +228,6 @@ def test_a_dry_run_shows_the_stages_and_installs_nothing(
     ]
     assert plan["stages"][3]["env"]["UNSLOTH_DISABLE_STATISTICS"] == "1"
     assert not (tmp_path / "unused").exists()
+    words = ("launch", recipe, "--lane=unsloth", "--engine=local", "--dry-run")
+    said = lanewatch(*words, code=78, LANEWATCH_WHEELHOUSE="/nowhere")
+    assert "launch.wheelhouse: there is no folder /nowhere" in said

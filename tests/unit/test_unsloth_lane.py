@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from monitor.model import Stage
+from monitor.rundir import RunDir
 from runners.engines.base import Access, Gpu
 from runners.lanes import get_lane
 from runners.payload.lane_packages import normal, pins
 from runners.payload.unsloth_paths import expected_groups, fast_path, settings
 from runners.recipe.model import Recipe
+from runners.stages import Plan
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "runners" / "payload" / "unsloth.lock.txt"
@@ -59,6 +61,33 @@ def test_only_the_import_may_write_the_cache_and_use_the_network() -> None:
     own = stages(recipe(lanes={"unsloth": {"packages": "interpreter"}}))
     assert own[Stage.IMPORT].packages.source == "interpreter"
     assert not own[Stage.IMPORT].network
+
+
+def test_before_there_is_a_base_the_import_asks_for_none_and_offline_for_no_network(
+    tmp_path: Path,
+) -> None:
+    info = {
+        "lane": "unsloth",
+        "recipe": recipe("tiny-random-qwen3"),
+        "recipe_hash": "h",
+        "image": {"name": "image", "id": "sha256:1"},
+        "paths": {"base": "/run/base", "cache": "/cache"},
+        "wheelhouse": "/wheels",
+    }
+    plan = Plan(RunDir(tmp_path), info)
+    asked = {each.stage: plan.request(each, 1).container for each in plan.stages}
+    made = asked[Stage.IMPORT]
+    assert made is not None
+    assert Path("/run/base") not in made.read_only
+    assert Path("/wheels") in made.read_only
+    assert Path("/cache") in made.writable
+    assert made.network is False
+    train = asked[Stage.TRAIN]
+    assert train is not None
+    assert {Path("/run/base"), Path("/cache")} <= {*train.read_only}
+    assert Path("/wheels") not in train.read_only
+    packages = plan.job(plan.stages[1], 1)["packages"]
+    assert (packages["image"], packages["wheelhouse"]) == ("sha256:1", "/wheels")
 
 
 def test_the_extra_is_made_of_the_lock() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +102,8 @@ def wheelhouse() -> Path | None:
     if said is None:
         return None
     folder = Path(said).expanduser().absolute()
-    if not folder.is_dir():
-        raise ConfigError(f"launch.wheelhouse: there is no folder {folder}")
+    if not os.access(folder, os.R_OK | os.X_OK) or not folder.is_dir():
+        raise ConfigError(f"launch.wheelhouse: there is no folder {folder} that can be read")
     return folder
 
 
