@@ -109,12 +109,14 @@ def _compare_rope(model: Any, wanted: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _logits(model: Any, ids: Any) -> Any:
-    """(1, tokens, vocabulary) logits, on the GPU where there is one; the model comes back."""
+    """(1, tokens, vocabulary) logits, on the GPU where there is one; the model comes back.
+
+    Without a mask, as in training: Megatron's attention is causal by itself.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     count = ids.shape[1]
-    mask = torch.triu(torch.ones(1, 1, count, count, dtype=torch.bool), 1).to(device)
     model = model.to(device).eval()
     with torch.inference_mode():
-        made = model(ids.to(device), torch.arange(count)[None].to(device), mask).float().cpu()
+        made = model(ids.to(device), torch.arange(count)[None].to(device), None).float().cpu()
     model.to("cpu")
     return made if made.shape[0] == 1 else made.transpose(0, 1)

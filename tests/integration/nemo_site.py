@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import importlib.metadata
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,19 @@ def environment(site: Path) -> dict[str, str]:
         "TORCHDYNAMO_DISABLE": "1",
         "PYTHONWARNINGS": "ignore",
     }
+
+
+def python(folder: Path, site: Path) -> Path:
+    """Write a program into *folder* that is this Python with all of that around it."""
+    around = environment(site)
+    places = around.pop("PYTHONPATH")
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in around.items()]
+    lines += [f'export PYTHONPATH="$PYTHONPATH:"{shlex.quote(places)}']
+    lines += [f'exec {shlex.quote(sys.executable)} "$@"']
+    program = folder / "python-of-the-nemo-lane"
+    program.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    program.chmod(0o700)
+    return program
 
 
 def version(site: Path) -> str:

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import RECIPE, Lanewatch, read, state
 from lane_lab import ITERATIONS, Lab, assert_is_base_plus_adapter
-from nemo_site import environment, site_or_skip, version
+from nemo_site import environment, python, site_or_skip, version
+
+from monitor.rundir import RunDir
 
 ADAPTER_PARAMETERS = 2 * (4 * (128 + 128) * 2 + 4 * (128 + 64) * 2)
 """Two layers, rank 4: q and o are 128 wide, k and v 64, each with an A and a B."""
@@ -216,3 +219,26 @@ def test_of_two_launches_at_once_one_imports_and_the_other_waits(
     left = {path.name for path in (tmp_path / "cache" / "imports").iterdir()}
     name = Path(results[0]["folder"]).name
     assert left == {name, f".{name}.lock"}
+
+
+def test_launched_like_any_lane_and_exported_again(
+    lanewatch: Lanewatch, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANEWATCH_PYTHON", str(python(tmp_path, site)))
+    words = ("launch", str(RECIPE), "--lane=nemo", "--engine=local")
+    refused = lanewatch(*words, code=2)
+    assert 'the nemo lane cannot train this recipe: train.iterations = "auto"' in refused
+    settings = ("--set=train.iterations=6", "--set=train.save_interval=3")
+    run = RunDir(lanewatch.root / lanewatch(*words, *settings).strip())
+    done = lanewatch.json("wait", run.root.name)
+    assert (done["verdict"], done["iteration"]["value"]) == ("finished", 6)
+    assert [each["iteration"] for each in done["checkpoints"] if each["complete"]] == [3, 6]
+    assert [each["name"] for each in state(run)["stages"]] == [
+        "fetch", "prepare", "import", "train", "merge",
+    ]  # fmt: skip
+    assert read(run.result)["reloaded"] is True
+    lanewatch("export", run.root.name, "--iteration=3")
+    assert lanewatch.json("wait", run.root.name)["verdict"] == "finished"
+    assert (read(run.result)["iteration"], read(run.result)["stage"]) == (3, "merge")
+    statuses = {each["name"]: each["status"] for each in state(run)["stages"]}
+    assert (statuses["train"], statuses["import"], statuses["merge"]) == ("skipped", "done", "done")

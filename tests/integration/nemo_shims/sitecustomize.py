@@ -1,4 +1,4 @@
-"""Lets the real Megatron-Bridge run from its wheels alone, on a CPU too. For tests; no way to train.
+"""Lets the real Megatron-Bridge run from its wheels alone, on a CPU too. Only for tests.
 
 Python imports this file at its start when its folder is on PYTHONPATH. It stands in for packages
 that Megatron-Bridge imports but a LoRA does not use, and without a GPU answers on the CPU what is
