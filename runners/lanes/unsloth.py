@@ -9,9 +9,14 @@ from monitor.model import Stage
 from runners.engines.base import Access, Gpu
 from runners.lanes.base import Packages, StagePlan
 from runners.lanes.reference import TINY
+from runners.payload.unsloth_paths import unsloth_settings
 
 LOCK = "unsloth.lock.txt"
 """In runners/payload: it is copied into each run."""
+
+
+_GPU = {"auto": Gpu.IF_THERE, "cpu": Gpu.NONE, "cuda": Gpu.REQUIRED}
+"""By the recipe's lanes.unsloth.device."""
 
 
 class UnslothLane:
@@ -25,7 +30,7 @@ class UnslothLane:
 
     def stages(self, recipe: Mapping[str, Any], *, smoke: bool) -> tuple[StagePlan, ...]:
         lane = recipe.get("lanes", {}).get("unsloth", {})
-        env = _environment(lane)
+        env, gpu = _environment(recipe), _GPU[lane.get("device", "auto")]
         prepare = StagePlan(stage=Stage.PREPARE, module="runners.prepare", on_host=True)
         environment = StagePlan(
             stage=Stage.IMPORT,
@@ -34,8 +39,9 @@ class UnslothLane:
             packages=_packages(lane),
             cache=Access.WRITE,
             network=lane.get("packages", "lane") == "lane",
+            gpu=gpu,
         )
-        train = _inside(Stage.TRAIN, "train_unsloth", env, Gpu.IF_THERE)
+        train = _inside(Stage.TRAIN, "train_unsloth", env, gpu)
         if recipe["model"]["path"] == TINY:
             # The tiny base is made with the lane's own transformers.
             fetch = _inside(Stage.FETCH, "make_tiny", env, Gpu.NONE)
@@ -63,9 +69,9 @@ def _packages(lane: Mapping[str, Any]) -> Packages:
     )
 
 
-def _environment(lane: Mapping[str, Any]) -> dict[str, str]:
-    threads = str(lane.get("threads", 1))
-    return {
+def _environment(recipe: Mapping[str, Any]) -> dict[str, str]:
+    threads = str(recipe.get("lanes", {}).get("unsloth", {}).get("threads", 1))
+    return unsloth_settings(recipe) | {
         # More OpenMP threads than free cores spin against their neighbours: see the reference lane.
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,

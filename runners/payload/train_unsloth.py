@@ -8,14 +8,12 @@ from typing import Any
 from .contract import Contract, end_process, run_stage
 from .hf_start import begin_training
 from .lane_packages import enter
-from .unsloth_paths import settings
 
 
 def main(contract: Contract) -> Mapping[str, Any]:
     """Train as work/job.json says; returns the fields of result.json."""
     start = begin_training(contract)
     enter(start.job.work, required=True)
-    settings(start.job.recipe)
     # Its import catches whatever is raised in it: a stop would be swallowed, or break it halfway.
     contract.raise_on_stop = False
     from .unsloth_training import train

@@ -6,8 +6,7 @@ words, so that a report of `recipe check` can be held against result.json.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Mapping, MutableMapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 QKV = frozenset({"q_proj", "k_proj", "v_proj"})
@@ -59,14 +58,12 @@ def fast_path(fused: Collection[str], recipe: Mapping[str, Any], *, device: str)
     return {"on": bool(fused), "fused": sorted(fused), "reason": reason}
 
 
-def settings(
-    recipe: Mapping[str, Any], environment: MutableMapping[str, str] | None = None
-) -> None:
-    """Set in *environment* (default: this process's) what Unsloth reads when it is imported."""
-    into = os.environ if environment is None else environment
+def unsloth_settings(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """Variables that Unsloth reads when it is imported, as *recipe* wants them."""
     lane = recipe.get("lanes", {}).get("unsloth", {})
-    into[FUSED_DROPOUT] = "1" if lane.get("fused_lora", True) else "0"
+    found = {FUSED_DROPOUT: "1" if lane.get("fused_lora", True) else "0"}
     if lane.get("device") == "cpu":
-        into["UNSLOTH_FORCE_CPU"] = "1"
+        found["UNSLOTH_FORCE_CPU"] = "1"
     if lane.get("device") == "cuda":
-        into["UNSLOTH_DISABLE_CPU_FALLBACK"] = "1"
+        found["UNSLOTH_DISABLE_CPU_FALLBACK"] = "1"
+    return found

@@ -14,7 +14,7 @@ from monitor.rundir import RunDir
 from runners.engines.base import Access, Gpu
 from runners.lanes import get_lane
 from runners.payload.lane_packages import normal, pins
-from runners.payload.unsloth_paths import expected_groups, fast_path, settings
+from runners.payload.unsloth_paths import expected_groups, fast_path
 from runners.recipe.model import Recipe
 from runners.stages import Plan
 
@@ -152,10 +152,30 @@ def test_on_a_cpu_there_is_no_fast_path_whatever_the_recipe() -> None:
     assert "no GPU" in found["reason"]
 
 
-def test_what_unsloth_reads_when_it_is_imported() -> None:
-    found: dict[str, str] = {}
-    settings(recipe(lanes={"unsloth": {"device": "cpu", "fused_lora": False}}), found)
-    assert found == {"UNSLOTH_FUSED_LORA_DROPOUT": "0", "UNSLOTH_FORCE_CPU": "1"}
-    found = {}
-    settings(recipe(lanes={"unsloth": {"device": "cuda"}}), found)
-    assert found == {"UNSLOTH_FUSED_LORA_DROPOUT": "1", "UNSLOTH_DISABLE_CPU_FALLBACK": "1"}
+@pytest.mark.parametrize(
+    ("lane", "gpu", "variables"),
+    [
+        pytest.param({}, Gpu.IF_THERE, {}, id="what is there"),
+        pytest.param({"device": "cpu"}, Gpu.NONE, {"UNSLOTH_FORCE_CPU": "1"}, id="a CPU"),
+        pytest.param(
+            {"device": "cuda"}, Gpu.REQUIRED, {"UNSLOTH_DISABLE_CPU_FALLBACK": "1"}, id="a GPU"
+        ),
+        pytest.param(
+            {"fused_lora": False}, Gpu.IF_THERE, {"UNSLOTH_FUSED_LORA_DROPOUT": "0"}, id="unfused"
+        ),
+    ],
+)
+def test_what_unsloth_is_told_when_it_is_imported(
+    lane: dict[str, Any], gpu: Gpu, variables: dict[str, str]
+) -> None:
+    found = stages(recipe(lanes={"unsloth": lane}))
+    for stage in (Stage.IMPORT, Stage.TRAIN):
+        assert found[stage].gpu is gpu
+        env = dict(found[stage].env)
+        told = {name: env[name] for name in env if name.startswith("UNSLOTH_")}
+        usual = {
+            "UNSLOTH_DISABLE_STATISTICS": "1",
+            "UNSLOTH_DISABLE_AUTO_PADDING_FREE": "1",
+            "UNSLOTH_FUSED_LORA_DROPOUT": "1",
+        }
+        assert told == usual | variables
