@@ -256,7 +256,8 @@ def _told(ended: dict[str, Any]) -> str:
     path = ended.get("fast_path") or {}
     words = f"{ended['trainable_parameters']:,} trainable parameters"
     if path:
-        words += f"; fused kernels: {', '.join(path['fused']) or 'none'} ({path['reason']})"
+        why = f" ({path['reason']})" if path["reason"] else ""
+        words += f"; fused kernels: {', '.join(path['fused']) or 'none'}{why}"
     return words + f"; versions {json.dumps(ended['versions'])}"
 
 
