@@ -11,13 +11,14 @@ from dataclasses import replace
 
 from monitor.costs import spread_of
 from monitor.facts import Facts, own_power
-from monitor.learnt import KEPT, RECENT, WINDOW, Learnt, Sample
+from monitor.learnt import KEPT, RECENT, WINDOW, Learnt, Sample, with_step
 from monitor.limits import SAFETY_FACTOR, STANDARD, LimitConfig, limit_for
 from monitor.loss import describe_loss, follow, judge_loss, loss_of
 from monitor.middle import median, spread
 from monitor.model import Heartbeat, History, Phase, Spread, Stage
 from monitor.outside import Moment, Saved, learn_outside
 from monitor.power import learn_power, recent_power
+from monitor.use import learn_use
 
 __all__ = ["KEPT", "LEARNT_GROWTHS", "LOG_SILENCE_FLOOR_S", "Learnt", "Sample", "history_of"]
 
@@ -42,7 +43,8 @@ def learn(
     if facts.stage not in (None, Stage.TRAIN):
         return learnt
     beat = facts.current_heartbeat
-    learnt = replace(learnt, losses=follow(learnt.losses, loss_of(beat, facts.log_progress)))
+    losses = follow(learnt.losses, loss_of(beat, facts.log_progress))
+    learnt = learnt if losses is learnt.losses else replace(learnt, losses=losses)
     before = learnt
     if beat is not None and beat.stage == Stage.TRAIN:
         learnt = _learn_heartbeat(learnt, beat, facts, when, limits)
@@ -52,7 +54,7 @@ def learn(
     else:
         return learnt
     learnt = _learn_family(learnt, facts, beat)
-    return _learn_power(before, learnt, facts, beat, when)
+    return _learn_activity(before, learnt, facts, beat, when)
 
 
 def spoke(learnt: Learnt, attempt: int) -> bool:
@@ -90,6 +92,7 @@ def history_of(learnt: Learnt) -> History:
         log_gap_iterations=learnt.log_gap_iterations,
         power_median_w=working.median(),
         power_low_w=working.quantile(0.05),
+        clock_median_mhz=learnt.use.clock.median(),
         power_spread_w=spread(working.values) if working.values else None,
         recent_power_w=recent.watts,
         recent_spread_w=recent.spread_w,
@@ -102,6 +105,7 @@ def history_of(learnt: Learnt) -> History:
         pace_count=outside.stepped,
         log_gap_s=outside.log_gap_s,
         checkpoint_gap_s=outside.gap_s,
+        checkpoint_gap_least_s=outside.least_gap_s,
         checkpoint_gap_iterations=outside.gap_iterations,
         loss_trouble=judge_loss(learnt.losses),
         loss_words=describe_loss(learnt.losses),
@@ -145,18 +149,27 @@ def _learn_heartbeat(
     return _learn_log(learnt, facts, learnt.done, when)
 
 
-def _learn_power(
+def _learn_activity(
     before: Learnt, learnt: Learnt, facts: Facts, beat: Heartbeat | None, when: Moment
 ) -> Learnt:
-    """Take the GPU's power into account: at work only while iterations are known to advance.
+    """Take CPU time, clock and power into account: work only while iterations are seen to advance.
 
     Without a heartbeat a checkpoint that comes proves as much as an iteration that the log tells.
     """
     watts = own_power(facts.machine, facts.process)
-    if watts is None and not learnt.power.recent:
-        return learnt
     stepped = learnt.step_count > before.step_count
     saved = beat is None and learnt.saves_this_process > before.saves_this_process
+    use = learn_use(
+        learnt.use,
+        None if facts.process is None else facts.process.cpu_s,
+        _clock(facts) if watts is not None else None,
+        at=when.observed_s,
+        broken=when.gap or _left(facts, beat),
+        advanced=stepped or saved,
+    )
+    learnt = learnt if use is learnt.use else replace(learnt, use=use)
+    if watts is None and not learnt.power.recent:
+        return learnt
     outside = learnt.outside
     slow = (stepped and learnt.recent[-1] > (learnt.step_max_s or 0.0)) or (
         saved and (outside.last_gap_s or 0.0) > (outside.gap_s or 0.0)
@@ -171,7 +184,7 @@ def _learn_power(
         iterating=iterating,
         advanced=stepped or saved,
     )
-    return replace(learnt, power=power)
+    return learnt if power is learnt.power else replace(learnt, power=power)
 
 
 def _iterates(facts: Facts, beat: Heartbeat | None) -> bool:
@@ -194,6 +207,12 @@ def _utilisation(facts: Facts) -> float | None:
     busy = [gpu for gpu in facts.machine.gpus if gpu.process_bytes] if facts.machine else []
     percent = busy[0].utilisation_percent if busy else None
     return None if percent is None else float(percent)
+
+
+def _clock(facts: Facts) -> float | None:
+    """SM clock of the same GPU."""
+    busy = [gpu for gpu in facts.machine.gpus if gpu.process_bytes] if facts.machine else []
+    return busy[0].sm_clock_mhz if busy else None
 
 
 def _learn_family(learnt: Learnt, facts: Facts, beat: Heartbeat | None) -> Learnt:
@@ -243,16 +262,16 @@ def _learn_step(learnt: Learnt, beat: Heartbeat, limits: LimitConfig) -> Learnt:
     interval = seconds / count
     largest = learnt.step_max_s
     before = learnt.recent[-1] if learnt.recent else None
-    if largest is None or (
-        interval > largest and not _was_a_stall(learnt, Phase.ITERATION, interval, before, limits)
+    longer = largest is None or interval > largest
+    if longer and not (
+        largest is not None and _was_a_stall(learnt, Phase.ITERATION, interval, before, limits)
     ):
-        largest = interval
+        base = with_step(base, interval)
     return replace(
         base,
         steps=learnt.steps.add(interval),
         recent=(*learnt.recent, interval)[-WINDOW:],
         step_count=learnt.step_count + count,
-        step_max_s=largest,
     )
 
 

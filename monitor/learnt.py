@@ -12,6 +12,8 @@ from monitor.middle import median
 
 KEPT = 128
 """Values a sample keeps; it then spans the whole run at half the density."""
+SINGLE_STEPS = 20
+"""After so many iterations a single slow one is no pace."""
 RECENT = 5
 WINDOW = 32
 """Intervals that are kept as they come: those of the present pace are looked for among them."""
@@ -75,6 +77,7 @@ class Outside:
     """It was there before the watch, perhaps from another run into the same folder."""
     gap_s: float | None = None
     """Largest time between two finished checkpoints, both of them seen to come."""
+    least_gap_s: float | None = None
     last_gap_s: float | None = None
     gap_iterations: int | None = None
     """Largest number of iterations between two of them."""
@@ -95,6 +98,18 @@ class Power:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What the trainer used while iterations advanced, one value an iteration or a few seconds."""
+
+    cores: Sample = field(default_factory=Sample)
+    """CPU seconds a second."""
+    clock: Sample = field(default_factory=Sample)
+    """SM clock in MHz of the run's own GPU."""
+    since: tuple[float, float] | None = None
+    """(observed seconds, CPU seconds used) where the present stretch begins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Learnt:
     """Everything that is needed to go on learning; kept in watch.json."""
 
@@ -109,6 +124,8 @@ class Learnt:
     steps: Sample = field(default_factory=Sample)
     recent: tuple[float, ...] = ()
     step_max_s: float | None = None
+    step_odd_s: float | None = None
+    """The largest of all: it counts once another comes near it."""
     step_count: int = 0
     saves: Sample = field(default_factory=Sample)
     save_max_s: float | None = None
@@ -136,8 +153,26 @@ class Learnt:
     log_gap_iterations: int = 0
     outside: Outside = field(default_factory=Outside)
     power: Power = field(default_factory=Power)
+    use: Use = field(default_factory=Use)
     losses: LossState = field(default_factory=LossState)
     save_family: int = 0
     """Most processes of the trainer while a checkpoint was being written; 0: none is."""
     save_missing: int = 0
     """So many of them have ended since."""
+
+
+def with_step(learnt: Learnt, interval: float) -> Learnt:
+    """Return *learnt* with one more interval between iterations that was no stall.
+
+    One iteration that took four times as long would leave a night half as well watched: from the
+    twentieth on the largest but one counts. Two slow ones are a pace.
+    """
+    largest, odd = learnt.step_max_s, learnt.step_odd_s
+    if largest is None or learnt.step_count < SINGLE_STEPS:
+        largest = max(largest or 0.0, interval)
+        return replace(learnt, step_max_s=largest, step_odd_s=max(odd or 0.0, largest))
+    highest = odd or largest
+    if interval <= largest:
+        return learnt
+    largest = max(largest, min(interval, highest))
+    return replace(learnt, step_max_s=largest, step_odd_s=max(highest, interval))

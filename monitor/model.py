@@ -172,6 +172,10 @@ class Ages:
     """In a state that excludes progress (stopped, blocked in a pipe, waiting for a disk)."""
     powered_s: float | None = None
     """Since the run's own GPU last drew what it usually draws at work."""
+    computing_s: float | None = None
+    """Since the process last used as much CPU as it usually does while iterations advance."""
+    gone_s: float | None = None
+    """Since a process that was seen to live was first seen to be gone; None while it lives."""
     hint_s: float | None = None
     """Since log and folders of a run without a heartbeat began to hint at its present phase."""
     cpu_s: float | None = None
@@ -196,7 +200,8 @@ class History:
     """What the watcher has learnt about this run; survives its restarts (watch.json)."""
 
     step_max_s: float | None = None
-    """Largest interval between two iterations."""
+    """Largest interval between two iterations; from the twentieth on the largest but one, since a
+    single slow iteration is no pace."""
     step_count: int = 0
     step_median_s: float | None = None
     step_recent_s: float | None = None
@@ -224,6 +229,8 @@ class History:
     """Most iterations between two growths of the log."""
     power_median_w: float | None = None
     """Of the run's own GPU while iterations advanced; None without a GPU of its own."""
+    clock_median_mhz: float | None = None
+    """Of the SM clock of that GPU, as iterations ended."""
     step: Spread | None = None
     """Of the whole run's iterations."""
     step_now: Spread | None = None
@@ -255,6 +262,8 @@ class History:
     """Largest time between two iterations that the log told of."""
     checkpoint_gap_s: float | None = None
     """Largest time between two finished checkpoints, both of them seen to come."""
+    checkpoint_gap_least_s: float | None = None
+    """The smallest of them: how soon a checkpoint comes at the run's best pace."""
     checkpoint_gap_iterations: int | None = None
     loss_trouble: str | None = None
     """A value of `monitor.loss.LossTrouble`."""

@@ -53,6 +53,10 @@ class Night:
     save_interval: int = 70
     save_s: float = 5.0
     first_save_factor: float = 1.0
+    save_quiet: float = 0.0
+    """Share of a save in which its folder does not grow yet: the state is gathered first."""
+    first_save_limit_s: float | None = None
+    """What the recipe (or `attach --set`) says of it: a first save can outlast the default."""
     eval_interval: int = 0
     eval_s: float = 0.0
     load_s: float = 60.0
@@ -92,6 +96,11 @@ class Night:
             return self.iterations
         usual = int((self.hours * 3600 - self.load_s) / self.step_s)
         return max(2, usual if self.ends else 2 * usual)
+
+    def pace_s(self, done: int) -> float:
+        """Seconds an iteration takes after *done* of them."""
+        slower = self.slower_from is not None and done >= self.slower_from
+        return self.step_s * (self.slower if slower else 1.0)
 
     @property
     def cadence_s(self) -> float:
