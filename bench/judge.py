@@ -298,9 +298,7 @@ def main() -> None:
     cost_of_a_verdict(result, options.hours)
     if options.worst:
         bad = [row for row in rows if row.missed or row.false or row.wakes]
-        text = json.dumps(
-            [list(astuple(each.case)) for each in bad]
-        )
+        text = json.dumps([list(astuple(each.case)) for each in bad])
         options.worst.write_text(text)
     if not options.dry:
         result.write()

@@ -151,10 +151,8 @@ def doubt_of(observation: Observation, limit: Limit) -> str | None:
         return "the disk of the run is full, so it may be unable to say that it gets on"
     if is_power_unread(observation):
         return "whether its GPU is at work cannot be read now"
-    if is_computing(observation, limit):
+    if limit.name != "cadence" and is_computing(observation, limit):
         return "it uses as much CPU time as when it trains, and no power of its own GPU tells more"
-    if is_power_unknown(observation, limit, sign_of(observation).signature):
-        return "no power of a GPU of its own tells whether it is at work"
     return None
 
 
