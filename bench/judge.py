@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import multiprocessing
 import statistics
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 
 from measure import REPOSITORY, Result
@@ -25,13 +26,16 @@ from night import HEARTBEAT, MODES, Night, done_at_the_fault, frames  # noqa: E4
 from nights import BASELINES, IDLE, cases, draw, outcome  # noqa: E402
 
 from monitor.codec import dumps  # noqa: E402
+from monitor.marks import AgeState  # noqa: E402
 from monitor.replay import Replay  # noqa: E402
+from monitor.trace import Frame  # noqa: E402
 from monitor.watch_fold import take_look  # noqa: E402
 
 PACES = (32.4, 43.6)
 """Seconds an iteration of the article's two lanes."""
 SEED = 20270101
 VERDICT_BUDGET_MS = 1.0
+LOOKS = 5000
 STEPS_BUDGET = 8.0
 IDLE_BUDGET_MIN = 10.0
 """Rule 1; a simulated night looks each half minute, which is counted against the judge."""
@@ -248,21 +252,18 @@ def _baselines(result: Result, rows: list[Row]) -> None:
 
 def cost_of_a_verdict(result: Result, hours: float) -> None:
     """What one look costs after *hours*, and how large the state is that watch.json keeps."""
-    night = Night(seed=SEED, hours=hours, step_s=32.4, save_interval=70)
+    night = Night(seed=SEED, hours=hours + LOOKS / 3600 + 0.1, step_s=32.4, save_interval=70)
     replay, last, sizes = Replay(), None, []
-    for frame in frames(night):
-        last = list(replay.take(frame))[-1]
+    seen = frames(night)
+    for frame in seen:
+        last = frame
+        list(replay.take(frame))
         if frame.at_s / 3600 > len(sizes):
             sizes.append(len(dumps({"marks": replay.state})) / 1024)
+        if frame.at_s >= hours * 3600:
+            break
     assert last is not None
-    taken: list[float] = []
-    for _ in range(5000):
-        began = time.thread_time()
-        take_look(
-            replay.state, last.frame.facts, last.frame.subject, tick_s=1.0, limits=last.frame.limits
-        )
-        taken.append(1000 * (time.thread_time() - began))
-    taken.sort()
+    taken = sorted(_looks(replay.state, last, seen))
     result.add(f"CPU of one look and verdict after {hours:g} h, p50", "ms", [quantile(taken, 0.5)])
     p99 = quantile(taken, 0.99)
     result.add(
@@ -270,6 +271,23 @@ def cost_of_a_verdict(result: Result, hours: float) -> None:
     )
     result.add("state after 2 h", "KiB", [sizes[min(2, len(sizes) - 1)]])
     result.add(f"state after {hours:g} h", "KiB", [sizes[-1]])
+
+
+def _looks(state: AgeState, last: Frame, coming: Iterator[Frame]) -> Iterator[float]:
+    """CPU milliseconds of each look, one a second, while the night goes on."""
+    following, begins_s = next(coming), math.floor(last.at_s) + 1.0
+    for second in range(LOOKS):
+        at_s = begins_s + second
+        while following.at_s <= at_s:
+            last, following = following, next(coming)
+        process = last.facts.process
+        assert process is not None
+        used = replace(process, cpu_s=(process.cpu_s or 0.0) + at_s - last.at_s)
+        facts = replace(last.facts, monotonic_s=at_s, process=used)
+        began = time.thread_time()
+        judged = take_look(state, facts, last.subject, tick_s=1.0, limits=last.limits)
+        yield 1000 * (time.thread_time() - began)
+        state = judged.state
 
 
 def main() -> None:

@@ -6,8 +6,8 @@ watcher learns nothing wrong; across a gap in the watch it learns nothing at all
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from monitor.costs import spread_of
 from monitor.facts import Facts, own_power
@@ -70,6 +70,7 @@ def history_of(learnt: Learnt) -> History:
     if learnt.log_done is not None and done is not None:
         since_log = max(0, done - learnt.log_done)
     recent = recent_power(learnt.power)
+    longest = learnt.step_top[0] if learnt.step_top else None
     return History(
         step_max_s=learnt.step_max_s,
         step_count=learnt.step_count,
@@ -93,7 +94,7 @@ def history_of(learnt: Learnt) -> History:
         power_median_w=working.median(),
         power_low_w=working.quantile(0.05),
         clock_median_mhz=learnt.use.clock.median(),
-        power_spread_w=spread(working.values) if working.values else None,
+        power_spread_w=_deviation(working.values),
         recent_power_w=recent.watts,
         recent_spread_w=recent.spread_w,
         recent_busy_percent=recent.busy_percent,
@@ -109,30 +110,37 @@ def history_of(learnt: Learnt) -> History:
         checkpoint_gap_iterations=outside.gap_iterations,
         loss_trouble=judge_loss(learnt.losses),
         loss_words=describe_loss(learnt.losses),
-        step=_spread(_iterations_alone(learnt), learnt.step_max_s),
-        step_now=_spread(_near(learnt.recent, learnt.recent[-RECENT:]), learnt.step_max_s),
+        step=_spread(_iterations_alone(learnt), longest),
+        step_now=_spread(_near(learnt.recent, learnt.recent[-RECENT:]), longest),
         save=_spread(learnt.saves.values, learnt.save_max_s),
         evaluation=_spread(learnt.evals.values, learnt.eval_max_s),
     )
 
 
-def _spread(values: Sequence[float], longest: float | None) -> Spread | None:
+@lru_cache(maxsize=16)  # most looks change none of the samples
+def _spread(values: tuple[float, ...], longest: float | None) -> Spread | None:
     """Of *values*, a stall that recovered counted as no longer than the *longest* that was none."""
     return spread_of([min(each, longest or each) for each in values])
 
 
-def _iterations_alone(learnt: Learnt) -> Sequence[float]:
+def _iterations_alone(learnt: Learnt) -> tuple[float, ...]:
     """Between two lines of a log a save or an evaluation may lie: that is no iteration's pace."""
     values = learnt.steps.values
     return values if learnt.process else _near(values, values)
 
 
-def _near(values: Sequence[float], those: Sequence[float]) -> Sequence[float]:
+@lru_cache(maxsize=4)
+def _near(values: tuple[float, ...], those: tuple[float, ...]) -> tuple[float, ...]:
     """Those of *values* that are within `SAME_PACE` of the median of *those*."""
     if not those:
         return ()
     usual = median(those)
-    return [each for each in values if usual / SAME_PACE <= each <= usual * SAME_PACE]
+    return tuple(each for each in values if usual / SAME_PACE <= each <= usual * SAME_PACE)
+
+
+@lru_cache(maxsize=4)
+def _deviation(values: tuple[float, ...]) -> float | None:
+    return spread(values) if values else None
 
 
 def _learn_heartbeat(
@@ -262,10 +270,7 @@ def _learn_step(learnt: Learnt, beat: Heartbeat, limits: LimitConfig) -> Learnt:
     interval = seconds / count
     largest = learnt.step_max_s
     before = learnt.recent[-1] if learnt.recent else None
-    longer = largest is None or interval > largest
-    if longer and not (
-        largest is not None and _was_a_stall(learnt, Phase.ITERATION, interval, before, limits)
-    ):
+    if largest is None or not _was_a_stall(learnt, Phase.ITERATION, interval, before, limits):
         base = with_step(base, interval)
     return replace(
         base,

@@ -6,17 +6,27 @@ The rule: bounded memory. A night of looks keeps no more numbers than an hour of
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from monitor.loss import LossState
 from monitor.middle import median
 
 KEPT = 128
 """Values a sample keeps; it then spans the whole run at half the density."""
-SINGLE_STEPS = 20
-"""After so many iterations a single slow one is no pace."""
+STEPS_KEPT = 3
+"""So many of the largest intervals are known: one after 20 and two after 100 iterations are no pace.
+
+A single iteration that took four times as long would leave the whole night half as well watched.
+"""
 RECENT = 5
 WINDOW = 32
 """Intervals that are kept as they come: those of the present pace are looked for among them."""
+
+
+@lru_cache(maxsize=16)
+def _ordered(values: tuple[float, ...]) -> tuple[float, ...]:
+    """Sorted: most looks ask the same sample for several shares, and it has not changed."""
+    return tuple(sorted(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +50,12 @@ class Sample:
         """The value below which *share* (0 to 1) of the sample lies."""
         if not self.values:
             return None
-        ordered = sorted(self.values)
+        ordered = _ordered(self.values)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
     def median(self) -> float | None:
         """The middle value."""
-        return median(self.values) if self.values else None
+        return median(_ordered(self.values)) if self.values else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +133,8 @@ class Learnt:
     """Stamp of the heartbeat that first said `done`; meaningful while iterating."""
     steps: Sample = field(default_factory=Sample)
     recent: tuple[float, ...] = ()
-    step_max_s: float | None = None
-    step_odd_s: float | None = None
-    """The largest of all: it counts once another comes near it."""
+    step_top: tuple[float, ...] = ()
+    """The largest intervals between two iterations, the largest first."""
     step_count: int = 0
     saves: Sample = field(default_factory=Sample)
     save_max_s: float | None = None
@@ -160,19 +169,16 @@ class Learnt:
     save_missing: int = 0
     """So many of them have ended since."""
 
+    @property
+    def step_max_s(self) -> float | None:
+        """The largest interval that is a pace; None before there is one."""
+        odd = (self.step_count >= 20) + (self.step_count >= 100)
+        return self.step_top[min(odd, len(self.step_top) - 1)] if self.step_top else None
+
 
 def with_step(learnt: Learnt, interval: float) -> Learnt:
-    """Return *learnt* with one more interval between iterations that was no stall.
-
-    One iteration that took four times as long would leave a night half as well watched: from the
-    twentieth on the largest but one counts. Two slow ones are a pace.
-    """
-    largest, odd = learnt.step_max_s, learnt.step_odd_s
-    if largest is None or learnt.step_count < SINGLE_STEPS:
-        largest = max(largest or 0.0, interval)
-        return replace(learnt, step_max_s=largest, step_odd_s=max(odd or 0.0, largest))
-    highest = odd or largest
-    if interval <= largest:
+    """Return *learnt* with one more interval between iterations that was no stall."""
+    top = learnt.step_top
+    if len(top) == STEPS_KEPT and interval <= top[-1]:
         return learnt
-    largest = max(largest, min(interval, highest))
-    return replace(learnt, step_max_s=largest, step_odd_s=max(highest, interval))
+    return replace(learnt, step_top=tuple(sorted((*top, interval), reverse=True)[:STEPS_KEPT]))

@@ -200,8 +200,8 @@ class History:
     """What the watcher has learnt about this run; survives its restarts (watch.json)."""
 
     step_max_s: float | None = None
-    """Largest interval between two iterations; from the twentieth on the largest but one, since a
-    single slow iteration is no pace."""
+    """Largest interval between two iterations; after 20 of them the largest but one, after 100 but
+    two: a few slow iterations are no pace."""
     step_count: int = 0
     step_median_s: float | None = None
     step_recent_s: float | None = None

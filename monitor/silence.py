@@ -106,7 +106,13 @@ def is_excluded(observation: Observation) -> bool:
     if sign in (Signature.IDLE_DEADLOCK, Signature.BLOCKED_IO):
         idle_s = observation.ages.cpu_s
         return idle_s is None or idle_s >= IDLE_AGAINST_S
-    return sign not in (None, Signature.SPINNING)
+    return sign not in _NO_OBSTACLE
+
+
+_NO_OBSTACLE = frozenset(
+    {None, Signature.SPINNING, Signature.POWER_STATE, Signature.THERMAL, Signature.CONTENTION}
+)
+"""What a run looks like that may get on, if slowly."""
 
 
 def trouble(observation: Observation, limit: Limit, age: float) -> Finding | None:

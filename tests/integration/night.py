@@ -70,7 +70,7 @@ def done_at_the_fault(night: Night) -> int:
     """Iterations that were done when the fault struck."""
     camera, done = _Camera(night), 0
     for moment in camera.moments():
-        done = moment.done
+        done = max(done, moment.done)
     return done
 
 
