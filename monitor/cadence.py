@@ -219,7 +219,8 @@ def may_get_on(observation: Observation, limit: Limit) -> bool:
         return True
     if is_power_known(observation) and not is_slowed(observation):
         return False
-    return observation.ages.cpu_s is not None and not is_excluded(observation)
+    seen = observation.process is not None and observation.ages.cpu_s is not None
+    return seen and not is_excluded(observation)
 
 
 def _longest(

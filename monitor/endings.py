@@ -74,6 +74,8 @@ def _awaited(observation: Observation) -> Finding | None:
     gone_s, total = observation.ages.gone_s, total_of(observation)
     if gone_s is None or gone_s >= SHOWN_S or _was_killed(observation):
         return None
+    if not (observation.saves_visible and observation.saves_late):
+        return None
     value, saved = iteration_of(observation)[0], saved_of(observation)
     if total is not None:
         if saved is not None and saved >= total:

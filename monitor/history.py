@@ -268,10 +268,11 @@ def _learn_step(learnt: Learnt, beat: Heartbeat, limits: LimitConfig) -> Learnt:
     if count <= 0 or not iterating or seconds <= 0:
         return base
     interval = seconds / count
-    largest = learnt.step_max_s
     before = learnt.recent[-1] if learnt.recent else None
-    if largest is None or not _was_a_stall(learnt, Phase.ITERATION, interval, before, limits):
-        base = with_step(base, interval)
+    limit = _limit_of(learnt, Phase.ITERATION, limits)
+    stalled = interval > limit and (before is None or before <= limit)
+    if not (stalled and learnt.step_top):
+        base = with_step(base, interval, is_pace=interval > limit)
     return replace(
         base,
         steps=learnt.steps.add(interval),

@@ -14,7 +14,7 @@ from monitor.middle import median
 KEPT = 128
 """Values a sample keeps; it then spans the whole run at half the density."""
 STEPS_KEPT = 3
-"""So many of the largest intervals are known: one after 20 and two after 100 iterations are no pace.
+"""Largest intervals that are known: one after 20 and two after 100 iterations are no pace.
 
 A single iteration that took four times as long would leave the whole night half as well watched.
 """
@@ -176,9 +176,14 @@ class Learnt:
         return self.step_top[min(odd, len(self.step_top) - 1)] if self.step_top else None
 
 
-def with_step(learnt: Learnt, interval: float) -> Learnt:
-    """Return *learnt* with one more interval between iterations that was no stall."""
+def with_step(learnt: Learnt, interval: float, *, is_pace: bool) -> Learnt:
+    """Return *learnt* with one more interval between iterations that was no stall.
+
+    *is_pace*: it is the second in a row that went past the limit.
+    """
     top = learnt.step_top
+    if is_pace:
+        return replace(learnt, step_top=(interval,) * STEPS_KEPT)
     if len(top) == STEPS_KEPT and interval <= top[-1]:
         return learnt
     return replace(learnt, step_top=tuple(sorted((*top, interval), reverse=True)[:STEPS_KEPT]))

@@ -312,6 +312,8 @@ class Observation:
     """The same with what was seen then, as a clause; None where no sample is left."""
     saves_visible: bool = True
     """Its checkpoints folder is known: the next checkpoint would be seen."""
+    saves_late: bool = True
+    """That folder may show a checkpoint up to a minute late; False: it is on a local disk."""
     keep_last: int | None = None
     """Checkpoints that the trainer keeps; None or 0: all, as far as is known."""
     gpu_shared: bool = False

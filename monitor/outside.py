@@ -107,7 +107,7 @@ def _step(learnt: Learnt, seconds: float, count: int, limits: LimitConfig) -> Le
         stepped=known.stepped + count,
         log_gap_s=max(known.log_gap_s or 0.0, seconds),
     )
-    return with_step(replace(learnt, outside=paced), interval)
+    return with_step(replace(learnt, outside=paced), interval, is_pace=interval > limit)
 
 
 def _steps_of(learnt: Learnt) -> History:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from monitor.files import read_json
 from monitor.limits import LimitConfig, limits_from
 from monitor.model import ProcessId, Stage, Status
+from monitor.probes.filesystem import is_local_filesystem
 from monitor.probes.numbers import finite, whole
 from monitor.rundir import RunDir
 from monitor.subject import Subject
@@ -104,10 +106,17 @@ class WatchTarget:
             save_interval=self.save_interval,
             keep_last=self.keep_last,
             saves_visible=not self.foreign or self.checkpoints != self.run_dir.checkpoints,
+            saves_late=self.foreign and _shows_late(self.checkpoints),
             foreign=self.foreign,
             boot_id=self.process.boot_id if self.process else self.boot_id,
             memory_limit_bytes=self.memory_limit_bytes,
         )
+
+
+@lru_cache(maxsize=8)
+def _shows_late(folder: Path) -> bool:
+    """A file server's folder; what lies on one stays there."""
+    return not is_local_filesystem(folder)
 
 
 class TargetReader:
