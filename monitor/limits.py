@@ -23,9 +23,6 @@ POWER_SHARE = 0.7
 """A GPU of its own that draws this share of the run's median power is at work on something."""
 POWER_FACTOR = 3.0
 """Times the limit, while the GPU is at work."""
-POWER_LOW_S = 180.0
-"""For so long its GPU must have drawn little before it is at work no more: at work one draws little
-for many seconds, too."""
 JUMP_FACTOR = 12.0
 """Times the usual pace, which a run that trains was seen to slow down to."""
 LONGEST_WAIT_S = 23 * 3600.0

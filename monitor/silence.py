@@ -13,7 +13,6 @@ from monitor.limits import (
     ABSENCE_S,
     LATELY_S,
     POWER_FACTOR,
-    POWER_LOW_S,
     POWER_SHARE,
     Limit,
 )
@@ -178,8 +177,7 @@ def is_powered(observation: Observation, limit: Limit) -> bool:
     if watts is None or usual is None:
         return False
     lately = observation.ages.powered_s
-    most = limit.seconds if limit.name != "cadence" else min(limit.seconds, LATELY_S)
-    most = max(most, POWER_LOW_S)
+    most = min(limit.seconds, LATELY_S) if limit.name == "cadence" else limit.seconds
     return watts >= POWER_SHARE * usual or (lately is not None and lately <= most)
 
 

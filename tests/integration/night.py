@@ -16,12 +16,15 @@ from night_machine import ENDINGS, Activity, broken, working
 from night_plan import (
     BOOT,
     CHECKPOINTS,
+    FAST_S,
     FIGURES_S,
     GIB,
     HEARTBEAT,
     LOG,
     MODES,
     NEAR_S,
+    OFTEN_FIGURES_S,
+    OFTEN_S,
     Fault,
     Gpu,
     Moment,
@@ -133,11 +136,15 @@ class _Camera:
             yield moved
 
     def _until(self, start: float, end: float) -> Iterator[Frame]:
-        """The looks of each half minute."""
-        at = start + FIGURES_S
+        """The looks of each half minute.
+
+        Where a limit may be as short as a minute, what the GPU draws is seen more often at first.
+        """
+        often = start + OFTEN_S if self.night.step_s < FAST_S else start
+        at = start + (OFTEN_FIGURES_S if often > start else FIGURES_S)
         while at < end:
             yield from self._shown(float(math.floor(at)))
-            at += FIGURES_S
+            at += OFTEN_FIGURES_S if at < often else FIGURES_S
 
     def _shown(self, at_s: float) -> Iterator[Frame]:
         """One look, unless it falls into a time when nobody looked."""

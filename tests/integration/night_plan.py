@@ -13,6 +13,10 @@ GRAIN_S = 8.0
 """Iterations that are faster than 2 s are told in groups of about so long: under the floor of the
 iteration limit (60 s) their single gaps are not to be seen."""
 FIGURES_S = 30.0
+FAST_S = 12.0
+OFTEN_FIGURES_S = 5.0
+OFTEN_S = 240.0
+"""In the first four minutes of what lasts longer than usual, where iterations are faster than 12 s."""
 NEAR_S = 4.0
 """So soon before a moment no look is taken for the figures alone."""
 HEARTBEAT, LOG, CHECKPOINTS = "heartbeat", "log", "checkpoints"
