@@ -230,16 +230,18 @@ def _longest(
 
     A run that nothing speaks against may have slowed down, with an evaluation in between: it is
     given the time in which the slowest that was seen would have come to its checkpoint. One whose
-    GPU works at a low clock is slower by that much and no more.
+    GPU works at a low clock is slower by that much and no more. None is waited for longer than a
+    day, unless its checkpoints are due so seldom.
     """
+    most = max(LONGEST_WAIT_S, cadence.due_s + SUSPECT_SHARE * cadence.seconds)
     if not may_get_on(observation, limit):
-        return limit.seconds
+        return min(limit.seconds, most)
     evaluation = limit_for(Stage.TRAIN, Phase.EVALUATING, observation.history, config).seconds
     save = limit_for(Stage.TRAIN, Phase.SAVING, observation.history, config).seconds
     slowest = _slowest_s(cadence) + save
     if is_power_known(observation) and not is_powered(observation, limit):
         slowest = POWER_FACTOR * limit.seconds
-    return max(limit.seconds + evaluation, min(slowest + evaluation, LONGEST_WAIT_S))
+    return min(max(limit.seconds, slowest) + evaluation, most)
 
 
 def _slowest_s(cadence: Cadence) -> float:
