@@ -33,7 +33,7 @@ from monitor.watch_fold import take_look  # noqa: E402
 
 PACES = (32.4, 43.6)
 """Seconds an iteration of the article's two lanes."""
-SEED = 20261128
+SEED = 20262000
 VERDICT_BUDGET_MS = 1.0
 LOOKS = 5000
 STEPS_BUDGET = 8.0
@@ -293,8 +293,8 @@ def _looks(state: AgeState, last: Frame, coming: Iterator[Frame]) -> Iterator[fl
 def main() -> None:
     """Simulate, print, and write results/judge.json."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--healthy", type=int, default=120, help="healthy nights for each view")
-    parser.add_argument("--faulty", type=int, default=14, help="nights for each view and fault")
+    parser.add_argument("--healthy", type=int, default=100, help="healthy nights for each view")
+    parser.add_argument("--faulty", type=int, default=10, help="nights for each view and fault")
     parser.add_argument("--paced", type=int, default=6, help="nights for each pace, view and fault")
     parser.add_argument("--seed", type=int, default=SEED, help="the first of the nights' seeds")
     parser.add_argument("--processes", type=int, default=2)

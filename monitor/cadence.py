@@ -14,7 +14,6 @@ from monitor.finding import Finding
 from monitor.limits import (
     JUMP_FACTOR,
     LONGEST_WAIT_S,
-    POWER_FACTOR,
     SAFETY_FACTOR,
     Limit,
     LimitConfig,
@@ -179,6 +178,8 @@ def _overdue(
         return None
     save = limit_for(Stage.TRAIN, Phase.SAVING, observation.history, config).seconds
     once = _excuse(observation, phase_limit)
+    if age <= max(cadence.due_s + SUSPECT_SHARE * cadence.seconds, once / 2):
+        return None
     most = max(cadence.due_s + STALLED_SHARE * cadence.seconds + save, once)
     limit = Limit("cadence", most, learnt=True)
     late = duration(max(0.0, age - cadence.due_s))
@@ -190,8 +191,6 @@ def _overdue(
     past = age > _longest(observation, config, limit, cadence) and not grows
     if living and past and not is_disk_full(observation):
         return _verdict(observation, Liveness.STALLED, limit, age, overdue)
-    if age <= max(cadence.due_s + SUSPECT_SHARE * cadence.seconds, once / 2):
-        return None
     if grows:
         words = f"{overdue}, and it is being written"
         return _verdict(observation, Liveness.SUSPECT, limit, age, words)
@@ -217,7 +216,7 @@ def may_get_on(observation: Observation, limit: Limit) -> bool:
         return False
     if is_powered(observation, limit) or is_power_unread(observation):
         return True
-    if is_power_known(observation) and not is_slowed(observation):
+    if is_power_known(observation):
         return False
     seen = observation.process is not None and observation.ages.cpu_s is not None
     return seen and not is_excluded(observation)
@@ -229,19 +228,15 @@ def _longest(
     """Seconds after which it is stalled, at work on something or not.
 
     A run that nothing speaks against may have slowed down, with an evaluation in between: it is
-    given the time in which the slowest that was seen would have come to its checkpoint. One whose
-    GPU works at a low clock is slower by that much and no more. None is waited for longer than a
-    day, unless its checkpoints are due so seldom.
+    given the time in which the slowest that was seen would have come to its checkpoint. None is
+    waited for longer than a day, unless its checkpoints are due so seldom.
     """
     most = max(LONGEST_WAIT_S, cadence.due_s + SUSPECT_SHARE * cadence.seconds)
     if not may_get_on(observation, limit):
         return min(limit.seconds, most)
     evaluation = limit_for(Stage.TRAIN, Phase.EVALUATING, observation.history, config).seconds
     save = limit_for(Stage.TRAIN, Phase.SAVING, observation.history, config).seconds
-    slowest = _slowest_s(cadence) + save
-    if is_power_known(observation) and not is_powered(observation, limit):
-        slowest = POWER_FACTOR * limit.seconds
-    return min(max(limit.seconds, slowest) + evaluation, most)
+    return min(max(limit.seconds, _slowest_s(cadence) + save) + evaluation, most)
 
 
 def _slowest_s(cadence: Cadence) -> float:

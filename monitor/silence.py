@@ -17,7 +17,7 @@ from monitor.limits import (
     Limit,
 )
 from monitor.model import Liveness, Observation, Phase, Stage
-from monitor.signatures import Signature, sign_of
+from monitor.signatures import Signature, is_slowed, sign_of
 from monitor.standing import current_heartbeat, how_far, phase_of, stage_of
 from monitor.words import duration
 
@@ -87,8 +87,12 @@ def patience(observation: Observation, limit: Limit) -> float:
 
 
 def is_power_known(observation: Observation) -> bool:
-    """What its own GPU draws now can be held against what it drew at work."""
-    return observation.history.power_median_w is not None and observation.own_power_w is not None
+    """What its own GPU draws now can be held against what it drew at work.
+
+    At a low clock (heat, a stuck power state) it draws little and works nevertheless.
+    """
+    known = observation.history.power_median_w is not None and observation.own_power_w is not None
+    return known and not is_slowed(observation)
 
 
 def is_computing(observation: Observation, limit: Limit) -> bool:

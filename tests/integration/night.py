@@ -61,6 +61,7 @@ __all__ = [
     "Night",
     "frames",
     "moments",
+    "moved_moments",
 ]
 
 
@@ -69,12 +70,14 @@ def frames(night: Night) -> Iterator[Frame]:
     return _Camera(night).frames()
 
 
+def moved_moments(night: Night) -> Iterator[Moment]:
+    """The trainer's moments as pauses and the fault leave them."""
+    return _Camera(night).moments()
+
+
 def done_at_the_fault(night: Night) -> int:
     """Iterations that were done when the fault struck."""
-    camera, done = _Camera(night), 0
-    for moment in camera.moments():
-        done = max(done, moment.done)
-    return done
+    return max(moment.done for moment in moved_moments(night))
 
 
 class _Camera:
@@ -117,6 +120,8 @@ class _Camera:
         if night.fault is not None and self.over_s is None:
             end = night.fault.at_s + night.after_s
         end = end if self.over_s is None else self.over_s + 5.0
+        for begin, until in self.unseen:  # somebody looks again, be it after the night
+            end = until + 2.0 if begin <= end <= until else end
         yield from self._until(last, end)
         yield from self._shown(math.floor(end))
 

@@ -16,7 +16,7 @@ FIGURES_S = 30.0
 FAST_S = 12.0
 OFTEN_FIGURES_S = 5.0
 OFTEN_S = 240.0
-"""In the first four minutes of what lasts longer than usual, where iterations are faster than 12 s."""
+"""In the first four minutes of what lasts long, where iterations are faster than 12 s."""
 NEAR_S = 4.0
 """So soon before a moment no look is taken for the figures alone."""
 HEARTBEAT, LOG, CHECKPOINTS = "heartbeat", "log", "checkpoints"

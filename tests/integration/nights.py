@@ -11,7 +11,18 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from night import CHECKPOINTS, ENDINGS, HEARTBEAT, LOG, Fault, Gpu, Night, frames, moments
+from night import (
+    CHECKPOINTS,
+    ENDINGS,
+    HEARTBEAT,
+    LOG,
+    Fault,
+    Gpu,
+    Night,
+    frames,
+    moments,
+    moved_moments,
+)
 
 from monitor import alerts as alert_rules
 from monitor.alerts import AlertState, Kind, Severity
@@ -208,28 +219,36 @@ def _with_fault(night: Night, name: str, dice: random.Random) -> Night:
         earliest = _settled(night)
         if earliest is None:
             raise ValueError(f"no cadence is known in night {night.seed}")
-        earliest += sum(lasts for _, lasts in night.pauses)
         latest = max(earliest + 60.0, night.hours * 3600)
         at_s = dice.uniform(earliest, latest)
         for begin, lasts in night.pauses:
             if begin <= at_s <= begin + lasts + 60.0:  # nothing happens while all is paused
                 at_s = begin + lasts + 60.0
     fault = Fault(name=kind, at_s=round(at_s, 3), watts=watts)
-    return replace(night, fault=fault, after_s=HORIZON_S)
+    return replace(night, fault=fault, after_s=HORIZON_S + sum(lasts for _, lasts in night.pauses))
 
 
 def _settled(night: Night) -> float | None:
     """From when on a fault must be found: without a heartbeat, once a cadence is known."""
+    paused = sum(lasts for _, lasts in night.pauses)
     if night.mode == HEARTBEAT:
-        return 30.0
-    saves, lines = 0, 0
-    for each in moments(night):
-        if each.saved > saves * night.save_interval:
-            saves += 1
-        lines = each.done // night.log_every
-        if saves >= 3 or (night.mode == LOG and lines > 12):
-            return each.at_s + 60.0
+        return 30.0 + paused
+    saved, before_s, saves, known = 0, 0.0, 0, False
+    for each in moved_moments(night):
+        if each.saved > saved:
+            # Only what comes while somebody looks, and looked all the time since the one before.
+            known = known or (saves > 0 and not _unseen(night, before_s, each.at_s))
+            saved, before_s, saves = each.saved, each.at_s, saves + 1
+        said = min(each.done, night.log_stops_at or each.done) // night.log_every
+        if (saves >= 3 and known) or (night.mode == LOG and said > 12):
+            return max(each.at_s + 60.0, paused)
     return None
+
+
+def _unseen(night: Night, begin: float, end: float) -> bool:
+    """Nobody looked at some second from *begin* to *end*."""
+    spells = (*night.gaps, *night.pauses)
+    return any(at <= end + 5.0 and at + lasts >= begin - 5.0 for at, lasts in spells)
 
 
 def outcome(night: Night) -> Outcome:
@@ -287,8 +306,14 @@ def _note(result: Outcome, look: Look, before: Liveness, fault_s: float) -> None
     else:
         found = verdict.liveness is Liveness.STALLED
     if found:
-        result.delay_s = look.at_s - fault_s
+        result.delay_s = _awake_s(result.night, fault_s, look.at_s)
         result.reason, result.flags = verdict.reason, verdict.flags
+
+
+def _awake_s(night: Night, begin: float, end: float) -> float:
+    """Seconds between the two in which the machine was not paused."""
+    asleep = (min(end, at + lasts) - max(begin, at) for at, lasts in night.pauses)
+    return end - begin - sum(max(0.0, each) for each in asleep)
 
 
 class _Rules:
