@@ -196,14 +196,13 @@ def _overdue(
         return _verdict(observation, Liveness.SUSPECT, limit, age, words)
     doubt = doubt_of(observation, limit) if age > most else None
     if may_get_on(observation, limit):
-        return _doubted(observation, limit, age, f"{overdue}; {doubt or _only_time(observation)}")
+        why = doubt or (None if is_slowed(observation) else _only_time(observation))
+        return _doubted(observation, limit, age, f"{overdue}; {why}" if why else overdue)
     return _verdict(observation, Liveness.SUSPECT, limit, age, doubt or overdue)
 
 
 def _only_time(observation: Observation) -> str:
     """Why nothing but time can tell whether it hangs, and what would help the next time."""
-    if is_slowed(observation):
-        return "its GPU works at a low clock, so it may be slow and no more"
     seen = "nothing but its checkpoints can be seen"
     if observation.log is not None:
         seen = "with its log silent nothing but its checkpoints can be seen"
