@@ -24,7 +24,7 @@ POWER_SHARE = 0.7
 POWER_FACTOR = 3.0
 """Times the limit, while the GPU is at work."""
 JUMP_FACTOR = 12.0
-"""Times the usual pace, which a run that trains was seen to slow down to."""
+"""Times as long an iteration may suddenly take in a run that trains: no alarm may come of that."""
 LONGEST_WAIT_S = 23 * 3600.0
 """For a checkpoint, where only its coming can tell: a run that hangs is told of within the day."""
 LATELY_S = 600.0
