@@ -7,10 +7,10 @@ watcher learns nothing wrong; across a gap in the watch it learns nothing at all
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from monitor.costs import spread_of
 from monitor.facts import Facts, own_power
+from monitor.frozen import replace
 from monitor.learnt import KEPT, RECENT, WINDOW, Learnt, Sample
 from monitor.limits import SAFETY_FACTOR, STANDARD, LimitConfig, limit_for
 from monitor.loss import describe_loss, follow, judge_loss, loss_of

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from monitor.frozen import replace
 from monitor.memory_model import MemoryMarks, MemoryVerdict
 from monitor.model import FINAL, Liveness, ProcessId
 from monitor.pace import Projection
