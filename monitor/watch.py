@@ -90,8 +90,9 @@ class Watch:
         """The next look cannot wait."""
         return self._memory.urgent
 
-    def note(self, text: str) -> None:
-        """Record an event about the watch itself."""
+    def farewell(self, text: str) -> None:
+        """Leave everything to the next watcher, and record why this one ends."""
+        self.attempt("watch.json", self._word.flush)
         self._recorder.say("note", text, read_now())
 
     def _restore(self, look_now: threading.Event, now: Now) -> None:
