@@ -1,4 +1,7 @@
-"""The watcher at 1 Hz on a real run: CPU, memory, and how soon a checkpoint is an event."""
+"""The watcher at 1 Hz on a real run: CPU, memory, and how soon a checkpoint is an event.
+
+Then once more after a simulated day of history, and how long a recorded night takes to judge again.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import contextlib
 import json
 import time
 
-from measure import Memory, Result, cpu_percent, memory
+import day
+from measure import MIB, Memory, Result, cost_of, cpu_percent, lanewatch, memory
 from peers import usable
 from runs import RunRoot, pid_of, read, run_root, settle
 from terminal import Terminal
@@ -18,6 +22,8 @@ CPU_BUDGET = 0.5
 PSS_BUDGET = 35.0
 LATENCY_BUDGET_S = 0.2
 LATENCIES = 40
+REPLAY_BUDGET_S = 1.0
+REPLAYS = 5
 POLL_S = 0.002
 
 
@@ -26,11 +32,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--windows", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--hours", type=float, default=24.0, help="of history, simulated")
     options = parser.parse_args()
     result = Result("watcher")
     with run_root() as root:
         _cost(result, root, options.windows, options.seconds)
         _latency(result, root)
+        _after_a_day(result, root, options.windows, options.seconds, options.hours)
+        _replay(result, root)
     result.notes.append(
         "Watcher, keeper and peers were measured in the same windows, beside one training process "
         "that uses one core. PSS was taken before the peers were started."
@@ -64,6 +73,48 @@ def _cost(result: Result, root: RunRoot, windows: int, seconds: float) -> None:
             result.add(f"{name}, USS", "MiB", [each.uss for each in taken])
             result.add(f"{name}, RSS", "MiB", [each.rss for each in taken])
     root.end(run)
+
+
+def _after_a_day(result: Result, root: RunRoot, windows: int, seconds: float, hours: float) -> None:
+    """A real watcher that goes on where one would have been after so many hours."""
+    run = root.launch(iterations=100_000)
+    settle(20)
+    began = day.age(run, hours)
+    settle(120)  # it reads the metrics of the day in bites, one a look
+    percents, sizes = [], []
+    for _ in range(windows):
+        percents.append(cpu_percent({"watcher": began}, seconds)["watcher"])
+        sizes.append(memory(began))
+    after = f"after {hours:g} simulated hours"
+    result.add(f"watcher, CPU {after}", "% core", percents, budget=CPU_BUDGET)
+    result.add(f"watcher, CPU of a look {after}", "ms", [10 * each for each in percents])
+    result.add(f"watcher, PSS {after}", "MiB", [each.pss for each in sizes], budget=PSS_BUDGET)
+    result.add(f"watcher, USS {after}", "MiB", [each.uss for each in sizes])
+    telemetry = run.telemetry.stat().st_size / MIB
+    result.notes.append(
+        f"After {hours:g} simulated hours: a real watcher took over a real run (some 8 iterations "
+        f"a second) in whose folder lay {telemetry:.0f} MiB of telemetry (a sample a second), "
+        f"{run.metrics.stat().st_size / MIB:.0f} MiB of metrics, "
+        f"{run.trace.stat().st_size / MIB:.0f} MiB of trace, a day's log and events, and the state "
+        f"that a replay of the day had left."
+    )
+    root.end(run)
+
+
+def _replay(result: Result, root: RunRoot) -> None:
+    """The article's night, from the command line: start-up included."""
+    trace = root.folder.parent / "night.jsonl"
+    lines = day.write_night(trace, 8.0, 32.4)
+    costs = [cost_of(lanewatch("replay", str(trace))) for _ in range(REPLAYS + 1)][1:]
+    if any(each.code for each in costs):
+        raise SystemExit("`lanewatch replay` failed on the simulated night")
+    wall = [each.wall_ms / 1000 for each in costs]
+    result.add("replay of an 8-hour trace, wall", "s", wall, budget=REPLAY_BUDGET_S)
+    result.add("replay of an 8-hour trace, CPU", "s", [each.cpu_ms / 1000 for each in costs])
+    result.notes.append(
+        f"Replayed: 8 hours at 32.4 s an iteration with a heartbeat, {lines} lines; the time is "
+        "that of the whole command."
+    )
 
 
 def _latency(result: Result, root: RunRoot) -> None:
