@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.events import read_events
-from monitor.memory_model import MemoryLevel
+from monitor.memory_model import MemoryLevel, is_of_others
 from monitor.probes.process import is_alive
 from monitor.rundir import RunDir
 from monitor.target import process_id
@@ -189,6 +189,7 @@ def _look_of(state: WatchState, real_s: float) -> Look:
         verdict=verdict.liveness,
         reason=f"{verdict.reason}; {memory.reason}" if memory and tight else verdict.reason,
         flags=(*verdict.flags, *([f"memory-{memory.level}"] if memory and tight else [])),
+        memory_of_others=memory is not None and is_of_others(memory.run_share),
         signature=str(verdict.signature) if verdict.signature else None,
         iteration=verdict.iteration,
         limit_s=verdict.limit_s,
