@@ -23,6 +23,8 @@ KEPT_BYTES = 4 << 20
 
 PATIENCE_S = 60.0
 """A machine that others use, too, may need many seconds for a first frame."""
+DRAINED_S = 5.0
+"""How long what a killed program has left on its terminal may take to be read."""
 LOOK_S = 0.5
 """How often it is looked whether a program that shows nothing new has ended."""
 
@@ -49,7 +51,8 @@ class Terminal:
             start_new_session=True,
         )
         os.close(follower)
-        threading.Thread(target=self._drain, daemon=True).start()
+        self._drainer = threading.Thread(target=self._drain, daemon=True)
+        self._drainer.start()
 
     def __enter__(self) -> Terminal:
         return self
@@ -121,8 +124,11 @@ class Terminal:
             self._process.returncode = os.waitstatus_to_exitcode(status)
             cpu_ms = 1000 * (used.ru_utime + used.ru_stime)
             cost = Cost(wall_ms=wall_ms, cpu_ms=cpu_ms, code=self._process.returncode)
-        with contextlib.suppress(OSError):
-            os.close(self._leader)
+        # The thread first: the next terminal gets this one's number, and would be read by it.
+        self._drainer.join(DRAINED_S)
+        if not self._drainer.is_alive():
+            with contextlib.suppress(OSError):
+                os.close(self._leader)
         return cost
 
     def _drain(self) -> None:

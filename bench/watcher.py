@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import time
 
 import day
@@ -47,6 +48,22 @@ def main() -> None:
     result.write()
 
 
+class _Pace:
+    """Iterations a second of a run, from its heartbeat."""
+
+    def __init__(self, run: RunDir) -> None:
+        self._run, self._began, self._at_s = run, self._done(run), time.monotonic()
+        self.per_s = 0.0
+
+    def stop(self) -> None:
+        wall_s = time.monotonic() - self._at_s
+        self.per_s = (self._done(self._run) - self._began) / wall_s
+
+    @staticmethod
+    def _done(run: RunDir) -> int:
+        return int(read(run.heartbeat).get("done") or 0)
+
+
 def _cost(result: Result, root: RunRoot, windows: int, seconds: float) -> None:
     run = root.launch(iterations=100_000)
     own = {name: pid_of(read(run.state), name) for name in ("watcher", "keeper")}
@@ -61,8 +78,13 @@ def _cost(result: Result, root: RunRoot, windows: int, seconds: float) -> None:
         screens = {each.name: stack.enter_context(Terminal(each.argv, 160, 48)) for each in peers}
         pids = own | {name: screen.pid for name, screen in screens.items()}
         settle()
-        percents = [cpu_percent(pids, seconds) for _ in range(windows)]
+        percents, paces = [], []
+        for _ in range(windows):
+            paces.append(_Pace(run))
+            percents.append(cpu_percent(pids, seconds))
+            paces[-1].stop()
         sizes |= {name: [memory(screen.pid)] for name, screen in screens.items()}
+    result.add("iterations of the run meanwhile", "1/s", [each.per_s for each in paces])
     for name in pids:
         budget = CPU_BUDGET if name == "watcher" else None
         result.add(f"{name}, CPU", "% core", [each[name] for each in percents], budget=budget)
@@ -82,18 +104,22 @@ def _after_a_day(result: Result, root: RunRoot, windows: int, seconds: float, ho
     began = day.age(run, hours)
     settle(120)  # it reads the metrics of the day in bites, one a look
     percents, sizes = [], []
+    paces = []
     for _ in range(windows):
+        paces.append(_Pace(run))
         percents.append(cpu_percent({"watcher": began}, seconds)["watcher"])
+        paces[-1].stop()
         sizes.append(memory(began))
     after = f"after {hours:g} simulated hours"
+    result.add(f"iterations of the run {after}", "1/s", [each.per_s for each in paces])
     result.add(f"watcher, CPU {after}", "% core", percents, budget=CPU_BUDGET)
     result.add(f"watcher, CPU of a look {after}", "ms", [10 * each for each in percents])
     result.add(f"watcher, PSS {after}", "MiB", [each.pss for each in sizes], budget=PSS_BUDGET)
     result.add(f"watcher, USS {after}", "MiB", [each.uss for each in sizes])
     telemetry = run.telemetry.stat().st_size / MIB
     result.notes.append(
-        f"After {hours:g} simulated hours: a real watcher took over a real run (some 8 iterations "
-        f"a second) in whose folder lay {telemetry:.0f} MiB of telemetry (a sample a second), "
+        f"After {hours:g} simulated hours: a real watcher took over a real run in whose folder "
+        f"lay {telemetry:.0f} MiB of telemetry (a sample a second), "
         f"{run.metrics.stat().st_size / MIB:.0f} MiB of metrics, "
         f"{run.trace.stat().st_size / MIB:.0f} MiB of trace, a day's log and events, and the state "
         f"that a replay of the day had left."
@@ -126,8 +152,9 @@ def _latency(result: Result, root: RunRoot) -> None:
     deadline = time.monotonic() + 300
     while len(recorded) < LATENCIES and time.monotonic() < deadline:
         with contextlib.suppress(OSError, ValueError):
-            number = int(run.tracker.read_text())
-            replaced.setdefault(number, run.tracker.stat().st_ctime)
+            with run.tracker.open() as tracker:  # its time must be that of what is read
+                number = int(tracker.read())
+                replaced.setdefault(number, os.fstat(tracker.fileno()).st_ctime)
         offset = _new_events(run, offset, recorded)
         time.sleep(POLL_S)
     pairs = [at - replaced[number] for number, at in recorded.items() if number in replaced]
