@@ -151,10 +151,10 @@ def _latency(result: Result, root: RunRoot) -> None:
     offset = 0
     deadline = time.monotonic() + 300
     while len(recorded) < LATENCIES and time.monotonic() < deadline:
-        with contextlib.suppress(OSError, ValueError):
-            with run.tracker.open() as tracker:  # its time must be that of what is read
-                number = int(tracker.read())
-                replaced.setdefault(number, os.fstat(tracker.fileno()).st_ctime)
+        with contextlib.suppress(OSError, ValueError), run.tracker.open() as tracker:
+            # Of the open file: by its path the next one may be there already.
+            number = int(tracker.read())
+            replaced.setdefault(number, os.fstat(tracker.fileno()).st_ctime)
         offset = _new_events(run, offset, recorded)
         time.sleep(POLL_S)
     pairs = [at - replaced[number] for number, at in recorded.items() if number in replaced]
