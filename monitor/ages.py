@@ -8,11 +8,11 @@ stamps, on the same boot, may say what happened while nobody looked.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from monitor.activity import activity_marks, idle_power
 from monitor.codec import decode
 from monitor.facts import Facts, heartbeat_age
+from monitor.frozen import replace
 from monitor.history import learn, spoke
 from monitor.limits import STANDARD, LimitConfig
 from monitor.marks import AgeState, Look, Mark

@@ -6,11 +6,11 @@ watcher learns nothing wrong; across a gap in the watch it learns nothing at all
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 
 from monitor.costs import spread_of
 from monitor.facts import Facts, own_power
+from monitor.frozen import replace
 from monitor.learnt import KEPT, RECENT, WINDOW, Learnt, Sample, with_step
 from monitor.limits import STANDARD, LimitConfig, limit_for
 from monitor.log_cadence import LEARNT_GROWTHS, learn_log

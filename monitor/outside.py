@@ -6,9 +6,10 @@ while nobody looked, has no known time; it sets a beginning and no interval.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from monitor.facts import Facts
+from monitor.frozen import replace
 from monitor.learnt import WINDOW, Learnt, Outside, with_step
 from monitor.limits import LimitConfig, limit_for
 from monitor.model import History, Phase, Stage

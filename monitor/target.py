@@ -121,6 +121,10 @@ def _shows_late(folder: Path) -> bool:
     return not is_local_filesystem(folder)
 
 
+_Made = tuple[Mapping[str, Any], Mapping[str, Any], tuple[str, ...], "WatchTarget"]
+"""The contents of both files, what was wrong with them, and the target that was made of these."""
+
+
 class TargetReader:
     """Reads a run's target again and again; a file that breaks keeps its last good content."""
 
@@ -128,13 +132,23 @@ class TargetReader:
         self._dir = RunDir(run_dir)
         self._run = _Kept(self._dir.run_json, required=True)
         self._state = _Kept(self._dir.state, required=False)
+        self._last: _Made | None = None
 
     def read(self) -> WatchTarget:
-        """Return what is known now; `problems` names what could not be read."""
+        """Return what is known now, the same object while that is the same.
+
+        `problems` names what could not be read.
+        """
         run, run_problem = self._run.read()
         state, state_problem = self._state.read()
         problems = tuple(each for each in (run_problem, state_problem) if each)
-        return build_target(self._dir, run, state, problems)
+        if self._last is not None:
+            known_run, known_state, known_problems, target = self._last
+            if known_run is run and known_state is state and known_problems == problems:
+                return target
+        target = build_target(self._dir, run, state, problems)
+        self._last = (run, state, problems, target)
+        return target
 
 
 class _Kept:
