@@ -273,7 +273,7 @@ def _learn_step(learnt: Learnt, beat: Heartbeat, limits: LimitConfig) -> Learnt:
     limit = _limit_of(learnt, Phase.ITERATION, limits)
     stalled = interval > limit and (before is None or before <= limit)
     if not (stalled and learnt.step_top):
-        base = with_step(base, interval, is_pace=interval > limit)
+        base = with_step(base, interval, is_pace=interval > limit and not stalled)
     return replace(
         base,
         steps=learnt.steps.add(interval),

@@ -269,3 +269,17 @@ def test_a_few_slow_iterations_are_no_pace(count: int, largest: float) -> None:
         learnt = with_step(learnt, interval, is_pace=False)
     assert learnt.step_max_s == largest
     assert with_step(learnt, 7.0, is_pace=True).step_max_s == 7.0
+
+
+def test_a_machine_that_slept_in_the_first_iteration_of_all_teaches_no_pace() -> None:
+    watch = Watch()
+    first = beat(watch.now, done=1)
+    watch.look(first)
+    watch.now += 9000
+    watch.look(first)
+    watch.now += 2
+    watch.look(beat(watch.now, done=2))
+    for done in range(3, 24):
+        watch.now += 2
+        watch.look(beat(watch.now, done=done))
+    assert watch.history.step_max_s == 2.0
