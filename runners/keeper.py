@@ -13,10 +13,8 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from monitor.events import append_event
-from monitor.files import read_json
 from monitor.flight_log import last_words
 from monitor.model import Status
 from monitor.probes.clock import read_now
@@ -24,43 +22,29 @@ from monitor.probes.process import identify
 from monitor.rundir import RunDir
 from monitor.target import read_target
 from runners.engines import get_engine
-from runners.engines.base import Exit, Handle
-from runners.errors import EngineError, RunnerError, RunStateError
-from runners.exits import Outcome, StageEnd, asker, judge_end
+from runners.errors import RunnerError, RunStateError
+from runners.exits import Outcome
 from runners.keeper_alerts import KeeperAlerts
 from runners.keeper_kernel import (
     detach,
-    oom_kills,
-    reap_strangers,
     someone_else_lives,
     take_alone,
     take_shared,
     tell_starter,
 )
 from runners.keeper_state import KeeperState
-from runners.lanes.base import StagePlan
-from runners.log_error import last_error
-from runners.memory_wait import HEAVY, await_memory
+from runners.orders import Orders
 from runners.recovery import Recovery
-from runners.requests import Action, Request, clear_request, read_asked
-from runners.runs import note_outcome, read_run
+from runners.runs import read_run
+from runners.stage_runner import StageRunner
 from runners.stages import Plan
 from runners.summary import write_summary
 from runners.watcher_process import WatcherProcess
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 0.2
-"""A request is acted on within a second; five looks a second cost about 0.1 % of a core."""
-
-STOP_GRACE_S = 60.0
-"""A stop without saving has nothing to lose: a trainer that does not answer it is then killed."""
-
 LOOK_S = 0.5
 """For how long a lock that is held may just be held by someone who looks whether it is."""
-
-FIND_S = 10.0
-"""How long a stage that was just forked may take to carry its name."""
 
 SAVE_RETRY_S = 3600.0
 """How long an ended keeper tries to write its last word to a full disk."""
@@ -73,19 +57,27 @@ class Keeper:
         self._run = run
         self._info = read_run(run)
         self._plan = Plan(run, self._info)
-        self._engine = get_engine(self._info["engine"])
+        engine = get_engine(self._info["engine"])
         self._keeper_lock = take_alone(run.keeper_lock)
         self._run_lock = take_shared(run.run_lock)
         stages = [plan.stage.value for plan in self._plan.stages]
-        self._state = KeeperState(run, stages, read_now().boot_id)
+        state = self._state = KeeperState(run, stages, read_now().boot_id)
         self._watcher = WatcherProcess(run)
         self._alerts = KeeperAlerts(run)
         self._recovery = Recovery(run, self._info, self._event)
-        self._request: Request | None = None
-        self._asked_at = time.monotonic()
-        self._rebooted = False
-        self._last_words: str | None = None
-        self._anyway = False
+        self._orders = Orders(run, engine, state, self._watcher, self._event)
+        self._runner = StageRunner(
+            run,
+            self._plan,
+            engine,
+            lock=self._run_lock,
+            state=state,
+            watcher=self._watcher,
+            alerts=self._alerts,
+            recovery=self._recovery,
+            orders=self._orders,
+            say=self._event,
+        )
 
     def claim(self, *, resume: bool, anyway: bool = False) -> bool:
         """Become the run's keeper; False when there is nothing left to keep.
@@ -93,7 +85,7 @@ class Keeper:
         Raises RunStateError where a resume is not possible.
         """
         state = self._state
-        self._anyway = anyway or self._info.get("anyway") is True
+        self._runner.anyway = anyway or self._info.get("anyway") is True
         if state.repaired:
             self._event("note", f"state.json was begun again: {state.repaired}")
         if resume:
@@ -102,10 +94,10 @@ class Keeper:
             self._run.request.unlink(missing_ok=True)
         elif state.status.final:
             return False
-        self._rebooted = state.boot_changed and not resume
-        if self._rebooted:
-            self._last_words = last_words(read_target(self._run.root), read_now().boot_id)
-        self._request = state.asked_before
+        if state.boot_changed and not resume:
+            words = last_words(read_target(self._run.root), read_now().boot_id)
+            self._runner.machine_restarted(words)
+        self._orders.take_over(state.asked_before)
         self._own()
         if not state.save() and resume:
             raise RunStateError(f"cannot write {self._run.state}: is the disk full?")
@@ -147,7 +139,7 @@ class Keeper:
         if iteration is None:
             return False
         self._recovery.prepare()
-        self._anyway = False  # wait for memory now: nobody is there to say so again
+        self._runner.anyway = False  # wait for memory now: nobody is there to say so again
         state.resume_by_itself(outcome.cause or "it failed", iteration)
         self._own()
         self._watcher.adopt_or_start(state)
@@ -157,198 +149,14 @@ class Keeper:
         self._alerts.tell("resumed", "resumed by itself", text)
         return True
 
-    def _interrupted(self) -> bool:
-        """While something is waited for: do what cannot wait; True when an end was asked for."""
-        self._take_request(None)
-        self._watcher.tend(self._state)
-        self._alerts.tend(watcher_lost=self._watcher.lost)
-        return self._asked is not None
-
     def _run_stages(self) -> Outcome:
         for plan in self._plan.stages:
             if (ended := self._state.outcome) is not None:
                 return Outcome(*ended)
-            word = self._state.entry(plan.stage)["status"]
-            if word in ("done", "skipped"):
-                continue
-            if word == "running":
-                outcome = self._go_on(plan)
-            else:
-                self._take_request(None)
-                # Never while a stage runs: what was asked is for it to carry out.
-                outcome = self._stopped_before(plan) or self._begin(plan)
+            outcome = self._runner.carry(plan)
             if outcome.status is not None:
                 return outcome
         return Outcome(Status.FINISHED)
-
-    def _go_on(self, plan: StagePlan) -> Outcome:
-        """Carry on with a stage that an earlier keeper began, or was about to begin."""
-        if self._rebooted:
-            cause = "the machine was restarted while it ran"
-            self._rebooted = False
-            self._state.mendable = self._recovery.after_restart(plan.stage, cause)
-            if self._last_words:
-                cause += f"; {self._last_words}"
-            self._state.left(plan.stage, "failed", Status.FAILED, cause)
-            self._state.save()
-            return Outcome(Status.FAILED, cause)
-        handle, began = self._recover(plan)
-        if handle is not None:
-            return self._see_to_its_end(plan, handle)
-        return self._end_stage(plan, Exit(), 0) if began else self._begin(plan)
-
-    def _begin(self, plan: StagePlan) -> Outcome:
-        if self._plan.is_done(plan):
-            note = "its output is whole and of the same inputs"
-            self._state.left(plan.stage, "skipped", None, note)
-            self._state.save()
-            return Outcome(None)
-        if (outcome := self._await_memory(plan)) is not None:
-            return outcome
-        try:
-            handle = self._start(plan)
-        except (EngineError, OSError) as error:
-            cause = f"stage {plan.stage} could not start: {error}"
-            self._state.left(plan.stage, "failed", Status.FAILED, cause)
-            return Outcome(Status.FAILED, cause)
-        return self._see_to_its_end(plan, handle)
-
-    def _await_memory(self, plan: StagePlan) -> Outcome | None:
-        """Let the run before give its memory back; an outcome where that ends this one."""
-        if plan.stage not in HEAVY or self._anyway:
-            return None
-        refusal = await_memory(plan.stage, self._run, self._event, self._interrupted)
-        if refusal is not None:
-            self._state.left(plan.stage, "failed", Status.FAILED, refusal)
-            return Outcome(Status.FAILED, refusal)
-        return self._stopped_before(plan)
-
-    def _stopped_before(self, plan: StagePlan) -> Outcome | None:
-        if self._request is None:
-            return None
-        by = f"stopped by {asker(self._request)} before stage {plan.stage}"
-        return Outcome(Status.STOPPED, by)
-
-    def _see_to_its_end(self, plan: StagePlan, handle: Handle) -> Outcome:
-        before = oom_kills()
-        exit_ = self._wait(handle)
-        return self._end_stage(plan, exit_, oom_kills() - before)
-
-    def _recover(self, plan: StagePlan) -> tuple[Handle | None, bool]:
-        """Find what an earlier keeper started: the living stage, and whether it was ever begun."""
-        recorded = self._state.handle
-        if recorded is not None and self._engine.poll(recorded) is not None:
-            return None, True  # whatever else carries its name now is a leftover of it
-        request = self._plan.request(plan, self._state.attempt)
-        deadline = time.monotonic() + FIND_S
-        while (handle := recorded or self._engine.find(request)) is None:
-            if not someone_else_lives(self._run_lock):
-                return None, any(
-                    self._told(each, plan) for each in (self._run.result, self._run.heartbeat)
-                )
-            if time.monotonic() > deadline:
-                raise RunnerError(
-                    f"a process holds {self._run.run_lock} but cannot be found; "
-                    f"see `fuser {self._run.run_lock}`"
-                )
-            time.sleep(0.05)
-        self._state.started(handle)
-        self._state.save()
-        self._event("action", f"a new keeper adopted stage {plan.stage}")
-        return handle, True
-
-    def _start(self, plan: StagePlan) -> Handle:
-        request = self._plan.request(plan, self._state.attempt)
-        self._run.result.unlink(missing_ok=True)
-        self._plan.write_job(plan, self._state.attempt)
-        self._state.intend(plan.stage.value)
-        if not self._state.save():
-            raise EngineError(f"{self._run.state} cannot be written; is the disk full?")
-        handle = self._engine.start(request)
-        self._state.started(handle)
-        self._state.save()
-        return handle
-
-    def _wait(self, handle: Handle) -> Exit:
-        if self._request is not None:
-            self._act(handle, self._request.action)
-        while True:
-            if (exit_ := self._engine.poll(handle)) is not None:
-                return exit_
-            self._take_request(handle)
-            if self._asked is Action.STOP and time.monotonic() > self._asked_at + STOP_GRACE_S:
-                self._engine.kill(handle)
-            if self._asked is None and self._recovery.stalled(self._state, self._plan.resume_from):
-                self._engine.kill(handle)
-            self._watcher.tend(self._state)
-            self._alerts.tend(watcher_lost=self._watcher.lost)
-            if self._state.unsaved:
-                self._state.save()
-            reap_strangers(handle.process.pid, self._watcher.pid)
-            time.sleep(POLL_S)
-
-    def _take_request(self, handle: Handle | None) -> None:
-        """Carry out what is asked of the run. The request goes away last, so none is ever lost."""
-        request = read_asked(self._run)
-        if request is None:
-            return
-        if request.action is Action.WATCH:
-            self._watcher.start_again(self._state)
-        else:
-            self._request, self._asked_at = request, time.monotonic()
-            self._state.asked(request)
-            self._state.save()
-            if handle is not None:
-                self._act(handle, request.action)
-            why = f" ({request.why})" if request.why else ""
-            self._event("action", f"{asker(request)} asked: {request.action}{why}")
-        clear_request(self._run)
-
-    @property
-    def _asked(self) -> Action | None:
-        return self._request.action if self._request else None
-
-    def _act(self, handle: Handle, action: Action) -> None:
-        if action is Action.KILL:
-            self._engine.kill(handle)
-        else:
-            self._engine.ask_to_stop(handle, save=action is Action.STOP_AND_SAVE)
-
-    def _end_stage(self, plan: StagePlan, exit_: Exit, oom_kills: int) -> Outcome:
-        end = StageEnd(
-            stage=plan.stage.value,
-            exit=exit_,
-            result=self._told(self._run.result, plan),
-            asked=self._request,
-            oom_kills=oom_kills,
-            saved_iteration=self._plan.resume_from(),
-            last_error=last_error(self._run.log(plan.stage)),
-        )
-        self._engine.bury(self._plan.request(plan, self._state.attempt))
-        outcome, self._state.mendable = self._recovery.judge(end, judge_end(end))
-        if outcome.status is None:
-            outcome = self._complete(plan)
-        word = "done" if outcome.status is None else outcome.status.value
-        self._state.left(plan.stage, word, outcome.status, outcome.cause, exit_)
-        self._state.save()
-        return outcome
-
-    def _complete(self, plan: StagePlan) -> Outcome:
-        try:
-            self._plan.mark_done(plan)
-            self._info = note_outcome(
-                self._run, self._info, plan.stage, self._told(self._run.result, plan)
-            )
-        except OSError as error:
-            where = error.filename or self._run.root
-            return Outcome(Status.FAILED, f"stage {plan.stage}: {where}: {error.strerror or error}")
-        return Outcome(None)
-
-    def _told(self, path: Path, plan: StagePlan) -> dict[str, Any] | None:
-        """What the trainer wrote there, if it was this attempt of this stage."""
-        value = read_json(path).value or {}
-        ours = (value.get("stage"), value.get("attempt")) == (plan.stage, self._state.attempt)
-        return value if ours else None
 
     def _close(self, outcome: Outcome) -> None:
         status = outcome.status or Status.FINISHED

@@ -16,7 +16,7 @@ from typing import Any
 from monitor.files import write_json
 from monitor.model import Stage
 from monitor.rundir import RunDir
-from runners import keeper, keeper_state, lanes, stages
+from runners import keeper, keeper_state, lanes, orders, stages
 from runners.engines.local import LocalEngine
 from runners.lanes.base import StagePlan
 
@@ -126,7 +126,7 @@ def keep(root: Path, doomed_at: int | None, flags: list[str]) -> int:
     LocalEngine.start = doom.around(LocalEngine.start)
     LocalEngine.bury = doom.around(LocalEngine.bury)
     keeper.write_summary = doom.around(keeper.write_summary)
-    keeper.clear_request = doom.around(keeper.clear_request)
+    orders.clear_request = doom.around(orders.clear_request)
     return keeper.main([str(root), *flags])
 
 

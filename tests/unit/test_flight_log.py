@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ from monitor.target import read_target
 
 GIB = 1 << 30
 BEFORE = "00000000-0000-0000-0000-000000000000"
-WALL = 1_795_486_440.0
+WALL = time.time() - 3600.0
+"""An hour ago: what is two days old is thinned."""
 
 
 def sample(second: float, used_gib: float, **changes: object) -> Sample:
@@ -64,7 +66,8 @@ def run(tmp_path: Path) -> Iterator[DownedRun]:
 def test_the_last_sample_is_told(run: DownedRun) -> None:
     run.go_down(sample(0, 60.0), sample(1, 108.2))
     words = run.words()
-    assert words.startswith("last seen 2026-11-24 ")
+    day = datetime.fromtimestamp(WALL + 1, UTC).date().isoformat()
+    assert words.startswith(f"last seen {day} ")
     assert "training at iteration 311" in words
     assert "108.2 GiB of memory used, 13.5 GiB available, memory high" in words
     assert "GPU 0 at 38 W, 96 %" in words

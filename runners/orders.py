@@ -1,0 +1,75 @@
+"""What people, the memory guard and a reviving watcher ask of a run, as its keeper carries it out.
+
+The rule: request.json goes away last, so that a keeper that dies meanwhile loses none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from monitor.rundir import RunDir
+from runners.engines.base import Engine, Handle
+from runners.exits import asker
+from runners.keeper_state import KeeperState
+from runners.requests import Action, Request, clear_request, read_asked
+from runners.watcher_process import WatcherProcess
+
+STOP_GRACE_S = 60.0
+"""A stop without saving has nothing to lose: a trainer that does not answer it is then killed."""
+
+
+class Orders:
+    """The request that stands, and the stage it was carried out on."""
+
+    def __init__(
+        self,
+        run: RunDir,
+        engine: Engine,
+        state: KeeperState,
+        watcher: WatcherProcess,
+        say: Callable[[str, str], None],
+    ) -> None:
+        self._run, self._engine, self._state, self._watcher = run, engine, state, watcher
+        self._say = say
+        self.request: Request | None = None
+        """The last that asked for an end."""
+        self._asked_at = time.monotonic()
+
+    def take_over(self, request: Request | None) -> None:
+        """Go on with what an earlier keeper was asked."""
+        self.request = request
+
+    @property
+    def action(self) -> Action | None:
+        """What end is asked for, if any."""
+        return self.request.action if self.request else None
+
+    def take(self, handle: Handle | None) -> None:
+        """Read request.json and carry it out on the stage of *handle*; None while none runs."""
+        request = read_asked(self._run)
+        if request is None:
+            return
+        if request.action is Action.WATCH:
+            self._watcher.start_again(self._state)
+        else:
+            self.request, self._asked_at = request, time.monotonic()
+            self._state.asked(request)
+            self._state.save()
+            if handle is not None:
+                self.act(handle)
+            why = f" ({request.why})" if request.why else ""
+            self._say("action", f"{asker(request)} asked: {request.action}{why}")
+        clear_request(self._run)
+
+    def act(self, handle: Handle) -> None:
+        """End the stage of *handle* in the way that is asked for; nothing where none is."""
+        if self.action is Action.KILL:
+            self._engine.kill(handle)
+        elif self.action is not None:
+            self._engine.ask_to_stop(handle, save=self.action is Action.STOP_AND_SAVE)
+
+    def insist(self, handle: Handle) -> None:
+        """Kill a stage that was asked to stop without saving and does not answer."""
+        if self.action is Action.STOP and time.monotonic() > self._asked_at + STOP_GRACE_S:
+            self._engine.kill(handle)
