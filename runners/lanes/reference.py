@@ -18,6 +18,7 @@ class ReferenceLane:
     name = "reference"
     modules: tuple[str, ...] = ("torch", "transformers", "peft")
     extra = "reference"
+    image: str | None = None
 
     def stages(self, recipe: Mapping[str, Any], *, smoke: bool) -> tuple[StagePlan, ...]:
         env = self._environment(recipe)

@@ -61,6 +61,7 @@ class StubLane:
     name = "stub"
     modules = ()
     extra = "none"
+    image = None
 
     def stages(self, recipe: Mapping[str, Any], *, smoke: bool) -> tuple[StagePlan, ...]:
         return tuple(

@@ -6,6 +6,7 @@ import argparse
 import itertools
 import math
 from pathlib import Path
+from typing import Any
 
 from monitor.flight_log import unclean_ends
 from monitor.probes.clock import read_now
@@ -14,6 +15,7 @@ from monitor.rundir import runs_root
 from runners import config
 from runners.config import ConfigError
 from runners.errors import RunnerError
+from runners.lanes import get_lane
 from runners.launch import LaunchOrder, dry_run, launch
 from runners.recipe.base import resolve_base
 from runners.recipe.data import BadRow, read_rows
@@ -69,16 +71,18 @@ def build_order(recipe: Recipe, options: argparse.Namespace) -> LaunchOrder:
     if smoke is not None and smoke < 2:
         raise RunnerError(f"--smoke {smoke}: at least 2 steps, to measure one after the first")
     check_first_rows(recipe)
+    lane = getattr(options, "lane", None) or config.get("launch.lane") or "reference"
     return LaunchOrder(
         recipe=recipe.model_dump(mode="json"),
         recipe_hash=recipe_hash(recipe),
         base=resolve_base(recipe),
-        lane=getattr(options, "lane", None) or config.get("launch.lane") or "reference",
+        lane=lane,
         engine=getattr(options, "engine", None) or config.get("launch.engine") or "local",
         root=runs_root(),
         name=getattr(options, "name", None),
         smoke_iterations=smoke,
         python=config.get("launch.python"),
+        image=recipe.docker.image or config.get("docker.image") or get_lane(lane).image,
         memory_limit_gib=memory_limit_gib(),
         anyway=bool(getattr(options, "anyway", False)),
     )
@@ -117,6 +121,8 @@ def check_first_rows(recipe: Recipe) -> None:
 
 def _show_dry_run(order: LaunchOrder, options: argparse.Namespace) -> None:
     plan = dry_run(order)
+    for problem in plan["problems"]:
+        complain(f"as things are, it would not start: {problem}")
     if options.json:
         out_json(plan)
         return
@@ -124,4 +130,12 @@ def _show_dry_run(order: LaunchOrder, options: argparse.Namespace) -> None:
         out(f"{stage['stage']}: {' '.join(stage['argv'])}")
         for name, value in sorted(stage["env"].items()):
             out(f"    {name}={value}")
+        for mount in _mounts(stage):
+            out(f"    {'reads' if mount['ReadOnly'] else 'writes'} {mount['Target']}")
         out(f"    log {stage['log']}")
+
+
+def _mounts(stage: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of a stage that becomes a container."""
+    create = stage.get("container", {}).get("create", {})
+    return list(create.get("HostConfig", {}).get("Mounts", ()))
