@@ -81,8 +81,8 @@ def image_check(image: ImageFacts) -> Check:
     if image.local:
         return ok(name, f"{image.name} is on this machine")
     if image.problem is not None:
-        seen, _, remedy = image.problem.partition(": ")
-        return fail(name, f"{image.name} is not here and {seen}", remedy or "pull it by hand")
+        seen = f"{image.name} is not here, and {image.problem}"
+        return fail(name, seen, f"`docker pull {image.name}` by hand shows what is missing")
     if image.pull_bytes is None:
         return warn(
             name,

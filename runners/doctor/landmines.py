@@ -84,9 +84,15 @@ def _yarn_attention_factor(here: Ground) -> str | None:
 
 
 def _template_cuts(here: Ground) -> str | None:
+    if KEEPS_THE_LAST.search(here.launch.base.template):
+        return None
     if re.search(r"split\(\s*(['\"])</think>\1\s*\)\s*\[\s*-1\s*\]", here.launch.base.template):
         return "the base's chat template cuts each answer at </think>"
     return None
+
+
+KEEPS_THE_LAST = re.compile(r"loop\.last|last_query_index")
+"""A template of Qwen3's kind cuts earlier turns alone."""
 
 
 def _four_bit(here: Ground) -> str | None:

@@ -1,0 +1,198 @@
+"""Put it together: look, each thing on its deadline, and judge.
+
+The rule: an examination changes nothing and never takes longer than it was given. What did not
+answer is a check of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from monitor.budget import is_unified
+from monitor.model import MemoryReading
+from monitor.probes.memory import read_memory_fast
+from monitor.rundir import cache_root
+from runners.doctor import docker_probes, launch_probes, machine_probes
+from runners.doctor.asking import Answers, Question, ask_all
+from runners.doctor.facts import (
+    BaseFacts,
+    DiskFacts,
+    DockerFacts,
+    DriverFacts,
+    Facts,
+    ImageFacts,
+    LaunchFacts,
+    LimitFacts,
+    MachineFacts,
+    SessionFacts,
+)
+from runners.doctor.memory_estimate import MemoryEstimate, estimate
+from runners.doctor.rows_check import RowsCheck, check_rows
+from runners.doctor.values import Check, Examination
+from runners.doctor.verdict import judge
+from runners.engines.docker import DockerEngine
+from runners.recipe.model import Recipe
+
+LAUNCH_S = 1.0
+"""Before a launch: it is to stay prompt."""
+DOCTOR_S = 30.0
+"""When a person asks."""
+NOT_ASKED = DockerFacts(problem="it was not asked")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intended:
+    """A launch that is being thought of."""
+
+    recipe: Recipe
+    lane: str
+    engine: str
+    image: str | None = None
+    python: str | None = None
+    """Of the local engine's trainers; None: lanewatch's own."""
+    limit_bytes: int | None = None
+    """Of the machine's memory, where somebody has set one."""
+    waits: bool = False
+
+    @property
+    def in_container(self) -> bool:
+        """Its stages run in containers."""
+        return self.engine == DockerEngine.name
+
+
+def examine(
+    root: Path, intended: Intended | None, *, limit_bytes: int | None = None
+) -> Examination:
+    """All checks, for a person who waits for them; *intended* None: of the machine alone."""
+    questions = _machine_questions(root) | {"docker": docker_probes.read_docker}
+    if intended is not None:
+        questions |= _launch_questions(root, intended)
+    answers = ask_all(questions, DOCTOR_S)
+    rows = check_rows(intended.recipe) if intended is not None else RowsCheck()
+    return judge(_facts(answers, root, intended, limit_bytes, rows), rows.checks)
+
+
+def examine_before_launch(root: Path, intended: Intended) -> Examination:
+    """What is cheap enough for every launch; the rows are looked at by `launch` itself."""
+    questions = _machine_questions(root) | _launch_questions(root, intended)
+    if intended.in_container:
+        questions["docker"] = docker_probes.read_docker
+    answers = ask_all(questions, LAUNCH_S)
+    return judge(_facts(answers, root, intended, intended.limit_bytes, RowsCheck()))
+
+
+def _machine_questions(root: Path) -> dict[str, Question]:
+    return {
+        "limits": machine_probes.read_limits,
+        "session": machine_probes.read_session,
+        "driver": machine_probes.read_driver,
+        "holders": machine_probes.read_all_holders,
+        "live": lambda: machine_probes.read_live(root),
+        "blocks": machine_probes.read_large_blocks,
+        "daemons": machine_probes.read_daemons,
+        "kernel": machine_probes.read_kernel,
+        "memory": read_memory_fast,
+    }
+
+
+def _launch_questions(root: Path, intended: Intended) -> dict[str, Question]:
+    image, python = intended.image, intended.python
+    questions: dict[str, Question] = {
+        "base": lambda: launch_probes.read_base(intended.recipe),
+        "runs folder": lambda: machine_probes.read_disk(root),
+        "cache folder": lambda: machine_probes.read_disk(cache_root()),
+    }
+    if intended.in_container and image is not None:
+        questions["image"] = lambda: docker_probes.read_image(image)
+    if not intended.in_container:
+        questions["packages"] = lambda: launch_probes.read_packages(python)
+    return questions
+
+
+def _facts(
+    answers: Answers,
+    root: Path,
+    intended: Intended | None,
+    limit_bytes: int | None,
+    rows: RowsCheck,
+) -> Facts:
+    machine = _machine(answers, limit_bytes)
+    return Facts(
+        machine=machine,
+        docker=answers.get("docker", NOT_ASKED),
+        launch=_launch(answers, root, intended, machine, rows) if intended else None,
+        unanswered=(*answers.unanswered, *answers.failed),
+    )
+
+
+def _machine(answers: Answers, limit_bytes: int | None) -> MachineFacts:
+    memory: MemoryReading | None = answers.get("memory")
+    driver: DriverFacts = answers.get("driver", DriverFacts())
+    kernel, command = answers.get("kernel", ("", ""))
+    live_runs, live_pids = answers.get("live", (frozenset(), frozenset()))
+    return MachineFacts(
+        memory=memory,
+        limit_bytes=limit_bytes,
+        unified=is_unified(driver.gpus, memory.total_bytes) if memory else None,
+        holders=answers.get("holders", ()),
+        limits=answers.get("limits", LimitFacts()),
+        session=answers.get("session", SessionFacts()),
+        driver=driver,
+        kernel=kernel,
+        kernel_command=command,
+        large_blocks=answers.get("blocks"),
+        daemons=answers.get("daemons", frozenset()),
+        live_runs=live_runs,
+        live_pids=live_pids,
+    )
+
+
+def _launch(
+    answers: Answers, root: Path, intended: Intended, machine: MachineFacts, rows: RowsCheck
+) -> LaunchFacts:
+    recipe = intended.recipe.model_dump(mode="json")
+    base: BaseFacts = answers.get(
+        "base", BaseFacts(name=intended.recipe.model.path, problem="it could not be read in time")
+    )
+    image: ImageFacts | None = answers.get("image")
+    launch = LaunchFacts(
+        recipe=recipe,
+        lane=intended.lane,
+        engine=intended.engine,
+        base=base,
+        runs=answers.get("runs folder", DiskFacts(path=str(root))),
+        cache=answers.get("cache folder", DiskFacts(path=str(cache_root()))),
+        image=image,
+        packages=answers.get("packages", {}),
+        on_gpu=_on_gpu(recipe, intended.lane, machine.driver),
+        waits=intended.waits,
+    )
+    return replace(launch, estimate=_estimate(launch, rows.longest))
+
+
+def _on_gpu(recipe: Mapping[str, Any], lane: str, driver: DriverFacts) -> bool:
+    """Whether the trainer will use a GPU: the reference lane may be told not to."""
+    if lane == "nemo":
+        return True
+    if lane == "reference" and recipe["lanes"]["reference"].get("device") == "cpu":
+        return False
+    return bool(driver.gpus) or driver.version is not None
+
+
+def _estimate(launch: LaunchFacts, longest_row: int | None) -> MemoryEstimate | None:
+    if launch.base.shape is None:
+        return None
+    return estimate(
+        launch.base.shape,
+        launch.recipe,
+        launch.lane,
+        on_gpu=launch.on_gpu,
+        largest_file_bytes=launch.base.largest_file_bytes,
+        longest_row=longest_row,
+    )
+
+
+__all__ = ["Check", "Examination", "Intended", "examine", "examine_before_launch"]
