@@ -70,7 +70,7 @@ class Plan:
             cwd=self.run.work,
             log=self.run.log(plan.stage),
             lock=self.run.run_lock,
-            container=None if plan.on_host else self._container(plan),
+            container=self._container(plan),
             secrets=plan.secrets,
         )
 
@@ -86,9 +86,11 @@ class Plan:
         table = self.info["recipe"].get("docker")
         return table if isinstance(table, dict) else {}
 
-    def _container(self, plan: StagePlan) -> Container:
-        """What the stage may see and use where it runs in a container."""
-        image = self.info.get("image") or {}
+    def _container(self, plan: StagePlan) -> Container | None:
+        """What the stage may see and use where it runs in a container; else None."""
+        image = self.info.get("image")
+        if plan.on_host or not image:
+            return None
         read_only = [self.run.data, self.run.payload, *map(Path, self._docker.get("read_only", ()))]
         if plan.stage is Stage.FETCH:
             read_only.append(Path(self.info["recipe"]["data"]["path"]))  # the tiny model's corpus

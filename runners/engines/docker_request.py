@@ -65,7 +65,7 @@ def container_body(
     """
     return {
         "Image": image,
-        "Entrypoint": ["/bin/sh", "-c", START, "lanewatch", str(request.log)],
+        "Entrypoint": ["sh", "-c", START, "lanewatch", str(request.log)],
         "Cmd": list(request.argv),
         "Env": [f"{name}={value}" for name, value in sorted(environment(request).items())],
         "User": user,
@@ -132,5 +132,4 @@ def cache_environment(home: Path) -> dict[str, str]:
         "MPLCONFIGDIR": str(cache / "matplotlib"),
         "UNSLOTH_COMPILE_LOCATION": str(cache / "unsloth"),
         "WANDB_DIR": str(home),
-        "PYTHONPYCACHEPREFIX": str(cache / "pycache"),
     }
