@@ -49,8 +49,11 @@ class Occupant:
         if self.after is not None:
             return f"{who} waits for {self.after}"
         view, stage = self.status.iteration, self.status.stage
-        if view.value is not None:
-            return f"{who} is at {iterations(view.value, view.total)}"
+        done = view.value
+        if done is None and self.status.unit == "iterations":
+            done = self.status.done
+        if done is not None:
+            return f"{who} is at {iterations(done, view.total)}"
         return f"{who} is in stage {stage}" if stage else f"{who} is starting"
 
 
