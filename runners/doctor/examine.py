@@ -6,7 +6,8 @@ answer is a check of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,15 @@ from runners.doctor.facts import (
     MachineFacts,
     SessionFacts,
 )
+from runners.doctor.image_trial import trial_checks, try_image
 from runners.doctor.memory_estimate import MemoryEstimate, estimate
 from runners.doctor.rows_check import RowsCheck, check_rows
-from runners.doctor.values import Check, Examination
+from runners.doctor.values import Check, Examination, fail, ok
 from runners.doctor.verdict import judge
 from runners.engines.docker import DockerEngine
+from runners.errors import EngineError
+from runners.launch import LaunchOrder, check_lane
+from runners.recipe.load import recipe_hash
 from runners.recipe.model import Recipe
 
 LAUNCH_S = 1.0
@@ -68,11 +73,44 @@ def examine(
 ) -> Examination:
     """All checks, for a person who waits for them; *intended* None: of the machine alone."""
     questions = _machine_questions(root) | {"docker": docker_probes.read_docker}
-    if intended is not None:
-        questions |= _launch_questions(root, intended)
-    answers = ask_all(questions, DOCTOR_S)
-    rows = check_rows(intended.recipe) if intended is not None else RowsCheck()
-    return judge(_facts(answers, root, intended, limit_bytes, rows), rows.checks)
+    if intended is None:
+        return judge(_facts(ask_all(questions, DOCTOR_S), root, None, limit_bytes, RowsCheck()))
+    answers = ask_all(questions | _launch_questions(root, intended), DOCTOR_S)
+    rows = check_rows(intended.recipe)
+    facts = _facts(answers, root, intended, intended.limit_bytes, rows)
+    return judge(facts, (*rows.checks, *_trainer_checks(root, intended, facts)))
+
+
+def _trainer_checks(root: Path, intended: Intended, facts: Facts) -> Iterator[Check]:
+    """The trainer's Python or, once the image is here, the image itself, tried as this user."""
+    launch = facts.launch
+    assert launch is not None
+    order = order_of(root, intended, launch.base.folder)
+    if not intended.in_container:
+        try:
+            check_lane(order)
+        except EngineError as error:
+            seen, _, remedy = str(error).partition(": ")
+            yield fail("trainer", seen, remedy or "install it", overridable=False)
+        else:
+            yield ok("trainer", f"{order.python or sys.executable} has what the lane imports")
+    elif launch.image is not None and launch.image.local:
+        yield from trial_checks(try_image(order), needs_gpu=launch.on_gpu)
+
+
+def order_of(root: Path, intended: Intended, base: str | None) -> LaunchOrder:
+    """The launch that *intended* would be, on the base in the folder *base*."""
+    return LaunchOrder(
+        recipe=intended.recipe.model_dump(mode="json"),
+        recipe_hash=recipe_hash(intended.recipe),
+        base=None if base is None else Path(base),
+        lane=intended.lane,
+        engine=intended.engine,
+        image=intended.image,
+        python=intended.python,
+        root=root,
+        anyway=True,
+    )
 
 
 def examine_before_launch(root: Path, intended: Intended) -> Examination:
@@ -193,6 +231,3 @@ def _estimate(launch: LaunchFacts, longest_row: int | None) -> MemoryEstimate | 
         largest_file_bytes=launch.base.largest_file_bytes,
         longest_row=longest_row,
     )
-
-
-__all__ = ["Check", "Examination", "Intended", "examine", "examine_before_launch"]

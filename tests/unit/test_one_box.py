@@ -68,8 +68,8 @@ def test_a_free_box(box: Box) -> None:
 def test_a_busy_box_says_which_run_and_how_far(box: Box) -> None:
     run = box.run(1, stage="train")
     beat = {
-        "schema": 1, "attempt": 1, "seq": 9, "pid": 1, "boot_id": "b", "monotonic_s": 1.0, "stage": "train",
-        "phase": "iteration", "done": 116, "total": 625,
+        "schema": 1, "attempt": 1, "seq": 9, "pid": 1, "boot_id": "b", "monotonic_s": 1.0,
+        "stage": "train", "phase": "iteration", "done": 116, "total": 625,
     }  # fmt: skip
     run.heartbeat.write_text(json.dumps(beat))
     with pytest.raises(RunStateError) as refusal:

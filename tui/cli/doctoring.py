@@ -28,7 +28,7 @@ def doctor_command(options: argparse.Namespace) -> int:
         return prove_command(options)
     intended = None
     if options.recipe is not None:
-        intended = _intended(load_recipe(Path(options.recipe), options.set), options)
+        intended = intended_of(load_recipe(Path(options.recipe), options.set), options)
     elif options.set:
         raise RunnerError("doctor: --set changes a recipe; name its file as well")
     examination = examine(runs_root(), intended, limit_bytes=machine_limit_bytes())
@@ -39,7 +39,8 @@ def doctor_command(options: argparse.Namespace) -> int:
     return exits.OK if examination.ok else exits.FAILED
 
 
-def _intended(recipe: Recipe, options: argparse.Namespace) -> Intended:
+def intended_of(recipe: Recipe, options: argparse.Namespace) -> Intended:
+    """The launch that the options describe. Raises RunnerError."""
     lane = options.lane or config.get("launch.lane") or "reference"
     return Intended(
         recipe=recipe,
