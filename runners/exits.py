@@ -71,7 +71,8 @@ def _from_result(end: StageEnd, result: Mapping[str, Any]) -> Outcome:
     if outcome == "stopped":
         by = f"by {asker(end.asked)}" if end.asked else "by a signal from outside"
         where = f"in stage {end.stage}{_where(end, result)}"
-        return Outcome(Status.STOPPED, f"stopped {by} {where}{_why(end.asked)}")
+        engine = f" ({end.exit.note})" if end.exit.note and not end.asked else ""
+        return Outcome(Status.STOPPED, f"stopped {by} {where}{_why(end.asked)}{engine}")
     cause = result.get("cause")
     why = cause if isinstance(cause, str) and cause else "the trainer gave no cause"
     return Outcome(Status.FAILED, f"stage {end.stage}: {why}")

@@ -24,6 +24,7 @@ from runners.engines.docker_client import (
     NotThereError,
     has_gpu,
     in_a_machine_of_its_own,
+    live_restore,
     remapped,
     rootless,
 )
@@ -55,6 +56,11 @@ NO_PROCESS = 0
 SIGNALLED = 128
 """An init tells a signal as 128 + its number."""
 
+RESTARTED = (
+    "the Docker engine was started anew meanwhile, which stops its containers unless live-restore "
+    "is on"
+)
+
 LIMIT_REFUSED = "setting rlimit"
 
 
@@ -67,6 +73,8 @@ class DockerEngine:
         self._engine = connection or DockerConnection()
         self._host = LocalEngine()
         self._silent_since: float | None = None
+        self._process: ProcessId | None = None
+        """The engine's own, while the stage was seen to live."""
 
     def check(self, need: Need) -> None:
         about = self._engine.about()
@@ -159,6 +167,8 @@ class DockerEngine:
             return self._host.poll(handle)
         if is_alive(handle.process):
             self._silent_since = None
+            if self._process is None:
+                self._process = self._engine.process()
             return None
         try:
             seen = self._engine.ask(lambda client: client.inspect_container(handle.container_id))
@@ -183,14 +193,20 @@ class DockerEngine:
 
     def _told(self, handle: Handle, state: dict[str, Any]) -> Exit:
         code, killed = int(state.get("ExitCode") or 0), bool(state.get("OOMKilled"))
-        note = str(state.get("Error") or "") or None
-        if self._silent_since is not None:
-            note = "the Docker engine was down when it ended; without live-restore it ends "
-            note += "containers as it comes back"
+        note = str(state.get("Error") or "") or (RESTARTED if self._came_back() else None)
         self._silent_since = None
         if SIGNALLED < code < SIGNALLED + signal.NSIG:
             return Exit(signal=code - SIGNALLED, oom_killed=killed, note=note)
         return Exit(code=code, oom_killed=killed, note=note or self._first_words(handle, code))
+
+    def _came_back(self) -> bool:
+        """True where the engine is another process than before and spares no container."""
+        now, before = self._engine.process(), self._process
+        if now is None or before is None or now == before:
+            return False
+        with contextlib.suppress(EngineError):
+            return not live_restore(self._engine.about(anew=True))
+        return False
 
     def _first_words(self, handle: Handle, code: int) -> str | None:
         """What was said before there was a log: that it could not be opened, say."""

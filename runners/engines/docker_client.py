@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from monitor.model import ProcessId
 from runners.engines.docker_errors import EngineSilentError, in_words
-from runners.engines.docker_socket import engine_url, knock, socket_path
+from runners.engines.docker_socket import engine_url, knock, listener, socket_path
 from runners.errors import EngineError
 
 T = TypeVar("T")
@@ -54,11 +55,18 @@ class DockerConnection:
             why = _words(error)
             raise EngineSilentError(f"the Docker engine does not answer: {why}") from error
 
-    def about(self) -> dict[str, Any]:
-        """What `docker info` says; asked once. Raises EngineError."""
-        if self._about is None:
+    def about(self, *, anew: bool = False) -> dict[str, Any]:
+        """What `docker info` says; asked once, unless *anew*. Raises EngineError."""
+        if self._about is None or anew:
             self._about = dict(self.ask(lambda client: client.info()))
         return self._about
+
+    def process(self) -> ProcessId | None:
+        """The engine's own process, where that can be told."""
+        try:
+            return listener(socket_path(engine_url(), ELSEWHERE))
+        except EngineError:
+            return None
 
     def close(self) -> None:
         """Forget the connection; the next question makes a new one."""

@@ -10,13 +10,20 @@ import hashlib
 import os
 import pwd
 import socket
+import struct
 from pathlib import Path
 
 from monitor.files import read_json
+from monitor.model import ProcessId
+from monitor.probes.process import identify
 from runners.errors import EngineError
 
 TIMEOUT_S = 10
 DEFAULT = "unix:///var/run/docker.sock"
+PID_FILE = Path("/var/run/docker.pid")
+
+_CREDENTIALS = struct.Struct("3i")
+"""pid, uid and gid."""
 
 
 def engine_url() -> str:
@@ -61,6 +68,24 @@ def knock(path: Path, may_not: str | None = None) -> None:
             f"no Docker engine answers at {path} ({error.strerror or error}): is it running, is "
             "DOCKER_HOST right?"
         ) from error
+
+
+def listener(path: Path) -> ProcessId | None:
+    """The engine's own process; None where nobody answers or it cannot be told.
+
+    Where systemd holds the socket, the engine's pid file says who answers.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
+            knocking.settimeout(TIMEOUT_S)
+            knocking.connect(str(path))
+            credentials = knocking.getsockopt(
+                socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size
+            )
+            pid = _CREDENTIALS.unpack(credentials)[0]
+        return identify(pid if pid > 1 else int(PID_FILE.read_text()))
+    except (OSError, ValueError):
+        return None
 
 
 def remedy_for_groups(path: Path) -> str:
