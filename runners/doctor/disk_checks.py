@@ -14,8 +14,9 @@ from runners.doctor.values import Check, fail, ok, warn
 CHECKPOINT_BYTES = {"nemo": 14, "unsloth": 12, "reference": 12}
 """Of a checkpoint for each trainable weight: Adam's two moments and the weight itself in fp32 (the
 nemo lane keeps one in 16 bits as well; 149 MB were measured for 10.6 million)."""
-CHECKPOINT_FILES_BYTES = 32 << 20
-"""Tokenizer, states and configurations beside the tensors."""
+FILES_BYTES, TOKEN_BYTES = 1 << 20, 150
+"""Beside the tensors: states and configurations, and a tokenizer's files for each of its tokens
+(11 MB of tokenizer.json for Qwen3's 151,936)."""
 EXPORT_WEIGHT_BYTES = 2
 UNPACKED = 3
 """An image on disk against its compressed layers, both kept while it is pulled."""
@@ -43,12 +44,13 @@ def disk_need(shape: BaseShape, recipe: Mapping[str, Any], lane: str) -> DiskNee
     if train["keep_last"]:
         count = min(count, int(train["keep_last"]) + 1)  # one more while it is written
     trainable = shape.adapter_parameters(lora["rank"], lora["targets"])
-    one = trainable * CHECKPOINT_BYTES.get(lane, 14) + CHECKPOINT_FILES_BYTES
+    files = FILES_BYTES + TOKEN_BYTES * shape.vocabulary
+    one = trainable * CHECKPOINT_BYTES.get(lane, 14) + files
     weights = shape.parameters * EXPORT_WEIGHT_BYTES
     return DiskNeed(
         checkpoints=count * one,
         count=count,
-        export=weights + 4 * trainable + CHECKPOINT_FILES_BYTES,
+        export=weights + 4 * trainable + files,
         imported=weights if lane == "nemo" else 0,
     )
 

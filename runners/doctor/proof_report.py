@@ -93,7 +93,6 @@ def report(proof: Proof, names: Names, checks: list[dict[str, Any]]) -> dict[str
         "gpus": list(proof.gpus),
         "machine": versions() | {"system": platform.system(), "cores": os.cpu_count()},
         "trainer": proof.versions,
-        "peak_memory_bytes": proof.peak_bytes,
         "checks": checks,
     }
     cleaned: dict[str, Any] = redacted(content, names)

@@ -80,8 +80,6 @@ class Proof:
     gpus: tuple[dict[str, Any], ...] = ()
     versions: dict[str, Any] | None = None
     """Of the trainer's libraries, as the trainer says."""
-    peak_bytes: int | None = None
-    """Of the trainer's own memory, as it says."""
 
     @property
     def ok(self) -> bool:
@@ -107,7 +105,6 @@ def prove(order: LaunchOrder, show: Show) -> Proof:
             seconds=time.monotonic() - began,
             gpus=proving.gpus.shapes(),
             versions=proving.versions,
-            peak_bytes=proving.peak_bytes,
         )
     finally:
         proving.clear()
@@ -122,7 +119,6 @@ class _Proving:
         self.steps: list[Step] = []
         self.gpus = GpuWatch()
         self.versions: dict[str, Any] | None = None
-        self.peak_bytes: int | None = None
         self._run: RunDir | None = None
 
     def go(self) -> None:
@@ -206,10 +202,7 @@ class _Proving:
     def _merge(self) -> str:
         result = read_json(self.run.result).value or {}
         merged = self.run.export / "merged-hf-bf16"
-        facts = read_json(self.run.summary).value or {}
         self.versions = result.get("versions") if isinstance(result.get("versions"), dict) else None
-        peak = facts.get("peak_memory_bytes")
-        self.peak_bytes = peak if isinstance(peak, int) else None
         if result.get("stage") != Stage.MERGE or result.get("reloaded") is not True:
             raise ProofFailed(f"the merged model was not loaded again: {result.get('cause')}")
         for name in ("config.json", "tokenizer.json"):
