@@ -49,6 +49,8 @@ class LaunchOrder:
     name: str | None = None
     smoke_iterations: int | None = None
     """Run only so many iterations, with two forced saves, to project the whole run."""
+    hub: str | None = None
+    """The base's name on the hub, where the stage `fetch` has to get it."""
     python: str | None = None
     """The local engine's Python for the trainer; None means lanewatch's own."""
     image: str | None = None
@@ -156,6 +158,7 @@ def run_info(order: LaunchOrder) -> dict[str, Any]:
         "smoke": smoke and _smoke(smoke),
         "python": order.python or sys.executable,
         "paths": {"base": order.recipe["model"]["path"]},
+        "fetch": {"hub": order.hub} if order.hub else None,
         "image": {"name": order.image} if in_containers(order) else None,
         "versions": versions(),
         "data": None,

@@ -28,7 +28,7 @@ from runners.runs import read_run
 
 LINE_S = 10.0
 PAUSES_S = (2.0, 5.0, 15.0, 30.0, 60.0)
-TRIES_IN_VAIN = 4
+TRIES_IN_VAIN = 3
 """So often a registry that was never reached is tried."""
 
 
@@ -61,7 +61,7 @@ class Pull:
             if in_vain >= TRIES_IN_VAIN and self._progress.done == 0:
                 registry = registry_of(self._image)
                 raise StageError(f"the registry {registry} cannot be reached: {why}")
-            pause_s = PAUSES_S[min(failures, len(PAUSES_S) - 1)]
+            pause_s = PAUSES_S[min(max(0, failures - 1), len(PAUSES_S) - 1)]
             say(f"the pull was interrupted ({why}); again in {pause_s:g} s")
             time.sleep(pause_s)
 

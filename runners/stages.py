@@ -27,6 +27,9 @@ from runners.lanes.base import StagePlan
 from runners.save_grace import save_grace_s
 
 SHM_GIB = 8
+
+HUB_TOKENS = ("HF_TOKEN", "HF_TOKEN_PATH", "HUGGING_FACE_HUB_TOKEN")
+"""What the stage that asks the hub, and no other, may inherit."""
 PAYLOAD_PACKAGE = "lanewatch_payload"
 """The name the payload folder gets inside a run, where it is imported without this package."""
 
@@ -47,9 +50,13 @@ class Plan:
         return (*self._before(), *own)
 
     def _before(self) -> Iterator[StagePlan]:
-        """What comes before any lane's own stages: the image, where one is needed."""
+        """What comes before any lane's own stages: image and base, where they must be got."""
         if self.info.get("image"):
             yield StagePlan(stage=Stage.PULL, module="runners.pull", on_host=True)
+        if self.info.get("fetch"):
+            yield StagePlan(
+                stage=Stage.FETCH, module="runners.fetch", on_host=True, secrets=HUB_TOKENS
+            )
 
     def request(self, plan: StagePlan, attempt: int) -> StageRequest:
         """What the engine is asked to start."""

@@ -41,7 +41,14 @@ class DockerConnection:
         # The SDK's own errors are requests' as well as its own: see each one's place in its tree.
         import docker.errors
         import requests
+        import urllib3.exceptions
 
+        gone = (
+            docker.errors.DockerException,
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            OSError,
+        )
         try:
             return question(self._connected())
         except docker.errors.NotFound as error:
@@ -50,7 +57,7 @@ class DockerConnection:
             raise EngineError(in_words(_words(error), image)) from error
         except requests.Timeout as error:
             raise EngineSilentError(f"the Docker engine did not answer in {ANSWER_S} s") from error
-        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+        except gone as error:
             self.close()
             why = _words(error)
             raise EngineSilentError(f"the Docker engine does not answer: {why}") from error

@@ -59,7 +59,7 @@ _REGISTRY = (
         "or the name is wrong",
     ),
     (
-        r"manifest unknown|not found|no such image|does not exist|name unknown|name invalid",
+        r"manifest unknown|HTTP 404|not found|no such image|does not exist|name unknown",
         "the registry {registry} has no image {image}: is name and tag right?",
     ),
     (

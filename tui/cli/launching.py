@@ -17,7 +17,7 @@ from runners.box import launching, require_free
 from runners.errors import RunnerError
 from runners.lanes import get_lane
 from runners.launch import LaunchOrder, dry_run, launch
-from runners.recipe.base import resolve_base
+from runners.recipe.base import base_or_hub
 from runners.recipe.data import BadRow, read_rows
 from runners.recipe.load import load_recipe, recipe_from_data, recipe_hash
 from runners.recipe.model import Recipe
@@ -92,11 +92,13 @@ def build_order(recipe: Recipe, options: argparse.Namespace) -> LaunchOrder:
     if smoke is not None and smoke < 2:
         raise RunnerError(f"--smoke {smoke}: at least 2 steps, to measure one after the first")
     check_first_rows(recipe)
+    base, hub = base_or_hub(recipe)
     lane = getattr(options, "lane", None) or config.get("launch.lane") or "reference"
     return LaunchOrder(
         recipe=recipe.model_dump(mode="json"),
         recipe_hash=recipe_hash(recipe),
-        base=resolve_base(recipe),
+        base=base,
+        hub=hub,
         lane=lane,
         engine=getattr(options, "engine", None) or config.get("launch.engine") or "local",
         root=runs_root(),
