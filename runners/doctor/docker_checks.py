@@ -9,12 +9,16 @@ from runners.doctor.facts import DockerFacts, Facts, ImageFacts
 from runners.doctor.values import Check, fail, ok, warn
 
 LEAST_VERSION = (20, 10)
+ENGINE = "docker"
+"""The question that the engine is asked."""
 
 
 def docker_checks(facts: Facts) -> Iterator[Check]:
     """What a launch in containers needs; without one, what there is."""
     docker, launch = facts.docker, facts.launch
     needed = launch is not None and launch.in_container
+    if ENGINE in facts.unanswered:
+        return  # that it did not answer is a check of its own
     if docker.problem is not None:
         yield _absent(docker.problem, needed, alone=launch is None)
         return

@@ -17,7 +17,7 @@ from runners.engines.docker_client import (
     rootless,
 )
 from runners.engines.docker_errors import pull_in_words
-from runners.engines.docker_request import RUN
+from runners.engines.docker_request import ROOT, RUN
 from runners.engines.registry import image_size, stored_credentials
 from runners.errors import EngineError
 
@@ -68,6 +68,7 @@ def _container(connection: DockerConnection, listed: dict[str, Any]) -> Containe
         image=str(listed.get("Image") or ""),
         running=listed.get("State") == "running",
         run=(listed.get("Labels") or {}).get(RUN),
+        root=(listed.get("Labels") or {}).get(ROOT),
         restart=_restart(connection, str(listed.get("Id") or "")),
     )
 

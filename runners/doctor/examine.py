@@ -45,6 +45,9 @@ LAUNCH_S = 1.0
 """Before a launch: it is to stay prompt."""
 DOCTOR_S = 30.0
 """When a person asks."""
+DRIVER_S = 0.8
+BESIDE = frozenset({"holders", "live", "daemons", "blocks", "packages"})
+"""Nice to know before a launch: that one of them takes its time is not worth a line."""
 NOT_ASKED = DockerFacts(problem="it was not asked")
 
 
@@ -116,9 +119,11 @@ def order_of(root: Path, intended: Intended, base: str | None) -> LaunchOrder:
 def examine_before_launch(root: Path, intended: Intended) -> Examination:
     """What is cheap enough for every launch; the rows are looked at by `launch` itself."""
     questions = _machine_questions(root) | _launch_questions(root, intended)
+    questions["driver"] = lambda: machine_probes.read_driver(DRIVER_S)
     if intended.in_container:
         questions["docker"] = docker_probes.read_docker
     answers = ask_all(questions, LAUNCH_S)
+    answers.unanswered = tuple(each for each in answers.unanswered if each not in BESIDE)
     return judge(_facts(answers, root, intended, intended.limit_bytes, RowsCheck()))
 
 
@@ -157,7 +162,7 @@ def _facts(
     limit_bytes: int | None,
     rows: RowsCheck,
 ) -> Facts:
-    machine = _machine(answers, limit_bytes)
+    machine = _machine(answers, root, limit_bytes)
     return Facts(
         machine=machine,
         docker=answers.get("docker", NOT_ASKED),
@@ -166,7 +171,7 @@ def _facts(
     )
 
 
-def _machine(answers: Answers, limit_bytes: int | None) -> MachineFacts:
+def _machine(answers: Answers, root: Path, limit_bytes: int | None) -> MachineFacts:
     memory: MemoryReading | None = answers.get("memory")
     driver: DriverFacts = answers.get("driver", DriverFacts())
     kernel, command = answers.get("kernel", ("", ""))
@@ -181,6 +186,7 @@ def _machine(answers: Answers, limit_bytes: int | None) -> MachineFacts:
         driver=driver,
         kernel=kernel,
         kernel_command=command,
+        root=str(root),
         large_blocks=answers.get("blocks"),
         daemons=answers.get("daemons", frozenset()),
         live_runs=live_runs,

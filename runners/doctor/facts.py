@@ -26,6 +26,8 @@ class ContainerFacts:
     running: bool = False
     run: str | None = None
     """The run id of its label; None: lanewatch did not start it."""
+    root: str | None = None
+    """The folder of runs that this one is of, by its label."""
     restart: str = ""
     """Its restart policy."""
 
@@ -153,6 +155,8 @@ class MachineFacts:
     """Free blocks of 2 MiB and more."""
     daemons: frozenset[str] = frozenset()
     """Names of running processes that the landmines ask for."""
+    root: str | None = None
+    """The folder of runs that is looked at."""
     live_runs: frozenset[str] = frozenset()
     """Runs of this root in which somebody lives."""
     live_pids: frozenset[int] = frozenset()

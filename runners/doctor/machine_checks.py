@@ -23,7 +23,8 @@ HEAVY_BYTES = 256 << 20
 def machine_checks(facts: Facts) -> Iterator[Check]:
     """All that is of the machine and not of memory, disk or Docker."""
     launch = facts.launch
-    yield driver_check(facts.machine.driver, launch)
+    if "driver" not in facts.unanswered:
+        yield driver_check(facts.machine.driver, launch)
     yield gpu_processes_check(facts)
     yield leftovers_check(facts)
     yield from limit_checks(facts.machine.limits, launch)
@@ -82,7 +83,7 @@ def leftovers_check(facts: Facts) -> Check:
     left = [
         each.name
         for each in facts.docker.containers
-        if each.run is not None and each.run not in live
+        if each.run is not None and each.root == facts.machine.root and each.run not in live
     ]
     if left:
         return warn(

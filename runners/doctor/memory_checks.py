@@ -48,7 +48,7 @@ def memory_check(machine: MachineFacts, launch: LaunchFacts) -> Check:
         seen = f"refuse: {takes}, more than the limit of {gibibytes(limit)}"
         return fail(name, seen, SMALLER)
     if launch.waits:
-        return ok(name, f"safe by itself: {takes}; what is free is looked at when its turn comes")
+        return ok(name, f"safe by itself: {takes}; what others hold then is not known yet")
     there = f"{gibibytes(memory.available_bytes)} of {gibibytes(memory.total_bytes)} are available"
     if memory.used_bytes + need > limit:
         seen = f"refuse: {takes}; {there}, and the limit is {gibibytes(limit)} in use"

@@ -236,6 +236,8 @@ class _Proving:
     def _until(self, true: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
         deadline = time.monotonic() + patience_s
         while not true():
+            if (read_json(self.run.state).value or {}).get("stage") == Stage.PULL:
+                deadline = time.monotonic() + patience_s  # 20 GB take as long as they take
             if time.monotonic() > deadline:
                 raise ProofFailed(f"not within {duration(patience_s)}: {what}")
             self.gpus.look()

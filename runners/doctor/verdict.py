@@ -19,7 +19,8 @@ def judge(facts: Facts, more: tuple[Check, ...] = ()) -> Examination:
     launch = facts.launch
     checks = [*docker_checks(facts)]
     if launch is not None:
-        checks += [base_check(launch), *more, *disk_checks(launch, facts.docker)]
+        checks += [] if "base" in facts.unanswered else [base_check(launch)]
+        checks += [*more, *disk_checks(launch, facts.docker)]
     checks += [*memory_checks(facts), *machine_checks(facts), *landmine_checks(facts)]
     checks += _unanswered(facts)
     return Examination(

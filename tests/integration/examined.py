@@ -71,6 +71,7 @@ SPARK = MachineFacts(
     ),
     kernel="6.17.0-1008-nvidia",
     large_blocks=40_000,
+    root="/runs",
 )
 DOCKER = DockerFacts(
     version="28.3.3",

@@ -92,13 +92,15 @@ def test_a_launch_without_its_engine_is_refused_even_with_anyway(lanewatch: Lane
 def test_a_real_engine_its_leftovers_and_the_real_image(
     lanewatch: Lanewatch, engine: Engine
 ) -> None:
-    label = "--label=lanewatch.run=reference-20260101-000000-0000"
-    engine.run("left-behind", "sleep", "300", options=(label,))
+    ours = ("--label=lanewatch.run=reference-1", f"--label=lanewatch.root={lanewatch.root}")
+    engine.run("left-behind", "sleep", "300", options=ours)
+    engine.run("of-others", "sleep", "300", options=(ours[0], "--label=lanewatch.root=/else"))
     engine.run("stranger", "sleep", "300", options=("--restart=unless-stopped",))
     try:
         found = checks(told(lanewatch, str(RECIPE), *in_docker(), **engine.env))
     finally:
         engine.remove("left-behind")
+        engine.remove("of-others")
         engine.remove("stranger")
     assert found["docker"]["level"] == "ok"
     assert "engine 2" in found["docker"]["seen"]
@@ -107,6 +109,7 @@ def test_a_real_engine_its_leftovers_and_the_real_image(
     assert found["image"]["seen"] == f"{IMAGE} is on this machine"
     assert found["leftover containers"]["level"] == "warn"
     assert "left-behind" in found["leftover containers"]["seen"]
+    assert "of-others" not in found["leftover containers"]["seen"]
     assert f"uid {os.geteuid()} inside" in found["image mounts"]["seen"]
     assert "imports torch, transformers, peft" in found["image imports"]["seen"]
     assert found["image gpu"]["level"] == "ok"

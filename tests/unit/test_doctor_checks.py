@@ -85,7 +85,9 @@ def test_every_check_that_is_not_ok_has_a_remedy_in_one_line() -> None:
             replace(DOCKER, userns=True), "docker users", Level.OK, "namespaces", id="userns"
         ),
         pytest.param(
-            replace(DOCKER, containers=(ContainerFacts(id="1", name="old", run="unsloth-1"),)),
+            replace(
+                DOCKER, containers=(ContainerFacts(id="1", name="old", run="u-1", root="/runs"),)
+            ),
             "leftover containers",
             Level.WARN,
             "old",
@@ -107,7 +109,7 @@ def test_the_local_engine_needs_no_docker() -> None:
 
 
 def test_a_container_of_a_living_run_is_no_leftover() -> None:
-    ours = ContainerFacts(id="1", name="now", run="unsloth-1", running=True)
+    ours = ContainerFacts(id="1", name="now", run="unsloth-1", root="/runs", running=True)
     machine = replace(SPARK, live_runs=frozenset({"unsloth-1"}))
     found = check(
         facts(machine=machine, docker=replace(DOCKER, containers=(ours,))), "leftover containers"
@@ -370,3 +372,16 @@ def test_the_machine_alone_needs_no_recipe() -> None:
 def test_the_worst_of_nothing_is_ok() -> None:
     assert worst(()) is Level.OK
     assert worst(examination(facts(docker=DockerFacts(problem="x: y"))).checks) is Level.FAIL
+
+
+def test_who_did_not_answer_in_time_is_neither_absent_nor_broken() -> None:
+    nothing = replace(
+        facts(docker=DockerFacts(problem="it was not asked"), given=launch(
+            base=BaseFacts(name="q", problem="it could not be read in time")
+        )),
+        unanswered=("docker", "base", "driver"),
+    )  # fmt: skip
+    silent = replace(nothing, machine=replace(SPARK, driver=DriverFacts()))
+    assert examination(silent).failed == ()
+    names = [each.name for each in examination(silent).of(Level.WARN)]
+    assert {"docker", "base", "driver"} <= set(names)

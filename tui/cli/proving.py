@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from monitor.rundir import runs_root
+from runners.box import occupants
 from runners.doctor.examine import examine_before_launch, order_of
 from runners.doctor.proof_report import names_here, report, report_path, write_report
 from runners.doctor.prove import OVERRIDES, Proof, Step, prove
@@ -29,6 +30,8 @@ def prove_command(options: argparse.Namespace) -> int:
     order = order_of(runs_root(), intended, None)
     check_lane(order)
     examination = examine_before_launch(runs_root(), intended)
+    for other in occupants(runs_root()):
+        complain(f"the box is busy, and the proof takes a little of it: {other.words}")
     for each in examination.failed:
         complain(f"{each.name}: {each.sentence}")
 
