@@ -89,6 +89,12 @@ class Engine:
         while Path(f"/proc/{containerd}").exists() and time.monotonic() < deadline:
             time.sleep(0.02)
 
+    def say_goodbye(self) -> None:
+        """End it as a shutdown does: without live-restore it waits for its containers."""
+        assert self._daemon is not None
+        self._daemon.terminate()
+        self._daemon.wait(UP_S)
+
     def restart(self, *options: str) -> None:
         """Crash it and bring it back."""
         self.crash()

@@ -206,6 +206,14 @@ def test_kill_ends_it_though_it_is_stopped_and_the_engine_is_told_of_a_paused_on
     assert stage.docker.poll(handle) == Exit(signal=9)
 
 
+def test_a_container_that_somebody_removes_has_an_unknown_end(stage: Stage) -> None:
+    handle = stage.docker.start(stage.request(WAIT))
+    assert handle.container_id is not None
+    stage.engine.remove(handle.container_id)
+    ended = until(lambda: stage.docker.poll(handle), "its end")
+    assert ended == Exit(note="its container was removed by somebody else")
+
+
 def test_a_second_container_of_the_run_is_refused_and_what_is_left_of_a_first_try_is_buried(
     stage: Stage,
 ) -> None:

@@ -212,6 +212,17 @@ def test_an_engine_that_comes_back_without_live_restore_has_the_run_save_and_is_
         assert f"a signal from outside in stage train, saved at iteration {at}" in told["cause"]
         assert "unless live-restore is on" in told["cause"]
         assert stranger.containers(run) == []
+
+        stranger("resume", run.root.name)
+        until_it_trains(run, at + 1)
+        stranger.engine.say_goodbye()
+        again = read(run.heartbeat)["done"]
+        assert again > at
+        stranger.engine.start()
+        stranger("wait", run.root.name, code=1)
+        told = stranger.json("status", run.root.name)
+        assert told["checkpoints"][-1]["iteration"] == told["iteration"]["value"] == again
+        assert told["verdict"] == "stopped"
     finally:
         stranger.engine.restart(LIVE)
 
