@@ -95,6 +95,8 @@ class BaseFacts:
     bytes: int | None = None
     """Of its weights on disk."""
     largest_file_bytes: int | None = None
+    hub: str | None = None
+    """Its name on the hub, where a stage is to fetch it."""
     made_here: bool = False
     """The tiny one, which a stage makes."""
     shape: BaseShape | None = None

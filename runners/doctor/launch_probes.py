@@ -15,7 +15,7 @@ from runners.doctor.base_shape import BaseShape, shape_from
 from runners.doctor.facts import BaseFacts
 from runners.payload import make_tiny
 from runners.payload.tiny_tokenizer import VOCABULARY
-from runners.recipe.base import BaseModelError, resolve_base
+from runners.recipe.base import BaseModelError, base_or_hub
 from runners.recipe.model import TINY_MODEL, Recipe
 
 PACKAGES = (
@@ -34,10 +34,11 @@ def read_base(recipe: Recipe) -> BaseFacts:
     if name == TINY_MODEL:
         return BaseFacts(name=name, made_here=True, shape=tiny_shape())
     try:
-        folder = resolve_base(recipe)
+        folder, hub = base_or_hub(recipe)
     except BaseModelError as error:
         return BaseFacts(name=name, problem=str(error).removeprefix("model.path: "))
-    assert folder is not None
+    if folder is None:
+        return BaseFacts(name=name, hub=hub)
     config = read_json(folder / "config.json").value or {}
     sizes = [path.stat().st_size for path in folder.glob("*.safetensors") if path.is_file()]
     return BaseFacts(

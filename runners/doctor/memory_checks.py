@@ -36,6 +36,8 @@ def memory_check(machine: MachineFacts, launch: LaunchFacts) -> Check:
         return warn(name, "/proc/meminfo cannot be read", "is /proc mounted?")
     if estimate is None:
         why = launch.base.problem or "its config.json does not give its sizes"
+        if launch.base.hub is not None:
+            why = "the base is not here yet"
         return warn(
             name,
             f"what the run will take is not known: {why}",

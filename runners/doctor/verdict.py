@@ -47,12 +47,12 @@ def base_check(launch: LaunchFacts) -> Check:
     if base.problem is not None:
         seen, _, remedy = base.problem.partition("; ")
         return fail(name, seen, remedy or "name a local folder, or fetch it", overridable=False)
+    if base.hub is not None:
+        seen = f"{base.hub} is not on this machine: the stage `fetch` loads it from the hub"
+        return warn(name, seen, "`hf download` it beforehand to have its sizes checked")
     if not base.bytes:
-        return fail(
-            name,
-            f"{base.folder} holds no *.safetensors",
-            f"`hf download {base.name}` again, or name another folder",
-        )
+        seen = f"{base.folder} holds no *.safetensors"
+        return warn(name, seen, "the merged model cannot be compared with it: convert it first")
     return ok(name, f"{base.folder}" + (f", {gibibytes(base.bytes)}" if base.bytes else ""))
 
 

@@ -385,3 +385,10 @@ def test_who_did_not_answer_in_time_is_neither_absent_nor_broken() -> None:
     assert examination(silent).failed == ()
     names = [each.name for each in examination(silent).of(Level.WARN)]
     assert {"docker", "base", "driver"} <= set(names)
+
+
+def test_a_base_that_will_be_fetched_is_doubtful_and_no_failure() -> None:
+    found = facts(given=launch(base=BaseFacts(name="a/b", hub="a/b")))
+    assert check(found, "base").level is Level.WARN
+    assert "not here yet" in check(found, "memory").seen
+    assert examination(found).ok

@@ -156,6 +156,14 @@ def test_a_base_that_is_not_there_is_a_problem_and_no_error(tmp_path: Path) -> N
     assert read_base(recipe(path="tiny-random-qwen3")).made_here
 
 
+def test_a_base_of_the_hub_is_for_a_stage_to_fetch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    seen = read_base(recipe(path="someone/some-model"))
+    assert (seen.hub, seen.problem) == ("someone/some-model", None)
+
+
 def test_the_packages_of_this_python_and_of_another() -> None:
     assert "nvidia-ml-py" in read_packages(None)
     other = read_packages(sys._base_executable)  # type: ignore[attr-defined]
