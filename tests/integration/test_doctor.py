@@ -11,8 +11,12 @@ from typing import Any
 import pytest
 from conftest import CLI, RECIPE, Lanewatch, read
 from engine import IMAGE, Engine, python, trainer_paths
+from servers import Registry, serving
 
 from monitor.rundir import RunDir
+from monitor.words import gibibytes
+
+MIB = 1 << 20
 
 NOBODY = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "DOCKER_CONTEXT": ""}
 
@@ -136,6 +140,21 @@ def test_an_image_that_no_registry_has_is_refused_before_anything_is_made(
     refused = lanewatch("launch", str(RECIPE), *words, code=2, **engine.env)
     assert "is not here" in refused
     assert not list(lanewatch.root.glob("reference-*"))
+
+
+def test_what_a_pull_takes_is_told_before_there_is_one(
+    lanewatch: Lanewatch, engine: Engine
+) -> None:
+    server = Registry([os.urandom(3 * MIB), b"small"])
+    with serving(server):
+        words = ["--engine=docker", f"--set=docker.image={server.image}"]
+        found = checks(told(lanewatch, str(RECIPE), *words, **engine.env))
+    sent = server.bytes
+    assert found["image"]["level"] == "warn"
+    assert f"a pull of {gibibytes(sent)}" in found["image"]["seen"]
+    assert gibibytes(3 * sent) in found["disk for the pull"]["seen"]
+    assert "lanewatch-test/python" in engine.docker("images")
+    assert server.image.partition("/")[0] not in engine.docker("images"), "nothing was pulled"
 
 
 @pytest.mark.parametrize("place", ["local", "docker"])
