@@ -9,6 +9,7 @@ For one GPU, a frozen base and a LoRA, at full-length rows:
     loading      the largest file of the base  while its tensors are copied to where they stay
     overhead     libraries, CUDA context       measured, per lane
 
+and after it P x 2 + loading + libraries for the merge, which is made in the machine's own memory;
 with P base and T trainable parameters, L layers, V vocabulary, t = micro_batch x sequence_length.
 Where activations are recomputed (gradient checkpointing) a layer keeps only its input (h x b); the
 one layer that is recomputed comes after the logits are gone, so the larger of the two counts.
@@ -33,6 +34,8 @@ from runners.doctor.base_shape import BYTES, BaseShape
 MIB, GIB = 1 << 20, 1 << 30
 ADAM_BYTES = 16
 LOSS_BYTES = 12
+MERGE_BYTES = 2
+"""The merge holds the base in bf16, in the machine's own memory."""
 FOUR_BIT_BYTES = 0.6
 """NF4 with its scales, and the layers that stay in 16 bits."""
 SLACK = 1.1
@@ -74,17 +77,19 @@ class MemoryEstimate:
 
     host_bytes: int
     device_bytes: int
+    merge_bytes: int
+    """Of the host, by the stage that merges, when the training is over."""
     parts: Mapping[str, int]
     """What it is made of, by the names above."""
 
     @property
     def total_bytes(self) -> int:
         """Of a unified machine, or of a CPU."""
-        return self.host_bytes + self.device_bytes
+        return max(self.host_bytes + self.device_bytes, self.merge_bytes)
 
     def of_machine(self, *, unified: bool) -> int:
         """What it takes of the machine's own memory."""
-        return self.total_bytes if unified else self.host_bytes
+        return self.total_bytes if unified else max(self.host_bytes, self.merge_bytes)
 
 
 def estimate(
@@ -121,13 +126,15 @@ def estimate(
         "loading": largest_file_bytes or weights // 10,
         "overhead": costs.host_bytes + costs.device_bytes,
     }
+    merge = CPU.host_bytes + MERGE_BYTES * shape.parameters + parts["loading"]
     working = parts["adapter"] + parts["activations"] + max(parts["logits"], parts["recomputed"])
     if not on_gpu:
         peak = costs.host_bytes + weights + max(working, parts["loading"])
-        return MemoryEstimate(host_bytes=peak, device_bytes=0, parts=parts)
+        return MemoryEstimate(host_bytes=peak, device_bytes=0, merge_bytes=merge, parts=parts)
     return MemoryEstimate(
         host_bytes=costs.host_bytes + parts["loading"],
         device_bytes=costs.device_bytes + weights + working,
+        merge_bytes=merge,
         parts=parts,
     )
 

@@ -21,12 +21,13 @@ from monitor.probes.checkpoints import read_checkpoints
 from monitor.rundir import RunDir
 from monitor.words import duration
 from runners.doctor.proof_gpus import GpuWatch
+from runners.drills.guardian import guarded
 from runners.drills.rehearse import may_rehearse, rehearse
 from runners.drills.table import DRILLS
 from runners.errors import RunnerError
 from runners.launch import LaunchOrder, launch, start_keeper
 from runners.requests import Action, put_request
-from runners.runs import has_left, read_status_word
+from runners.runs import has_left, iter_runs, read_status_word, someone_lives
 
 ITERATIONS = 5
 SAVE_INTERVAL = 3
@@ -34,6 +35,7 @@ DRILL = "crash"
 DRILL_SPEED = 3.0
 PATIENCE_S = 600.0
 """Of one part: a container of a large image takes minutes to begin on a cold disk."""
+END_S = 30.0
 LOOK_S = 0.05
 
 OVERRIDES = (
@@ -96,7 +98,8 @@ def prove(order: LaunchOrder, show: Show) -> Proof:
     began = time.monotonic()
     proving = _Proving(replace(order, root=folder / "runs"), show)
     try:
-        proving.go()
+        with guarded(lambda: clear(folder)):
+            proving.go()
         return Proof(
             lane=order.lane,
             engine=order.engine,
@@ -107,8 +110,21 @@ def prove(order: LaunchOrder, show: Show) -> Proof:
             versions=proving.versions,
         )
     finally:
-        proving.clear()
-        shutil.rmtree(folder, ignore_errors=True)
+        proving.gpus.stop()
+        clear(folder)
+
+
+def clear(folder: Path) -> None:
+    """End what is left of a proof in *folder*, and remove it; whoever was killed leaves this."""
+    for run in iter_runs(folder / "runs"):
+        status = read_status_word(run)
+        if status is None or not status.final:
+            put_request(run, Action.KILL)
+            deadline = time.monotonic() + END_S
+            while someone_lives(run) and time.monotonic() < deadline:
+                time.sleep(LOOK_S)
+        has_left(run)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Proving:
@@ -149,17 +165,6 @@ class _Proving:
         """The run of this proof."""
         assert self._run is not None
         return self._run
-
-    def clear(self) -> None:
-        """End what is left of it."""
-        self.gpus.stop()
-        if self._run is None:
-            return
-        status = read_status_word(self._run)
-        if status is None or not status.final:
-            put_request(self._run, Action.KILL)
-            self._until(self._final, "the end of what was left", 30.0)
-        has_left(self._run)
 
     def _launch(self) -> str:
         self._run = launch(self._order)

@@ -108,7 +108,13 @@ def test_four_bits_take_less_of_the_unsloth_lane_alone() -> None:
 def test_on_a_shared_memory_both_parts_count_and_on_a_gpu_of_its_own_the_hosts() -> None:
     found = estimate(QWEN3_8B, recipe(), "nemo", on_gpu=True)
     assert found.of_machine(unified=True) == found.host_bytes + found.device_bytes
-    assert found.of_machine(unified=False) == found.host_bytes
+    assert found.of_machine(unified=False) == max(found.host_bytes, found.merge_bytes)
+
+
+def test_the_merge_needs_the_base_in_the_machines_own_memory() -> None:
+    found = estimate(QWEN3_8B, recipe(), "unsloth", on_gpu=True)
+    assert found.merge_bytes > 2 * QWEN3_8B.parameters
+    assert found.host_bytes < found.merge_bytes < found.total_bytes
 
 
 @pytest.mark.parametrize(
