@@ -6,6 +6,9 @@ Learnt from what this run, or else the last finished one of its recipe, has show
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 
 from monitor.rundir import RunDir
 from monitor.seeds import last_history, seeds_of
@@ -21,7 +24,13 @@ def save_grace_s(run: RunDir) -> int:
     """Whole seconds; never under a quarter of an hour."""
     watched = read_watch(run.watch).value
     own = seeds_of(watched.history) if watched is not None else {}
-    earlier = last_history(read_target(run.root))
-    seen = {**(seeds_of(earlier) if earlier is not None else {}), **own}
+    seen = {**_earlier(run.root), **own}
     save = max(seen.get("first_save", 0.0), seen.get("save", 0.0))
     return max(LEAST_S, math.ceil(SAFETY * (seen.get("iteration", 0.0) + save)))
+
+
+@cache
+def _earlier(root: Path) -> Mapping[str, float]:
+    """What the run before has shown; a keeper asks often, and it does not change."""
+    history = last_history(read_target(root))
+    return seeds_of(history) if history is not None else {}

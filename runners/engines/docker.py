@@ -123,8 +123,18 @@ class DockerEngine:
                 if LIMIT_REFUSED not in str(error) or dropped == len(ULIMITS):
                     raise
             else:
-                return self._handle(container, given["image"], _without(dropped))
+                notes = (*_without(dropped), *self._mortal())
+                return self._handle(container, given["image"], notes)
         raise AssertionError("the last round raises or returns")
+
+    def _mortal(self) -> tuple[str, ...]:
+        """What is to be known of an engine that takes its containers with it."""
+        if live_restore(self._engine.about()):
+            return ()
+        return (
+            "live-restore is off: when the Docker engine is restarted, the trainer saves and ends; "
+            '{"live-restore": true} in /etc/docker/daemon.json lets it go on',
+        )
 
     def _create_and_start(self, body: dict[str, Any], name: str) -> str:
         """Return the id. Raises EngineError; then no container is left."""

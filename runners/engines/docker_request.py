@@ -100,8 +100,11 @@ def _devices(needs: Container, gpu: bool) -> list[dict[str, Any]]:
 def environment(request: StageRequest) -> dict[str, str]:
     """All that the container is told besides what its image says; nothing of ours is inherited."""
     home = Path(request.cwd) / HOME
+    # An engine whose usual runtime is NVIDIA's would hand out every GPU unasked.
+    none = request.container is not None and request.container.gpu is Gpu.NONE
     return (
         cache_environment(home)
+        | ({"NVIDIA_VISIBLE_DEVICES": "void"} if none else {})
         | dict(request.env)
         | {"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
         | identity_environment(request)

@@ -76,6 +76,12 @@ class Engine:
         except subprocess.TimeoutExpired:
             self._daemon.kill()
             self._daemon.wait()
+        for mounted in reversed(self._mounts()):  # what an engine that was killed left behind
+            subprocess.run(["umount", "--lazy", mounted], capture_output=True, check=False)
+
+    def _mounts(self) -> list[str]:
+        lines = Path("/proc/self/mounts").read_text().splitlines()
+        return [each for line in lines if (each := line.split()[1]).startswith(f"{self.folder}/")]
 
     def crash(self) -> None:
         """End the engine without a chance to say goodbye; its containers know nothing of it."""

@@ -3,11 +3,14 @@ it refuses. Stages here are a few lines of Python, since no trainer is needed fo
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import until
-from engine import IMAGE, Engine, python
+from boxed import ROWS
+from conftest import Lanewatch, until
+from engine import IMAGE, Engine, python, why_not_here
 from strangers import UID, as_stranger
 
 from monitor.probes.process import is_alive
@@ -233,7 +237,8 @@ def test_what_the_engine_may_not_raise_is_left_out_with_a_note(stage: Stage) -> 
     limits = stage.engine.docker(
         "inspect", "--format", "{{json .HostConfig.Ulimits}}", *stage.containers()
     )
-    assert bool(handle.notes) == ("memlock" not in limits)
+    assert any("limit memlock" in each for each in handle.notes) == ("memlock" not in limits)
+    assert any("live-restore is off" in each for each in handle.notes)
 
 
 @pytest.mark.parametrize(
@@ -279,6 +284,41 @@ def test_a_name_that_is_taken_by_another_is_named(stage: Stage) -> None:
         stage.engine.remove(name)
 
 
+@pytest.fixture
+def full_engine() -> Iterator[Engine]:
+    """An engine whose disk has no room for another container."""
+    reason = why_not_here()
+    if reason is not None:
+        pytest.skip(reason)
+    folder = Path(tempfile.mkdtemp(prefix="lw-full-"))
+    data = folder / "data"
+    data.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(data)], check=True)
+    engine = Engine(folder)
+    try:
+        engine.start()
+        engine.make_image()
+        with (data / "fill").open("wb", buffering=0) as filling, contextlib.suppress(OSError):
+            while filling.write(bytes(1 << 16)):
+                pass
+        yield engine
+    finally:
+        engine.stop()
+        subprocess.run(["umount", "--lazy", str(data)], check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_full_disk_is_named_with_what_frees_some(
+    full_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in full_engine.env.items():
+        monkeypatch.setenv(name, value)
+    stage = Stage(full_engine, tmp_path)
+    with pytest.raises(EngineError, match=r"data is full: .*`docker image prune`"):
+        stage.docker.start(stage.request("pass"))
+    assert stage.containers() == []
+
+
 NEED = Need(lane="reference", modules=(), extra="", python="python3", image=IMAGE)
 
 
@@ -304,6 +344,69 @@ def test_a_missing_image_is_refused_where_nobody_may_pull(stage: Stage) -> None:
     stage.docker.check(replace(NEED, image="no/such:1"))
     with pytest.raises(EngineError, match="`docker pull no/such:1`"):
         stage.docker.check(replace(NEED, image="no/such:1", pull=False))
+
+
+LAUNCH = ("launch", f"--data={ROWS}", "--model=tiny-random-qwen3", "--engine=docker")
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "sentence"),
+    [
+        pytest.param(
+            [f"--set=docker.image={IMAGE}"],
+            {"DOCKER_HOST": "unix:///no/such.sock"},
+            "no Docker engine answers at /no/such.sock",
+            id="no engine",
+        ),
+        pytest.param(
+            [f"--set=docker.image={IMAGE}"],
+            {"DOCKER_HOST": "ssh://spark"},
+            "run lanewatch on that host",
+            id="another machine",
+        ),
+        pytest.param([], {}, "has no container image of its own", id="no image named"),
+        pytest.param(
+            ["--set=docker.image=no/such:1", "--set=docker.pull=never"],
+            {},
+            "image no/such:1 is not on this machine",
+            id="no image here",
+        ),
+        pytest.param(
+            [f"--set=docker.image={IMAGE}", '--set=docker.read_only=["here"]'],
+            {},
+            "docker.read_only",
+            id="no whole path",
+        ),
+    ],
+)
+def test_a_launch_that_cannot_work_is_refused_with_one_sentence_and_makes_nothing(
+    lanewatch: Lanewatch, stage: Stage, words: list[str], env: dict[str, str], sentence: str
+) -> None:
+    said = lanewatch(*LAUNCH, *words, code=2, **env)
+    assert sentence in said
+    assert len(said.strip().splitlines()) <= 2
+    assert not list(lanewatch.root.glob("reference-*"))
+
+
+def test_a_dry_run_shows_what_would_be_asked_of_an_engine_that_is_not_there(
+    lanewatch: Lanewatch, stage: Stage
+) -> None:
+    words = (*LAUNCH, "--dry-run", "--json")
+    nowhere = {"DOCKER_HOST": "unix:///no/such.sock", "LANEWATCH_DOCKER_IMAGE": "of/config:1"}
+    done = lanewatch.call(*words, **nowhere)
+    assert "would not start: no Docker engine answers" in done.stderr
+    plan = json.loads(done.stdout)
+    made = {each["stage"]: each.get("container") for each in plan["stages"]}
+    assert list(made) == ["pull", "fetch", "prepare", "train", "merge"]
+    assert (made["pull"], made["prepare"]) == (None, None)
+    assert made["train"]["create"]["Image"] == "of/config:1"
+    chosen = lanewatch.call(*words, "--set=docker.image=of/recipe:1", **nowhere)
+    images = [
+        each["container"]["create"]["Image"]
+        for each in json.loads(chosen.stdout)["stages"]
+        if "container" in each
+    ]
+    assert images == ["of/recipe:1"] * 3
 
 
 def test_a_user_outside_of_the_group_is_told_what_to_do(stage: Stage, tmp_path: Path) -> None:

@@ -201,6 +201,9 @@ def test_what_a_stage_may_reach_follows_from_its_plan(tmp_path: Path) -> None:
     assert Path("/rows.jsonl") in fetch.read_only
     assert tmp_path / "work" / "base" not in fetch.read_only, "fetch makes it"
     assert (train.network, train.writable) == (False, (tmp_path,))
+    assert (fetch.gpu, train.gpu) == (Gpu.NONE, Gpu.IF_THERE)
+    assert environment(stages["fetch"])["NVIDIA_VISIBLE_DEVICES"] == "void"
+    assert "NVIDIA_VISIBLE_DEVICES" not in environment(stages["train"])
 
 
 def test_a_stage_writes_the_shared_cache_only_where_it_says_so(
