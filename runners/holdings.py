@@ -174,14 +174,9 @@ def needed_checkpoints(run: RunDir) -> set[int]:
     except (OSError, ValueError):
         words = []
     named |= {int(word) for word in words if word.isdigit()}
-    if run_status(run) is not Status.FINISHED:
+    if read_status_word(run) is not Status.FINISHED:
         named |= set(checkpoints.published()[-1:])
     return {each for each in named if each is not None}
-
-
-def run_status(run: RunDir) -> Status | None:
-    """What its keeper said last."""
-    return read_status_word(run)
 
 
 def _of_cache(root: Path, cache: Path) -> Iterator[Item]:
