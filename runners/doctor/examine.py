@@ -48,6 +48,7 @@ DOCTOR_S = 30.0
 DRIVER_S = 0.8
 BESIDE = frozenset({"holders", "live", "daemons", "blocks", "packages"})
 """Nice to know before a launch: that one of them takes its time is not worth a line."""
+HUNG = f"the engine has not answered within {DOCTOR_S:.0f} s: `sudo systemctl restart docker`"
 NOT_ASKED = DockerFacts(problem="it was not asked")
 
 
@@ -76,9 +77,14 @@ def examine(
 ) -> Examination:
     """All checks, for a person who waits for them; *intended* None: of the machine alone."""
     questions = _machine_questions(root) | {"docker": docker_probes.read_docker}
+    if intended is not None:
+        questions |= _launch_questions(root, intended)
+    answers = ask_all(questions, DOCTOR_S)
+    if "docker" in answers.unanswered:
+        answers.given["docker"] = DockerFacts(problem=HUNG)
+        answers.unanswered = tuple(each for each in answers.unanswered if each != "docker")
     if intended is None:
-        return judge(_facts(ask_all(questions, DOCTOR_S), root, None, limit_bytes, RowsCheck()))
-    answers = ask_all(questions | _launch_questions(root, intended), DOCTOR_S)
+        return judge(_facts(answers, root, None, limit_bytes, RowsCheck()))
     rows = check_rows(intended.recipe)
     facts = _facts(answers, root, intended, intended.limit_bytes, rows)
     return judge(facts, (*rows.checks, *_trainer_checks(root, intended, facts)))

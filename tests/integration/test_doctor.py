@@ -15,6 +15,9 @@ from servers import Registry, serving
 
 from monitor.rundir import RunDir
 from monitor.words import gibibytes
+from runners.doctor import examine
+from runners.doctor.examine import Intended
+from runners.recipe.load import load_recipe
 
 MIB = 1 << 20
 
@@ -190,3 +193,21 @@ def test_the_estimate_stands_in_run_json_and_above_the_trainers_own_peak(
     lanewatch("wait", run.root.name)
     peak = read(run.summary)["smoke"]["peak_memory_bytes"]
     assert peak <= estimate <= 1.4 * peak
+
+
+def test_an_engine_that_takes_calls_and_never_answers_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "docker.sock"
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+    monkeypatch.setattr(examine, "DOCTOR_S", 1.0)
+    recipe = load_recipe(RECIPE)
+    intended = Intended(recipe=recipe, lane="reference", engine="docker", image=IMAGE)
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(path))
+        deaf.listen(8)
+        patient = checks(examine.examine(tmp_path / "runs", intended).to_json())
+        quick = checks(examine.examine_before_launch(tmp_path / "runs", intended).to_json())
+    assert patient["docker"]["level"] == "fail"
+    assert "has not answered" in patient["docker"]["seen"]
+    assert quick["docker"]["level"] == "warn"
