@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from monitor.finding import Finding
 from monitor.limits import SAFETY_FACTOR, Limit, LimitConfig, limit_for
 from monitor.model import History, Liveness, Observation, Phase, Stage
-from monitor.signatures import Signature, sign_of
+from monitor.signatures import Signature, sign_of, spins
 from monitor.silence import (
+    IDLE_AGAINST_S,
     doubt_of,
     is_absent,
     is_disk_full,
@@ -37,6 +38,10 @@ PACE_STEPS = 10
 SUSPECT_SHARE = 0.15
 STALLED_SHARE = 0.5
 """Of a cadence, by which the next checkpoint may be overdue."""
+GAP_SHARE = 1.2
+"""Times the longest time that the log took to the next iteration: an evaluation lay in it."""
+SAVES_WAIT = 1.5
+"""Times what the first checkpoint took: the second may take as long before it is missed."""
 UNSEEN_SHARE = 1.5
 """Of a save interval: so many iterations without a checkpoint, and we look in a wrong place."""
 
@@ -86,6 +91,8 @@ def trouble_without_heartbeat(
         found = _verdict(observation, Liveness.STALLED, limit, age, "nothing at all is used")
     if found is None and never_got_on(observation, limit):
         found = _own_silence(observation, limit, age)
+    if found is None and _is_written(observation, config):
+        return None
     return (
         found
         or _overdue(observation, config, limit, age)
@@ -138,6 +145,14 @@ def _excluded(
     return _verdict(observation, liveness, limit, age, f"held for {duration(held_s)}")
 
 
+def _is_written(observation: Observation, config: LimitConfig) -> bool:
+    """A checkpoint grows: the next one is on its way, and nobody logs an iteration meanwhile."""
+    grew = observation.ages.writing_s
+    save = limit_for(Stage.TRAIN, Phase.SAVING, observation.history, config)
+    saving = phase_of(observation) is Phase.SAVING
+    return saving and grew is not None and grew <= save.seconds / 2
+
+
 def _own_silence(observation: Observation, limit: Limit, age: float) -> Finding | None:
     """A trainer of ours writes a heartbeat as it starts: one that never did has not started."""
     process = observation.process
@@ -166,12 +181,13 @@ def _overdue(
     past = age > _longest(observation, config, limit) and not grows
     if living and past and not is_disk_full(observation):
         return _verdict(observation, Liveness.STALLED, limit, age, overdue)
-    if age <= max(cadence.due_s + SUSPECT_SHARE * cadence.seconds, once / 2):
+    seen = GAP_SHARE * (observation.history.log_gap_s or 0.0)
+    if age <= max(cadence.due_s + SUSPECT_SHARE * cadence.seconds, once / 2, seen):
         return None
     doubt = doubt_of(observation, limit) if age > most else None
     if grows:
         doubt = f"{overdue}, and it is being written"
-    return _verdict(observation, Liveness.SUSPECT, limit, age, doubt or overdue)
+    return _doubted(observation, limit, age, doubt or overdue)
 
 
 def _longest(observation: Observation, config: LimitConfig, limit: Limit) -> float:
@@ -188,9 +204,9 @@ def _longest(observation: Observation, config: LimitConfig, limit: Limit) -> flo
 
 
 def _excuse(observation: Observation, phase_limit: Limit) -> float:
-    """What the phase that log and folders hint at may take; nothing while it iterates or saves."""
+    """What the phase that log and folders hint at may take; nothing while it iterates."""
     phase = phase_of(observation)
-    if phase in (None, Phase.ITERATION, Phase.SAVING, Phase.STOPPING):
+    if phase in (None, Phase.ITERATION, Phase.STOPPING):
         return 0.0
     since = observation.ages.hint_s
     progress = observation.ages.progress_s
@@ -217,6 +233,7 @@ def _silent(
     if observation.foreign:  # it may save once an hour and say nothing
         limit = limit_for(Stage.TRAIN, Phase.LOADING, observation.history, config)
     long = limit.seconds if observation.foreign else limit.seconds / 2
+    long = max(long, SAVES_WAIT * (observation.history.checkpoint_wait_s or 0.0))
     if cadence_of(observation) is not None or age <= long:
         return None
     return _doubted(observation, limit, age, cadence_words(observation, age))
@@ -225,10 +242,18 @@ def _silent(
 def _doubted(observation: Observation, limit: Limit, age: float, words: str) -> Finding:
     """Suspect for want of a sign of life alone: what a busy run looks like is no signature."""
     found = _verdict(observation, Liveness.SUSPECT, limit, age, words)
-    if found.signature not in (None, Signature.SPINNING, Signature.IDLE_DEADLOCK):
+    if not _looks_busy(observation, found.signature):
         return found
     reason = found.reason.removesuffix(f"; {sign_of(observation).words}")
     return replace(found, reason=reason, signature=None)
+
+
+def _looks_busy(observation: Observation, signature: str | None) -> bool:
+    """It uses the CPU, or did a moment ago: an evaluation that nothing tells of looks like that."""
+    idle_s = observation.ages.cpu_s
+    if signature == Signature.IDLE_DEADLOCK:
+        return idle_s is not None and idle_s < IDLE_AGAINST_S
+    return signature == Signature.SPINNING and not spins(observation)
 
 
 def _verdict(

@@ -12,17 +12,16 @@ from dataclasses import replace
 from monitor.costs import spread_of
 from monitor.facts import Facts, own_power
 from monitor.learnt import KEPT, RECENT, WINDOW, Learnt, Sample
-from monitor.limits import SAFETY_FACTOR, STANDARD, LimitConfig, limit_for
+from monitor.limits import STANDARD, LimitConfig, limit_for
+from monitor.log_cadence import LEARNT_GROWTHS, learn_log
 from monitor.loss import describe_loss, follow, judge_loss, loss_of
 from monitor.middle import median, spread
 from monitor.model import Heartbeat, History, Phase, Spread, Stage
 from monitor.outside import Moment, Saved, learn_outside
 from monitor.power import learn_power, recent_power
 
-__all__ = ["KEPT", "LEARNT_GROWTHS", "LOG_SILENCE_FLOOR_S", "Learnt", "Sample", "history_of"]
+__all__ = ["KEPT", "LEARNT_GROWTHS", "Learnt", "Sample", "history_of"]
 
-LOG_SILENCE_FLOOR_S = 30.0
-LEARNT_GROWTHS = 3
 SAME_PACE = 2.0
 """An interval is of a pace within this factor of its median."""
 
@@ -48,7 +47,7 @@ def learn(
         learnt = _learn_heartbeat(learnt, beat, facts, when, limits)
     elif beat is None and not spoke(learnt, facts.attempt):
         learnt = learn_outside(learnt, facts, saved, when, limits)
-        learnt = _learn_log(learnt, facts, learnt.outside.iteration, when)
+        learnt = learn_log(learnt, facts, learnt.outside.iteration, when)
     else:
         return learnt
     learnt = _learn_family(learnt, facts, beat)
@@ -73,6 +72,7 @@ def history_of(learnt: Learnt) -> History:
         step_count=learnt.step_count,
         step_median_s=learnt.steps.median(),
         step_recent_s=median(learnt.recent[-RECENT:]) if learnt.recent else None,
+        step_least_s=sorted(learnt.recent[-RECENT:])[:2][-1] if learnt.recent else None,
         step_low_s=learnt.steps.quantile(0.2),
         step_high_s=learnt.steps.quantile(0.8),
         save_max_s=learnt.save_max_s,
@@ -103,6 +103,7 @@ def history_of(learnt: Learnt) -> History:
         log_gap_s=outside.log_gap_s,
         checkpoint_gap_s=outside.gap_s,
         checkpoint_gap_iterations=outside.gap_iterations,
+        checkpoint_wait_s=outside.first_s,
         loss_trouble=judge_loss(learnt.losses),
         loss_words=describe_loss(learnt.losses),
         step=_spread(_iterations_alone(learnt), learnt.step_max_s),
@@ -142,7 +143,7 @@ def _learn_heartbeat(
         learnt = _learn_step(learnt, beat, limits)
         learnt = _learn_phase(learnt, beat, limits)
     learnt = _learn_checkpoints(learnt, facts)
-    return _learn_log(learnt, facts, learnt.done, when)
+    return learn_log(learnt, facts, learnt.done, when)
 
 
 def _learn_power(
@@ -335,36 +336,3 @@ def _learn_checkpoints(learnt: Learnt, facts: Facts) -> Learnt:
         return learnt
     saves = learnt.saves_this_process + 1
     return replace(learnt, saved=newest.iteration, saves_this_process=saves)
-
-
-def _learn_log(learnt: Learnt, facts: Facts, done: int | None, when: Moment) -> Learnt:
-    """Learn how long the log is silent while iterations are proven; *done* of them are now."""
-    log = facts.log
-    if log is None or (log.path == learnt.log_path and log.size_bytes == learnt.log_bytes):
-        return learnt
-    base = replace(
-        learnt,
-        log_path=log.path,
-        log_bytes=log.size_bytes,
-        log_at=when.observed_s,
-        log_done=done,
-    )
-    if when.gap or learnt.log_done is None or done is None or log.path != learnt.log_path:
-        return base
-    spoken = done - learnt.log_done
-    silence = when.observed_s - learnt.log_at
-    if spoken <= 0 or silence <= 0 or _was_stuck(learnt, silence, spoken):
-        return base
-    return replace(
-        base,
-        log_cadence_s=max(learnt.log_cadence_s or 0.0, silence),
-        log_growths=learnt.log_growths + 1,
-        log_gap_iterations=max(learnt.log_gap_iterations, spoken),
-    )
-
-
-def _was_stuck(learnt: Learnt, silence: float, spoken: int) -> bool:
-    """A silence that was called log-stuck is not a cadence."""
-    if learnt.log_cadence_s is None or learnt.log_growths < LEARNT_GROWTHS or spoken < 3:
-        return False
-    return silence > max(LOG_SILENCE_FLOOR_S, SAFETY_FACTOR * learnt.log_cadence_s)

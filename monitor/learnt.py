@@ -65,6 +65,8 @@ class Outside:
     """When the log told of that iteration."""
     log_gap_s: float | None = None
     """Largest time between two iterations that the log told of."""
+    odd_s: float | None = None
+    """The last such time that looked like a stall which recovered, and taught nothing."""
     stepped_s: float = 0.0
     """Time in which the log told of `stepped` iterations, evaluations and saves among them."""
     stepped: int = 0
@@ -73,6 +75,8 @@ class Outside:
     saved_at: float | None = None
     inherited: bool = False
     """It was there before the watch, perhaps from another run into the same folder."""
+    first_s: float | None = None
+    """How long the watch waited for the first of them: the least that one takes."""
     gap_s: float | None = None
     """Largest time between two finished checkpoints, both of them seen to come."""
     last_gap_s: float | None = None
@@ -134,6 +138,8 @@ class Learnt:
     log_cadence_s: float | None = None
     log_growths: int = 0
     log_gap_iterations: int = 0
+    log_odd: tuple[float, int, int] | None = None
+    """The last silence that was called log-stuck and ended: seconds, iterations, growths before."""
     outside: Outside = field(default_factory=Outside)
     power: Power = field(default_factory=Power)
     losses: LossState = field(default_factory=LossState)

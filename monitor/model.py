@@ -203,6 +203,8 @@ class History:
     step_median_s: float | None = None
     step_recent_s: float | None = None
     """Median of the last five intervals."""
+    step_least_s: float | None = None
+    """The second least of the last five: an evaluation lies in many of them, not in nearly all."""
     step_low_s: float | None = None
     step_high_s: float | None = None
     """20th and 80th percentile of the intervals."""
@@ -258,6 +260,8 @@ class History:
     checkpoint_gap_s: float | None = None
     """Largest time between two finished checkpoints, both of them seen to come."""
     checkpoint_gap_iterations: int | None = None
+    checkpoint_wait_s: float | None = None
+    """How long the watch waited for the first checkpoint that it saw come."""
     loss_trouble: str | None = None
     """A value of `monitor.loss.LossTrouble`."""
     loss_words: str = ""

@@ -13,6 +13,9 @@ from monitor.learnt import WINDOW, Learnt, Outside
 from monitor.limits import LimitConfig, limit_for
 from monitor.model import History, Phase, Stage
 
+ALIKE = 1.5
+"""Two times are alike within this factor."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
@@ -87,7 +90,10 @@ def _learn_log(learnt: Learnt, facts: Facts, when: Moment, limits: LimitConfig) 
 
 
 def _step(learnt: Learnt, seconds: float, count: int, limits: LimitConfig) -> Learnt:
-    """Take *count* iterations in *seconds* into the pace, unless a stall lay between them."""
+    """Take *count* iterations in *seconds* into the pace, unless a stall lay between them.
+
+    What comes again after so long is no stall: an evaluation, of which the log says nothing.
+    """
     interval = seconds / count
     limit = limit_for(Stage.TRAIN, Phase.ITERATION, _steps_of(learnt), limits).seconds
     before = learnt.recent[-1] if learnt.recent else None
@@ -97,8 +103,6 @@ def _step(learnt: Learnt, seconds: float, count: int, limits: LimitConfig) -> Le
         steps=learnt.steps.add(interval),
         step_count=learnt.step_count + count,
     )
-    if interval > limit and (before is None or before <= limit):
-        return learnt
     known = learnt.outside
     paced = replace(
         known,
@@ -106,7 +110,15 @@ def _step(learnt: Learnt, seconds: float, count: int, limits: LimitConfig) -> Le
         stepped=known.stepped + count,
         log_gap_s=max(known.log_gap_s or 0.0, seconds),
     )
+    if interval > limit and (before is None or before <= limit):
+        recurs = known.odd_s is not None and alike(known.odd_s, seconds)
+        return replace(learnt, outside=replace(paced if recurs else known, odd_s=seconds))
     return replace(learnt, outside=paced, step_max_s=max(learnt.step_max_s or 0.0, interval))
+
+
+def alike(one: float, other: float) -> bool:
+    """Whether what came again took about as long as before, as two stalls hardly do."""
+    return max(one, other) <= ALIKE * min(one, other)
 
 
 def _steps_of(learnt: Learnt) -> History:
@@ -124,6 +136,8 @@ def _learn_saved(learnt: Learnt, saved: Saved | None, when: Moment) -> Learnt:
         return replace(learnt, outside=base)
     if when.first:
         return replace(learnt, outside=base, saved=saved.iteration)
+    if known.saved_at is None and known.first_s is None and not when.gap:
+        base = replace(base, first_s=when.observed_s)
     if known.saved is not None:
         apart = saved.iteration - known.saved
         base = replace(base, gap_iterations=max(known.gap_iterations or 0, apart))

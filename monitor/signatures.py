@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from monitor.activity import blocked_in_pipe
+from monitor.activity import STOPPED, blocked_in_pipe, blocked_in_terminal
 from monitor.facts import GPU_FRESH_S, gpus_of
 from monitor.limits import POWER_SHARE
 from monitor.model import (
@@ -56,6 +56,7 @@ class Signature(StrEnum):
     STOPPED = "stopped"
     GPU_LOST = "gpu-lost"
     BLOCKED_PIPE = "blocked-pipe"
+    BLOCKED_TERMINAL = "blocked-terminal"
     SAVE_WORKER_DEAD = "save-worker-dead"
     BLOCKED_IO = "blocked-io"
     DRIVER_STUCK = "driver-stuck"
@@ -84,12 +85,13 @@ def sign_of(observation: Observation) -> Sign:
     process = observation.process
     if process is None:
         return Sign(None, "whether its process lives cannot be seen")
-    if process.state in ("T", "t"):
+    if process.state in STOPPED:
         words = f"its process is stopped (state {process.state})"
         return Sign(Signature.STOPPED, f"{words}, {_continue(process.pids)} lets it go on")
     found = (
         _gpu_lost(observation.machine)
         or _blocked_pipe(observation)
+        or _blocked_terminal(observation)
         or _save_worker(observation)
         or _blocked_io(observation)
         or _driver_stuck(observation.machine)
@@ -117,7 +119,7 @@ def holder_of(observation: Observation) -> Sign | None:
     if blocked_in_pipe(process):
         full = f"its stdout is a full pipe (a pipe holds {PIPE_BYTES}): that run WILL stop"
         return Sign(Signature.BLOCKED_PIPE, full + _reader_words(pipe))
-    return _pipe_sign(pipe) if pipe else None
+    return _blocked_terminal(observation) or (_pipe_sign(pipe) if pipe else None)
 
 
 def spins(observation: Observation) -> bool:
@@ -167,6 +169,28 @@ def _blocked_pipe(observation: Observation) -> Sign | None:
     return Sign(Signature.BLOCKED_PIPE, words + _reader_words(process.pipe))
 
 
+def _blocked_terminal(observation: Observation) -> Sign | None:
+    """Its own output is a terminal whose flow is held, or whose program does not take it."""
+    process = observation.process
+    pipe = process.pipe if process is not None else None
+    if process is None or pipe is None or not blocked_in_terminal(process):
+        return None
+    words = f"it is held in its write to the terminal {pipe.terminal}"
+    return Sign(Signature.BLOCKED_TERMINAL, words + _terminal_words(pipe.readers))
+
+
+def _terminal_words(shown_by: tuple[PipeReader, ...]) -> str:
+    """Name the program of a terminal that takes nothing, and what lets it go on."""
+    stopped = [each for each in shown_by if each.state in STOPPED]
+    if stopped:
+        first = stopped[0]
+        return f", shown by {_named(first)}, which is stopped: `kill -CONT {first.pid}`"
+    further = next((each.terminal for each in shown_by if each.terminal), None)
+    who = f", shown by {_named(shown_by[0])}" if shown_by else ""
+    where = f"in the terminal {further} that this writes to" if further else "there"
+    return f"{who}: Ctrl-Q {where} lets it go on, if Ctrl-S held it"
+
+
 def _reader_words(pipe: PipeReading | None) -> str:
     """Name who ought to read the pipe, and what makes it go on."""
     if pipe is None:
@@ -181,12 +205,20 @@ def _reader_words(pipe: PipeReading | None) -> str:
 
 
 def _pipe_sign(pipe: PipeReading) -> Sign | None:
-    stopped = [each for each in pipe.readers if each.state in ("T", "t")]
+    stopped = [each for each in pipe.readers if each.state in STOPPED]
     if stopped:
         first = stopped[0]
         words = f"its log is read by {_named(first)}, which is stopped: `kill -CONT {first.pid}`"
         client = first.name in CLIENTS
         return Sign(Signature.STALLED_CLIENT if client else Signature.STOPPED_READER, words)
+    held = next((each for each in pipe.readers if each.terminal is not None), None)
+    if held is not None:
+        words = f"its log is read by {_named(held)}, held in its write to the terminal "
+        beyond = pipe.readers[pipe.readers.index(held) + 1 :]
+        words += f"{held.terminal}{_terminal_words(beyond)}"
+        return Sign(Signature.BLOCKED_TERMINAL, words)
+    if pipe.terminal is not None:
+        return None
     filters = [each for each in pipe.readers if each.name in FILTERS]
     if filters:
         words = f"its log goes through {_named(filters[0])}, which holds lines back in a buffer"

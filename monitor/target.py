@@ -53,7 +53,7 @@ class WatchTarget:
     """How far the memory guard may go; None: it tells, and does nothing."""
     limits: LimitConfig = field(default_factory=LimitConfig)
     keeper_command: tuple[str, ...] | None = None
-    """Starts a keeper that adopts the run; an argv, never a shell line."""
+    """Starts a keeper, of a foreign run a guard, that adopts it; an argv, never a shell line."""
     status: Status | None = None
     cause: str | None = None
     attempt: int = 1
@@ -64,6 +64,8 @@ class WatchTarget:
     boot_id: str | None = None
     process: ProcessId | None = None
     keeper: ProcessId | None = None
+    guard: ProcessId | None = None
+    """Of a foreign run, which has no keeper."""
     watcher: ProcessId | None = None
     watcher_lost: bool = False
     """The keeper has given up on the watcher."""
@@ -194,7 +196,7 @@ def build_target(
         gpu_limit_bytes=_gib(memory.get("gpu_limit_gib")),
         at_limit=_word(memory.get("at_limit")),
         limits=limits_from(_table(recipe, "liveness")),
-        keeper_command=_argv(run.get("keeper_command")),
+        keeper_command=_argv(run.get("keeper_command")) or _argv(state.get("guard_command")),
         status=_status(state.get("status")),
         cause=_word(state.get("cause")),
         attempt=_positive(state.get("attempt")) or 1,
@@ -206,6 +208,7 @@ def build_target(
         boot_id=_word(state.get("boot_id")),
         process=process_id(state.get("process")),
         keeper=process_id(state.get("keeper")),
+        guard=process_id(state.get("guard")),
         watcher=process_id(state.get("watcher")),
         watcher_lost=_table(state, "watcher").get("lost") is True,
         on_failure=_word(_table(recipe, "run").get("on_failure")),
@@ -247,7 +250,6 @@ def _as_foreign(target: WatchTarget, run: Mapping[str, Any]) -> WatchTarget:
         status=None,
         attempt=1,
         keeper=None,
-        keeper_command=None,
         warnings=_words(run.get("warnings")),
         problems=(*target.problems, *_words(run.get("hidden"))),
     )
