@@ -78,6 +78,8 @@ FINAL = frozenset({Liveness.FINISHED, Liveness.FAILED, Liveness.STOPPED, Livenes
 class Status(StrEnum):
     """What the keeper says about a run in state.json."""
 
+    QUEUED = "queued"
+    """It waits for the end of another run; nothing of it has begun."""
     STARTING = "starting"
     RUNNING = "running"
     STOPPING = "stopping"

@@ -53,6 +53,17 @@ def find_seeds(target: WatchTarget, machine: MachineReading | None) -> dict[str,
     return {}
 
 
+def last_history(target: WatchTarget) -> History | None:
+    """What the last finished run of the same recipe and lane has shown, on whatever box."""
+    if target.recipe_hash is None:
+        return None
+    for earlier in _newest_first(target):
+        watched = read_watch(RunDir(earlier).watch).value
+        if watched is not None:
+            return watched.history
+    return None
+
+
 def seeds_of(history: History) -> Mapping[str, float]:
     """The largest values of *history* by the name of the limit that they teach."""
     known = {

@@ -74,6 +74,8 @@ class WatchTarget:
     on_failure: str | None = None
     """What the keeper does by itself: notify or resume-once."""
     resumed_by_itself: bool = False
+    queued_after: str | None = None
+    """Of a queued run: the id of the run whose end it waits for."""
     updated_wall: float | None = None
     foreign_log: Path | None = None
     """Of a foreign run: the file its output goes to, wherever that is."""
@@ -234,6 +236,7 @@ def build_target(
         watcher_lost=_table(state, "watcher").get("lost") is True,
         on_failure=_word(_table(recipe, "run").get("on_failure")),
         resumed_by_itself=bool(_table(state, "self_resumed")),
+        queued_after=_word(_table(state, "queue").get("after")),
         updated_wall=finite(state.get("updated_wall")),
         problems=problems,
     )

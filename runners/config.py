@@ -70,6 +70,11 @@ KEYS = {
         default=None,
         about="Python of the local engine's trainers; default: the one that runs lanewatch",
     ),
+    "docker.image": Key(
+        variable="LANEWATCH_DOCKER_IMAGE",
+        default=None,
+        about="container image where the recipe names none; default: the lane's own",
+    ),
     "alerts.quiet": Key(
         variable="LANEWATCH_ALERTS_QUIET",
         default=None,

@@ -71,7 +71,8 @@ def _from_result(end: StageEnd, result: Mapping[str, Any]) -> Outcome:
     if outcome == "stopped":
         by = f"by {asker(end.asked)}" if end.asked else "by a signal from outside"
         where = f"in stage {end.stage}{_where(end, result)}"
-        return Outcome(Status.STOPPED, f"stopped {by} {where}{_why(end.asked)}")
+        engine = f" ({end.exit.note})" if end.exit.note and not end.asked else ""
+        return Outcome(Status.STOPPED, f"stopped {by} {where}{_why(end.asked)}{engine}")
     cause = result.get("cause")
     why = cause if isinstance(cause, str) and cause else "the trainer gave no cause"
     return Outcome(Status.FAILED, f"stage {end.stage}: {why}")
@@ -96,8 +97,16 @@ def _without_result(end: StageEnd) -> tuple[Status, str]:
 
 
 def _how(end: StageEnd) -> str:
+    said = _status(end)
+    if end.exit.oom_killed and end.exit.signal != signal.SIGKILL:
+        said += "; the kernel killed a process of its container for want of memory"
+    return f"{said} ({end.exit.note})" if end.exit.note else said
+
+
+def _status(end: StageEnd) -> str:
     if not end.exit.known:
-        return "exit status unknown: its keeper had died and it left no result"
+        lost = "" if end.exit.note else ": its keeper had died and it left no result"
+        return f"exit status unknown{lost}"
     if end.exit.signal is not None:
         return _signalled(end.exit.signal, end.oom_kills)
     if end.exit.code == 0:

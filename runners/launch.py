@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
 import select
@@ -20,10 +19,11 @@ from monitor.files import write_json
 from monitor.rundir import SCHEMA, RunDir
 from runners.detach import detached_argv
 from runners.engines import get_engine
+from runners.engines.base import Need
+from runners.engines.docker import DockerEngine, require_image
 from runners.errors import EngineError, RunnerError
 from runners.keeper_kernel import READY_FD
 from runners.lanes import get_lane
-from runners.lanes.base import Lane
 from runners.runs import check_name, create_run
 from runners.stages import Plan, copy_payload
 
@@ -49,12 +49,20 @@ class LaunchOrder:
     name: str | None = None
     smoke_iterations: int | None = None
     """Run only so many iterations, with two forced saves, to project the whole run."""
+    hub: str | None = None
+    """The base's name on the hub, where the stage `fetch` has to get it."""
     python: str | None = None
-    """The trainer's Python; None means lanewatch's own."""
+    """The local engine's Python for the trainer; None means lanewatch's own."""
+    image: str | None = None
+    """What an engine of containers makes them from."""
     memory_limit_gib: float | None = None
     """Of this machine, where the recipe has no limit of its own."""
     anyway: bool = False
     """Do not wait for the memory of the run before."""
+    after: str | None = None
+    """Wait for the end of this run, by its id, before anything is done."""
+    memory_estimate_bytes: int | None = None
+    """What the run will take of the machine's memory at most; None: not known."""
 
 
 def launch(order: LaunchOrder) -> RunDir:
@@ -86,47 +94,59 @@ def _fill(run: RunDir, order: LaunchOrder, info: dict[str, Any]) -> None:
 
 def dry_run(order: LaunchOrder) -> dict[str, Any]:
     """What `launch` would start, stage by stage; nothing is made. Raises RunnerError."""
-    check_lane(order)
+    problems = _problems(order)
     check_name(order.root, order.name)
     run = RunDir(order.root / f"{order.lane}-DRY-RUN")
     info = run_info(order) | {"paths": paths(run, order)}
     plan, engine = Plan(run, info), get_engine(order.engine)
     stages = [engine.describe(plan.request(stage, 1)) for stage in plan.stages]
-    return {"lane": order.lane, "engine": order.engine, "recipe": order.recipe, "stages": stages}
+    return {
+        "lane": order.lane,
+        "engine": order.engine,
+        "recipe": order.recipe,
+        "stages": stages,
+        "problems": problems,
+    }
+
+
+def _problems(order: LaunchOrder) -> list[str]:
+    """Why the containers could not be started here; they can be shown all the same."""
+    if not in_containers(order):
+        check_lane(order)
+        return []
+    require_image(order.image, order.lane)
+    try:
+        check_lane(order)
+    except EngineError as error:
+        return [str(error)]
+    return []
 
 
 def check_lane(order: LaunchOrder) -> None:
     """Raise RunnerError if the lane could not run on the engine here."""
     lane, engine = get_lane(order.lane), get_engine(order.engine)
-    python = order.python or sys.executable
-    engine.check(python)
-    missing = _missing_modules(python, lane)
-    if missing:
-        raise EngineError(
-            f"the {lane.name} lane needs {', '.join(missing)} in {python}: "
-            f"pip install 'lanewatch[{lane.extra}]' there"
+    engine.check(
+        Need(
+            lane=lane.name,
+            modules=lane.modules,
+            extra=lane.extra,
+            python=order.python or sys.executable,
+            image=order.image,
+            pull=(order.recipe.get("docker") or {}).get("pull") != "never",
         )
-
-
-def _missing_modules(python: str, lane: Lane) -> list[str]:
-    code = (
-        "import importlib.util as u,json;"
-        f"print(json.dumps([m for m in {list(lane.modules)!r} if u.find_spec(m) is None]))"
     )
-    try:
-        result = subprocess.run(
-            [python, "-P", "-c", code], capture_output=True, text=True, timeout=60, check=True
-        )
-        return [str(name) for name in json.loads(result.stdout)]
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise EngineError(f"the trainer's Python {python} does not run: {error}") from error
+
+
+def in_containers(order: LaunchOrder) -> bool:
+    """True for an engine that makes a container of each stage."""
+    return order.engine == DockerEngine.name
 
 
 def run_info(order: LaunchOrder) -> dict[str, Any]:
     """run.json, apart from what needs the folder."""
     iterations = order.recipe["train"]["iterations"]
     smoke = order.smoke_iterations
-    return {
+    info = {
         "schema": SCHEMA,
         "created_wall": time.time(),
         "lane": order.lane,
@@ -138,15 +158,17 @@ def run_info(order: LaunchOrder) -> dict[str, Any]:
         "smoke": smoke and _smoke(smoke),
         "python": order.python or sys.executable,
         "paths": {"base": order.recipe["model"]["path"]},
+        "fetch": {"hub": order.hub} if order.hub else None,
+        "image": {"name": order.image} if in_containers(order) else None,
         "versions": versions(),
         "data": None,
         "memory_limit_bytes": _limit_bytes(order.recipe, order.memory_limit_gib),
+        "memory_estimate_bytes": order.memory_estimate_bytes,
         "anyway": order.anyway,
-        "stages": [
-            plan.stage.value
-            for plan in get_lane(order.lane).stages(order.recipe, smoke=smoke is not None)
-        ],
+        "after": order.after,
     }
+    stages = Plan(RunDir(order.root), info).stages
+    return info | {"stages": [plan.stage.value for plan in stages]}
 
 
 def _smoke(iterations: int) -> dict[str, int]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from monitor.model import Status
 from monitor.rundir import RunDir
 from runners.engines.base import Engine, Handle
 from runners.exits import asker
 from runners.keeper_state import KeeperState
 from runners.requests import Action, Request, clear_request, read_asked
+from runners.save_grace import LEAST_S, save_grace_s
 from runners.watcher_process import WatcherProcess
 
 STOP_GRACE_S = 60.0
@@ -35,6 +37,8 @@ class Orders:
         self.request: Request | None = None
         """The last that asked for an end."""
         self._asked_at = time.monotonic()
+        self._overdue = False
+        """It was told that a save takes too long."""
 
     def take_over(self, request: Request | None) -> None:
         """Go on with what an earlier keeper was asked."""
@@ -51,9 +55,10 @@ class Orders:
         if request is None:
             return
         if request.action is Action.WATCH:
-            self._watcher.start_again(self._state)
+            if self._state.status is not Status.QUEUED:  # there is nothing to watch yet
+                self._watcher.start_again(self._state)
         else:
-            self.request, self._asked_at = request, time.monotonic()
+            self.request, self._asked_at, self._overdue = request, time.monotonic(), False
             self._state.asked(request)
             self._state.save()
             if handle is not None:
@@ -70,6 +75,23 @@ class Orders:
             self._engine.ask_to_stop(handle, save=self.action is Action.STOP_AND_SAVE)
 
     def insist(self, handle: Handle) -> None:
-        """Kill a stage that was asked to stop without saving and does not answer."""
-        if self.action is Action.STOP and time.monotonic() > self._asked_at + STOP_GRACE_S:
+        """Kill a stage that was asked to stop without saving and does not answer.
+
+        One that was asked to save is never killed for it: it may hold the only copy of a night's
+        work. It is told once that a save takes longer than it may.
+        """
+        waited_s = time.monotonic() - self._asked_at
+        if self.action is Action.STOP and waited_s > STOP_GRACE_S:
             self._engine.kill(handle)
+        elif self.action is Action.STOP_AND_SAVE and not self._overdue:
+            self._tell_if_overdue(waited_s)
+
+    def _tell_if_overdue(self, waited_s: float) -> None:
+        if waited_s <= LEAST_S or waited_s <= (grace_s := save_grace_s(self._run)):
+            return
+        self._overdue = True
+        self._say(
+            "note",
+            f"asked to save and stop {waited_s / 60:.0f} min ago, and a step and a save take "
+            f"{grace_s / 60:.0f} min at most; it goes on, `lanewatch kill` ends it without a save",
+        )

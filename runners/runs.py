@@ -138,6 +138,10 @@ def note_outcome(
     if stage is Stage.PREPARE:
         manifest = read_json(run.data / "manifest.json").value or {}
         new["data"] = {key: manifest.get(key) for key in ("ids_sha256", "rows", "tokens")}
+    elif stage is Stage.FETCH and isinstance((result or {}).get("fetch"), dict):
+        new["fetch"] = (result or {})["fetch"]
+    elif stage is Stage.PULL:
+        new["image"] = (result or {}).get("image") or new.get("image")
     elif stage is Stage.TRAIN and new.get("iterations") is None:
         new["iterations"] = (result or {}).get("iteration")
     if new != info:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from monitor.files import read_json
 from monitor.model import Status
 from monitor.rundir import RunDir
-from runners.engines.base import Engine, Exit, Handle
+from runners.engines.base import Engine, Exit, Handle, StageRequest
 from runners.errors import EngineError, RunnerError
 from runners.exits import Outcome, StageEnd, asker, judge_end
 from runners.keeper_alerts import KeeperAlerts
@@ -34,6 +35,9 @@ POLL_S = 0.2
 
 FIND_S = 10.0
 """How long a stage that was just forked may take to carry its name."""
+
+SILENT_PAUSE_S = 1.0
+"""Between two questions to an engine that does not answer."""
 
 
 class StageRunner:
@@ -58,10 +62,13 @@ class StageRunner:
         self._run_lock = lock
         self._state, self._watcher, self._alerts = state, watcher, alerts
         self._recovery, self._orders, self._event = recovery, orders, say
+        self._noted: set[str] = set()
         self._rebooted = False
         self._last_words: str | None = None
         self.anyway = False
         """Begin a stage although the memory of the run before has not come back."""
+        self.await_memory_first = False
+        """Wait for that memory before the next stage, whatever it takes itself."""
 
     def machine_restarted(self, last_words: str | None) -> None:
         """The stage that state.json calls running ended with the machine; what it showed last."""
@@ -92,13 +99,14 @@ class StageRunner:
             self._state.mendable = self._recovery.after_restart(plan.stage, cause)
             if self._last_words:
                 cause += f"; {self._last_words}"
+            self._engine.bury(self._plan.request(plan, self._state.attempt))
             self._state.left(plan.stage, "failed", Status.FAILED, cause)
             self._state.save()
             return Outcome(Status.FAILED, cause)
-        handle, began = self._recover(plan)
+        handle, ended = self._recover(plan)
         if handle is not None:
             return self._see_to_its_end(plan, handle)
-        return self._end_stage(plan, Exit(), 0) if began else self._begin(plan)
+        return self._begin(plan) if ended is None else self._end_stage(plan, ended, 0)
 
     def _stalled(self) -> bool:
         return self._recovery.stalled(self._state, self._plan.resume_from)
@@ -125,7 +133,8 @@ class StageRunner:
 
     def _await_memory(self, plan: StagePlan) -> Outcome | None:
         """Let the run before give its memory back; an outcome where that ends this one."""
-        if plan.stage not in HEAVY or self.anyway:
+        first, self.await_memory_first = self.await_memory_first, False
+        if (plan.stage not in HEAVY and not first) or self.anyway:
             return None
         refusal = await_memory(plan.stage, self._run, self._event, self._interrupted)
         if refusal is not None:
@@ -145,18 +154,21 @@ class StageRunner:
         exit_ = self._wait(handle)
         return self._end_stage(plan, exit_, oom_kills() - before)
 
-    def _recover(self, plan: StagePlan) -> tuple[Handle | None, bool]:
-        """Find what an earlier keeper started: the living stage, and whether it was ever begun."""
+    def _recover(self, plan: StagePlan) -> tuple[Handle | None, Exit | None]:
+        """Find what an earlier keeper started: the living stage, or how it ended.
+
+        Neither where it was never begun.
+        """
         recorded = self._state.handle
-        if recorded is not None and self._engine.poll(recorded) is not None:
-            return None, True  # whatever else carries its name now is a leftover of it
+        if recorded is not None and (ended := self._engine.poll(recorded)) is not None:
+            return None, ended  # whatever else carries its name now is a leftover of it
         request = self._plan.request(plan, self._state.attempt)
         deadline = time.monotonic() + FIND_S
-        while (handle := recorded or self._engine.find(request)) is None:
+        while (handle := recorded or self._find(request)) is None:
             if not someone_else_lives(self._run_lock):
-                return None, any(
-                    self._told(each, plan) for each in (self._run.result, self._run.heartbeat)
-                )
+                told = (self._run.result, self._run.heartbeat)
+                began = any(self._told(each, plan) for each in told)
+                return None, Exit() if began else None
             if time.monotonic() > deadline:
                 raise RunnerError(
                     f"a process holds {self._run.run_lock} but cannot be found; "
@@ -166,7 +178,20 @@ class StageRunner:
         self._state.started(handle)
         self._state.save()
         self._event("action", f"a new keeper adopted stage {plan.stage}")
-        return handle, True
+        return handle, None
+
+    def _find(self, request: StageRequest) -> Handle | None:
+        """Ask the engine until it answers: begun or not, that must be known before anything."""
+        told = False
+        while True:
+            try:
+                return self._engine.find(request)
+            except EngineError as error:
+                if not told:
+                    self._event("note", f"stage {request.stage} is looked for: {error}")
+                told = True
+            self._interrupted()
+            time.sleep(SILENT_PAUSE_S)
 
     def _start(self, plan: StagePlan) -> Handle:
         request = self._plan.request(plan, self._state.attempt)
@@ -178,6 +203,10 @@ class StageRunner:
         handle = self._engine.start(request)
         self._state.started(handle)
         self._state.save()
+        for note in handle.notes:
+            if note not in self._noted:
+                self._event("note", note)
+            self._noted.add(note)
         return handle
 
     def _wait(self, handle: Handle) -> Exit:
@@ -201,7 +230,7 @@ class StageRunner:
             exit=exit_,
             result=self._told(self._run.result, plan),
             asked=self._orders.request,
-            oom_kills=oom_kills,
+            oom_kills=max(oom_kills, int(exit_.oom_killed)),
             saved_iteration=self._plan.resume_from(),
             last_error=last_error(self._run.log(plan.stage)),
         )
@@ -220,6 +249,7 @@ class StageRunner:
             self._info = note_outcome(
                 self._run, self._info, plan.stage, self._told(self._run.result, plan)
             )
+            self._plan = replace(self._plan, info=self._info)
         except OSError as error:
             where = error.filename or self._run.root
             return Outcome(Status.FAILED, f"stage {plan.stage}: {where}: {error.strerror or error}")

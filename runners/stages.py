@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,18 @@ from typing import Any
 from monitor.files import read_json, write_json
 from monitor.model import Stage
 from monitor.probes.checkpoints import read_checkpoints
-from monitor.rundir import SCHEMA, RunDir
+from monitor.rundir import SCHEMA, RunDir, cache_root
 from runners.checkpoint_files import damage
-from runners.engines.base import StageRequest
+from runners.engines.base import Access, Container, StageRequest
 from runners.errors import RunnerError
 from runners.lanes import get_lane
 from runners.lanes.base import StagePlan
+from runners.save_grace import save_grace_s
 
+SHM_GIB = 8
+
+HUB_TOKENS = ("HF_TOKEN", "HF_TOKEN_PATH", "HUGGING_FACE_HUB_TOKEN")
+"""What the stage that asks the hub, and no other, may inherit."""
 PAYLOAD_PACKAGE = "lanewatch_payload"
 """The name the payload folder gets inside a run, where it is imported without this package."""
 
@@ -41,7 +46,17 @@ class Plan:
     def stages(self) -> tuple[StagePlan, ...]:
         """In order, as the lane gives them."""
         smoke = self.info.get("kind") == "smoke"
-        return get_lane(self.info["lane"]).stages(self.info["recipe"], smoke=smoke)
+        own = get_lane(self.info["lane"]).stages(self.info["recipe"], smoke=smoke)
+        return (*self._before(), *own)
+
+    def _before(self) -> Iterator[StagePlan]:
+        """What comes before any lane's own stages: image and base, where they must be got."""
+        if self.info.get("image"):
+            yield StagePlan(stage=Stage.PULL, module="runners.pull", on_host=True)
+        if self.info.get("fetch"):
+            yield StagePlan(
+                stage=Stage.FETCH, module="runners.fetch", on_host=True, secrets=HUB_TOKENS
+            )
 
     def request(self, plan: StagePlan, attempt: int) -> StageRequest:
         """What the engine is asked to start."""
@@ -49,8 +64,9 @@ class Plan:
         if plan.on_host:
             argv: tuple[str, ...] = (sys.executable, "-P", "-m", plan.module, str(self.run.root))
         else:
-            argv = (self.info.get("python") or sys.executable, "-P", "-m", plan.module)
-            env["PYTHONPATH"] = str(self.run.payload)
+            argv = (*self._python(plan), "-m", plan.module)
+            given = plan.env.get("PYTHONPATH")
+            env["PYTHONPATH"] = f"{self.run.payload}:{given}" if given else str(self.run.payload)
         return StageRequest(
             run=self.run.root.name,
             folder=self.run.root,
@@ -61,6 +77,43 @@ class Plan:
             cwd=self.run.work,
             log=self.run.log(plan.stage),
             lock=self.run.run_lock,
+            container=self._container(plan),
+            secrets=plan.secrets,
+        )
+
+    def _python(self, plan: StagePlan) -> tuple[str, ...]:
+        if not self.info.get("image"):
+            return (plan.python or self.info.get("python") or sys.executable, "-P")
+        # No -P: an image's Python may be older than 3.11, and PYTHONSAFEPATH says it to the others.
+        return (plan.python or self._docker.get("python") or "python3",)
+
+    @property
+    def _docker(self) -> Mapping[str, Any]:
+        """The recipe's table of that name; runs of before there was one have none."""
+        table = self.info["recipe"].get("docker")
+        return table if isinstance(table, dict) else {}
+
+    def _container(self, plan: StagePlan) -> Container | None:
+        """What the stage may see and use where it runs in a container; else None."""
+        image = self.info.get("image")
+        if plan.on_host or not image:
+            return None
+        read_only = [self.run.data, self.run.payload, *map(Path, self._docker.get("read_only", ()))]
+        if plan.stage is Stage.FETCH:
+            read_only.append(Path(self.info["recipe"]["data"]["path"]))  # the tiny model's corpus
+        else:
+            read_only.append(Path(self.info["paths"]["base"]))
+        writable = [self.run.root]
+        if plan.cache is not Access.NONE:
+            (writable if plan.cache is Access.WRITE else read_only).append(cache_root())
+        return Container(
+            image=image.get("id") or image.get("name"),
+            read_only=tuple(read_only),
+            writable=tuple(writable),
+            gpu=plan.gpu,
+            network=plan.network,
+            shm_bytes=int(float(self._docker.get("shm_gib") or SHM_GIB) * 2**30),
+            stop_timeout_s=save_grace_s(self.run),
         )
 
     def write_job(self, plan: StagePlan, attempt: int) -> None:
@@ -95,14 +148,15 @@ class Plan:
 
     def resume_from(self) -> int | None:
         """The iteration of the newest checkpoint that can be read, if there is one."""
-        reading = read_checkpoints(self.run.checkpoints).value
-        for each in reversed(reading.checkpoints if reading else ()):
-            if each.complete and not damage(self.run.checkpoint(each.iteration)):
-                return each.iteration
-        return None
+        return newest_whole(self.run)
 
     def is_done(self, plan: StagePlan) -> bool:
-        """True when the stage's output is whole and was made from the same inputs."""
+        """True when the stage's output is whole and was made from the same inputs.
+
+        An image is looked at anew each time: it is outside the run, and to look takes a moment.
+        """
+        if plan.stage is Stage.PULL:
+            return False
         record = read_json(self._record(plan.stage)).value
         if record is None or record.get("inputs") != self.inputs(plan.stage):
             return False
@@ -157,12 +211,23 @@ class Plan:
         if stage is Stage.TRAIN:
             last = self.resume_from()
             return [] if last is None else [self.run.checkpoint(last)]
+        if stage is Stage.PULL:
+            return []
         folders = {
             Stage.FETCH: Path(self.info["paths"]["base"]),
             Stage.PREPARE: self.run.data,
             Stage.MERGE: self.run.export,
         }
         return [folders[stage]]
+
+
+def newest_whole(run: RunDir) -> int | None:
+    """The iteration of the newest checkpoint of *run* that can be read, if there is one."""
+    reading = read_checkpoints(run.checkpoints).value
+    for each in reversed(reading.checkpoints if reading else ()):
+        if each.complete and not damage(run.checkpoint(each.iteration)):
+            return each.iteration
+    return None
 
 
 def _calibration(train: Mapping[str, Any]) -> dict[str, Any]:

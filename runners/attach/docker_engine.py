@@ -6,18 +6,13 @@ The rule: what cannot be asked is said once, in one sentence, and the search goe
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
-import socket
-from pathlib import Path
 from typing import Any
 
-from monitor.files import read_json
 from runners.attach.values import Container
+from runners.engines.docker_socket import TIMEOUT_S, engine_url, knock, socket_path
 from runners.errors import EngineError
 
-TIMEOUT_S = 10
-DEFAULT = "unix:///var/run/docker.sock"
+__all__ = ["DockerEngine", "container_from", "engine_url"]
 
 
 class DockerEngine:
@@ -45,48 +40,10 @@ class DockerEngine:
         return None
 
 
-def engine_url() -> str:
-    """Where the docker client would look: context, `$DOCKER_HOST`, chosen context, usual socket."""
-    named = os.environ.get("DOCKER_CONTEXT")
-    if not named and (host := os.environ.get("DOCKER_HOST")):
-        return host
-    folder = Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
-    chosen = named or (read_json(folder / "config.json").value or {}).get("currentContext")
-    if not isinstance(chosen, str) or chosen == "default":
-        return DEFAULT
-    digest = hashlib.sha256(chosen.encode()).hexdigest()
-    context = read_json(folder / "contexts" / "meta" / digest / "meta.json").value or {}
-    try:
-        return str(context["Endpoints"]["docker"]["Host"])
-    except (KeyError, TypeError):
-        return DEFAULT
-
-
 def _knock(url: str) -> None:
-    """Raise EngineError unless an engine of this machine listens; without its SDK, which is slow.
-
-    The SDK wraps the cause several times, and leaves the socket that it could not connect open.
-    """
-    path = url.removeprefix("unix://")
-    if path == url:
-        raise EngineError(
-            f"Docker is set to {url}, another machine's engine, and only processes of this one "
-            "can be watched: run lanewatch there"
-        )
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
-            knocking.settimeout(TIMEOUT_S)
-            knocking.connect(path)
-    except PermissionError as error:
-        raise EngineError(
-            f"this user may not ask Docker ({path}): run with sudo, or add the user to the group "
-            "docker"
-        ) from error
-    except OSError as error:
-        raise EngineError(
-            f"no Docker engine answers at {path} ({error.strerror or error}): is it running, is "
-            "DOCKER_HOST right?"
-        ) from error
+    """Raise EngineError unless an engine of this machine listens."""
+    path = socket_path(url, "and only processes of this one can be watched: run lanewatch there")
+    knock(path, "run with sudo, or add the user to the group docker")
 
 
 def _inspect(name: str) -> Container | None:

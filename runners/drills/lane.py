@@ -16,6 +16,7 @@ class DrillLane:
     name = "drill"
     modules: tuple[str, ...] = ()
     extra = ""
+    image: str | None = None
 
     def stages(self, recipe: Mapping[str, Any], *, smoke: bool) -> tuple[StagePlan, ...]:  # noqa: ARG002 - the protocol's
         rate = str(recipe["drill"]["rate"])

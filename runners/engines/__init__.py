@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from runners.engines.base import Engine
+from runners.engines.docker import DockerEngine
 from runners.engines.local import LocalEngine
 from runners.errors import EngineError
 
-ENGINES: dict[str, Callable[[], Engine]] = {"local": LocalEngine}
+ENGINES: dict[str, Callable[[], Engine]] = {"docker": DockerEngine, "local": LocalEngine}
 
 
 def get_engine(name: str) -> Engine:

@@ -8,10 +8,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
 from monitor.model import ProcessId
+
+
+class Gpu(StrEnum):
+    """Whether a stage gets the GPU."""
+
+    NONE = "none"
+    IF_THERE = "if-there"
+    """Where the engine can hand one out; the trainer finds out by itself."""
+    REQUIRED = "required"
+
+
+class Access(StrEnum):
+    """What a stage may do in a folder that runs share."""
+
+    NONE = "none"
+    READ = "read"
+    WRITE = "write"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """What a stage needs of its container. Every path is mounted at its own place of this host."""
+
+    image: str | None
+    """A name, or the id that was recorded; None: nobody has named one."""
+    read_only: tuple[Path, ...] = ()
+    writable: tuple[Path, ...] = ()
+    gpu: Gpu = Gpu.NONE
+    network: bool = False
+    shm_bytes: int = 8 << 30
+    stop_timeout_s: int = 900
+    """From SIGTERM to SIGKILL where the engine itself is stopped: a save must fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +64,10 @@ class StageRequest:
     """stdout and stderr point at this file, with no pipe in between."""
     lock: Path
     """Held (shared) from before the first instruction of the stage until its end."""
+    container: Container | None = None
+    """None: a plain process of this host, whatever the engine."""
+    secrets: tuple[str, ...] = ()
+    """Variables with a secret that this stage, on the host, may inherit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +78,10 @@ class Handle:
     container_id: str | None = None
     child: bool = False
     """True while the keeper that asks is its parent, so that its exit status can be had."""
+    image: str | None = None
+    """Id of the image that the container was made from."""
+    notes: tuple[str, ...] = ()
+    """What whoever watches the run should know of the way it was started."""
 
     def to_json(self) -> dict[str, Any]:
         """What state.json keeps of it."""
@@ -49,6 +90,7 @@ class Handle:
             "start_ticks": self.process.start_ticks,
             "boot_id": self.process.boot_id,
             "container_id": self.container_id,
+            "image": self.image,
         }
 
     @classmethod
@@ -59,10 +101,11 @@ class Handle:
         pid, ticks, boot_id = (value.get(key) for key in ("pid", "start_ticks", "boot_id"))
         if not isinstance(pid, int) or not isinstance(ticks, int) or not isinstance(boot_id, str):
             return None
-        container = value.get("container_id")
+        container, image = value.get("container_id"), value.get("image")
         return cls(
             process=ProcessId(pid=pid, start_ticks=ticks, boot_id=boot_id),
             container_id=container if isinstance(container, str) else None,
+            image=image if isinstance(image, str) else None,
         )
 
 
@@ -72,6 +115,10 @@ class Exit:
 
     code: int | None = None
     signal: int | None = None
+    oom_killed: bool = False
+    """The kernel killed a process of its container for want of memory: not always this one."""
+    note: str | None = None
+    """What its engine has to say to it."""
 
     @property
     def known(self) -> bool:
@@ -79,19 +126,38 @@ class Exit:
         return self.code is not None or self.signal is not None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What a launch needs of an engine, known before there is a run."""
+
+    lane: str
+    modules: tuple[str, ...]
+    """What the trainer's Python must be able to import."""
+    extra: str
+    """The extra of this package that brings them."""
+    python: str
+    """Of this host."""
+    image: str | None = None
+    pull: bool = True
+    """A missing image may be pulled."""
+
+
 class Engine(Protocol):
     """Starts, finds, ends and buries stages."""
 
     name: str
 
-    def check(self, python: str) -> None:
+    def check(self, need: Need) -> None:
         """Raise EngineError if no stage could be started here."""
 
     def start(self, request: StageRequest) -> Handle:
         """Start the stage. Raises EngineError; then nothing of it is left behind."""
 
     def find(self, request: StageRequest) -> Handle | None:
-        """Return the living stage of this run, stage and attempt, if there is one."""
+        """Return the stage of this run, stage and attempt: living, or ended and not yet buried.
+
+        Raises EngineError where that cannot be asked now.
+        """
 
     def poll(self, handle: Handle) -> Exit | None:
         """Return how it ended, or None while it lives."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -19,7 +20,7 @@ from typing import Any
 from monitor.model import ProcessId
 from monitor.probes.clock import boot_id
 from monitor.probes.process import find_by_environment, is_alive, parse_stat
-from runners.engines.base import Exit, Handle, StageRequest
+from runners.engines.base import Exit, Handle, Need, StageRequest
 from runners.errors import EngineError
 
 SECRETS = ("TOKEN", "SECRET", "PASSWORD", "API_KEY", "CREDENTIAL")
@@ -37,9 +38,16 @@ class LocalEngine:
     def __init__(self) -> None:
         self._children: dict[int, subprocess.Popen[bytes]] = {}
 
-    def check(self, python: str) -> None:
-        if shutil.which(python) is None:
-            raise EngineError(f"the Python {python!r} for the trainer is not there or not runnable")
+    def check(self, need: Need) -> None:
+        if shutil.which(need.python) is None:
+            raise EngineError(
+                f"the Python {need.python!r} for the trainer is not there or not runnable"
+            )
+        if missing := _missing_modules(need):
+            raise EngineError(
+                f"the {need.lane} lane needs {', '.join(missing)} in {need.python}: "
+                f"pip install 'lanewatch[{need.extra}]' there"
+            )
 
     def start(self, request: StageRequest) -> Handle:
         try:
@@ -121,6 +129,20 @@ class LocalEngine:
         }
 
 
+def _missing_modules(need: Need) -> list[str]:
+    code = (
+        "import importlib.util as u,json;"
+        f"print(json.dumps([m for m in {list(need.modules)!r} if u.find_spec(m) is None]))"
+    )
+    try:
+        result = subprocess.run(
+            [need.python, "-P", "-c", code], capture_output=True, text=True, timeout=60, check=True
+        )
+        return [str(name) for name in json.loads(result.stdout)]
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise EngineError(f"the trainer's Python {need.python} does not run: {error}") from error
+
+
 def identity_environment(request: StageRequest) -> dict[str, str]:
     """The variables by which a stage is known; the folder, since a copied run keeps its id."""
     return {
@@ -135,7 +157,8 @@ def _environment(request: StageRequest) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("LANEWATCH_") and not any(word in name.upper() for word in SECRETS)
+        if name in request.secrets
+        or not (name.startswith("LANEWATCH_") or any(word in name.upper() for word in SECRETS))
     }
     return kept | dict(request.env) | identity_environment(request)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from monitor.model import Stage
+from runners.engines.base import Access, Gpu
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,15 @@ class StagePlan:
     on_host: bool = False
     """Runs with lanewatch's own Python and packages, never in a container."""
     env: Mapping[str, str] = field(default_factory=dict)
+    python: str | None = None
+    """The interpreter; None: the one that the engine or the configuration names."""
+    gpu: Gpu = Gpu.IF_THERE
+    cache: Access = Access.NONE
+    """What a container may do in $LANEWATCH_CACHE."""
+    network: bool = False
+    """Only for a stage that installs what the lane needs; a trainer has none."""
+    secrets: tuple[str, ...] = ()
+    """Variables with a secret that a stage on the host may inherit."""
 
 
 class Lane(Protocol):
@@ -29,6 +39,8 @@ class Lane(Protocol):
     """What the trainer's Python must be able to import."""
     extra: str
     """The extra of this package that brings them."""
+    image: str | None
+    """The container image it is made for; None: the user must name one."""
 
     def stages(self, recipe: Mapping[str, Any], *, smoke: bool) -> tuple[StagePlan, ...]:
         """The stages for *recipe* (a dumped Recipe), in order."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.model import Stage
+from runners.engines.base import Gpu
 from runners.lanes.base import StagePlan
 
 TINY = "tiny-random-qwen3"
@@ -18,19 +19,24 @@ class ReferenceLane:
     name = "reference"
     modules: tuple[str, ...] = ("torch", "transformers", "peft")
     extra = "reference"
+    image: str | None = None
 
     def stages(self, recipe: Mapping[str, Any], *, smoke: bool) -> tuple[StagePlan, ...]:
         env = self._environment(recipe)
+        device = recipe.get("lanes", {}).get("reference", {}).get("device")
+        gpu = Gpu.NONE if device == "cpu" else Gpu.IF_THERE
+
+        def of_payload(stage: Stage, module: str, gpu: Gpu = gpu) -> StagePlan:
+            return StagePlan(stage=stage, module=f"lanewatch_payload.{module}", env=env, gpu=gpu)
+
         plans = [
             StagePlan(stage=Stage.PREPARE, module="runners.prepare", on_host=True),
-            StagePlan(stage=Stage.TRAIN, module="lanewatch_payload.train_reference", env=env),
+            of_payload(Stage.TRAIN, "train_reference"),
         ]
         if recipe["model"]["path"] == TINY:
-            fetch = StagePlan(stage=Stage.FETCH, module="lanewatch_payload.make_tiny", env=env)
-            plans.insert(0, fetch)
+            plans.insert(0, of_payload(Stage.FETCH, "make_tiny", Gpu.NONE))
         if not smoke:
-            module = "lanewatch_payload.merge_reference"
-            plans.append(StagePlan(stage=Stage.MERGE, module=module, env=env))
+            plans.append(of_payload(Stage.MERGE, "merge_reference"))
         return tuple(plans)
 
     @staticmethod

@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from monitor.files import read_json
 from runners.errors import RunnerError
 from runners.recipe.model import TINY_MODEL, Recipe
+
+MOST_TROUBLES = 3
+
+INDEX = "model.safetensors.index.json"
 
 NEEDED = ("config.json", "tokenizer.json")
 """Without these two neither `prepare` nor a trainer can use a model folder."""
@@ -14,6 +19,10 @@ NEEDED = ("config.json", "tokenizer.json")
 
 class BaseModelError(RunnerError):
     """The base model is not on this machine, or not whole."""
+
+
+class NotFetchedError(BaseModelError):
+    """A model of the hub that is not in this user's cache yet."""
 
 
 def resolve_base(recipe: Recipe, cache_root: Path | None = None) -> Path | None:
@@ -31,11 +40,50 @@ def resolve_base(recipe: Recipe, cache_root: Path | None = None) -> Path | None:
     snapshots = hub / f"models--{name.replace('/', '--')}" / "snapshots"
     whole = [folder for folder in _folders(snapshots) if not missing(folder)]
     if not whole:
-        raise BaseModelError(
+        raise NotFetchedError(
             f"model.path: {name} is not in the Hugging Face cache {hub}; "
             f"run `hf download {name}` first, or name a local folder"
         )
-    return max(whole, key=lambda folder: folder.stat().st_mtime)
+    newest = max(whole, key=lambda folder: folder.stat().st_mtime)
+    return _require_usable(newest)
+
+
+def base_or_hub(recipe: Recipe) -> tuple[Path | None, str | None]:
+    """The base's folder, or else the name of the hub by which the stage `fetch` gets it.
+
+    Both None for the tiny model, which the run makes itself. Raises BaseModelError.
+    """
+    try:
+        return resolve_base(recipe), None
+    except NotFetchedError:
+        return None, recipe.model.path
+
+
+def troubles(folder: Path) -> list[str]:
+    """What of a model folder cannot be read, and what to do; a few are enough to tell."""
+    found = [trouble for path in sorted(folder.iterdir()) if (trouble := _trouble(path))]
+    more = len(found) - MOST_TROUBLES
+    return found[:MOST_TROUBLES] + ([f"and {more} more"] if more > 0 else [])
+
+
+def _trouble(path: Path) -> str | None:
+    if not path.exists():
+        where = os.path.realpath(path)
+        return f"{path.name} leads to {where}, which is not there: fetch the model again"
+    if os.access(path, os.R_OK):
+        return None
+    real = Path(os.path.realpath(path))
+    owner = real.stat().st_uid
+    return (
+        f"{path.name} ({real}) belongs to user {owner} and may not be read: "
+        f"`sudo chown -R $(id -u) {real.parent}`"
+    )
+
+
+def _require_usable(folder: Path) -> Path:
+    if found := troubles(folder):
+        raise BaseModelError(f"model.path: {folder}: {'; '.join(found)}")
+    return folder
 
 
 def hub_cache() -> Path:
@@ -52,8 +100,15 @@ def missing(folder: Path) -> list[str]:
     """Return the names of what a model folder lacks; snapshots hold links, which may dangle."""
     absent = [name for name in NEEDED if not (folder / name).is_file()]
     if not any(path.is_file() for path in folder.glob("*.safetensors")):
-        absent.append("*.safetensors")
-    return absent
+        return [*absent, "*.safetensors"]
+    return absent + [name for name in _shards(folder) if not (folder / name).is_file()]
+
+
+def _shards(folder: Path) -> list[str]:
+    """The files that a model in several has, by its own index."""
+    index = read_json(folder / INDEX).value or {}
+    parts = index.get("weight_map")
+    return sorted({str(each) for each in parts.values()}) if isinstance(parts, dict) else []
 
 
 def _local(folder: Path) -> Path:
@@ -63,7 +118,7 @@ def _local(folder: Path) -> Path:
         raise BaseModelError(
             f"model.path: {folder} is no model folder, it lacks {' and '.join(absent)}"
         )
-    return folder
+    return _require_usable(folder)
 
 
 def _folders(snapshots: Path) -> list[Path]:

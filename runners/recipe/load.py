@@ -43,7 +43,7 @@ def recipe_from_data(data: Path, model: str, overrides: Sequence[str] = ()) -> R
 
 def recipe_hash(recipe: Recipe) -> str:
     """Return the SHA-256, in hex, of the recipe's canonical JSON: of what is trained, and how."""
-    trained = recipe.model_dump(mode="json", exclude={"run"})
+    trained = recipe.model_dump(mode="json", exclude={"run", "docker"})
     canonical = json.dumps(trained, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 

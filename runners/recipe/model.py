@@ -192,6 +192,30 @@ class RunTable(Table):
     )
 
 
+class DockerTable(Table):
+    """Of the docker engine alone; no part of what is trained."""
+
+    image: Name | None = Field(
+        default=None, description="container image; without it the configuration's, else the lane's"
+    )
+    python: Name = Field(
+        default="python3", description="the image's Python, by name or by its path inside"
+    )
+    pull: Literal["missing", "never"] = Field(
+        default="missing", description="missing = the stage `pull` gets an image that is not here"
+    )
+    shm_gib: float = Field(
+        default=8.0,
+        gt=0,
+        le=1024,
+        description="GiB that /dev/shm of a container may hold; a loader's workers share it",
+    )
+    read_only: list[Name] = Field(
+        default_factory=list,
+        description="further folders and files that a stage may read, at their own paths",
+    )
+
+
 class ReferenceLane(Table):
     """Plain transformers + peft."""
 
@@ -234,6 +258,7 @@ class Recipe(Table):
     liveness: LivenessTable = Field(default_factory=LivenessTable)
     memory: MemoryTable = Field(default_factory=MemoryTable)
     run: RunTable = Field(default_factory=RunTable)
+    docker: DockerTable = Field(default_factory=DockerTable)
     lanes: LanesTable = Field(default_factory=LanesTable)
 
     @model_validator(mode="after")
@@ -313,6 +338,10 @@ def disagreements(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
                 ("data.eval_interval", "data.eval_path", "data.eval_fraction"),
                 "rows are set aside for evaluation but never used; give the iterations between two",
             )
+        )
+    if any(not each.startswith("/") for each in recipe.docker.read_only):
+        found.append(
+            (("docker.read_only",), "give whole paths, from / on: a container knows no other")
         )
     if len(set(recipe.lora.targets)) < len(recipe.lora.targets):
         found.append((("lora.targets",), "a layer is named twice"))

@@ -36,7 +36,7 @@ class Engine:
         self.env = {"DOCKER_HOST": f"unix://{self.socket}", "DOCKER_CONTEXT": ""}
         self._daemon: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         """Bring the engine up. Raises RuntimeError with the end of its log."""
         with (self.folder / "dockerd.log").open("wb") as log:
             self._daemon = subprocess.Popen(
@@ -48,6 +48,7 @@ class Engine:
                     f"--pidfile={self.folder / 'docker.pid'}",
                     "--bridge=none",
                     "--iptables=false",
+                    *options,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -75,6 +76,35 @@ class Engine:
         except subprocess.TimeoutExpired:
             self._daemon.kill()
             self._daemon.wait()
+        for mounted in reversed(self._mounts()):  # what an engine that was killed left behind
+            subprocess.run(["umount", "--lazy", mounted], capture_output=True, check=False)
+
+    def _mounts(self) -> list[str]:
+        lines = Path("/proc/self/mounts").read_text().splitlines()
+        return [each for line in lines if (each := line.split()[1]).startswith(f"{self.folder}/")]
+
+    def crash(self) -> None:
+        """End the engine without a chance to say goodbye; its containers know nothing of it."""
+        assert self._daemon is not None
+        containerd = int((self.folder / "exec/containerd/containerd.pid").read_text())
+        self._daemon.kill()
+        self._daemon.wait()
+        (self.folder / "docker.pid").unlink(missing_ok=True)  # else the next one refuses to start
+        # The kernel ends it with its parent; a new one takes it for living until it has gone.
+        deadline = time.monotonic() + DOWN_S
+        while Path(f"/proc/{containerd}").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def say_goodbye(self) -> None:
+        """End it as a shutdown does: without live-restore it waits for its containers."""
+        assert self._daemon is not None
+        self._daemon.terminate()
+        self._daemon.wait(UP_S)
+
+    def restart(self, *options: str) -> None:
+        """Crash it and bring it back."""
+        self.crash()
+        self.start(*options)
 
     def docker(self, *words: str) -> str:
         """Run one docker command and return what it says; fail when it does."""
@@ -119,13 +149,13 @@ class Engine:
 
 
 @contextlib.contextmanager
-def running_engine() -> Iterator[Engine]:
+def running_engine(*options: str) -> Iterator[Engine]:
     """An engine with the test image; stopped and removed in the end."""
     # Not pytest's own folder: the path of a Unix socket has at most 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="lw-engine-"))
     engine = Engine(folder)
     try:
-        engine.start()
+        engine.start(*options)
         engine.make_image()
         yield engine
     finally:
@@ -151,6 +181,15 @@ def image_files() -> set[Path]:
     binaries = [path for path in files if path.suffix == ".so"]
     binaries += [Path(each) for each in _programs()]
     return files | set(binaries) | _libraries(binaries)
+
+
+def trainer_paths() -> list[str]:
+    """What a container must read, besides the image, to train with the Python of these tests.
+
+    A trainer's libraries take gigabytes: they are mounted where they lie. /usr brings what they
+    load of C++; it is this machine's, as the image's C library is.
+    """
+    return ["/usr", sys.prefix, sys.base_prefix]
 
 
 def python() -> str:

@@ -17,6 +17,7 @@ from monitor.files import write_json
 from monitor.model import Stage
 from monitor.rundir import RunDir
 from runners import keeper, keeper_state, lanes, orders, stages
+from runners.engines.docker_client import DockerConnection
 from runners.engines.local import LocalEngine
 from runners.lanes.base import StagePlan
 
@@ -61,15 +62,19 @@ class StubLane:
     name = "stub"
     modules = ()
     extra = "none"
+    image = None
 
     def stages(self, recipe: Mapping[str, Any], *, smoke: bool) -> tuple[StagePlan, ...]:
+        # A container inherits nothing of the keeper's environment.
+        env = {name: value for name, value in os.environ.items() if name.startswith("STUB_")}
         return tuple(
-            StagePlan(stage=stage, module="stub_stage") for stage in (Stage.FETCH, Stage.TRAIN)
+            StagePlan(stage=stage, module="stub_stage", env=env)
+            for stage in (Stage.FETCH, Stage.TRAIN)
         )
 
 
-def make(root: Path) -> None:
-    """Make a run of the stub lane in *root*."""
+def make(root: Path, **changes: Any) -> None:
+    """Make a run of the stub lane in *root*; *changes* are of its run.json."""
     run = RunDir(root)
     for folder in (run.root, run.logs, run.data, run.work, run.checkpoints):
         folder.mkdir(parents=True, mode=0o700)
@@ -89,7 +94,8 @@ def make(root: Path) -> None:
             "recipe_hash": "0",
             "payload_hash": payload_hash,
             "paths": {"base": str(run.work / "base"), "checkpoints": str(run.checkpoints)},
-        },
+        }
+        | changes,
         durable=False,
     )
 
@@ -118,6 +124,21 @@ class Doom:
         return stepped
 
 
+def die_after_asking(times: int) -> None:
+    """Let this process die as soon as it has asked the Docker engine so often."""
+    ask, left = DockerConnection.ask, [times]
+
+    def asked(*arguments: Any, **named: Any) -> Any:
+        try:
+            return ask(*arguments, **named)
+        finally:
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    DockerConnection.ask = asked
+
+
 def keep(root: Path, doomed_at: int | None, flags: list[str]) -> int:
     """Be the keeper of *root*."""
     doom = Doom(doomed_at)
@@ -127,6 +148,8 @@ def keep(root: Path, doomed_at: int | None, flags: list[str]) -> int:
     LocalEngine.bury = doom.around(LocalEngine.bury)
     keeper.write_summary = doom.around(keeper.write_summary)
     orders.clear_request = doom.around(orders.clear_request)
+    if times := os.environ.get("STUB_ASKS"):
+        die_after_asking(int(times))
     return keeper.main([str(root), *flags])
 
 

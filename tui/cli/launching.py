@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from monitor.flight_log import unclean_ends
 from monitor.probes.clock import read_now
 from monitor.probes.text import clean_line
-from monitor.rundir import runs_root
+from monitor.rundir import RunDir, runs_root
 from runners import config
-from runners.config import ConfigError
+from runners.box import launching, require_free
 from runners.errors import RunnerError
+from runners.lanes import get_lane
 from runners.launch import LaunchOrder, dry_run, launch
-from runners.recipe.base import resolve_base
+from runners.recipe.base import base_or_hub
 from runners.recipe.data import BadRow, read_rows
 from runners.recipe.load import load_recipe, recipe_from_data, recipe_hash
 from runners.recipe.model import Recipe
+from runners.runs import find_run
+from runners.turn import Turn
 from tui.cli import exits
+from tui.cli.examining import before_launch, memory_limit_gib
 from tui.cli.output import complain, out, out_json
-
-MOST_GIB = 1_048_576
 
 ROWS_AT_LAUNCH = 2000
 """Rows looked at before a run is made: a fraction of a second, so that a launch stays prompt."""
@@ -30,18 +33,38 @@ ROWS_AT_LAUNCH = 2000
 
 def launch_command(options: argparse.Namespace) -> int:
     """Check, make the run, start its keeper, print the run id."""
-    order = build_order(_recipe(options), options)
+    recipe = _recipe(options)
+    order = build_order(recipe, options)
     _tell_of_unclean_ends(order.root)
     if options.dry_run:
         _show_dry_run(order, options)
         return exits.OK
-    run = launch(order)
+    run = _launch(order, recipe, options.after)
     if options.json:
         out_json({"run": run.root.name, "folder": str(run.root)})
     else:
         out(run.root.name)
         complain(f"watch it: lanewatch {run.root.name}")
     return exits.OK
+
+
+def _launch(order: LaunchOrder, recipe: Recipe, after: str | None) -> RunDir:
+    """Launch where the box is free, or behind the run that holds it. Raises RunnerError."""
+    before = find_run(order.root, after) if after is not None else None
+    waits = before is not None and Turn(before).over() is None
+    if before is not None and not waits:
+        complain(f"{before.root.name} has ended already: nothing to wait for but its memory")
+    with launching(order.root):
+        if not order.anyway:
+            require_free(order.root, after=before)
+        examination = before_launch(order, recipe, waits=waits)
+        return launch(
+            replace(
+                order,
+                after=before.root.name if before is not None else None,
+                memory_estimate_bytes=examination.memory_estimate_bytes,
+            )
+        )
 
 
 def _tell_of_unclean_ends(root: Path) -> None:
@@ -69,33 +92,23 @@ def build_order(recipe: Recipe, options: argparse.Namespace) -> LaunchOrder:
     if smoke is not None and smoke < 2:
         raise RunnerError(f"--smoke {smoke}: at least 2 steps, to measure one after the first")
     check_first_rows(recipe)
+    base, hub = base_or_hub(recipe)
+    lane = getattr(options, "lane", None) or config.get("launch.lane") or "reference"
     return LaunchOrder(
         recipe=recipe.model_dump(mode="json"),
         recipe_hash=recipe_hash(recipe),
-        base=resolve_base(recipe),
-        lane=getattr(options, "lane", None) or config.get("launch.lane") or "reference",
+        base=base,
+        hub=hub,
+        lane=lane,
         engine=getattr(options, "engine", None) or config.get("launch.engine") or "local",
         root=runs_root(),
         name=getattr(options, "name", None),
         smoke_iterations=smoke,
         python=config.get("launch.python"),
+        image=recipe.docker.image or config.get("docker.image") or get_lane(lane).image,
         memory_limit_gib=memory_limit_gib(),
         anyway=bool(getattr(options, "anyway", False)),
     )
-
-
-def memory_limit_gib() -> float | None:
-    """The machine's limit by the configuration. Raises ConfigError."""
-    said = config.get("memory.limit_gib")
-    if said is None:
-        return None
-    try:
-        gib = float(said)
-    except ValueError:
-        gib = math.nan
-    if not 0 < gib <= MOST_GIB:
-        raise ConfigError(f"memory.limit_gib must be a number of GiB above 0, not {said!r}")
-    return gib
 
 
 def check_first_rows(recipe: Recipe) -> None:
@@ -117,6 +130,8 @@ def check_first_rows(recipe: Recipe) -> None:
 
 def _show_dry_run(order: LaunchOrder, options: argparse.Namespace) -> None:
     plan = dry_run(order)
+    for problem in plan["problems"]:
+        complain(f"as things are, it would not start: {problem}")
     if options.json:
         out_json(plan)
         return
@@ -124,4 +139,12 @@ def _show_dry_run(order: LaunchOrder, options: argparse.Namespace) -> None:
         out(f"{stage['stage']}: {' '.join(stage['argv'])}")
         for name, value in sorted(stage["env"].items()):
             out(f"    {name}={value}")
+        for mount in _mounts(stage):
+            out(f"    {'reads' if mount['ReadOnly'] else 'writes'} {mount['Target']}")
         out(f"    log {stage['log']}")
+
+
+def _mounts(stage: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of a stage that becomes a container."""
+    create = stage.get("container", {}).get("create", {})
+    return list(create.get("HostConfig", {}).get("Mounts", ()))

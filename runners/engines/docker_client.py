@@ -1,0 +1,132 @@
+"""The connection to this machine's Docker engine: every failure is an EngineError in one sentence.
+
+The SDK loads at the first question, so that a run that needs no container never pays for it. The
+engine may go away and come back at any time; the next question simply asks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from monitor.model import ProcessId
+from runners.engines.docker_errors import EngineSilentError, in_words
+from runners.engines.docker_socket import engine_url, knock, listener, socket_path
+from runners.errors import EngineError
+
+T = TypeVar("T")
+
+ANSWER_S = 60
+"""A container of a 70 GB image takes its time to be made; anything else answers in moments."""
+
+ELSEWHERE = "where this machine's files are not: run lanewatch on that host"
+
+
+class NotThereError(EngineError):
+    """No such container or image."""
+
+
+class DockerConnection:
+    """Asks the engine; connects at the first question."""
+
+    def __init__(self) -> None:
+        self._client: Any = None
+        self._about: dict[str, Any] | None = None
+
+    def ask(self, question: Callable[[Any], T], image: str | None = None) -> T:
+        """The answer to *question*, which gets the SDK's low-level client.
+
+        Raises NotThereError, EngineSilentError while nobody answers, and EngineError otherwise.
+        """
+        # The SDK's own errors are requests' as well as its own: see each one's place in its tree.
+        import docker.errors
+        import requests
+        import urllib3.exceptions
+
+        gone = (
+            docker.errors.DockerException,
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            OSError,
+        )
+        try:
+            return question(self._connected())
+        except docker.errors.NotFound as error:
+            raise NotThereError(in_words(_words(error), image)) from error
+        except docker.errors.APIError as error:
+            raise EngineError(in_words(_words(error), image)) from error
+        except requests.Timeout as error:
+            raise EngineSilentError(f"the Docker engine did not answer in {ANSWER_S} s") from error
+        except gone as error:
+            self.close()
+            why = _words(error)
+            raise EngineSilentError(f"the Docker engine does not answer: {why}") from error
+
+    def about(self, *, anew: bool = False) -> dict[str, Any]:
+        """What `docker info` says; asked once, unless *anew*. Raises EngineError."""
+        if self._about is None or anew:
+            self._about = dict(self.ask(lambda client: client.info()))
+        return self._about
+
+    def process(self) -> ProcessId | None:
+        """The engine's own process, where that can be told."""
+        try:
+            return listener(socket_path(engine_url(), ELSEWHERE))
+        except EngineError:
+            return None
+
+    def close(self) -> None:
+        """Forget the connection; the next question makes a new one."""
+        if self._client is not None:
+            self._client.close()
+        self._client = self._about = None
+
+    def _connected(self) -> Any:
+        if self._client is None:
+            import docker
+
+            url = engine_url()
+            path = socket_path(url, ELSEWHERE)
+            try:
+                knock(path)
+            except EngineError as error:
+                raise EngineSilentError(str(error)) from error
+            self._client = docker.APIClient(base_url=url, version="auto", timeout=ANSWER_S)
+        return self._client
+
+
+def _words(error: Exception) -> str:
+    explanation = getattr(error, "explanation", None)
+    return str(explanation or error)
+
+
+def rootless(about: dict[str, Any]) -> bool:
+    """True where the engine runs as this user: its uid 0 is us."""
+    return _secured(about, "rootless")
+
+
+def remapped(about: dict[str, Any]) -> bool:
+    """True where the uids of containers are others than they look (userns-remap)."""
+    return _secured(about, "userns") and not rootless(about)
+
+
+def _secured(about: dict[str, Any], word: str) -> bool:
+    options = about.get("SecurityOptions") or ()
+    return any(f"name={word}" in str(each).split(",") for each in options)
+
+
+def has_gpu(about: dict[str, Any]) -> bool:
+    """True where the engine can hand a GPU to a container."""
+    devices = about.get("DiscoveredDevices") or ()
+    found = [str(each.get("ID", "")) for each in devices if isinstance(each, dict)]
+    return "nvidia" in (about.get("Runtimes") or {}) or any("nvidia.com/" in each for each in found)
+
+
+def live_restore(about: dict[str, Any]) -> bool:
+    """True where containers outlive a restart of the engine."""
+    return about.get("LiveRestoreEnabled") is True
+
+
+def in_a_machine_of_its_own(about: dict[str, Any]) -> bool:
+    """True for Docker Desktop: its containers are no processes of this kernel."""
+    return "Docker Desktop" in str(about.get("OperatingSystem"))

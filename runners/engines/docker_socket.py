@@ -1,0 +1,114 @@
+"""Where this machine's Docker engine listens, and whether this user may ask it; without its SDK.
+
+The SDK is slow to load and wraps the cause of a refusal several times; a socket tells it in a word.
+"""
+
+from __future__ import annotations
+
+import grp
+import hashlib
+import os
+import pwd
+import socket
+import struct
+from pathlib import Path
+
+from monitor.files import read_json
+from monitor.model import ProcessId
+from monitor.probes.process import identify
+from runners.errors import EngineError
+
+TIMEOUT_S = 10
+DEFAULT = "unix:///var/run/docker.sock"
+PID_FILE = Path("/var/run/docker.pid")
+
+_CREDENTIALS = struct.Struct("3i")
+"""pid, uid and gid."""
+
+
+def engine_url() -> str:
+    """Where the docker client would look: context, `$DOCKER_HOST`, chosen context, usual socket."""
+    named = os.environ.get("DOCKER_CONTEXT")
+    if not named and (host := os.environ.get("DOCKER_HOST")):
+        return host
+    folder = Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
+    chosen = named or (read_json(folder / "config.json").value or {}).get("currentContext")
+    if not isinstance(chosen, str) or chosen == "default":
+        return DEFAULT
+    digest = hashlib.sha256(chosen.encode()).hexdigest()
+    context = read_json(folder / "contexts" / "meta" / digest / "meta.json").value or {}
+    try:
+        return str(context["Endpoints"]["docker"]["Host"])
+    except (KeyError, TypeError):
+        return DEFAULT
+
+
+def socket_path(url: str, why: str) -> Path:
+    """The socket that *url* names. Raises EngineError, with *why*, for another machine's engine."""
+    path = url.removeprefix("unix://")
+    if path == url:
+        raise EngineError(f"Docker is set to {url}, another machine's engine, {why}")
+    return Path(path)
+
+
+def knock(path: Path, may_not: str | None = None) -> None:
+    """Raise EngineError unless an engine listens at *path*.
+
+    *may_not* is what to do for a user who may not ask; without it the groups are looked at.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
+            knocking.settimeout(TIMEOUT_S)
+            knocking.connect(str(path))
+    except PermissionError as error:
+        remedy = may_not or remedy_for_groups(path)
+        raise EngineError(f"this user may not ask Docker ({path}): {remedy}") from error
+    except OSError as error:
+        raise EngineError(
+            f"no Docker engine answers at {path} ({error.strerror or error}): is it running, is "
+            "DOCKER_HOST right?"
+        ) from error
+
+
+def listener(path: Path) -> ProcessId | None:
+    """The engine's own process; None where nobody answers or it cannot be told.
+
+    Where systemd holds the socket, the engine's pid file says who answers.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
+            knocking.settimeout(TIMEOUT_S)
+            knocking.connect(str(path))
+            credentials = knocking.getsockopt(
+                socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size
+            )
+            pid = _CREDENTIALS.unpack(credentials)[0]
+        return identify(pid if pid > 1 else int(PID_FILE.read_text()))
+    except (OSError, ValueError):
+        return None
+
+
+def remedy_for_groups(path: Path) -> str:
+    """What a user whom the socket at *path* refuses has to do."""
+    user = user_name()
+    try:
+        number = path.stat().st_gid
+        group = grp.getgrgid(number)
+    except (OSError, KeyError):
+        return "run as a user who may, or ask whoever keeps this machine"
+    if number in (os.getegid(), *os.getgroups()):
+        return f"its group {group.gr_name} may not either; `ls -l {path}` shows who may"
+    if user in group.gr_mem:
+        return (
+            f"{user} is in the group {group.gr_name}, but not yet in this session: log out and in "
+            f"again, or run `newgrp {group.gr_name}` first"
+        )
+    return f"`sudo usermod -aG {group.gr_name} {user}`, then log out and in again"
+
+
+def user_name() -> str:
+    """Who we are; the number where no entry of /etc/passwd names it."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

@@ -1,0 +1,164 @@
+"""The `pull` stage: `python -m runners.pull RUN_FOLDER`. The image of a run's containers is here.
+
+The rule: it ends when the image is here, when it never can be, or when somebody asks. A registry or
+an engine that goes away is waited for; what was loaded by then is not loaded again.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from monitor.rundir import RunDir
+from runners.engines.docker_client import DockerConnection, NotThereError
+from runners.engines.docker_errors import (
+    EngineSilentError,
+    image_missing,
+    pull_in_words,
+    registry_of,
+)
+from runners.engines.pull_progress import PullProgress, heard, in_words, with_sizes
+from runners.engines.registry import image_size, split_name, stored_credentials
+from runners.errors import EngineError, RunnerError
+from runners.payload.contract import Contract, StageError, run_stage, say
+from runners.runs import read_run
+
+LINE_S = 10.0
+PAUSES_S = (2.0, 5.0, 15.0, 30.0, 60.0)
+TRIES_IN_VAIN = 3
+"""So often a registry that was never reached is tried."""
+
+
+class PullFailed(Exception):
+    """The engine gave up on a pull; its words."""
+
+
+class Pull:
+    """Gets one image, with as many tries as it takes."""
+
+    def __init__(self, contract: Contract, image: str, engine: DockerConnection) -> None:
+        self._contract, self._image, self._engine = contract, image, engine
+        self._progress = PullProgress()
+        self._said_s = time.monotonic()
+        self._said = ""
+
+    def get(self) -> dict[str, Any]:
+        """Return the image as the engine describes it. Raises StageError."""
+        self._ask_for_sizes()
+        in_vain = failures = 0
+        while True:
+            before = self._progress.done
+            why = self._try()
+            if why is None and (found := look(self._engine, self._image)) is not None:
+                say(in_words(self._progress))
+                return found
+            why = why or "the engine's answer ended before the image was whole"
+            in_vain = 0 if self._progress.done > before else in_vain + 1
+            failures = failures + 1 if in_vain else 0
+            if in_vain >= TRIES_IN_VAIN and self._progress.done == 0:
+                registry = registry_of(self._image)
+                raise StageError(f"the registry {registry} cannot be reached: {why}")
+            pause_s = PAUSES_S[min(max(0, failures - 1), len(PAUSES_S) - 1)]
+            say(f"the pull was interrupted ({why}); again in {pause_s:g} s")
+            time.sleep(pause_s)
+
+    def _ask_for_sizes(self) -> None:
+        try:
+            size = image_size(self._image, stored_credentials(self._image))
+        except EngineError as error:
+            say(f"{error}; the total shows as the layers come")
+        else:
+            self._progress = with_sizes(self._progress, size.layers)
+            say(f"{self._image}: {len(size.layers)} layers, {size.bytes / 2**30:.2f} GiB to load")
+
+    def _try(self) -> str | None:
+        """Pull once; None when the engine calls it done, else why it stopped for now."""
+        repository, reference = split_name(self._image)
+        try:
+            self._engine.ask(
+                lambda client: self._follow(
+                    client.pull(repository, tag=reference, stream=True, decode=True)
+                )
+            )
+        except EngineSilentError as error:
+            return str(error)
+        except (EngineError, PullFailed) as error:
+            said = str(getattr(error.__cause__, "explanation", None) or error)
+            final = pull_in_words(said, self._image)
+            if final is not None:
+                raise StageError(final) from None
+            return said
+        return None
+
+    def _follow(self, events: Iterable[Mapping[str, Any]]) -> None:
+        for event in events:
+            if "error" in event:
+                raise PullFailed(str(event["error"]))
+            self._progress = heard(self._progress, event, time.monotonic())
+            if self._progress.layers:
+                self._contract.progress(self._progress.done, self._progress.total)
+            self._say_how_far()
+
+    def _say_how_far(self) -> None:
+        now = time.monotonic()
+        if now - self._said_s < LINE_S:
+            return
+        line = in_words(self._progress)
+        if line != self._said:
+            say(line)
+            self._said, self._said_s = line, now
+
+
+def look(engine: DockerConnection, image: str) -> dict[str, Any] | None:
+    """The image of that name or id as it is here: name, id, digest and bytes."""
+    try:
+        seen = engine.ask(lambda client: client.inspect_image(image))
+    except NotThereError:
+        return None
+    digests = seen.get("RepoDigests") or ()
+    return {
+        "name": image,
+        "id": str(seen["Id"]),
+        "digest": str(digests[0]) if digests else None,
+        "size_bytes": seen.get("Size"),
+    }
+
+
+def _pull(contract: Contract) -> Mapping[str, Any]:
+    contract.heartbeat(phase="loading", unit="bytes", done=0)
+    contract.raise_on_stop = True
+    run = RunDir(Path(sys.argv[1]) if len(sys.argv) == 2 else contract.run_dir)
+    try:
+        info = read_run(run)
+        known = info.get("image") or {}
+        never = (info["recipe"].get("docker") or {}).get("pull") == "never"
+        found = _have(contract, known, never=never)
+    except RunnerError as error:
+        raise StageError(str(error)) from None
+    contract.raise_on_stop = False
+    say(f"image {found['name']} is here: {found['id']}")
+    return {"image": found}
+
+
+def _have(contract: Contract, known: Mapping[str, Any], *, never: bool) -> dict[str, Any]:
+    """The very image of an earlier attempt, else what its name means now, pulled if need be."""
+    engine, name = DockerConnection(), str(known["name"])
+    if known.get("id") and (kept := look(engine, str(known["id"]))):
+        return kept | {"name": name, "digest": kept["digest"] or known.get("digest")}
+    if (here := look(engine, name)) is not None and not known.get("digest"):
+        return here
+    if never:
+        raise StageError(image_missing(name))
+    return Pull(contract, str(known.get("digest") or name), engine).get() | {"name": name}
+
+
+def main() -> int:
+    """Get the image of the run that the environment names; see `runners.payload.contract`."""
+    return run_stage(_pull)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
