@@ -29,7 +29,7 @@ def _shared_cache(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def launch(lanewatch: Lanewatch, *words: str, **settings: Any) -> RunDir:
     """Start a run of the unsloth lane; returns once its environment is there."""
-    run = lanewatch.launch("--lane=unsloth", *words, **settings)
+    run = lanewatch.launch("--lane=unsloth", "--anyway", *words, **settings)
     until(lambda: stage(run, "import") not in ("pending", "running"), "the environment", MADE_S)
     assert stage(run, "import") == "done", run.log("import").read_text()[-3000:]
     return run
@@ -68,11 +68,11 @@ def test_stopped_and_resumed_it_learns_what_the_reference_lane_learns(
     assert stopped["verdict"] == "stopped", run.log("train").read_text()[-3000:]
     assert 3 <= at < ITERATIONS
     assert stopped["checkpoints"][-1]["iteration"] == at
+    finish(lanewatch, reference)
 
     lanewatch("resume", run.root.name)
     status = finish(lanewatch, run)
     assert (status["verdict"], status["attempt"]) == ("finished", 2)
-    finish(lanewatch, reference)
     _learnt_alike(run, reference, at)
     _exported_alike(run, reference)
 
@@ -203,6 +203,7 @@ def test_stopped_while_it_loads_it_has_stopped_and_saved_nothing(lanewatch: Lane
 def test_a_python_without_unsloth_is_told_how_to_get_it(lanewatch: Lanewatch) -> None:
     run = lanewatch.launch(
         "--lane=unsloth",
+        "--anyway",
         "--set=lanes.unsloth.packages=interpreter",
         iterations=3,
         save_interval=3,
