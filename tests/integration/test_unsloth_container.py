@@ -26,7 +26,11 @@ def stranger(engine: Engine) -> Iterator[Stranger]:
 
 def test_installed_stopped_resumed_merged_and_loaded_again(stranger: Stranger) -> None:
     run = stranger.train(
-        "--lane=unsloth", iterations=40, save_interval=20, LANEWATCH_WHEELHOUSE=str(wheelhouse())
+        "--lane=unsloth",
+        "--set=lanes.unsloth.device=cpu",
+        iterations=40,
+        save_interval=20,
+        LANEWATCH_WHEELHOUSE=str(wheelhouse()),
     )
     until(lambda: _stage(run, "import") in ("running", "done", "failed"), "the stage begins")
     until(lambda: _stage(run, "import") != "running", "the environment", MADE_S)
