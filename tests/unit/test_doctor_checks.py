@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from examined import DOCKER, GIB, SPARK, check, examination, facts, launch, memory, recipe
+from examined import DOCKER, GIB, SPARK, check, examination, facts, launch, memory
 
 from monitor.memory_return import Holder
 from monitor.readings import GpuReading
@@ -20,7 +20,6 @@ from runners.doctor.facts import (
     LimitFacts,
     SessionFacts,
 )
-from runners.doctor.machine_checks import driver_check
 from runners.doctor.memory_checks import held_by
 from runners.doctor.values import Level, worst
 
@@ -393,9 +392,3 @@ def test_a_base_that_will_be_fetched_is_doubtful_and_no_failure() -> None:
     assert check(found, "base").level is Level.WARN
     assert "not here yet" in check(found, "memory").seen
     assert examination(found).ok
-
-
-def test_a_lane_that_is_told_to_use_the_cpu_needs_no_driver() -> None:
-    given = launch(lane="unsloth", recipe=recipe(lanes={"unsloth": {"device": "cpu"}}))
-    assert driver_check(DriverFacts(), given).level is Level.OK
-    assert driver_check(DriverFacts(), launch(lane="unsloth")).level is Level.FAIL

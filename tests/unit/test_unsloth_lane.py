@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examined import launch
 
 from monitor.model import Stage
 from monitor.rundir import RunDir
+from runners.doctor.facts import DriverFacts
+from runners.doctor.machine_checks import driver_check
+from runners.doctor.values import Level
 from runners.engines.base import Access, Gpu
 from runners.lanes import get_lane
 from runners.payload.lane_packages import normal, pins
@@ -179,3 +183,9 @@ def test_what_unsloth_is_told_when_it_is_imported(
             "UNSLOTH_FUSED_LORA_DROPOUT": "1",
         }
         assert told == usual | variables
+
+
+def test_told_to_use_the_cpu_it_needs_no_driver() -> None:
+    given = launch(lane="unsloth", recipe=recipe(lanes={"unsloth": {"device": "cpu"}}))
+    assert driver_check(DriverFacts(), given).level is Level.OK
+    assert driver_check(DriverFacts(), launch(lane="unsloth")).level is Level.FAIL
