@@ -24,6 +24,12 @@ PIPE_WAITS = frozenset({"pipe_write", "anon_pipe_write", "pipe_wait"})
 """Where the kernel holds a writer to a full pipe; the name changed with the kernel."""
 
 
+TERMINAL_WAITS = frozenset({"wait_woken", "n_tty_write"})
+"""Where it holds a writer to a terminal; the first of them holds others, too."""
+STOPPED = ("T", "t")
+"""States of a process that a signal has stopped."""
+
+
 def activity_marks(look: Look) -> dict[str, Mark | None]:
     """Marks that move while something is used; the first reading counts as use."""
     process = look.facts.process
@@ -41,6 +47,9 @@ def activity_marks(look: Look) -> dict[str, Mark | None]:
         "written": written_mark,
         "gpu": _gpu_mark(look),
         "powered": _powered_mark(look),
+        "computing": _computing_mark(look, cpu),
+        "alive": look.mark("alive", "" if process and process.alive else None),
+        "gone": _gone_mark(look),
         "excluded": _excluded_mark(look, moved),
     }
 
@@ -54,16 +63,33 @@ def idle_power(look: Look) -> float | None:
 
 def blocked_in_pipe(process: ProcessReading) -> bool:
     """True when the kernel holds it, or one of its threads, in a write to a full pipe."""
-    piped = process.pipe is not None and process.pipe.writer_blocked
+    pipe = process.pipe
+    piped = pipe is not None and pipe.writer_blocked and pipe.terminal is None
     return process.wchan in PIPE_WAITS or piped
 
 
+def blocked_in_terminal(process: ProcessReading) -> bool:
+    """True when one of its threads is held in a write to a terminal that takes nothing more."""
+    pipe = process.pipe
+    return pipe is not None and pipe.writer_blocked and pipe.terminal is not None
+
+
+def held_back(process: ProcessReading) -> bool:
+    """What it writes is seen to get nowhere, or to stop at a reader further down."""
+    if blocked_in_pipe(process) or blocked_in_terminal(process):
+        return True
+    readers = process.pipe.readers if process.pipe is not None else ()
+    return any(each.state in STOPPED or each.terminal is not None for each in readers)
+
+
 def excluded_by(process: ProcessReading) -> str | None:
-    """Name the state in which the process cannot get on: stopped, pipe or disk; None: it can."""
-    if process.state in ("T", "t"):
+    """Name the state in which it cannot get on: stopped, pipe, terminal, disk; None: it can."""
+    if process.state in STOPPED:
         return "stopped"
     if blocked_in_pipe(process):
         return "pipe"
+    if blocked_in_terminal(process):
+        return "terminal"
     return "disk" if process.state == "D" else None
 
 
@@ -78,7 +104,7 @@ def _excluded_mark(look: Look, moved: set[str]) -> Mark | None:
     why = excluded_by(process) if process.alive else None
     if why is None:
         return None
-    held = process.wchan in PIPE_WAITS
+    held = process.wchan in (PIPE_WAITS if why == "pipe" else TERMINAL_WAITS)
     acted = "written" in moved or _log_grew(look) or ("cpu" in moved and not held)
     if known is not None and known.key == why and (why == "stopped" or not acted):
         return known
@@ -123,8 +149,36 @@ def _powered_mark(look: Look) -> Mark | None:
     known, usual = look.before.marks.get("powered"), look.before.learnt.power.working.median()
     watts = own_power(look.facts.machine, look.facts.process)
     if usual is None or watts is None or watts < POWER_SHARE * usual:
-        return None if look.gap else known  # what it drew before nobody looked is long ago
+        # What it drew before another watcher was there is long ago.
+        return None if look.before.restored else known
     return Mark("", look.observed_s)
+
+
+def _computing_mark(look: Look, cpu_s: float | None) -> Mark | None:
+    """Since when it has not used the CPU as it does at work; housekeeping alone is no work.
+
+    What it did while nobody looked is not known, and counts as use, as a first reading does.
+    """
+    known, usual = look.before.marks.get("computing"), look.before.learnt.use.cores.median()
+    before, seen_s = look.before.cpu_s, look.observed_s - look.before.observed_s
+    if usual is None or cpu_s is None:
+        return known
+    if look.gap or before is None:
+        return Mark("", look.observed_s)
+    if seen_s <= 0:
+        return known
+    used = (cpu_s - before) / seen_s
+    return Mark("", look.observed_s) if used > max(CPU_IDLE_SHARE, POWER_SHARE * usual) else known
+
+
+def _gone_mark(look: Look) -> Mark | None:
+    """Since when a process that was seen to live is gone."""
+    process, known = look.facts.process, look.before.marks.get("gone")
+    if process is None:
+        return known
+    if process.alive or "alive" not in look.before.marks:
+        return None
+    return known or Mark("", look.observed_s)
 
 
 def _works(look: Look, gpu: GpuReading) -> bool:

@@ -20,6 +20,7 @@ from monitor.model import (
     MachineReading,
     MemoryReading,
     Observation,
+    PipeReader,
     PipeReading,
     ProcessReading,
 )
@@ -30,6 +31,7 @@ WAITS_SHOWN = 3
 _HELD = {
     "stopped": "it is stopped",
     "pipe": "a full pipe holds it",
+    "terminal": "a terminal that takes nothing holds it",
     "disk": "it waits for a disk or a driver",
 }
 
@@ -70,12 +72,20 @@ def _hold_evidence(process: ProcessReading, excluded_s: float | None) -> Iterato
         yield Evidence(signal="pipe", detail=_pipe_detail(process.pipe), supports="a diagnosis")
 
 
+def _reader_detail(reader: PipeReader) -> str:
+    held = f", held in a write to {reader.terminal}" if reader.terminal else ""
+    return f"{reader.name} ({reader.pid}, {reader.state or '?'}{held})"
+
+
 def _pipe_detail(pipe: PipeReading) -> str:
     name = "stdout" if pipe.descriptor == 1 else "stderr"
-    readers = ", ".join(f"{each.name} ({each.pid}, {each.state or '?'})" for each in pipe.readers)
+    readers = ", ".join(map(_reader_detail, pipe.readers))
     outside = "a container's runtime" if pipe.through_container else "whom this user may not see"
     full = "; a write to it waits, it is full" if pipe.writer_blocked else ""
-    return f"{name} is a pipe, read by {readers or outside}{full}"
+    if pipe.terminal is None:
+        return f"{name} is a pipe, read by {readers or outside}{full}"
+    held = "; a write to it waits, it takes nothing" if pipe.writer_blocked else ""
+    return f"{name} is the terminal {pipe.terminal}{f', shown by {readers}' * bool(readers)}{held}"
 
 
 def _activity(signal: str, detail: str, age_s: float | None) -> Evidence:

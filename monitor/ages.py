@@ -88,6 +88,8 @@ def ages_of(state: AgeState) -> Ages:
         iteration_s=None if proven_at is None else max(0.0, state.observed_s - proven_at),
         excluded_s=age("excluded"),
         powered_s=age("powered"),
+        computing_s=age("computing"),
+        gone_s=age("gone"),
         hint_s=age("hint"),
         cpu_s=age("cpu"),
         written_s=age("written"),

@@ -89,6 +89,16 @@ def leave_to_aftermath(
     child.returncode = 0  # it goes on without us: no warning that it was not waited for
 
 
+def aged(facts: Facts, seconds: float) -> Facts:
+    """The facts of *seconds* ago: what was lost then has only become more."""
+    progress, checkpoint = facts.progress_age_s, facts.checkpoint_age_s
+    return replace(
+        facts,
+        progress_age_s=None if progress is None else progress + seconds,
+        checkpoint_age_s=None if checkpoint is None else checkpoint + seconds,
+    )
+
+
 class Aftermath:
     """Works off one job."""
 
@@ -98,7 +108,7 @@ class Aftermath:
         self._ack = AckWatch(run, job.ack)
         self._held, self._reminder = job.held, job.reminder
         self._remind_s = time.monotonic() + job.repeat_s
-        self._look_s = time.monotonic()
+        self._look_s = self._began_s = time.monotonic()
 
     def work(self) -> None:
         """Send, remind, and return when nothing is left."""
@@ -129,7 +139,7 @@ class Aftermath:
     def _remind(self, due: Due, now_s: float) -> None:
         self._remind_s = now_s + self._job.repeat_s
         self._reminder = due = replace(due, reminders=due.reminders + 1)
-        text = compose(due, self._job.facts)
+        text = compose(due, aged(self._job.facts, now_s - self._began_s))
         fields = {"severity": str(due.severity), "key": due.key, "about": str(due.kind)}
         self._event("alert", f"{text.title}: {due.reason}", **fields)
         self._outbox.put(str(due.severity), text.title, text.body)

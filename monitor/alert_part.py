@@ -193,7 +193,7 @@ def _others(tick: Tick) -> Iterator[Trouble]:
         if trouble is not None:
             yield trouble
     if tick.keeper_lost is not None:
-        yield keeper_trouble(tick.keeper_lost)
+        yield keeper_trouble(tick.keeper_lost, foreign=tick.target.foreign)
 
 
 def _facts(tick: Tick, host: str) -> Facts:

@@ -131,10 +131,14 @@ def first_remedy(due: Due, facts: Facts) -> str | None:
     """The one thing to try first."""
     if due.key == "stalled" and facts.resumes_itself:
         return f"nothing; its keeper ends it and resumes it once (lanewatch events {facts.run})"
+    if due.key in ("stalled", "log-stuck") and facts.signature in _LET_GO_ON:
+        command = _command(due.reason)
+        if command:
+            return f"{command}; {_LET_GO_ON[facts.signature]}"
     if due.key == "stalled" and facts.signature in _SIGNATURES:
-        what = _SIGNATURES[facts.signature].format(run=facts.run)
-        command = _command(due.reason) if facts.signature in _LET_GO_ON else None
-        return f"{command}; {_LET_GO_ON[facts.signature or '']}" if command else what
+        return _SIGNATURES[facts.signature].format(run=facts.run)
+    if due.key == "log-stuck" and facts.signature in _WILL_STOP:
+        return _SIGNATURES[facts.signature].format(run=facts.run)
     if due.key == "memory" and is_of_others(facts.memory_share):
         return _end_others(facts)
     if facts.foreign:
@@ -160,12 +164,17 @@ _LET_GO_ON = {
     "blocked-pipe": "the reader of its output is stopped",
     "stopped-reader": "the reader of its output is stopped",
     "stalled-client": "the reader of its output is stopped",
+    "blocked-terminal": "the program of its terminal is stopped",
 }
 """Where the reason names the command that lets it go on."""
+
+_WILL_STOP = ("blocked-pipe", "blocked-terminal")
+"""A silent log is the least of it: the trainer waits in its own write, or soon will."""
 
 _SIGNATURES = {
     "stopped": "kill -CONT its process (lanewatch status {run} names it); something stopped it",
     "blocked-pipe": "let the reader of its output read again (lanewatch status {run} names it)",
+    "blocked-terminal": "Ctrl-Q in its terminal, if Ctrl-S holds it (lanewatch status {run})",
     "gpu-lost": "nvidia-smi; a GPU that fell off needs a reset or a restart of the machine",
     "swap-thrash": "free memory: end what needs it least, then look again",
 }
@@ -196,6 +205,8 @@ _FOREIGN = {
     "log-stuck": "nothing; training goes on, lanewatch status {run} counts it",
     "slow": "lanewatch status {run} names the cause it can see",
     "lost": "lanewatch status {run} says what cannot be read",
+    "keeper-lost": "lanewatch watch {run}",
+    "watcher-lost": "lanewatch watch {run}",
 }
 
 

@@ -236,8 +236,9 @@ class _Fold:
             return spell
         if spell.sent_s is not None:
             verdict = self._look.verdict
-            now = spell if spell.apart or verdict is None else replace(spell, reason=verdict.reason)
-            self.due.append(_due(key, now, Kind.RECOVERED))
+            now = verdict.reason if verdict is not None and not spell.apart else ""
+            now = now or f"it was: {spell.reason}"
+            self.due.append(_due(key, replace(spell, reason=now), Kind.RECOVERED))
         return None
 
 
@@ -364,12 +365,12 @@ def memory_trouble(level: str, reason: str) -> Trouble | None:
     )
 
 
-def keeper_trouble(reason: str) -> Trouble:
-    """The run has no keeper, and the watcher cannot give it one."""
+def keeper_trouble(reason: str, *, foreign: bool = False) -> Trouble:
+    """The run has no keeper, or no guard, and the watcher cannot give it one."""
     return Trouble(
         key="keeper-lost",
         severity=Severity.WAKE,
-        word="keeper lost",
+        word="guard lost" if foreign else "keeper lost",
         reason=reason,
         apart=True,
     )

@@ -110,6 +110,14 @@ def fold(state: LogState, line: bytes) -> LogState:
 
 def take(state: LogState, fact: LogFact) -> LogState:
     """Return the state after what a line says."""
+    after, before = _taken(state, fact), state.progress.iteration
+    now = after.progress.iteration
+    if now is None or before is None or now <= before:
+        return after
+    return replace(after, progress=replace(after.progress, every=now - before))
+
+
+def _taken(state: LogState, fact: LogFact) -> LogState:
     match fact.kind:
         case Kind.BAR:
             return _take_bar(state, fact)

@@ -1,4 +1,7 @@
-"""Notice that a run's keeper is gone, say so, and start another one, a few times at most."""
+"""Notice that a run's keeper is gone, say so, and start another one, a few times at most.
+
+The same for the guard of a foreign run, which keeps its watcher as a keeper would.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from monitor.life import boot_changed, keeper_alive
+from monitor.life import boot_changed, is_kept
 from monitor.probes.clock import Now
+from monitor.probes.process import is_alive
 from monitor.target import WatchTarget
 
 FREE_S = 3.0
@@ -39,12 +43,13 @@ class KeeperGuard:
         """Say what changed with the keeper, and start another one when it is due."""
         if self._child is not None and self._child.poll() is not None:
             self._child = None
-        if target.status is None or target.final or boot_changed(target, now.boot_id):
+        who = _name_of(target)
+        if _is_over(target) or boot_changed(target, now.boot_id):
             self._free_since = None
             return
-        if keeper_alive(target):
+        if is_kept(target):
             if self._lost:
-                yield "keeper restarted: the run is kept again"
+                yield f"{who} restarted: the run is kept again"
             self._free_since, self._lost, self._gave_up = None, False, False
             self._given_up = None
             return
@@ -54,7 +59,7 @@ class KeeperGuard:
             return
         if not self._lost:
             self._lost = True
-            yield "keeper lost: its process is gone, the trainer goes on without it"
+            yield f"{who} lost: its process is gone, the trainer goes on without it"
         yield from self._start(target, now)
 
     def _start(self, target: WatchTarget, now: Now) -> Iterator[str]:
@@ -66,17 +71,28 @@ class KeeperGuard:
         if len(self.starts) >= MOST_STARTS:
             if not self._gave_up:
                 self._gave_up = True
-                self._given_up = f"{MOST_STARTS} keepers ended within 10 min"
-                yield f"keeper not restarted: {self._given_up}"
+                self._given_up = f"{MOST_STARTS} {_name_of(target)}s ended within 10 min"
+                yield f"{_name_of(target)} not restarted: {self._given_up}"
             return
         self.starts = (*self.starts, now.monotonic_s)
         self._free_since = now.monotonic_s
         try:
-            log = target.run_dir.logs / "keeper.log"
+            log = target.run_dir.logs / ("watcher.log" if target.foreign else "keeper.log")
             self._child = start_detached(target.keeper_command, log)
         except OSError as error:
             self._given_up = f"it cannot be started: {error.strerror or error}"
-            yield f"keeper not restarted: {error.strerror or error}"
+            yield f"{_name_of(target)} not restarted: {error.strerror or error}"
+
+
+def _name_of(target: WatchTarget) -> str:
+    return "guard" if target.foreign else "keeper"
+
+
+def _is_over(target: WatchTarget) -> bool:
+    """Nobody needs to keep it any more."""
+    if target.foreign:  # its guard leaves with it
+        return target.process is None or not is_alive(target.process)
+    return target.status is None or target.final
 
 
 def start_detached(command: tuple[str, ...], log: Path) -> subprocess.Popen[bytes]:

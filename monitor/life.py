@@ -15,6 +15,19 @@ def keeper_alive(target: WatchTarget) -> bool:
     return bool(locks.is_held(target.run_dir.keeper_lock))
 
 
+def is_kept(target: WatchTarget) -> bool:
+    """Whether the one that looks after the watcher lives: the keeper, of a foreign run its guard.
+
+    A guard that never locked anything, in a folder that cannot be written, is not missing.
+    """
+    if not target.foreign:
+        return keeper_alive(target)
+    if target.guard is not None and is_alive(target.guard):
+        return True
+    lock = target.run_dir.guard_lock
+    return locks.is_held(lock) is not False or not lock.exists()
+
+
 def someone_lives(target: WatchTarget) -> bool | None:
     """Whether a keeper or a trainer holds the run; None where the locks cannot be seen."""
     if target.keeper is not None and is_alive(target.keeper):

@@ -158,6 +158,12 @@ def _ago(age: float | None) -> str:
 
 
 def _starting_reason(observation: Observation, phase: Phase | None) -> str:
+    value, _, source = iteration_of(observation)
+    before = f"; by the {source} iteration {value} was reached before" if value else ""
+    return _starting_words(observation, phase) + before
+
+
+def _starting_words(observation: Observation, phase: Phase | None) -> str:
     if phase is Phase.FIRST_ITERATION:
         return "the first iteration is under way; compiling can take minutes"
     if phase is Phase.LOADING:

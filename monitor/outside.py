@@ -10,9 +10,12 @@ from dataclasses import dataclass
 
 from monitor.facts import Facts
 from monitor.frozen import replace
-from monitor.learnt import WINDOW, Learnt, Outside
+from monitor.learnt import WINDOW, Learnt, Outside, with_step
 from monitor.limits import LimitConfig, limit_for
 from monitor.model import History, Phase, Stage
+
+ALIKE = 1.5
+"""Two times are alike within this factor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,7 @@ def _learn_process(learnt: Learnt, facts: Facts) -> Learnt:
         stepped=known.stepped,
         saved=known.saved,
         gap_s=known.gap_s,
+        least_gap_s=known.least_gap_s,
         gap_iterations=known.gap_iterations,
     )
     return replace(learnt, outside=kept, saves_this_process=0)
@@ -88,7 +92,10 @@ def _learn_log(learnt: Learnt, facts: Facts, when: Moment, limits: LimitConfig) 
 
 
 def _step(learnt: Learnt, seconds: float, count: int, limits: LimitConfig) -> Learnt:
-    """Take *count* iterations in *seconds* into the pace, unless a stall lay between them."""
+    """Take *count* iterations in *seconds* into the pace, unless a stall lay between them.
+
+    What comes again after so long is no stall: an evaluation, of which the log says nothing.
+    """
     interval = seconds / count
     limit = limit_for(Stage.TRAIN, Phase.ITERATION, _steps_of(learnt), limits).seconds
     before = learnt.recent[-1] if learnt.recent else None
@@ -98,8 +105,6 @@ def _step(learnt: Learnt, seconds: float, count: int, limits: LimitConfig) -> Le
         steps=learnt.steps.add(interval),
         step_count=learnt.step_count + count,
     )
-    if interval > limit and (before is None or before <= limit):
-        return learnt
     known = learnt.outside
     paced = replace(
         known,
@@ -107,7 +112,15 @@ def _step(learnt: Learnt, seconds: float, count: int, limits: LimitConfig) -> Le
         stepped=known.stepped + count,
         log_gap_s=max(known.log_gap_s or 0.0, seconds),
     )
-    return replace(learnt, outside=paced, step_max_s=max(learnt.step_max_s or 0.0, interval))
+    if interval > limit and (before is None or before <= limit):
+        recurs = known.odd_s is not None and alike(known.odd_s, seconds)
+        return replace(learnt, outside=replace(paced if recurs else known, odd_s=seconds))
+    return with_step(replace(learnt, outside=paced), interval, is_pace=interval > limit)
+
+
+def alike(one: float, other: float) -> bool:
+    """Whether what came again took about as long as before, as two stalls hardly do."""
+    return max(one, other) <= ALIKE * min(one, other)
 
 
 def _steps_of(learnt: Learnt) -> History:
@@ -125,6 +138,8 @@ def _learn_saved(learnt: Learnt, saved: Saved | None, when: Moment) -> Learnt:
         return replace(learnt, outside=base)
     if when.first:
         return replace(learnt, outside=base, saved=saved.iteration)
+    if known.saved_at is None and known.first_s is None and not when.gap:
+        base = replace(base, first_s=when.observed_s)
     if known.saved is not None:
         apart = saved.iteration - known.saved
         base = replace(base, gap_iterations=max(known.gap_iterations or 0, apart))
@@ -140,7 +155,8 @@ def _gap(known: Outside, seconds: float) -> Outside:
     usual = known.gap_s
     odd = usual is not None and seconds > 2 * usual
     repeated = known.last_gap_s is not None and usual is not None and known.last_gap_s > 2 * usual
-    known = replace(known, last_gap_s=seconds)
+    least = seconds if known.least_gap_s is None else min(known.least_gap_s, seconds)
+    known = replace(known, last_gap_s=seconds, least_gap_s=least)
     return known if odd and not repeated else replace(known, gap_s=max(usual or 0.0, seconds))
 
 

@@ -141,6 +141,8 @@ class LogProgress:
     """What the log's own lines have said so far; a hint, never proof of silence."""
 
     iteration: int | None = None
+    every: int | None = None
+    """Iterations from the line that told of one before the last to the last."""
     total: int | None = None
     loss: float | None = None
     nan: bool = False
@@ -168,26 +170,30 @@ class LogProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipeReader:
-    """A process that holds the other end of a pipe."""
+    """A process that holds the other end of a pipe, or shows a terminal."""
 
     pid: int
     name: str
     state: str | None = None
     """One letter of /proc/PID/stat."""
+    terminal: str | None = None
+    """It is held in a write to this terminal, which takes nothing more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipeReading:
-    """The pipe that a trainer writes its stdout or stderr into."""
+    """The pipe, or the terminal, that a trainer writes its stdout or stderr into."""
 
     descriptor: int
     """1 or 2."""
     writer_blocked: bool = False
-    """One of its threads is held in a write to a full pipe: that run will stop."""
+    """One of its threads is held in a write to it, for it is full: that run will stop."""
     readers: tuple[PipeReader, ...] = ()
     """Empty: not to be seen by this user, or held by a process outside (a docker client)."""
     through_container: bool = False
     """The other end is a container's runtime, whose client may have stalled."""
+    terminal: str | None = None
+    """It is this terminal (/dev/pts/3), no pipe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from monitor.activity import blocked_in_pipe
+from monitor.activity import STOPPED, blocked_in_pipe, blocked_in_terminal
 from monitor.facts import GPU_FRESH_S, gpus_of
 from monitor.limits import POWER_SHARE
 from monitor.model import (
@@ -39,6 +39,8 @@ SLOWDOWNS = frozenset({"hw-slowdown", "sw-thermal", "hw-thermal", "hw-power-brak
 """Throttle reasons that explain a slow run; a power cap is normal under full load."""
 LOW_CLOCK_MHZ = 1400
 """Below this under load a GB10 is in a stuck power state (measured: 799; healthy: 2281)."""
+LOW_CLOCK_SHARE = 0.7
+"""Of the clock that the run's own GPU usually had at work."""
 APPLICATION_XIDS = frozenset({13, 31, 43, 45, 68, 109})
 """Xids that a program's own mistake or end makes; the GPU is whole."""
 FILTERS = frozenset(
@@ -56,6 +58,7 @@ class Signature(StrEnum):
     STOPPED = "stopped"
     GPU_LOST = "gpu-lost"
     BLOCKED_PIPE = "blocked-pipe"
+    BLOCKED_TERMINAL = "blocked-terminal"
     SAVE_WORKER_DEAD = "save-worker-dead"
     BLOCKED_IO = "blocked-io"
     DRIVER_STUCK = "driver-stuck"
@@ -84,17 +87,19 @@ def sign_of(observation: Observation) -> Sign:
     process = observation.process
     if process is None:
         return Sign(None, "whether its process lives cannot be seen")
-    if process.state in ("T", "t"):
+    if process.state in STOPPED:
         words = f"its process is stopped (state {process.state})"
         return Sign(Signature.STOPPED, f"{words}, {_continue(process.pids)} lets it go on")
     found = (
         _gpu_lost(observation.machine)
         or _blocked_pipe(observation)
+        or _blocked_terminal(observation)
         or _save_worker(observation)
         or _blocked_io(observation)
         or _driver_stuck(observation.machine)
         or _thrashing(observation.machine)
         or _latched(observation)
+        or _slowed(observation)
         or _spinning(observation)
     )
     return found or _by_cpu(observation)
@@ -117,7 +122,7 @@ def holder_of(observation: Observation) -> Sign | None:
     if blocked_in_pipe(process):
         full = f"its stdout is a full pipe (a pipe holds {PIPE_BYTES}): that run WILL stop"
         return Sign(Signature.BLOCKED_PIPE, full + _reader_words(pipe))
-    return _pipe_sign(pipe) if pipe else None
+    return _blocked_terminal(observation) or (_pipe_sign(pipe) if pipe else None)
 
 
 def spins(observation: Observation) -> bool:
@@ -129,6 +134,11 @@ def spins(observation: Observation) -> bool:
         return False
     collapsed = flat <= max(COLLAPSED * (history.power_spread_w or 0.0), FLAT_SHARE * power)
     return power < min(low, POWER_SHARE * usual) and collapsed and busy >= BUSY_PERCENT
+
+
+def is_slowed(observation: Observation) -> bool:
+    """Its GPU works, and at less than it could: a low power then is no sign of a hang."""
+    return _slowed_gpu(observation) is not None
 
 
 def busy_without_process(gpu: GpuReading) -> bool:
@@ -167,6 +177,28 @@ def _blocked_pipe(observation: Observation) -> Sign | None:
     return Sign(Signature.BLOCKED_PIPE, words + _reader_words(process.pipe))
 
 
+def _blocked_terminal(observation: Observation) -> Sign | None:
+    """Its own output is a terminal whose flow is held, or whose program does not take it."""
+    process = observation.process
+    pipe = process.pipe if process is not None else None
+    if process is None or pipe is None or not blocked_in_terminal(process):
+        return None
+    words = f"it is held in its write to the terminal {pipe.terminal}"
+    return Sign(Signature.BLOCKED_TERMINAL, words + _terminal_words(pipe.readers))
+
+
+def _terminal_words(shown_by: tuple[PipeReader, ...]) -> str:
+    """Name the program of a terminal that takes nothing, and what lets it go on."""
+    stopped = [each for each in shown_by if each.state in STOPPED]
+    if stopped:
+        first = stopped[0]
+        return f", shown by {_named(first)}, which is stopped: `kill -CONT {first.pid}`"
+    further = next((each.terminal for each in shown_by if each.terminal), None)
+    who = f", shown by {_named(shown_by[0])}" if shown_by else ""
+    where = f"in the terminal {further} that this writes to" if further else "there"
+    return f"{who}: Ctrl-Q {where} lets it go on, if Ctrl-S held it"
+
+
 def _reader_words(pipe: PipeReading | None) -> str:
     """Name who ought to read the pipe, and what makes it go on."""
     if pipe is None:
@@ -181,12 +213,20 @@ def _reader_words(pipe: PipeReading | None) -> str:
 
 
 def _pipe_sign(pipe: PipeReading) -> Sign | None:
-    stopped = [each for each in pipe.readers if each.state in ("T", "t")]
+    stopped = [each for each in pipe.readers if each.state in STOPPED]
     if stopped:
         first = stopped[0]
         words = f"its log is read by {_named(first)}, which is stopped: `kill -CONT {first.pid}`"
         client = first.name in CLIENTS
         return Sign(Signature.STALLED_CLIENT if client else Signature.STOPPED_READER, words)
+    held = next((each for each in pipe.readers if each.terminal is not None), None)
+    if held is not None:
+        words = f"its log is read by {_named(held)}, held in its write to the terminal "
+        beyond = pipe.readers[pipe.readers.index(held) + 1 :]
+        words += f"{held.terminal}{_terminal_words(beyond)}"
+        return Sign(Signature.BLOCKED_TERMINAL, words)
+    if pipe.terminal is not None:
+        return None
     filters = [each for each in pipe.readers if each.name in FILTERS]
     if filters:
         words = f"its log goes through {_named(filters[0])}, which holds lines back in a buffer"
@@ -258,6 +298,26 @@ def _latched(observation: Observation) -> Sign | None:
     return Sign(Signature.BUSY_WITHOUT_PROCESS, words)
 
 
+def _slowed(observation: Observation) -> Sign | None:
+    """Low power would look like spinning, and is what a low clock draws."""
+    idle_s = observation.ages.cpu_s
+    found = None if idle_s is None or idle_s >= IDLE_S else _slowed_gpu(observation)
+    if found is None:
+        return None
+    return Sign(found.signature, f"{found.words}: it may be slow and not hung")
+
+
+def _slowed_gpu(observation: Observation) -> Sign | None:
+    """The first GPU of the run, and of nobody else, that heat or its power state slow down."""
+    if observation.gpu_shared:
+        return None
+    usual = observation.history.clock_median_mhz
+    for gpu in gpus_of(observation.machine, observation.process):
+        if gpu.age_s <= GPU_FRESH_S and (sign := _slow_gpu_sign(gpu, usual)) is not None:
+            return sign
+    return None
+
+
 def _spinning(observation: Observation) -> Sign | None:
     history = observation.history
     if not spins(observation) or history.recent_power_w is None or history.power_low_w is None:
@@ -292,14 +352,11 @@ def _slow_signs(observation: Observation) -> Iterator[Sign]:
     machine = observation.machine
     if machine is None:
         return
+    usual = observation.history.clock_median_mhz
     for gpu in gpus_of(machine, observation.process):
-        slowdowns = [each for each in gpu.throttle if each in SLOWDOWNS]
-        if slowdowns:
-            words = f"GPU {gpu.index} is throttled ({', '.join(slowdowns)})"
-            yield Sign(Signature.THERMAL, words)
-        elif _clocked_down(gpu):
-            words = f"GPU {gpu.index} runs at only {gpu.sm_clock_mhz} MHz, a stuck power state"
-            yield Sign(Signature.POWER_STATE, words)
+        sign = _slow_gpu_sign(gpu, usual)
+        if sign is not None:
+            yield sign
     memory = machine.memory
     pressure = memory.psi_some_avg10 if memory else None
     if memory and pressure and pressure > 10 and memory.swap_free_bytes < memory.swap_total_bytes:
@@ -312,8 +369,20 @@ def _slow_signs(observation: Observation) -> Iterator[Sign]:
         yield Sign(Signature.CONTENTION, words)
 
 
-def _clocked_down(gpu: GpuReading) -> bool:
+def _slow_gpu_sign(gpu: GpuReading, usual_mhz: float | None) -> Sign | None:
+    slowdowns = [each for each in gpu.throttle if each in SLOWDOWNS]
+    if slowdowns:
+        words = f"GPU {gpu.index} is throttled ({', '.join(slowdowns)})"
+        return Sign(Signature.THERMAL, words)
+    if not _clocked_down(gpu, usual_mhz):
+        return None
+    words = f"GPU {gpu.index} runs at only {gpu.sm_clock_mhz} MHz, a stuck power state"
+    return Sign(Signature.POWER_STATE, words)
+
+
+def _clocked_down(gpu: GpuReading, usual_mhz: float | None) -> bool:
+    """A GPU at work far below its usual clock in this run, or below what any healthy one has."""
     clock, busy = gpu.sm_clock_mhz, gpu.utilisation_percent
     if gpu.throttle or clock is None or busy is None:  # the driver itself says why
         return False
-    return busy > 50 and clock < LOW_CLOCK_MHZ
+    return busy > 50 and clock < max(LOW_CLOCK_MHZ, LOW_CLOCK_SHARE * (usual_mhz or 0.0))

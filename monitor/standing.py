@@ -13,6 +13,7 @@ from monitor.words import iterations
 
 WRITING_S = 120.0
 """A checkpoint that has not grown for so long is not being written any more."""
+BEFORE_TRAINING = (Phase.LOADING, Phase.FIRST_ITERATION)
 OUTDATED_S = 5.0
 """A checkpoint that came so much later than the log's last word makes that word old."""
 
@@ -132,9 +133,21 @@ def _said_phase(observation: Observation) -> Phase | None:
     if progress is not None and (spoke is None or progress + OUTDATED_S < spoke):
         return None
     try:
-        return Phase(said.phase)
+        phase = Phase(said.phase)
     except ValueError:
         return None
+    return None if phase in BEFORE_TRAINING and _is_past(observation) else phase
+
+
+def _is_past(observation: Observation) -> bool:
+    """An iteration was proven since it loaded, whatever the log has said of loading."""
+    if observation.ages.iteration_s is not None:
+        return True
+    reading, log = observation.checkpoints, observation.log
+    last = reading.last_complete if reading else None
+    if last is None or log is None or observation.ages.log_s is not None:
+        return False
+    return last.modified_wall > log.modified_wall + OUTDATED_S
 
 
 def _has_trained(observation: Observation) -> bool:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from monitor.files import read_json
 from monitor.limits import LimitConfig, limits_from
 from monitor.model import ProcessId, Stage, Status
+from monitor.probes.filesystem import is_local_filesystem
 from monitor.probes.numbers import finite, whole
 from monitor.rundir import RunDir
 from monitor.subject import Subject
@@ -53,7 +55,7 @@ class WatchTarget:
     """How far the memory guard may go; None: it tells, and does nothing."""
     limits: LimitConfig = field(default_factory=LimitConfig)
     keeper_command: tuple[str, ...] | None = None
-    """Starts a keeper that adopts the run; an argv, never a shell line."""
+    """Starts a keeper, of a foreign run a guard, that adopts it; an argv, never a shell line."""
     status: Status | None = None
     cause: str | None = None
     attempt: int = 1
@@ -64,6 +66,8 @@ class WatchTarget:
     boot_id: str | None = None
     process: ProcessId | None = None
     keeper: ProcessId | None = None
+    guard: ProcessId | None = None
+    """Of a foreign run, which has no keeper."""
     watcher: ProcessId | None = None
     watcher_lost: bool = False
     """The keeper has given up on the watcher."""
@@ -104,10 +108,17 @@ class WatchTarget:
             save_interval=self.save_interval,
             keep_last=self.keep_last,
             saves_visible=not self.foreign or self.checkpoints != self.run_dir.checkpoints,
+            saves_late=self.foreign and _shows_late(self.checkpoints),
             foreign=self.foreign,
             boot_id=self.process.boot_id if self.process else self.boot_id,
             memory_limit_bytes=self.memory_limit_bytes,
         )
+
+
+@lru_cache(maxsize=8)
+def _shows_late(folder: Path) -> bool:
+    """A file server's folder; what lies on one stays there."""
+    return not is_local_filesystem(folder)
 
 
 _Made = tuple[Mapping[str, Any], Mapping[str, Any], tuple[str, ...], "WatchTarget"]
@@ -206,7 +217,7 @@ def build_target(
         gpu_limit_bytes=_gib(memory.get("gpu_limit_gib")),
         at_limit=_word(memory.get("at_limit")),
         limits=limits_from(_table(recipe, "liveness")),
-        keeper_command=_argv(run.get("keeper_command")),
+        keeper_command=_argv(run.get("keeper_command")) or _argv(state.get("guard_command")),
         status=_status(state.get("status")),
         cause=_word(state.get("cause")),
         attempt=_positive(state.get("attempt")) or 1,
@@ -218,6 +229,7 @@ def build_target(
         boot_id=_word(state.get("boot_id")),
         process=process_id(state.get("process")),
         keeper=process_id(state.get("keeper")),
+        guard=process_id(state.get("guard")),
         watcher=process_id(state.get("watcher")),
         watcher_lost=_table(state, "watcher").get("lost") is True,
         on_failure=_word(_table(recipe, "run").get("on_failure")),
@@ -258,7 +270,6 @@ def _as_foreign(target: WatchTarget, run: Mapping[str, Any]) -> WatchTarget:
         status=None,
         attempt=1,
         keeper=None,
-        keeper_command=None,
         warnings=_words(run.get("warnings")),
         problems=(*target.problems, *_words(run.get("hidden"))),
     )

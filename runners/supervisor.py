@@ -12,6 +12,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from monitor import locks
 from monitor.events import append_event
@@ -25,11 +26,16 @@ from runners.requests import Action, put_request
 from runners.reviving import ensure_keeper
 from runners.runs import iter_runs, read_status_word
 
+if TYPE_CHECKING:
+    from runners.keeper_alerts import KeeperAlerts
+
 logger = logging.getLogger(__name__)
 
 MOST_DEEDS = 3
 WITHIN_S = 600.0
 """As keeper and watcher: three times in ten minutes, then the next ten."""
+REFUSALS = 2
+"""So often it may not work to bring a run's watcher back, before somebody is woken."""
 
 
 @dataclass(slots=True)
@@ -40,6 +46,9 @@ class _Seen:
     """Who was missing at the last look."""
     deeds: list[float] = field(default_factory=list)
     refused: str | None = None
+    refusals: int = 0
+    alerts: KeeperAlerts | None = None
+    """From when nobody watched the run and the service could not help it."""
 
 
 class Supervisor:
@@ -108,6 +117,7 @@ class Supervisor:
         missing = _foreign_missing(run) if foreign else _missing(run)
         seen = self._seen.setdefault(run.root.name, _Seen())
         before, seen.missing = seen.missing, missing
+        self._tell(run, seen)
         if missing is None or (missing != "both" and before != missing):
             return None
         now = time.monotonic()
@@ -119,12 +129,24 @@ class Supervisor:
             deed = _revive_foreign(run) if foreign else _revive(run, missing)
         except (RunnerError, OSError) as error:
             return self._refused(seen, error)
-        seen.refused = None
+        seen.refused, seen.refusals = None, 0
         append_event(run.events, "action", f"the service: {deed}", "service", read_now())
         return deed
 
+    def _tell(self, run: RunDir, seen: _Seen) -> None:
+        """Wake somebody where no watcher lives that could, and none can be had."""
+        unwatched = seen.missing in ("watcher", "both")
+        lost = unwatched and (seen.refusals >= REFUSALS or len(seen.deeds) >= MOST_DEEDS)
+        if lost and seen.alerts is None:
+            from runners.keeper_alerts import KeeperAlerts  # seldom needed
+
+            seen.alerts = KeeperAlerts(run, "service")
+        if seen.alerts is not None:
+            seen.alerts.tend(watcher_lost=lost)
+
     def _refused(self, seen: _Seen, error: Exception) -> str | None:
         """The same refusal is told once."""
+        seen.refusals += 1
         text = f"could not be brought back: {error}"
         if seen.refused == text:
             return None

@@ -1,4 +1,4 @@
-"""Who reads the pipe that a trainer writes its log into, and what holds its threads.
+"""Who reads the pipe, or shows the terminal, that a trainer writes to; what holds its threads.
 
 The rule: it is looked at rarely, for it means a walk through every process. A run whose log is a
 file costs two links every half minute.
@@ -15,7 +15,8 @@ from monitor.activity import PIPE_WAITS
 from monitor.frozen import replace
 from monitor.model import PipeReader, PipeReading, ProcessReading
 from monitor.probes.process import name_and_state
-from monitor.probes.raw import read_proc
+from monitor.probes.raw import list_names, read_proc
+from monitor.probes.terminals import held_terminal, terminal_holders, terminal_of
 from monitor.probes.text import clean_line
 
 EVERY_S = 30.0
@@ -60,7 +61,7 @@ class HoldProbe:
 def read_waits(pid: int) -> tuple[tuple[str, int], ...]:
     """(what the kernel holds a thread in, how many threads), most first; without hidden ones."""
     found: Counter[str] = Counter()
-    for task in _names(f"/proc/{pid}/task")[:THREADS_LIMIT]:
+    for task in list_names(f"/proc/{pid}/task")[:THREADS_LIMIT]:
         name = _wchan(pid, task)
         if name is not None:
             found[name] += 1
@@ -68,7 +69,7 @@ def read_waits(pid: int) -> tuple[tuple[str, int], ...]:
 
 
 def read_pipe(pids: tuple[int, ...]) -> PipeReading | None:
-    """The pipe that stdout or stderr of the first of *pids* is; None where neither is one."""
+    """The pipe or terminal that stdout or stderr of the first of *pids* is; None for neither."""
     pid = pids[0]
     for descriptor in (1, 2):
         inode = _pipe_of(pid, descriptor)
@@ -86,7 +87,33 @@ def read_pipe(pids: tuple[int, ...]) -> PipeReading | None:
             readers=tuple(readers),
             through_container=outside,
         )
+    return _read_terminal(pids)
+
+
+def _read_terminal(pids: tuple[int, ...]) -> PipeReading | None:
+    """The same for one that writes to a terminal; who shows it is looked for once it is held."""
+    pid = pids[0]
+    for descriptor in (1, 2):
+        name = terminal_of(pid, descriptor)
+        if name is None:
+            continue
+        held = held_terminal(pids) is not None
+        outside = in_container(pid)
+        readers = _shown_by(name) if held and not outside else ()
+        return PipeReading(
+            descriptor=descriptor,
+            terminal=name,
+            writer_blocked=held,
+            readers=tuple(readers),
+            through_container=outside,
+        )
     return None
+
+
+def _shown_by(terminal: str) -> Iterator[PipeReader]:
+    for pid in terminal_holders(terminal):
+        if (reader := _reader(pid)) is not None:
+            yield reader
 
 
 def in_container(pid: int) -> bool:
@@ -102,7 +129,7 @@ def _writer_blocked(pids: Iterable[int]) -> bool:
     return any(
         _wchan(pid, task) in PIPE_WAITS
         for pid in pids
-        for task in _names(f"/proc/{pid}/task")[:THREADS_LIMIT]
+        for task in list_names(f"/proc/{pid}/task")[:THREADS_LIMIT]
     )
 
 
@@ -126,6 +153,8 @@ def _readers(inode: str, writers: tuple[int, ...]) -> Iterator[PipeReader]:
         for pid in pids:
             if (reader := _reader(pid)) is not None:
                 yield reader
+                if reader.terminal is not None and not in_container(pid):
+                    yield from _shown_by(reader.terminal)
         further = next((each for pid in pids if (each := _pipe_of(pid, 1))), None)
         if further is None or further == wanted:
             return
@@ -134,7 +163,10 @@ def _readers(inode: str, writers: tuple[int, ...]) -> Iterator[PipeReader]:
 
 def _reader(pid: int) -> PipeReader | None:
     found = name_and_state(pid)
-    return None if found is None else PipeReader(pid=pid, name=found[0], state=found[1])
+    if found is None:
+        return None
+    held = held_terminal((pid,))
+    return PipeReader(pid=pid, name=found[0], state=found[1], terminal=held)
 
 
 def _stdins() -> dict[str, list[int]]:
@@ -151,7 +183,7 @@ def _holders(inode: str) -> list[int]:
     """Who else has the pipe open for reading, under any number (a container's runtime)."""
     found = []
     for pid in _all_pids():
-        for number in _names(f"/proc/{pid}/fd")[:FILES_LIMIT]:
+        for number in list_names(f"/proc/{pid}/fd")[:FILES_LIMIT]:
             if _pipe_of(pid, int(number)) == inode and _is_read_end(pid, number):
                 found.append(pid)
                 break
@@ -218,11 +250,4 @@ def _pipe_of(pid: int, number: int) -> str | None:
 
 def _all_pids() -> list[int]:
     myself = os.getpid()
-    return [int(name) for name in _names("/proc") if name.isdigit() and int(name) != myself]
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)  # noqa: PTH208 - names only, a hot path
-    except OSError:
-        return []
+    return [int(name) for name in list_names("/proc") if name.isdigit() and int(name) != myself]

@@ -31,6 +31,14 @@ def read_proc(path: str, limit: int = 65536) -> bytes:
     return b"".join(parts)
 
 
+def list_names(folder: str) -> list[str]:
+    """The names in a folder of /proc; none where it is gone or hidden."""
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - names only, a hot path
+    except OSError:
+        return []
+
+
 def open_regular(path: Path) -> int:
     """Return a read-only descriptor of *path*. Raises OSError, also when it is no regular file."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)

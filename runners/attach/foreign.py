@@ -19,6 +19,7 @@ from monitor.files import read_json
 from monitor.probes.process import is_alive
 from monitor.rundir import RunDir
 from monitor.target import process_id
+from runners.attach.guard import guard_argv
 from runners.detach import detached_argv
 from runners.errors import RunnerError, RunStateError
 
@@ -70,8 +71,8 @@ def ensure_watched(run: RunDir) -> tuple[str, ...]:
     if not missing:
         return ()
     # A guard starts the watcher itself; one that has given up takes to a watcher that is there.
-    module = "monitor.watcher" if missing[-1][0] == "watcher" else "runners.attach.guard"
-    argv = [sys.executable, "-P", "-m", module, str(run.root)]
+    watcher = [sys.executable, "-P", "-m", "monitor.watcher", str(run.root)]
+    argv = watcher if missing[-1][0] == "watcher" else guard_argv(run)
     detached = detached_argv(argv, run.root.name)
     wanted = [lock for _, lock in missing]
     if not _start(run, detached, wanted) and (detached == argv or not _start(run, argv, wanted)):

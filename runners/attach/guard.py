@@ -1,7 +1,8 @@
 """The guard of a foreign run: `python -m runners.attach.guard RUN_FOLDER`.
 
-It keeps a watcher alive, wakes somebody once that does not help, and has the checkpoint folder
-searched for while none is known. The rule: it ends with the run, and never touches the trainer.
+It keeps a watcher alive, as the watcher does it, wakes somebody once that does not help, and has
+the checkpoint folder searched for while none is known. The rule: it ends with the run, and never
+touches the trainer.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class GuardState:
         self._run = run
         self.content: dict[str, Any] = read_json(run.state).value or {}
         self.content |= {"schema": SCHEMA, "run": run.root.name, "guard": identity(guard)}
+        self.content["guard_command"] = guard_argv(run)
 
     def watch(self, watcher: ProcessId | None, *, restarts: int, lost: bool) -> None:
         """Say who watches the run, and whether the guard has given up on it."""
@@ -60,6 +62,11 @@ class GuardState:
             logger.warning("cannot write %s: %s", self._run.state, error)
             return False
         return True
+
+
+def guard_argv(run: RunDir) -> list[str]:
+    """How a guard of *run* is started; the watcher, which knows no more of it, does so too."""
+    return [sys.executable, "-P", "-m", "runners.attach.guard", str(run.root)]
 
 
 class FolderSearch:

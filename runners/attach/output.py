@@ -138,7 +138,7 @@ def _ended(output: Output, descriptor: Descriptor) -> Output:
     if target.endswith(" (deleted)"):
         return replace(output, end=f"its file was deleted: {target.removesuffix(' (deleted)')}")
     if target.startswith(("/dev/pts/", "/dev/tty", "/dev/console")):
-        return replace(output, end="it goes to a terminal")
+        return replace(output, end="it goes to a terminal (Ctrl-S there would stop the run)")
     if target in SINKS:
         return replace(output, end=f"it goes to {target}")
     if target.startswith("socket:"):

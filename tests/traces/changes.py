@@ -47,6 +47,15 @@ def _with(frame: Frame, **facts: Any) -> Frame:
     return replace(frame, facts=replace(frame.facts, **facts))
 
 
+def with_process(seen: Frames, since_s: float, **figures: Any) -> Frames:
+    for frame in seen:
+        process = frame.facts.process
+        if frame.at_s < since_s or process is None:
+            yield frame
+        else:
+            yield _with(frame, process=replace(process, **figures))
+
+
 def ending(seen: Frames, status: Status, cause: str) -> Frames:
     last = None
     for last in seen:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import scenes_endings
 import scenes_hangs
+import scenes_logs
 from changes import NEMO_S, SHORT
 from labels import expect, healthy
 from night import CHECKPOINTS, LOG, Gpu
@@ -210,3 +211,4 @@ def add_all() -> None:
     looks_like_a_hang()
     scenes_hangs.add()
     scenes_endings.add()
+    scenes_logs.add()

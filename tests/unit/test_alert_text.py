@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.alert_aftermath import aged
 from monitor.alert_text import LINE_LIMIT, Facts, compose, digest
 from monitor.alerts import Due, Kind, Severity
 
@@ -194,3 +195,39 @@ def test_the_command_is_in_the_remedy_whatever_the_reason_is_cut_to(
     assert told.endswith("…")
     assert reason.startswith(told[:-1])
     assert reason[len(told) - 1] in " ,;:", "cut between two words"
+
+
+@pytest.mark.parametrize(
+    ("signature", "sign", "remedy"),
+    [
+        pytest.param(None, "", "first: nothing; training goes on", id="nobody is seen to hold it"),
+        pytest.param(
+            "held-by-filter", "; its log goes through grep", "first: nothing;", id="a filter"
+        ),
+        pytest.param(
+            "stopped-reader",
+            "; its log is read by tee (pid 9, state T), which is stopped: `kill -CONT 9`",
+            "first: kill -CONT 9; the reader of its output is stopped",
+            id="a stopped reader: the run will stop once the pipe is full",
+        ),
+        pytest.param(
+            "blocked-terminal",
+            "; its log is read by tee, held in its write to the terminal /dev/pts/3",
+            "first: Ctrl-Q in its terminal",
+            id="a terminal that takes nothing",
+        ),
+    ],
+)
+def test_what_to_do_about_a_silent_log_depends_on_who_holds_it(
+    signature: str | None, sign: str, remedy: str
+) -> None:
+    reason = f"iteration 9; stdout is stuck, training is not{sign}"
+    text = compose(due("log-stuck", reason=reason), replace(FACTS, signature=signature))
+    assert text.body.splitlines()[-2].startswith(remedy)
+
+
+def test_a_reminder_after_the_end_counts_on() -> None:
+    facts = replace(FACTS, checkpoint=140, checkpoint_age_s=60.0, progress_age_s=None)
+    text = compose(due("failed"), aged(facts, 900.0))
+    assert "last checkpoint 140, 16 min old" in text.body
+    assert "lost so far: 16 min since that checkpoint" in text.body

@@ -223,6 +223,13 @@ def test_a_lost_keeper_wakes_whatever_the_verdict() -> None:
     looks.see(T, S, S, others=(keeper_trouble("3 keepers ended"),))
     looks.see(*[S] * RECOVERED_LOOKS)
     assert looks.told == ["wake raised keeper lost", "tell recovered keeper lost"]
+    assert looks.due[-1].reason == "it was: 3 keepers ended", "not as if it still were so"
+
+
+def test_a_foreign_run_loses_its_guard() -> None:
+    looks = Looks()
+    looks.see(T, T, others=(keeper_trouble("3 guards ended", foreign=True),))
+    assert looks.told == ["wake raised guard lost"]
 
 
 def test_a_failure_is_repeated_until_it_is_acknowledged_and_a_resume_ends_it() -> None:

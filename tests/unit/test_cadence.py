@@ -131,11 +131,17 @@ PIPED = replace(ALIVE, wchan="anon_pipe_write")
         pytest.param(
             {"ages": silent(7640), "history": SAVED},
             Liveness.SUSPECT,
-            "no power of a GPU of its own tells",
-            id="too late, but it uses the CPU: an evaluation may lie between",
+            "so only time can tell: give it a heartbeat or a log",
+            id="too late, but it uses the CPU: it may have slowed down",
         ),
         pytest.param(
-            {"ages": silent(13000), "history": SAVED},
+            {"ages": silent(29000), "history": SAVED},
+            Liveness.SUSPECT,
+            "overdue",
+            id="twelve times as slow as it ever was",
+        ),
+        pytest.param(
+            {"ages": silent(40000), "history": SAVED},
             Liveness.STALLED,
             "overdue",
             id="too late for that as well",
@@ -230,6 +236,44 @@ PIPED = replace(ALIVE, wchan="anon_pipe_write")
             Liveness.SAVING,
             "saving for 2 min",
             id="a folder grows",
+        ),
+        pytest.param(
+            {
+                "ages": silent(600, checkpoint_s=2, writing_s=2, hint_s=600),
+                "checkpoints": folder(70, 140, writing_bytes=5),
+            },
+            Liveness.SAVING,
+            "saving for 10 min",
+            id="for ten minutes",
+        ),
+        pytest.param(
+            {
+                "ages": silent(3300, checkpoint_s=2, writing_s=2, hint_s=1200),
+                "checkpoints": folder(70, 140, writing_bytes=5),
+            },
+            Liveness.SAVING,
+            "saving for 20 min",
+            id="the next checkpoint is overdue, because it is being written",
+        ),
+        pytest.param(
+            {
+                "ages": silent(400, hint_s=390),
+                "log_progress": LogProgress(iteration=140, phase="saving"),
+                "saves_visible": False,
+                "checkpoints": None,
+            },
+            Liveness.SAVING,
+            "saving for 6 min",
+            id="the log says that it saves, where no folder is known",
+        ),
+        pytest.param(
+            {
+                "ages": silent(1200, checkpoint_s=100, writing_s=1100, hint_s=1200),
+                "checkpoints": folder(70, 140, writing_bytes=5),
+            },
+            Liveness.SUSPECT,
+            "the log is silent",
+            id="its folder is touched, and has not grown for long",
         ),
         pytest.param(
             {"ages": silent(9000), "history": replace(PACED, iteration=625, saved=625)},

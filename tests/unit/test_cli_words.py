@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from monitor.model import Liveness
+from monitor.status_model import RunStatus, WatcherView
 from runners.attach.values import Candidate, Found
 from tui.cli.attaching import candidate_lines
 from tui.cli.main import run
+from tui.cli.show import runs_table
 
 RUN = "reference-20261124-031500-abcd"
 HEADER = '{"trace": 1, "run": "r", "tick_s": 1.0, "boot_id": "b", "monotonic_s": 5.0}\n'
@@ -141,3 +144,27 @@ def test_a_path_of_a_candidate_stays_on_its_line() -> None:
     (shown,) = [line for line in lines if "/runs/a" in line]
     assert r"/runs/a\nwarning: b\x1b[31m\r\u2028  (told)" in shown
     assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("liveness", "watcher", "said"),
+    [
+        pytest.param(
+            Liveness.TRAINING, WatcherView(pid=9, alive=True, age_s=1.0), "training", id="well"
+        ),
+        pytest.param(Liveness.TRAINING, WatcherView(pid=9), "training (unwatched)", id="dead"),
+        pytest.param(
+            Liveness.TRAINING,
+            WatcherView(pid=9, alive=True, age_s=9.0),
+            "training (unwatched)",
+            id="mute",
+        ),
+        pytest.param(Liveness.FINISHED, WatcherView(pid=9), "finished", id="over"),
+    ],
+)
+def test_the_list_of_runs_says_who_is_not_watched(
+    liveness: Liveness, watcher: WatcherView, said: str
+) -> None:
+    status = RunStatus(run=RUN, verdict=liveness, reason="", watcher=watcher)
+    _, row = runs_table([status])
+    assert [each.strip() for each in row.split("  ") if each][3] == said

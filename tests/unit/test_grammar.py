@@ -304,3 +304,11 @@ def test_a_bar_that_is_drawn_twice_says_the_same(line: bytes) -> None:
     if fact is not None and fact.kind is Kind.BAR:
         once = fold(begin(), line)
         assert fold(once, line).progress.iteration == once.progress.iteration
+
+
+def test_how_far_apart_the_lines_are_is_known_from_two_of_them() -> None:
+    state, seen = begin(), []
+    for done in (100, 200, 250, 250):
+        state = fold(state, STEP.replace(b"iteration       10/", b"iteration %8d/" % done))
+        seen.append((state.progress.iteration, state.progress.every))
+    assert seen == [(100, None), (200, 100), (250, 50), (250, 50)]

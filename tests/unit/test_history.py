@@ -183,3 +183,62 @@ def test_memory_stays_bounded_and_the_sample_spans_the_whole_series() -> None:
         sample = sample.add(float(value))
     assert len(sample.values) <= KEPT
     assert sample.median() == pytest.approx(5000, rel=0.1)
+
+
+def _talk(watch: Watch, *silences: int, done: int = 0) -> int:
+    """Iterate once a second; the log speaks after so many iterations, one silence after another."""
+    size = 1000
+    for silence in silences:
+        for _ in range(silence):
+            watch.now, done = watch.now + 1, done + 1
+            spoken = LogReading(path="l", size_bytes=size, modified_wall=0)
+            watch.look(beat(watch.now, done=done), log=spoken)
+        size += 1
+        spoken = LogReading(path="l", size_bytes=size, modified_wall=0)
+        watch.now, done = watch.now + 1, done + 1
+        watch.look(beat(watch.now, done=done), log=spoken)
+    return done
+
+
+@pytest.mark.parametrize(
+    ("silences", "cadence"),
+    [
+        pytest.param((1, 1, 1, 1, 100, 100), 101, id="a line each 100 after the first lines"),
+        pytest.param((1, 1, 1, 1, 100, 1, 1, 130), 131, id="with some lines in between"),
+        pytest.param((1, 1, 1, 1, 100), 2, id="once is no pace"),
+        pytest.param((1, 1, 1, 1, 100, 300), 2, id="two that have nothing in common"),
+        pytest.param((1, 1, 1, 1, 100, 1, 1, 1, 1, 1, 100), 2, id="its usual pace between them"),
+    ],
+)
+def test_a_silence_that_recurs_is_the_logs_own_pace(
+    silences: tuple[int, ...], cadence: float
+) -> None:
+    watch = Watch()
+    _talk(watch, *silences)
+    assert watch.history.log_cadence_s == pytest.approx(cadence)
+
+
+def test_what_was_learnt_of_a_recurring_silence_survives_a_restart() -> None:
+    watch = Watch()
+    done = _talk(watch, 1, 1, 1, 1, 100)
+    watch.restart()
+    spoken = LogReading(path="l", size_bytes=1005, modified_wall=0)
+    watch.now += 1
+    watch.look(beat(watch.now, done=done), log=spoken)  # nothing is learnt across a restart
+    for _ in range(100):
+        watch.now, done = watch.now + 1, done + 1
+        watch.look(beat(watch.now, done=done), log=spoken)
+    watch.now += 1
+    watch.look(beat(watch.now, done=done + 1), log=replace(spoken, size_bytes=2000))
+    assert watch.history.log_cadence_s == pytest.approx(102)
+
+
+def test_iterations_without_a_word_are_counted_from_the_first_that_is_proven() -> None:
+    watch = Watch()
+    log = LogReading(path="l", size_bytes=9, modified_wall=0)
+    watch.look(None, log=log)
+    watch.pass_(5, None, log=log)
+    for done in range(1, 61):
+        watch.now += 1
+        watch.look(beat(watch.now, done=done), log=log)
+    assert watch.history.iterations_since_log == 59

@@ -49,6 +49,40 @@ def test_the_pace_is_read_from_the_log_while_it_advances() -> None:
     assert watch.history.pace_s == pytest.approx(3.0)
 
 
+def test_an_evaluation_that_comes_again_is_the_logs_own_gap_and_part_of_the_pace() -> None:
+    watch = Watch()
+    train(watch, range(1, 11), step=5)
+    train(watch, range(11, 12), step=105)
+    assert watch.history.log_gap_s == 5, "once it may have been a stall"
+    train(watch, range(12, 21), step=5)
+    train(watch, range(21, 22), step=120)
+    assert watch.history.log_gap_s == 120
+    assert watch.history.step_max_s == 5
+    assert watch.history.pace_s == pytest.approx((18 * 5 + 120) / 19)
+    train(watch, range(22, 31), step=5)
+    train(watch, range(31, 32), step=1200)
+    assert watch.history.log_gap_s == 120, "a stall that recovered is no evaluation"
+
+
+def test_evaluations_every_other_line_are_no_slowness() -> None:
+    watch = Watch()
+    train(watch, range(1, 31), step=2)
+    for iteration in range(31, 51):
+        train(watch, range(iteration, iteration + 1), step=2 if iteration % 2 else 9)
+    history = watch.history
+    assert (history.step_least_s, history.step_recent_s) == (2, 9)
+
+
+def test_how_long_the_first_checkpoint_was_waited_for_is_known() -> None:
+    watch = Watch()
+    watch.look(process=ALIVE, checkpoints=whole())
+    watch.pass_(50, process=ALIVE, checkpoints=whole())
+    watch.pass_(9, process=ALIVE, checkpoints=whole(70))
+    assert watch.history.checkpoint_wait_s == 51
+    watch.pass_(9, process=ALIVE, checkpoints=whole(70, 140))
+    assert watch.history.checkpoint_wait_s == 51
+
+
 def test_a_watcher_restart_keeps_the_pace_and_its_gap_teaches_nothing() -> None:
     watch = Watch()
     train(watch, range(1, 22), step=3)

@@ -50,6 +50,11 @@ def on(gpu: GpuReading) -> MachineReading:
     return MachineReading(gpus=(gpu,))
 
 
+TERMINAL = PipeReading(descriptor=1, terminal="/dev/pts/3", writer_blocked=True)
+TMUX = PipeReader(pid=9, name="tmux: server", state="T")
+SCRIPT = PipeReader(pid=9, name="script", state="S", terminal="/dev/pts/8")
+
+
 @pytest.mark.parametrize(
     ("changes", "signature", "words"),
     [
@@ -76,6 +81,24 @@ def on(gpu: GpuReading) -> MachineReading:
             "blocked-pipe",
             "read by tee (pid 9, state T), which is stopped: `kill -CONT 9`",
             id="blocked by a stopped tee",
+        ),
+        pytest.param(
+            {"process": replace(OURS, pipe=TERMINAL)},
+            "blocked-terminal",
+            "in its write to the terminal /dev/pts/3: Ctrl-Q there lets it go on, if Ctrl-S held",
+            id="its terminal's flow is held",
+        ),
+        pytest.param(
+            {"process": replace(OURS, pipe=replace(TERMINAL, readers=(TMUX,)))},
+            "blocked-terminal",
+            "shown by tmux: server (pid 9, state T), which is stopped: `kill -CONT 9`",
+            id="the program of its terminal is stopped",
+        ),
+        pytest.param(
+            {"process": replace(OURS, pipe=replace(TERMINAL, readers=(SCRIPT,)))},
+            "blocked-terminal",
+            "Ctrl-Q in the terminal /dev/pts/8 that this writes to",
+            id="the program of its terminal is held by a terminal itself",
         ),
         pytest.param(
             {"process": replace(OURS, state="D", wchan="folio_wait")},
@@ -232,6 +255,25 @@ def piped(*readers: PipeReader, **changes: Any) -> PipeReading:
             "blocked-pipe",
             "64 KiB): that run WILL stop",
             id="the pipe is full",
+        ),
+        pytest.param(
+            piped(
+                PipeReader(pid=9, name="tee", state="S", terminal="/dev/pts/3"),
+                PipeReader(pid=8, name="tmux: server", state="T"),
+                writer_blocked=False,
+            ),
+            "stopped-reader",
+            "tmux: server (pid 8, state T), which is stopped",
+            id="the terminal of a tee is stopped",
+        ),
+        pytest.param(
+            piped(PipeReader(pid=9, name="tee", state="S", terminal="/dev/pts/3")),
+            "blocked-terminal",
+            "tee (pid 9, state S), held in its write to the terminal /dev/pts/3: Ctrl-Q there",
+            id="a tee whose terminal is held",
+        ),
+        pytest.param(
+            replace(TERMINAL, writer_blocked=False), None, "stdout is stuck", id="a terminal"
         ),
     ],
 )

@@ -10,6 +10,7 @@ from tui.notices import memory_sentence
 from tui.presentation import UNKNOWN as MISSING
 from tui.presentation import age, duration, size
 from tui.projections import projection_lines
+from tui.state import silence
 
 
 def status_lines(status: RunStatus) -> Iterator[str]:
@@ -132,7 +133,7 @@ def runs_table(runs: Sequence[RunStatus]) -> Iterator[str]:
             each.run,
             each.name or MISSING,
             each.lane or MISSING,
-            str(each.verdict),
+            f"{each.verdict}{' (unwatched)' if silence(each) else ''}",
             stage_text(each).partition(",")[0],
             iteration_text(each),
         )
