@@ -21,6 +21,13 @@ from measure import Cost, environment
 KEPT_BYTES = 4 << 20
 """How much of the output is kept to look for a text in."""
 
+PATIENCE_S = 60.0
+"""A machine that others use, too, may need many seconds for a first frame."""
+DRAINED_S = 5.0
+"""How long what a killed program has left on its terminal may take to be read."""
+LOOK_S = 0.5
+"""How often it is looked whether a program that shows nothing new has ended."""
+
 _CONTROL = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_=>])")
 
 
@@ -30,6 +37,7 @@ class Terminal:
     def __init__(self, argv: Sequence[str], columns: int, rows: int, **env: str) -> None:
         self._leader, follower = pty.openpty()
         fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self._argv = tuple(argv)
         self.bytes = 0
         self._seen = bytearray()
         self._grew = threading.Condition()
@@ -43,7 +51,8 @@ class Terminal:
             start_new_session=True,
         )
         os.close(follower)
-        threading.Thread(target=self._drain, daemon=True).start()
+        self._drainer = threading.Thread(target=self._drain, daemon=True)
+        self._drainer.start()
 
     def __enter__(self) -> Terminal:
         return self
@@ -68,19 +77,34 @@ class Terminal:
         """Press keys."""
         os.write(self._leader, keys)
 
-    def wait_for(self, text: str, patience_s: float = 30.0, *, after: int = 0) -> float:
-        """Seconds from the start until *text* was written (ignoring what was kept before *after*).
+    def wait_for(self, word: str, patience_s: float = PATIENCE_S, *, after: int = 0) -> float:
+        """Seconds from the start until *word* was written (ignoring what was kept before *after*).
 
-        Raises TimeoutError. Only text written in one style run and one line can be found.
+        A single word: a sentence may be wrapped, or be written in parts. Ends the measurement with
+        one sentence where the word does not come.
         """
-        wanted = text.encode()
+        wanted = word.encode()
         deadline = time.monotonic() + patience_s
         with self._grew:
             while wanted not in _CONTROL.sub(b"", bytes(self._seen[after:])):
-                left = deadline - time.monotonic()
-                if left <= 0 or not self._grew.wait(left):
-                    raise TimeoutError(f"{text!r} was not shown: {self.shown()[-300:]!r}")
+                ended = self._has_ended()
+                if ended or time.monotonic() >= deadline:
+                    raise SystemExit(self._missed(word, "it ended" if ended else None, patience_s))
+                self._grew.wait(LOOK_S)
             return time.monotonic() - self.began_s
+
+    def _missed(self, word: str, why: str | None, patience_s: float) -> str:
+        argv = " ".join(self._argv)
+        shown = " ".join(self.shown().split())[-300:]
+        why = why or f"not within {patience_s:g} s"
+        return f"`{argv}` has not shown {word!r} ({why}); the end of its screen: {shown!r}"
+
+    def _has_ended(self) -> bool:
+        """Looks without reaping: `close` still wants to know what it took."""
+        if self._process.returncode is not None:
+            return True
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self._process.pid, options) is not None
 
     def shown(self) -> str:
         """The text written so far, without its control sequences."""
@@ -100,8 +124,11 @@ class Terminal:
             self._process.returncode = os.waitstatus_to_exitcode(status)
             cpu_ms = 1000 * (used.ru_utime + used.ru_stime)
             cost = Cost(wall_ms=wall_ms, cpu_ms=cpu_ms, code=self._process.returncode)
-        with contextlib.suppress(OSError):
-            os.close(self._leader)
+        # The thread first: the next terminal gets this one's number, and would be read by it.
+        self._drainer.join(DRAINED_S)
+        if not self._drainer.is_alive():
+            with contextlib.suppress(OSError):
+                os.close(self._leader)
         return cost
 
     def _drain(self) -> None:

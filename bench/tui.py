@@ -160,7 +160,7 @@ def _paint(result: Result, run: RunDir, rounds: int) -> None:
         "board, frame": (lanewatch(), "verdict"),
         "board, run shown": (lanewatch(), run.root.name),
         "run screen, frame": (lanewatch(run.root.name), "evidence"),
-        "run screen, verdict shown": (lanewatch(run.root.name), "every stage is done"),
+        "run screen, verdict shown": (lanewatch(run.root.name), "finished"),
         "python -c pass": ([sys.executable, "-c", "print('ready'); input()"], "ready"),
     }
     cpu: dict[str, list[float]] = {name: [] for name in programs}

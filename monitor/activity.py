@@ -47,6 +47,9 @@ def activity_marks(look: Look) -> dict[str, Mark | None]:
         "written": written_mark,
         "gpu": _gpu_mark(look),
         "powered": _powered_mark(look),
+        "computing": _computing_mark(look, cpu),
+        "alive": look.mark("alive", "" if process and process.alive else None),
+        "gone": _gone_mark(look),
         "excluded": _excluded_mark(look, moved),
     }
 
@@ -146,8 +149,36 @@ def _powered_mark(look: Look) -> Mark | None:
     known, usual = look.before.marks.get("powered"), look.before.learnt.power.working.median()
     watts = own_power(look.facts.machine, look.facts.process)
     if usual is None or watts is None or watts < POWER_SHARE * usual:
-        return None if look.gap else known  # what it drew before nobody looked is long ago
+        # What it drew before another watcher was there is long ago.
+        return None if look.before.restored else known
     return Mark("", look.observed_s)
+
+
+def _computing_mark(look: Look, cpu_s: float | None) -> Mark | None:
+    """Since when it has not used the CPU as it does at work; housekeeping alone is no work.
+
+    What it did while nobody looked is not known, and counts as use, as a first reading does.
+    """
+    known, usual = look.before.marks.get("computing"), look.before.learnt.use.cores.median()
+    before, seen_s = look.before.cpu_s, look.observed_s - look.before.observed_s
+    if usual is None or cpu_s is None:
+        return known
+    if look.gap or before is None:
+        return Mark("", look.observed_s)
+    if seen_s <= 0:
+        return known
+    used = (cpu_s - before) / seen_s
+    return Mark("", look.observed_s) if used > max(CPU_IDLE_SHARE, POWER_SHARE * usual) else known
+
+
+def _gone_mark(look: Look) -> Mark | None:
+    """Since when a process that was seen to live is gone."""
+    process, known = look.facts.process, look.before.marks.get("gone")
+    if process is None:
+        return known
+    if process.alive or "alive" not in look.before.marks:
+        return None
+    return known or Mark("", look.observed_s)
 
 
 def _works(look: Look, gpu: GpuReading) -> bool:

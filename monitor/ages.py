@@ -8,11 +8,11 @@ stamps, on the same boot, may say what happened while nobody looked.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from monitor.activity import activity_marks, idle_power
 from monitor.codec import decode
 from monitor.facts import Facts, heartbeat_age
+from monitor.frozen import replace
 from monitor.history import learn, spoke
 from monitor.limits import STANDARD, LimitConfig
 from monitor.marks import AgeState, Look, Mark
@@ -88,6 +88,8 @@ def ages_of(state: AgeState) -> Ages:
         iteration_s=None if proven_at is None else max(0.0, state.observed_s - proven_at),
         excluded_s=age("excluded"),
         powered_s=age("powered"),
+        computing_s=age("computing"),
+        gone_s=age("gone"),
         hint_s=age("hint"),
         cpu_s=age("cpu"),
         written_s=age("written"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from monitor.ack import AckWatch
@@ -28,6 +28,7 @@ from monitor.alerts import (
     memory_trouble,
 )
 from monitor.codec import decode, dumps
+from monitor.frozen import replace
 from monitor.model import Verdict
 from monitor.outbox import Outbox
 from monitor.probes.clock import Now

@@ -7,10 +7,11 @@ while it is a `wake` that nobody acknowledged, and its end only where its beginn
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from monitor.edges import LOOKS_OF_TROUBLE, looks_needed
+from monitor.frozen import replace
 from monitor.model import FINAL, Liveness, Verdict
 
 RECOVERED_LOOKS = 10

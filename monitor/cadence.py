@@ -7,17 +7,29 @@ long. Log silence alone is at most `suspect`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from monitor.finding import Finding
-from monitor.limits import SAFETY_FACTOR, Limit, LimitConfig, limit_for
+from monitor.limits import (
+    JUMP_FACTOR,
+    LONGEST_WAIT_S,
+    SAFETY_FACTOR,
+    Limit,
+    LimitConfig,
+    limit_for,
+)
 from monitor.model import History, Liveness, Observation, Phase, Stage
-from monitor.signatures import Signature, sign_of, spins
+from monitor.signatures import Signature, is_slowed, sign_of, spins
 from monitor.silence import (
     IDLE_AGAINST_S,
     doubt_of,
     is_absent,
     is_disk_full,
+    is_excluded,
+    is_power_known,
+    is_power_unread,
+    is_powered,
     never_got_on,
     no_progress,
     patience,
@@ -38,6 +50,8 @@ PACE_STEPS = 10
 SUSPECT_SHARE = 0.15
 STALLED_SHARE = 0.5
 """Of a cadence, by which the next checkpoint may be overdue."""
+UNEVEN = 1.5
+"""Share by which a single iteration may be slower than the usual ones."""
 GAP_SHARE = 1.2
 """Times the longest time that the log took to the next iteration: an evaluation lay in it."""
 SAVES_WAIT = 1.5
@@ -52,6 +66,12 @@ class Cadence:
 
     seconds: float
     due_s: float
+    iterations: int
+    """From the last progress to the next checkpoint."""
+    interval: int
+    """Iterations from one checkpoint to the next."""
+    usual_s: float
+    """As `due_s`, at the best pace that was seen."""
 
 
 def cadence_of(observation: Observation) -> Cadence | None:
@@ -59,18 +79,21 @@ def cadence_of(observation: Observation) -> Cadence | None:
     history = observation.history
     value, _, source = iteration_of(observation)
     interval, pace = save_interval_of(observation), pace_of(history)
+    gap, least = history.checkpoint_gap_s, history.checkpoint_gap_least_s
     if not observation.saves_visible or _all_done(observation, value):
         return None
     if interval is None or pace is None:
-        gap = history.checkpoint_gap_s
-        return None if gap is None else Cadence(gap, gap)
+        count = interval or 1
+        return None if gap is None else Cadence(gap, gap, count, count, min(least or gap, gap))
     if _looks_elsewhere(observation, value, interval):
         return None
-    cadence = max(interval * pace, history.checkpoint_gap_s or 0.0)
+    cadence = max(interval * pace, gap or 0.0)
+    usual = min(interval * (history.pace_s or pace), least or cadence)
     due = next_save(observation, value) if value is not None else None
     if due is None or value is None or source != "log":
-        return Cadence(cadence, cadence)
-    return Cadence(cadence, min(cadence, (due - value) * pace))
+        return Cadence(cadence, cadence, interval, interval, usual)
+    left = max(0, due - value)
+    return Cadence(cadence, min(cadence, left * pace), left, interval, usual * left / interval)
 
 
 def pace_of(history: History) -> float | None:
@@ -87,7 +110,7 @@ def trouble_without_heartbeat(
     limit = limit_for(Stage.TRAIN, phase_of(observation), observation.history, config)
     absent = is_absent(observation, age)
     found = _excluded(observation, config, limit, age)
-    if found is None and absent:
+    if absent and (found is None or found.liveness is not Liveness.STALLED):
         found = _verdict(observation, Liveness.STALLED, limit, age, "nothing at all is used")
     if found is None and never_got_on(observation, limit):
         found = _own_silence(observation, limit, age)
@@ -170,6 +193,8 @@ def _overdue(
         return None
     save = limit_for(Stage.TRAIN, Phase.SAVING, observation.history, config).seconds
     once = _excuse(observation, phase_limit)
+    if age <= max(cadence.due_s + SUSPECT_SHARE * cadence.seconds, once / 2):
+        return None
     most = max(cadence.due_s + STALLED_SHARE * cadence.seconds + save, once)
     limit = Limit("cadence", most, learnt=True)
     late = duration(max(0.0, age - cadence.due_s))
@@ -178,29 +203,65 @@ def _overdue(
     living = process is not None and process.alive
     grew = observation.ages.writing_s
     grows = grew is not None and grew <= save
-    past = age > _longest(observation, config, limit) and not grows
+    past = age > _longest(observation, config, limit, cadence) and not grows
     if living and past and not is_disk_full(observation):
         return _verdict(observation, Liveness.STALLED, limit, age, overdue)
-    seen = GAP_SHARE * (observation.history.log_gap_s or 0.0)
-    if age <= max(cadence.due_s + SUSPECT_SHARE * cadence.seconds, once / 2, seen):
+    if age <= GAP_SHARE * (observation.history.log_gap_s or 0.0):
         return None
-    doubt = doubt_of(observation, limit) if age > most else None
     if grows:
-        doubt = f"{overdue}, and it is being written"
+        return _doubted(observation, limit, age, f"{overdue}, and it is being written")
+    doubt = doubt_of(observation, limit) if age > most else None
+    if may_get_on(observation, limit):
+        doubt = doubt or (None if is_slowed(observation) else _only_time(observation))
+        doubt = f"{overdue}; {doubt}" if doubt else None
     return _doubted(observation, limit, age, doubt or overdue)
 
 
-def _longest(observation: Observation, config: LimitConfig, limit: Limit) -> float:
+def _only_time(observation: Observation) -> str:
+    """Why nothing but time can tell whether it hangs, and what would help the next time."""
+    seen = "nothing but its checkpoints can be seen"
+    if observation.log is not None:
+        seen = "with its log silent nothing but its checkpoints can be seen"
+    return f"{seen}, so only time can tell: give it a heartbeat or a log of each iteration"
+
+
+def may_get_on(observation: Observation, limit: Limit) -> bool:
+    """Nothing that is seen speaks against it: it looks as one that trains slowly would look."""
+    if sign_of(observation).signature is Signature.GPU_LOST:
+        return False
+    if is_powered(observation, limit) or is_power_unread(observation):
+        return True
+    if is_power_known(observation):
+        return False
+    seen = observation.process is not None and observation.ages.cpu_s is not None
+    return seen and not is_excluded(observation)
+
+
+def _longest(
+    observation: Observation, config: LimitConfig, limit: Limit, cadence: Cadence
+) -> float:
     """Seconds after which it is stalled, at work on something or not.
 
-    An evaluation may lie between two checkpoints, and nothing tells of it: a run that no sign
-    speaks against is given one.
+    A run that nothing speaks against may have slowed down, with an evaluation in between: it is
+    given the time in which the slowest that was seen would have come to its checkpoint. None is
+    waited for longer than a day, unless its checkpoints are due so seldom.
     """
-    times = patience(observation, limit)
-    if times <= 1.0:
-        return limit.seconds
+    most = max(LONGEST_WAIT_S, cadence.due_s + SUSPECT_SHARE * cadence.seconds)
+    if not may_get_on(observation, limit):
+        return min(limit.seconds, most)
     evaluation = limit_for(Stage.TRAIN, Phase.EVALUATING, observation.history, config).seconds
-    return max(times * limit.seconds, limit.seconds + evaluation)
+    save = limit_for(Stage.TRAIN, Phase.SAVING, observation.history, config).seconds
+    return min(max(limit.seconds, _slowest_s(cadence) + save) + evaluation, most)
+
+
+def _slowest_s(cadence: Cadence) -> float:
+    """Until the next checkpoint at a twelfth of the best pace, one iteration at one of the present.
+
+    The fewer iterations lie between, the further their times may lie from the usual.
+    """
+    uneven = 1.0 + UNEVEN / math.sqrt(max(1, cadence.iterations))
+    paced = JUMP_FACTOR * cadence.usual_s * uneven
+    return paced + JUMP_FACTOR * cadence.seconds / max(1, cadence.interval)
 
 
 def _excuse(observation: Observation, phase_limit: Limit) -> float:

@@ -15,12 +15,14 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from monitor.frozen import fields_of
+
 T = TypeVar("T")
 
 
 def dumps(value: Mapping[str, Any]) -> bytes:
     """Return *value*, which may hold dataclasses at any depth, as one line of JSON."""
-    return json.dumps(value, default=_fields_of, separators=(",", ":")).encode() + b"\n"
+    return _ENCODER.encode(value).encode() + b"\n"
 
 
 def decode(kind: type[T], value: object) -> T:
@@ -36,7 +38,11 @@ def _fields_of(value: object) -> dict[str, Any]:
     kind: type = type(value)
     if not dataclasses.is_dataclass(kind):
         raise TypeError(f"{kind.__name__} has no JSON form")
-    return {name: getattr(value, name) for name in _names(kind)}
+    names, read = fields_of(kind)
+    return dict(zip(names, read(value), strict=True))
+
+
+_ENCODER = json.JSONEncoder(default=_fields_of, separators=(",", ":"))
 
 
 @cache

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from monitor.finding import Finding
 from monitor.model import Liveness, Observation, Status
-from monitor.standing import how_far, iteration_of, saved_of, total_of
+from monitor.standing import how_far, iteration_of, next_save, save_interval_of, saved_of, total_of
 from monitor.words import moment
 
+SHOWN_S = 70.0
+"""So long after its process went a foreign run's last checkpoint may still show."""
 _ENDINGS = {
     Status.FINISHED: Liveness.FINISHED,
     Status.FAILED: Liveness.FAILED,
@@ -60,11 +62,36 @@ def gone(observation: Observation) -> Finding | None:
     if process is None or process.alive:
         return None
     if observation.foreign:
-        return _foreign_end(observation)
+        return _awaited(observation) or _foreign_end(observation)
     if observation.held is False:
         reason = "nobody lives: the trainer has ended, and so has the keeper that would say how"
         return Finding(Liveness.LOST, f"{reason}. {_way_on(observation)}")
     return Finding(Liveness.LOST, "the trainer has ended; the keeper has not recorded how yet")
+
+
+def _awaited(observation: Observation) -> Finding | None:
+    """A file server shows a folder up to a minute late, and the last checkpoint tells the end."""
+    gone_s, total = observation.ages.gone_s, total_of(observation)
+    if gone_s is None or gone_s >= SHOWN_S or _was_killed(observation):
+        return None
+    if not (observation.saves_visible and observation.saves_late):
+        return None
+    value, saved = iteration_of(observation)[0], saved_of(observation)
+    if total is not None:
+        if saved is not None and saved >= total:
+            return None
+        following = next_save(observation, value) if value is not None else None
+        two = save_interval_of(observation) or 0  # the last two may both be on their way
+        if following is not None and following + two < total:
+            return None
+    reason = "its process is gone; waiting for its last checkpoint to show"
+    return Finding(Liveness.LOST, f"{reason}, {how_far(observation)}")
+
+
+def _was_killed(observation: Observation) -> bool:
+    kernel = observation.machine.kernel if observation.machine else None
+    killed = set(kernel.oom_kills) if kernel else set()
+    return observation.process is not None and bool(killed & set(observation.process.pids))
 
 
 def _foreign_end(observation: Observation) -> Finding:
@@ -74,9 +101,7 @@ def _foreign_end(observation: Observation) -> Finding:
     reached = f"reached {value} of {total or 'an unknown number'}"
     if value is None:
         reached = "no iteration of it was ever seen, so how far it got is not known"
-    kernel = observation.machine.kernel if observation.machine else None
-    killed = set(kernel.oom_kills) if kernel else set()
-    if observation.process is not None and killed & set(observation.process.pids):
+    if _was_killed(observation):
         reason = "out of memory: the kernel's out-of-memory killer ended it"
         return Finding(Liveness.FAILED, f"{reason}, {reached}")
     if total is not None and saved is not None and saved >= total:

@@ -31,10 +31,13 @@ def read_json(path: Path) -> JsonRead:
     try:
         # Without O_NONBLOCK a FIFO that someone put in the file's place would hold us for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
                 return JsonRead(problem=f"{path.name} is not a regular file")
-            raw = stream.read(READ_LIMIT_BYTES + 1)
+            raw = _read_whole(descriptor, status.st_size)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         return JsonRead()
     except OSError as error:
@@ -52,6 +55,16 @@ def read_json(path: Path) -> JsonRead:
     return JsonRead(value=value)
 
 
+def _read_whole(descriptor: int, size: int) -> bytes:
+    """All of a file of about *size* bytes, up to one more than is allowed; it may grow."""
+    parts: list[bytes] = []
+    left = READ_LIMIT_BYTES + 1
+    while left > 0 and (part := os.read(descriptor, min(left, size + 1))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
 def write_json(path: Path, value: dict[str, Any], *, durable: bool) -> None:
     """Replace *path* by *value* in one step; with *durable*, it also survives a power cut.
 
@@ -62,20 +75,28 @@ def write_json(path: Path, value: dict[str, Any], *, durable: bool) -> None:
 
 def replace_bytes(path: Path, content: bytes, *, durable: bool) -> None:
     """Replace *path* by *content* through a temporary file beside it. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")  # noqa: PTH118 - a hot path
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
+        try:
+            _write_whole(descriptor, content)
             if durable:
-                os.fsync(stream.fileno())
-        temporary.replace(path)
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)  # noqa: PTH105 - a hot path
     except OSError:
-        temporary.unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def _write_whole(descriptor: int, content: bytes) -> None:
+    """A disk that is nearly full may take only a part at a time."""
+    while content:
+        content = content[os.write(descriptor, content) :]
 
 
 def sync_folder(folder: Path) -> None:

@@ -6,8 +6,9 @@ what is kept, and a bar counts as the training's only as far as other lines bear
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from monitor.frozen import replace
 from monitor.grammars import megatron, plain, trainer
 from monitor.grammars.fact import Kind, LogFact
 from monitor.model import Phase

@@ -6,12 +6,12 @@ watcher learns nothing wrong; across a gap in the watch it learns nothing at all
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from functools import lru_cache
 
 from monitor.costs import spread_of
 from monitor.facts import Facts, own_power
-from monitor.learnt import KEPT, RECENT, WINDOW, Learnt, Sample
+from monitor.frozen import replace
+from monitor.learnt import KEPT, RECENT, WINDOW, Learnt, Sample, with_step
 from monitor.limits import STANDARD, LimitConfig, limit_for
 from monitor.log_cadence import LEARNT_GROWTHS, learn_log
 from monitor.loss import describe_loss, follow, judge_loss, loss_of
@@ -19,6 +19,7 @@ from monitor.middle import median, spread
 from monitor.model import Heartbeat, History, Phase, Spread, Stage
 from monitor.outside import Moment, Saved, learn_outside
 from monitor.power import learn_power, recent_power
+from monitor.use import learn_use
 
 __all__ = ["KEPT", "LEARNT_GROWTHS", "Learnt", "Sample", "history_of"]
 
@@ -41,7 +42,8 @@ def learn(
     if facts.stage not in (None, Stage.TRAIN):
         return learnt
     beat = facts.current_heartbeat
-    learnt = replace(learnt, losses=follow(learnt.losses, loss_of(beat, facts.log_progress)))
+    losses = follow(learnt.losses, loss_of(beat, facts.log_progress))
+    learnt = learnt if losses is learnt.losses else replace(learnt, losses=losses)
     before = learnt
     if beat is not None and beat.stage == Stage.TRAIN:
         learnt = _learn_heartbeat(learnt, beat, facts, when, limits)
@@ -51,7 +53,7 @@ def learn(
     else:
         return learnt
     learnt = _learn_family(learnt, facts, beat)
-    return _learn_power(before, learnt, facts, beat, when)
+    return _learn_activity(before, learnt, facts, beat, when)
 
 
 def spoke(learnt: Learnt, attempt: int) -> bool:
@@ -67,6 +69,7 @@ def history_of(learnt: Learnt) -> History:
     if learnt.log_done is not None and done is not None:
         since_log = max(0, done - learnt.log_done)
     recent = recent_power(learnt.power)
+    longest = learnt.step_top[0] if learnt.step_top else None
     return History(
         step_max_s=learnt.step_max_s,
         step_count=learnt.step_count,
@@ -90,7 +93,8 @@ def history_of(learnt: Learnt) -> History:
         log_gap_iterations=learnt.log_gap_iterations,
         power_median_w=working.median(),
         power_low_w=working.quantile(0.05),
-        power_spread_w=spread(working.values) if working.values else None,
+        clock_median_mhz=learnt.use.clock.median(),
+        power_spread_w=_deviation(working.values),
         recent_power_w=recent.watts,
         recent_spread_w=recent.spread_w,
         recent_busy_percent=recent.busy_percent,
@@ -102,34 +106,42 @@ def history_of(learnt: Learnt) -> History:
         pace_count=outside.stepped,
         log_gap_s=outside.log_gap_s,
         checkpoint_gap_s=outside.gap_s,
+        checkpoint_gap_least_s=outside.least_gap_s,
         checkpoint_gap_iterations=outside.gap_iterations,
         checkpoint_wait_s=outside.first_s,
         loss_trouble=judge_loss(learnt.losses),
         loss_words=describe_loss(learnt.losses),
-        step=_spread(_iterations_alone(learnt), learnt.step_max_s),
-        step_now=_spread(_near(learnt.recent, learnt.recent[-RECENT:]), learnt.step_max_s),
+        step=_spread(_iterations_alone(learnt), longest),
+        step_now=_spread(_near(learnt.recent, learnt.recent[-RECENT:]), longest),
         save=_spread(learnt.saves.values, learnt.save_max_s),
         evaluation=_spread(learnt.evals.values, learnt.eval_max_s),
     )
 
 
-def _spread(values: Sequence[float], longest: float | None) -> Spread | None:
+@lru_cache(maxsize=16)  # most looks change none of the samples
+def _spread(values: tuple[float, ...], longest: float | None) -> Spread | None:
     """Of *values*, a stall that recovered counted as no longer than the *longest* that was none."""
     return spread_of([min(each, longest or each) for each in values])
 
 
-def _iterations_alone(learnt: Learnt) -> Sequence[float]:
+def _iterations_alone(learnt: Learnt) -> tuple[float, ...]:
     """Between two lines of a log a save or an evaluation may lie: that is no iteration's pace."""
     values = learnt.steps.values
     return values if learnt.process else _near(values, values)
 
 
-def _near(values: Sequence[float], those: Sequence[float]) -> Sequence[float]:
+@lru_cache(maxsize=4)
+def _near(values: tuple[float, ...], those: tuple[float, ...]) -> tuple[float, ...]:
     """Those of *values* that are within `SAME_PACE` of the median of *those*."""
     if not those:
         return ()
     usual = median(those)
-    return [each for each in values if usual / SAME_PACE <= each <= usual * SAME_PACE]
+    return tuple(each for each in values if usual / SAME_PACE <= each <= usual * SAME_PACE)
+
+
+@lru_cache(maxsize=4)
+def _deviation(values: tuple[float, ...]) -> float | None:
+    return spread(values) if values else None
 
 
 def _learn_heartbeat(
@@ -146,18 +158,27 @@ def _learn_heartbeat(
     return learn_log(learnt, facts, learnt.done, when)
 
 
-def _learn_power(
+def _learn_activity(
     before: Learnt, learnt: Learnt, facts: Facts, beat: Heartbeat | None, when: Moment
 ) -> Learnt:
-    """Take the GPU's power into account: at work only while iterations are known to advance.
+    """Take CPU time, clock and power into account: work only while iterations are seen to advance.
 
     Without a heartbeat a checkpoint that comes proves as much as an iteration that the log tells.
     """
     watts = own_power(facts.machine, facts.process)
-    if watts is None and not learnt.power.recent:
-        return learnt
     stepped = learnt.step_count > before.step_count
     saved = beat is None and learnt.saves_this_process > before.saves_this_process
+    use = learn_use(
+        learnt.use,
+        None if facts.process is None else facts.process.cpu_s,
+        _clock(facts) if watts is not None else None,
+        at=when.observed_s,
+        broken=when.gap or _left(facts, beat),
+        advanced=stepped or saved,
+    )
+    learnt = learnt if use is learnt.use else replace(learnt, use=use)
+    if watts is None and not learnt.power.recent:
+        return learnt
     outside = learnt.outside
     slow = (stepped and learnt.recent[-1] > (learnt.step_max_s or 0.0)) or (
         saved and (outside.last_gap_s or 0.0) > (outside.gap_s or 0.0)
@@ -172,7 +193,7 @@ def _learn_power(
         iterating=iterating,
         advanced=stepped or saved,
     )
-    return replace(learnt, power=power)
+    return learnt if power is learnt.power else replace(learnt, power=power)
 
 
 def _iterates(facts: Facts, beat: Heartbeat | None) -> bool:
@@ -195,6 +216,12 @@ def _utilisation(facts: Facts) -> float | None:
     busy = [gpu for gpu in facts.machine.gpus if gpu.process_bytes] if facts.machine else []
     percent = busy[0].utilisation_percent if busy else None
     return None if percent is None else float(percent)
+
+
+def _clock(facts: Facts) -> float | None:
+    """SM clock of the same GPU."""
+    busy = [gpu for gpu in facts.machine.gpus if gpu.process_bytes] if facts.machine else []
+    return busy[0].sm_clock_mhz if busy else None
 
 
 def _learn_family(learnt: Learnt, facts: Facts, beat: Heartbeat | None) -> Learnt:
@@ -242,18 +269,16 @@ def _learn_step(learnt: Learnt, beat: Heartbeat, limits: LimitConfig) -> Learnt:
     if count <= 0 or not iterating or seconds <= 0:
         return base
     interval = seconds / count
-    largest = learnt.step_max_s
     before = learnt.recent[-1] if learnt.recent else None
-    if largest is None or (
-        interval > largest and not _was_a_stall(learnt, Phase.ITERATION, interval, before, limits)
-    ):
-        largest = interval
+    limit = _limit_of(learnt, Phase.ITERATION, limits)
+    stalled = interval > limit and (before is None or before <= limit)
+    if not (stalled and learnt.step_top):
+        base = with_step(base, interval, is_pace=interval > limit and not stalled)
     return replace(
         base,
         steps=learnt.steps.add(interval),
         recent=(*learnt.recent, interval)[-WINDOW:],
         step_count=learnt.step_count + count,
-        step_max_s=largest,
     )
 
 

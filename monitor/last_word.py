@@ -1,16 +1,19 @@
 """The watcher's last word: put together after each look and kept in watch.json.
 
 The rule: what it says of a spell (since when, at most, in all) goes on from the word before it.
+What somebody may act on is written at once; ages and figures alone, which move at every look, wait
+for the next one.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from monitor.frozen import replace
 from monitor.memory_model import MemoryMarks, MemoryVerdict
 from monitor.model import FINAL, Liveness, ProcessId
 from monitor.pace import Projection
@@ -20,6 +23,9 @@ from monitor.standing import phase_of
 from monitor.target import WatchTarget
 from monitor.watch_fold import Judged
 from monitor.watch_state import WatchState, age_of, read_watch, sweep_temporaries, write_watch
+
+FIGURES_LOOKS = 2
+"""Half of what a look costs on a disk is to replace a file of which nothing but figures is new."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,9 @@ class LastWord:
 
     def __init__(self, path: Path, tick_s: float) -> None:
         self._path, self._tick_s = path, tick_s
+        self._written: object = None
+        self._unwritten: WatchState | None = None
+        self._looks = 0
         self._own = identify(os.getpid()) or ProcessId(pid=os.getpid(), boot_id="", start_ticks=0)
         read = read_watch(path)
         self.value: WatchState | None = read.value
@@ -116,17 +125,42 @@ class LastWord:
         return self.value
 
     def write(self, done: Done) -> None:
-        """Write the word, with what was done after it was said. Raises OSError."""
-        if self.value is not None:
-            word = replace(
-                self.value,
-                recorded=done.recorded,
-                recorded_wall=done.recorded_wall,
-                keeper_starts=done.keeper_starts,
-                failures=done.failures,
-                parts=done.parts,
-            )
-            write_watch(self._path, word)
+        """Write the word, with what was done since, if it is worth it. Raises OSError."""
+        if self.value is None:
+            return
+        self._looks += 1
+        self._unwritten = word = replace(
+            self.value,
+            recorded=done.recorded,
+            recorded_wall=done.recorded_wall,
+            keeper_starts=done.keeper_starts,
+            failures=done.failures,
+            parts=done.parts,
+        )
+        said = _worth_a_write(word)
+        if said != self._written or self._looks >= FIGURES_LOOKS:
+            self._written = None
+            self.flush()
+            self._written, self._looks = said, 0
+
+    def flush(self) -> None:
+        """Write what waits. Raises OSError."""
+        if self._unwritten is not None:
+            write_watch(self._path, self._unwritten)
+            self._unwritten = None
+
+
+def _worth_a_write(word: WatchState) -> object:
+    """Of a word, what is more than ages and figures."""
+    verdict, memory, log = word.verdict, word.memory_verdict, word.log_progress
+    return (
+        (word.attempt, word.stage, word.phase, word.since_wall, word.eta is None),
+        (verdict.liveness, verdict.flags, verdict.signature, verdict.iteration_source),
+        (memory.level, memory.speaks, memory.holder) if memory else None,
+        (log.error, log.nan, log.saved) if log else None,
+        (word.ages.tracker_s is None, word.ages.checkpoint_s is None, word.seeds),
+        (word.recorded, word.keeper_starts, word.unreadable, word.failures, word.parts),
+    )
 
 
 def _largest(*values: int | None) -> int | None:

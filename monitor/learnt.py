@@ -6,15 +6,27 @@ The rule: bounded memory. A night of looks keeps no more numbers than an hour of
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from monitor.loss import LossState
 from monitor.middle import median
 
 KEPT = 128
 """Values a sample keeps; it then spans the whole run at half the density."""
+STEPS_KEPT = 3
+"""Largest intervals that are known: one after 20 and two after 100 iterations are no pace.
+
+A single iteration that took four times as long would leave the whole night half as well watched.
+"""
 RECENT = 5
 WINDOW = 32
 """Intervals that are kept as they come: those of the present pace are looked for among them."""
+
+
+@lru_cache(maxsize=16)
+def _ordered(values: tuple[float, ...]) -> tuple[float, ...]:
+    """Sorted: most looks ask the same sample for several shares, and it has not changed."""
+    return tuple(sorted(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +50,12 @@ class Sample:
         """The value below which *share* (0 to 1) of the sample lies."""
         if not self.values:
             return None
-        ordered = sorted(self.values)
+        ordered = _ordered(self.values)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
     def median(self) -> float | None:
         """The middle value."""
-        return median(self.values) if self.values else None
+        return median(_ordered(self.values)) if self.values else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +91,7 @@ class Outside:
     """How long the watch waited for the first of them: the least that one takes."""
     gap_s: float | None = None
     """Largest time between two finished checkpoints, both of them seen to come."""
+    least_gap_s: float | None = None
     last_gap_s: float | None = None
     gap_iterations: int | None = None
     """Largest number of iterations between two of them."""
@@ -99,6 +112,18 @@ class Power:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What the trainer used while iterations advanced, one value an iteration or a few seconds."""
+
+    cores: Sample = field(default_factory=Sample)
+    """CPU seconds a second."""
+    clock: Sample = field(default_factory=Sample)
+    """SM clock in MHz of the run's own GPU."""
+    since: tuple[float, float] | None = None
+    """(observed seconds, CPU seconds used) where the present stretch begins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Learnt:
     """Everything that is needed to go on learning; kept in watch.json."""
 
@@ -112,7 +137,8 @@ class Learnt:
     """Stamp of the heartbeat that first said `done`; meaningful while iterating."""
     steps: Sample = field(default_factory=Sample)
     recent: tuple[float, ...] = ()
-    step_max_s: float | None = None
+    step_top: tuple[float, ...] = ()
+    """The largest intervals between two iterations, the largest first."""
     step_count: int = 0
     saves: Sample = field(default_factory=Sample)
     save_max_s: float | None = None
@@ -142,8 +168,28 @@ class Learnt:
     """The last silence that was called log-stuck and ended: seconds, iterations, growths before."""
     outside: Outside = field(default_factory=Outside)
     power: Power = field(default_factory=Power)
+    use: Use = field(default_factory=Use)
     losses: LossState = field(default_factory=LossState)
     save_family: int = 0
     """Most processes of the trainer while a checkpoint was being written; 0: none is."""
     save_missing: int = 0
     """So many of them have ended since."""
+
+    @property
+    def step_max_s(self) -> float | None:
+        """The largest interval that is a pace; None before there is one."""
+        odd = (self.step_count >= 20) + (self.step_count >= 100)
+        return self.step_top[min(odd, len(self.step_top) - 1)] if self.step_top else None
+
+
+def with_step(learnt: Learnt, interval: float, *, is_pace: bool) -> Learnt:
+    """Return *learnt* with one more interval between iterations that was no stall.
+
+    *is_pace*: it is the second in a row that went past the limit.
+    """
+    top = learnt.step_top
+    if is_pace:
+        return replace(learnt, step_top=(interval,) * STEPS_KEPT)
+    if len(top) == STEPS_KEPT and interval <= top[-1]:
+        return learnt
+    return replace(learnt, step_top=tuple(sorted((*top, interval), reverse=True)[:STEPS_KEPT]))

@@ -23,6 +23,10 @@ POWER_SHARE = 0.7
 """A GPU of its own that draws this share of the run's median power is at work on something."""
 POWER_FACTOR = 3.0
 """Times the limit, while the GPU is at work."""
+JUMP_FACTOR = 12.0
+"""Times as long an iteration may suddenly take in a run that trains: no alarm may come of that."""
+LONGEST_WAIT_S = 23 * 3600.0
+"""For a checkpoint, where only its coming can tell: a run that hangs is told of within the day."""
 LATELY_S = 600.0
 """So long after its GPU drew little a run that is seen by its checkpoints alone is not at work."""
 ABSENCE_S = 595.0

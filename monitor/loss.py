@@ -8,9 +8,10 @@ by factor, by spread and by distance; a spike, a noisy start and a hard stretch 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
+from monitor.frozen import replace
 from monitor.middle import median
 from monitor.model import Evidence, Heartbeat, History, Stage
 from monitor.readings import LogProgress

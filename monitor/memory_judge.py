@@ -8,9 +8,10 @@ falls only after a calm minute.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from monitor.budget import GPU_SHARE, gpu_bytes, is_unified, memory_limit
+from monitor.frozen import replace
 from monitor.memory_model import Held, MemoryLevel, MemoryPeaks, MemoryVerdict
 from monitor.memory_trend import Forecast, Point, Windows
 from monitor.model import GpuReading, MemoryReading, Phase, ProcessId, ProcessReading, Stage

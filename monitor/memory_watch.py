@@ -10,10 +10,10 @@ import os
 import platform
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from monitor import locks
+from monitor.frozen import replace
 from monitor.memory_judge import (
     CLOSE_SHARE,
     Budget,

@@ -107,6 +107,7 @@ class MetricsFollower:
     """Keeps the metrics of a growing file, reading only what was appended.
 
     With *keep*, only the newest so many iterations are held in memory (saves and evals are few).
+    With 0 their lines are not even parsed.
     """
 
     def __init__(
@@ -137,7 +138,8 @@ class MetricsFollower:
         self.behind_bytes = new.behind_bytes
         if new.restarted:
             self._iterations, self._saves, self._evals = {}, {}, {}
-        records = _records(new.lines)
+        lines = filter(_tells_cost, new.lines) if self._keep == 0 else new.lines
+        records = _records(lines)
         for record in records:
             self._take(record)
         if records or new.restarted or new.problem != self._problem:
@@ -148,14 +150,15 @@ class MetricsFollower:
 
     def _take(self, record: Record) -> None:
         if isinstance(record, Metric):
-            _put(self._iterations, record)
+            if self._keep != 0:
+                _put(self._iterations, record)
         elif isinstance(record, Save):
             _put(self._saves, record)
         else:
             _put(self._evals, record)
 
     def _drop_old(self) -> None:
-        if self._keep is not None and len(self._iterations) > self._keep:
+        if self._keep and len(self._iterations) > self._keep:
             for old in sorted(self._iterations)[: -self._keep]:
                 del self._iterations[old]
 
@@ -185,6 +188,10 @@ def _put(known: dict[int, Any], record: Record) -> None:
     held = known.get(record.iteration)
     if held is None or record.attempt >= held.attempt:
         known[record.iteration] = record
+
+
+def _tells_cost(line: bytes) -> bool:
+    return b'"save_s"' in line or b'"eval_loss"' in line
 
 
 def _records(lines: Iterable[bytes]) -> list[Record]:

@@ -78,6 +78,8 @@ FINAL = frozenset({Liveness.FINISHED, Liveness.FAILED, Liveness.STOPPED, Livenes
 class Status(StrEnum):
     """What the keeper says about a run in state.json."""
 
+    QUEUED = "queued"
+    """It waits for the end of another run; nothing of it has begun."""
     STARTING = "starting"
     RUNNING = "running"
     STOPPING = "stopping"
@@ -172,6 +174,10 @@ class Ages:
     """In a state that excludes progress (stopped, blocked in a pipe, waiting for a disk)."""
     powered_s: float | None = None
     """Since the run's own GPU last drew what it usually draws at work."""
+    computing_s: float | None = None
+    """Since the process last used as much CPU as it usually does while iterations advance."""
+    gone_s: float | None = None
+    """Since a process that was seen to live was first seen to be gone; None while it lives."""
     hint_s: float | None = None
     """Since log and folders of a run without a heartbeat began to hint at its present phase."""
     cpu_s: float | None = None
@@ -196,7 +202,8 @@ class History:
     """What the watcher has learnt about this run; survives its restarts (watch.json)."""
 
     step_max_s: float | None = None
-    """Largest interval between two iterations."""
+    """Largest interval between two iterations; after 20 of them the largest but one, after 100 but
+    two: a few slow iterations are no pace."""
     step_count: int = 0
     step_median_s: float | None = None
     step_recent_s: float | None = None
@@ -226,6 +233,8 @@ class History:
     """Most iterations between two growths of the log."""
     power_median_w: float | None = None
     """Of the run's own GPU while iterations advanced; None without a GPU of its own."""
+    clock_median_mhz: float | None = None
+    """Of the SM clock of that GPU, as iterations ended."""
     step: Spread | None = None
     """Of the whole run's iterations."""
     step_now: Spread | None = None
@@ -257,6 +266,8 @@ class History:
     """Largest time between two iterations that the log told of."""
     checkpoint_gap_s: float | None = None
     """Largest time between two finished checkpoints, both of them seen to come."""
+    checkpoint_gap_least_s: float | None = None
+    """The smallest of them: how soon a checkpoint comes at the run's best pace."""
     checkpoint_gap_iterations: int | None = None
     checkpoint_wait_s: float | None = None
     """How long the watch waited for the first checkpoint that it saw come."""
@@ -307,6 +318,8 @@ class Observation:
     """The same with what was seen then, as a clause; None where no sample is left."""
     saves_visible: bool = True
     """Its checkpoints folder is known: the next checkpoint would be seen."""
+    saves_late: bool = True
+    """That folder may show a checkpoint up to a minute late; False: it is on a local disk."""
     keep_last: int | None = None
     """Checkpoints that the trainer keeps; None or 0: all, as far as is known."""
     gpu_shared: bool = False

@@ -5,10 +5,12 @@ Every source may fail on its own; the rest goes on, and what failed is named.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from monitor.facts import Facts
+from monitor.frozen import replace
 from monitor.life import someone_lives
 from monitor.model import (
     FINAL,
@@ -37,18 +39,32 @@ from monitor.probes.log import ProgressReader, read_log
 from monitor.probes.machine import CpuMeter, GpuSource, read_machine
 from monitor.probes.pipes import HoldProbe
 from monitor.probes.process import read_process, started_s
+from monitor.probes.raw import ReadFile, read_proc
 from monitor.standing import current_heartbeat
 from monitor.target import WatchTarget
 
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class _Paths:
+    target: WatchTarget
+    heartbeat: Path
+    log: Path | None
+
+
 class Observer:
     """Looks at one run again and again; keeps what makes the next look cheap."""
 
-    def __init__(self, target: WatchTarget, gpus: GpuSource | None = None) -> None:
-        self._gpus = gpus
+    def __init__(
+        self,
+        target: WatchTarget,
+        gpus: GpuSource | None = None,
+        read: ReadFile = read_proc,
+    ) -> None:
+        self._gpus, self._read = gpus, read
         self._cpu = CpuMeter()
+        self._paths = _Paths(target, target.run_dir.heartbeat, target.log)
         self._folder = target.checkpoints
         self._checkpoints = CheckpointProbe(target.checkpoints)
         self._beat: Heartbeat | None = None
@@ -73,13 +89,14 @@ class Observer:
                 problems.append(read.problem)
             return read.value
 
-        heartbeat = take(self._heartbeat(target))
+        heartbeat = take(self._heartbeat(target, self._paths_of(target).heartbeat))
         checkpoints = take(self.checkpoints(target).read())
-        log = take(read_log(target.log)) if target.log else None
-        process = take(read_process(target.process)) if target.process else None
+        path = self._paths.log
+        log = take(read_log(path)) if path else None
+        process = take(read_process(target.process, self._read)) if target.process else None
         process = self._held(process, now)
         kernel = self._kernel.read(self._since(target, now))
-        machine = take(read_machine(target.run_dir.root, self._gpus, self._cpu, kernel))
+        machine = take(read_machine(target.run_dir.root, self._gpus, self._cpu, kernel, self._read))
         facts = Facts(
             boot_id=now.boot_id,
             monotonic_s=now.monotonic_s,
@@ -88,19 +105,27 @@ class Observer:
             heartbeat=heartbeat,
             checkpoints=checkpoints,
             log=log,
-            log_progress=self._log_progress(target, log),
+            log_progress=self._log_progress(target, path, log),
             process=process,
             machine=machine,
             held=_held(target, process),
         )
         return facts, tuple(problems)
 
-    def _log_progress(self, target: WatchTarget, log: LogReading | None) -> LogProgress | None:
+    def _paths_of(self, target: WatchTarget) -> _Paths:
+        """Made once for a target: putting paths together costs more than to look at the files."""
+        if self._paths.target is not target:
+            self._paths = _Paths(target, target.run_dir.heartbeat, target.log)
+        return self._paths
+
+    def _log_progress(
+        self, target: WatchTarget, path: Path | None, log: LogReading | None
+    ) -> LogProgress | None:
         """What the log of a training says; what other stages print counts something else."""
-        if target.log is None or target.stage not in (None, Stage.TRAIN):
+        if path is None or target.stage not in (None, Stage.TRAIN):
             return None
-        if self._progress is None or self._progress.path != target.log:
-            self._progress = ProgressReader(target.log, target.total)
+        if self._progress is None or self._progress.path != path:
+            self._progress = ProgressReader(path, target.total)
         return self._progress.read(log, self._checkpoints.steps_per_epoch)
 
     def _held(self, process: ProcessReading | None, now: Now) -> ProcessReading | None:
@@ -122,9 +147,9 @@ class Observer:
         began_s = started_s(target.process) if target.process else self._began_s
         return min(began_s, self._began_s) / RATE
 
-    def _heartbeat(self, target: WatchTarget) -> Read[Heartbeat]:
+    def _heartbeat(self, target: WatchTarget, path: Path) -> Read[Heartbeat]:
         """Read it; while it cannot be read, the last one of this attempt and stage still holds."""
-        path, kept = target.run_dir.heartbeat, self._beat
+        kept = self._beat
         read = read_heartbeat(path)
         if read.value is not None:
             self._beat = read.value

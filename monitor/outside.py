@@ -6,10 +6,11 @@ while nobody looked, has no known time; it sets a beginning and no interval.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from monitor.facts import Facts
-from monitor.learnt import WINDOW, Learnt, Outside
+from monitor.frozen import replace
+from monitor.learnt import WINDOW, Learnt, Outside, with_step
 from monitor.limits import LimitConfig, limit_for
 from monitor.model import History, Phase, Stage
 
@@ -66,6 +67,7 @@ def _learn_process(learnt: Learnt, facts: Facts) -> Learnt:
         stepped=known.stepped,
         saved=known.saved,
         gap_s=known.gap_s,
+        least_gap_s=known.least_gap_s,
         gap_iterations=known.gap_iterations,
     )
     return replace(learnt, outside=kept, saves_this_process=0)
@@ -113,7 +115,7 @@ def _step(learnt: Learnt, seconds: float, count: int, limits: LimitConfig) -> Le
     if interval > limit and (before is None or before <= limit):
         recurs = known.odd_s is not None and alike(known.odd_s, seconds)
         return replace(learnt, outside=replace(paced if recurs else known, odd_s=seconds))
-    return replace(learnt, outside=paced, step_max_s=max(learnt.step_max_s or 0.0, interval))
+    return with_step(replace(learnt, outside=paced), interval, is_pace=interval > limit)
 
 
 def alike(one: float, other: float) -> bool:
@@ -153,7 +155,8 @@ def _gap(known: Outside, seconds: float) -> Outside:
     usual = known.gap_s
     odd = usual is not None and seconds > 2 * usual
     repeated = known.last_gap_s is not None and usual is not None and known.last_gap_s > 2 * usual
-    known = replace(known, last_gap_s=seconds)
+    least = seconds if known.least_gap_s is None else min(known.least_gap_s, seconds)
+    known = replace(known, last_gap_s=seconds, least_gap_s=least)
     return known if odd and not repeated else replace(known, gap_s=max(usual or 0.0, seconds))
 
 

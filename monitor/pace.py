@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 from monitor.costs import USUAL_SPREAD, Cost, Part, cost_of, several, spread_of
+from monitor.frozen import replace
 from monitor.middle import median
 from monitor.model import Checkpoint, History, Phase, Spread
 

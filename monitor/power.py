@@ -6,8 +6,9 @@ the next iteration says whether it was one, so that a night of hanging teaches n
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from monitor.frozen import replace
 from monitor.learnt import Power
 from monitor.middle import spread
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from monitor.final_iteration import final_iteration
+from monitor.life import keeper_alive
 from monitor.memory_model import MemoryVerdict
-from monitor.model import FINAL, Liveness, LogProgress, MachineReading, Status, Verdict
+from monitor.model import FINAL, Liveness, LogProgress, MachineReading, Stage, Status, Verdict
 from monitor.pace import Projection
 from monitor.probes.clock import Now
+from monitor.probes.heartbeat import read_heartbeat
 from monitor.probes.process import is_alive
+from monitor.rundir import RunDir
 from monitor.target import WatchTarget
 from monitor.watch_state import FRESH_S, WatchRead, WatchState, age_of
-from monitor.words import duration
+from monitor.words import duration, iterations
 
 _ENDINGS = {
     Status.FINISHED: Liveness.FINISHED,
@@ -45,6 +48,8 @@ def seen_of(target: WatchTarget, watched: WatchRead, now: Now) -> Seen:
     state = of_this_attempt(target, watched)
     if target.final:
         return recorded_end(target, state)
+    if target.status is Status.QUEUED:
+        return _queued(target)
     if state is not None and watched_to_its_end(target, state):
         return _last_word(state)
     if state is not None:
@@ -55,6 +60,26 @@ def seen_of(target: WatchTarget, watched: WatchRead, now: Now) -> Seen:
                 return _by_watcher(state)
             return _beside_watcher(_look(target, watched, now), age_s)
     return _look(target, watched, now)
+
+
+def _queued(target: WatchTarget) -> Seen:
+    """Nothing of it has begun: there is nothing to watch but the run that it waits for."""
+    after = target.queued_after or "another run"
+    reason = f"queued: waits for the end of {after}{_how_far(target, after)}"
+    if not keeper_alive(target):
+        reason = f"queued after {after}, but nobody waits: `lanewatch watch {target.run}`"
+    return Seen(
+        verdict=Verdict(liveness=Liveness.STARTING, reason=reason),
+        since_wall=target.created_wall,
+        problems=target.problems,
+    )
+
+
+def _how_far(target: WatchTarget, after: str) -> str:
+    beat = read_heartbeat(RunDir(target.run_dir.root.parent / after).heartbeat).value
+    if beat is None or beat.stage != Stage.TRAIN:
+        return ""
+    return f", which is at {iterations(beat.done, beat.total)}"
 
 
 def _beside_watcher(seen: Seen, age_s: float) -> Seen:

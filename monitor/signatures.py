@@ -39,6 +39,8 @@ SLOWDOWNS = frozenset({"hw-slowdown", "sw-thermal", "hw-thermal", "hw-power-brak
 """Throttle reasons that explain a slow run; a power cap is normal under full load."""
 LOW_CLOCK_MHZ = 1400
 """Below this under load a GB10 is in a stuck power state (measured: 799; healthy: 2281)."""
+LOW_CLOCK_SHARE = 0.7
+"""Of the clock that the run's own GPU usually had at work."""
 APPLICATION_XIDS = frozenset({13, 31, 43, 45, 68, 109})
 """Xids that a program's own mistake or end makes; the GPU is whole."""
 FILTERS = frozenset(
@@ -97,6 +99,7 @@ def sign_of(observation: Observation) -> Sign:
         or _driver_stuck(observation.machine)
         or _thrashing(observation.machine)
         or _latched(observation)
+        or _slowed(observation)
         or _spinning(observation)
     )
     return found or _by_cpu(observation)
@@ -131,6 +134,11 @@ def spins(observation: Observation) -> bool:
         return False
     collapsed = flat <= max(COLLAPSED * (history.power_spread_w or 0.0), FLAT_SHARE * power)
     return power < min(low, POWER_SHARE * usual) and collapsed and busy >= BUSY_PERCENT
+
+
+def is_slowed(observation: Observation) -> bool:
+    """Its GPU works, and at less than it could: a low power then is no sign of a hang."""
+    return _slowed_gpu(observation) is not None
 
 
 def busy_without_process(gpu: GpuReading) -> bool:
@@ -290,6 +298,26 @@ def _latched(observation: Observation) -> Sign | None:
     return Sign(Signature.BUSY_WITHOUT_PROCESS, words)
 
 
+def _slowed(observation: Observation) -> Sign | None:
+    """Low power would look like spinning, and is what a low clock draws."""
+    idle_s = observation.ages.cpu_s
+    found = None if idle_s is None or idle_s >= IDLE_S else _slowed_gpu(observation)
+    if found is None:
+        return None
+    return Sign(found.signature, f"{found.words}: it may be slow and not hung")
+
+
+def _slowed_gpu(observation: Observation) -> Sign | None:
+    """The first GPU of the run, and of nobody else, that heat or its power state slow down."""
+    if observation.gpu_shared:
+        return None
+    usual = observation.history.clock_median_mhz
+    for gpu in gpus_of(observation.machine, observation.process):
+        if gpu.age_s <= GPU_FRESH_S and (sign := _slow_gpu_sign(gpu, usual)) is not None:
+            return sign
+    return None
+
+
 def _spinning(observation: Observation) -> Sign | None:
     history = observation.history
     if not spins(observation) or history.recent_power_w is None or history.power_low_w is None:
@@ -324,14 +352,11 @@ def _slow_signs(observation: Observation) -> Iterator[Sign]:
     machine = observation.machine
     if machine is None:
         return
+    usual = observation.history.clock_median_mhz
     for gpu in gpus_of(machine, observation.process):
-        slowdowns = [each for each in gpu.throttle if each in SLOWDOWNS]
-        if slowdowns:
-            words = f"GPU {gpu.index} is throttled ({', '.join(slowdowns)})"
-            yield Sign(Signature.THERMAL, words)
-        elif _clocked_down(gpu):
-            words = f"GPU {gpu.index} runs at only {gpu.sm_clock_mhz} MHz, a stuck power state"
-            yield Sign(Signature.POWER_STATE, words)
+        sign = _slow_gpu_sign(gpu, usual)
+        if sign is not None:
+            yield sign
     memory = machine.memory
     pressure = memory.psi_some_avg10 if memory else None
     if memory and pressure and pressure > 10 and memory.swap_free_bytes < memory.swap_total_bytes:
@@ -344,8 +369,20 @@ def _slow_signs(observation: Observation) -> Iterator[Sign]:
         yield Sign(Signature.CONTENTION, words)
 
 
-def _clocked_down(gpu: GpuReading) -> bool:
+def _slow_gpu_sign(gpu: GpuReading, usual_mhz: float | None) -> Sign | None:
+    slowdowns = [each for each in gpu.throttle if each in SLOWDOWNS]
+    if slowdowns:
+        words = f"GPU {gpu.index} is throttled ({', '.join(slowdowns)})"
+        return Sign(Signature.THERMAL, words)
+    if not _clocked_down(gpu, usual_mhz):
+        return None
+    words = f"GPU {gpu.index} runs at only {gpu.sm_clock_mhz} MHz, a stuck power state"
+    return Sign(Signature.POWER_STATE, words)
+
+
+def _clocked_down(gpu: GpuReading, usual_mhz: float | None) -> bool:
+    """A GPU at work far below its usual clock in this run, or below what any healthy one has."""
     clock, busy = gpu.sm_clock_mhz, gpu.utilisation_percent
     if gpu.throttle or clock is None or busy is None:  # the driver itself says why
         return False
-    return busy > 50 and clock < LOW_CLOCK_MHZ
+    return busy > 50 and clock < max(LOW_CLOCK_MHZ, LOW_CLOCK_SHARE * (usual_mhz or 0.0))

@@ -9,9 +9,15 @@ from __future__ import annotations
 
 from monitor.facts import GPU_FRESH_S, gpus_of
 from monitor.finding import Finding
-from monitor.limits import ABSENCE_S, LATELY_S, POWER_FACTOR, POWER_SHARE, Limit
+from monitor.limits import (
+    ABSENCE_S,
+    LATELY_S,
+    POWER_FACTOR,
+    POWER_SHARE,
+    Limit,
+)
 from monitor.model import Liveness, Observation, Phase, Stage
-from monitor.signatures import Signature, sign_of
+from monitor.signatures import Signature, is_slowed, sign_of
 from monitor.standing import current_heartbeat, how_far, phase_of, stage_of
 from monitor.words import duration
 
@@ -68,28 +74,48 @@ def is_absent(observation: Observation, age: float) -> bool:
 
 
 def patience(observation: Observation, limit: Limit) -> float:
-    """Times the limit: a GPU of its own at its usual power is at work on something.
+    """Times the limit: a run that is at work as usual is at work on something.
 
-    A run that writes no heartbeat and has no such GPU is given the same while it uses the CPU,
-    unless a sign speaks against it: an evaluation there shows in nothing else.
+    What is at work is its own GPU at its usual power or, where no such power can be read, the
+    process at its usual CPU use: nothing else tells an iteration twelve times as long from a hang.
     """
-    sign = sign_of(observation).signature
-    if sign is Signature.GPU_LOST:
+    if sign_of(observation).signature is Signature.GPU_LOST:
         return 1.0
-    postponed = is_powered(observation, limit) or is_power_unread(observation)
-    return POWER_FACTOR if postponed or is_power_unknown(observation, limit, sign) else 1.0
+    if is_powered(observation, limit) or is_power_unread(observation):
+        return POWER_FACTOR
+    return POWER_FACTOR if is_computing(observation, limit) else 1.0
 
 
-def is_power_unknown(observation: Observation, limit: Limit, sign: str | None) -> bool:
-    """Judged by its checkpoints; nothing shows what its GPU is at, and it uses the CPU."""
-    if limit.name != "cadence":
+def is_power_known(observation: Observation) -> bool:
+    """What its own GPU draws now can be held against what it drew at work.
+
+    At a low clock (heat, a stuck power state) it draws little and works nevertheless.
+    """
+    known = observation.history.power_median_w is not None and observation.own_power_w is not None
+    return known and not is_slowed(observation)
+
+
+def is_computing(observation: Observation, limit: Limit) -> bool:
+    """It uses the CPU as it did while it trained, and no power of its own GPU tells more."""
+    lately = observation.ages.computing_s
+    if lately is None or lately > limit.seconds or is_power_known(observation):
         return False
-    if observation.history.power_median_w is not None and observation.own_power_w is not None:
-        return False
-    idle_s = observation.ages.cpu_s
-    if sign is Signature.IDLE_DEADLOCK:
-        return idle_s is not None and idle_s < IDLE_AGAINST_S
-    return sign in (None, Signature.SPINNING) and idle_s is not None
+    return not is_excluded(observation)
+
+
+def is_excluded(observation: Observation) -> bool:
+    """A sign that is seen excludes progress; CPU use alone, which a hang has too, is none."""
+    sign = sign_of(observation).signature
+    if sign in (Signature.IDLE_DEADLOCK, Signature.BLOCKED_IO):
+        idle_s = observation.ages.cpu_s
+        return idle_s is None or idle_s >= IDLE_AGAINST_S
+    return sign not in _NO_OBSTACLE
+
+
+_NO_OBSTACLE = frozenset(
+    {None, Signature.SPINNING, Signature.POWER_STATE, Signature.THERMAL, Signature.CONTENTION}
+)
+"""What a run looks like that may get on, if slowly."""
 
 
 def trouble(observation: Observation, limit: Limit, age: float) -> Finding | None:
@@ -134,8 +160,8 @@ def doubt_of(observation: Observation, limit: Limit) -> str | None:
         return "the disk of the run is full, so it may be unable to say that it gets on"
     if is_power_unread(observation):
         return "whether its GPU is at work cannot be read now"
-    if is_power_unknown(observation, limit, sign_of(observation).signature):
-        return "no power of a GPU of its own tells whether it is at work"
+    if limit.name != "cadence" and is_computing(observation, limit):
+        return "it uses as much CPU time as when it trains, and no power of its own GPU tells more"
     return None
 
 

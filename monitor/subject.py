@@ -26,6 +26,8 @@ class Subject:
     """How many checkpoints the trainer keeps; None: all of them, or not known."""
     saves_visible: bool = True
     """False: nobody knows where this run saves, so that no folder can say that it did not."""
+    saves_late: bool = True
+    """Its folder may show a checkpoint up to a minute late; False: it is on a local disk."""
     foreign: bool = False
     boot_id: str | None = None
     """The boot on which the present stage was started."""

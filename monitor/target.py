@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from monitor.files import read_json
 from monitor.limits import LimitConfig, limits_from
 from monitor.model import ProcessId, Stage, Status
+from monitor.probes.filesystem import is_local_filesystem
 from monitor.probes.numbers import finite, whole
 from monitor.rundir import RunDir
 from monitor.subject import Subject
@@ -72,6 +74,8 @@ class WatchTarget:
     on_failure: str | None = None
     """What the keeper does by itself: notify or resume-once."""
     resumed_by_itself: bool = False
+    queued_after: str | None = None
+    """Of a queued run: the id of the run whose end it waits for."""
     updated_wall: float | None = None
     foreign_log: Path | None = None
     """Of a foreign run: the file its output goes to, wherever that is."""
@@ -106,10 +110,21 @@ class WatchTarget:
             save_interval=self.save_interval,
             keep_last=self.keep_last,
             saves_visible=not self.foreign or self.checkpoints != self.run_dir.checkpoints,
+            saves_late=self.foreign and _shows_late(self.checkpoints),
             foreign=self.foreign,
             boot_id=self.process.boot_id if self.process else self.boot_id,
             memory_limit_bytes=self.memory_limit_bytes,
         )
+
+
+@lru_cache(maxsize=8)
+def _shows_late(folder: Path) -> bool:
+    """A file server's folder; what lies on one stays there."""
+    return not is_local_filesystem(folder)
+
+
+_Made = tuple[Mapping[str, Any], Mapping[str, Any], tuple[str, ...], "WatchTarget"]
+"""The contents of both files, what was wrong with them, and the target that was made of these."""
 
 
 class TargetReader:
@@ -119,13 +134,23 @@ class TargetReader:
         self._dir = RunDir(run_dir)
         self._run = _Kept(self._dir.run_json, required=True)
         self._state = _Kept(self._dir.state, required=False)
+        self._last: _Made | None = None
 
     def read(self) -> WatchTarget:
-        """Return what is known now; `problems` names what could not be read."""
+        """Return what is known now, the same object while that is the same.
+
+        `problems` names what could not be read.
+        """
         run, run_problem = self._run.read()
         state, state_problem = self._state.read()
         problems = tuple(each for each in (run_problem, state_problem) if each)
-        return build_target(self._dir, run, state, problems)
+        if self._last is not None:
+            known_run, known_state, known_problems, target = self._last
+            if known_run is run and known_state is state and known_problems == problems:
+                return target
+        target = build_target(self._dir, run, state, problems)
+        self._last = (run, state, problems, target)
+        return target
 
 
 class _Kept:
@@ -211,6 +236,7 @@ def build_target(
         watcher_lost=_table(state, "watcher").get("lost") is True,
         on_failure=_word(_table(recipe, "run").get("on_failure")),
         resumed_by_itself=bool(_table(state, "self_resumed")),
+        queued_after=_word(_table(state, "queue").get("after")),
         updated_wall=finite(state.get("updated_wall")),
         problems=problems,
     )

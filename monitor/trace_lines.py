@@ -40,6 +40,7 @@ class TraceLines:
         self._figures_at: float | None = None
         self._line_at = 0.0
         self._key: object = None
+        self._plain = _Plain()
         self._before: tuple[Frame, AgeState] | None = None
 
     def note(self, frame: Frame, state: AgeState, *, full: bool = False) -> list[dict[str, Any]]:
@@ -67,9 +68,9 @@ class TraceLines:
 
     def line(self, frame: Frame, *, figures: bool = True, full: bool = False) -> dict[str, Any]:
         """The line of *frame*; without *figures*, all but those that move all the time."""
-        now = known_of(frame)
-        if not figures:
-            now |= {name: self._written[name] for name in FIGURES if name in self._written}
+        kept = () if figures else tuple(name for name in FIGURES if name in self._written)
+        now = known_of(frame, self._plain, leave_out=kept)
+        now |= {name: self._written[name] for name in kept}
         base = {} if full else self._written
         line: dict[str, Any] = {"at": round(frame.at_s, 3)}
         if full:
@@ -115,22 +116,47 @@ def overrides_of(limits: LimitConfig) -> dict[str, float]:
     }
 
 
-def known_of(frame: Frame) -> dict[str, Any]:
-    """Everything that *frame* knows, as the lines of a trace would have left it."""
-    facts = frame.facts
+def known_of(
+    frame: Frame, plain: _Plain | None = None, leave_out: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Everything that *frame* knows, as the lines of a trace would have left it.
+
+    *plain* remembers the sources from one frame to the next.
+    """
+    facts, plain = frame.facts, plain or _Plain()
     known: dict[str, Any] = {
-        name: _plain(value) for name in SOURCES if (value := getattr(facts, name)) is not None
+        name: plain.of(name, value)
+        for name in SOURCES
+        if name not in leave_out and (value := getattr(facts, name)) is not None
     }
     if gpus := known.get("machine", {}).get("gpus"):
         # By index, so that a line can change one figure of one GPU.
-        known["machine"]["gpus"] = {str(gpu.pop("index")): gpu for gpu in gpus}
+        known["machine"] |= {"gpus": {str(gpu["index"]): _without_index(gpu) for gpu in gpus}}
     if facts.held is not None:
         known["held"] = facts.held
     if frame.unreadable:
         known["unreadable"] = list(frame.unreadable)
     if frame.limits.seeds:
         known["seeds"] = {name: round(value, 3) for name, value in frame.limits.seeds.items()}
-    return known | {"subject": _plain(frame.subject)}
+    return known | {"subject": plain.of("subject", frame.subject)}
+
+
+def _without_index(gpu: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in gpu.items() if name != "index"}
+
+
+class _Plain:
+    """The JSON form of each source; one that has not changed is not taken apart again."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[object, Any]] = {}
+
+    def of(self, name: str, value: object) -> Any:
+        """The form of *value*; not to be changed by the caller, except at its top."""
+        known = self._known.get(name)
+        if known is None or (known[0] is not value and known[0] != value):
+            known = self._known[name] = (value, _plain(value))
+        return dict(known[1]) if isinstance(known[1], dict) else known[1]
 
 
 def patch_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
@@ -192,17 +218,22 @@ def _plain(value: Any) -> Any:
     """The JSON form of a frozen value without what its class has as default."""
     if isinstance(value, float):
         return float(f"{value:.9g}")
+    if value.__class__ in _SIMPLE:
+        return value
     if isinstance(value, tuple | list):
         return [_plain(each) for each in value]
     if isinstance(value, Mapping):
         return {name: _plain(each) for name, each in value.items()}
-    if not dataclasses.is_dataclass(value):
+    if not hasattr(value, "__dataclass_fields__"):
         return value
     return {
-        name: _plain(each)
+        name: each if each.__class__ in _SIMPLE else _plain(each)
         for name, default in _defaults(value.__class__)
         if (each := getattr(value, name)) is not None and each != default
     }
+
+
+_SIMPLE = frozenset({int, str, bool})
 
 
 @cache

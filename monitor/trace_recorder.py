@@ -7,13 +7,13 @@ goes on; the next line that can be written then says everything anew.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 from monitor.ages import AgeState
 from monitor.codec import decode
 from monitor.facts import Facts
 from monitor.files import append_line
+from monitor.frozen import replace
 from monitor.limits import LimitConfig
 from monitor.model import LogReading
 from monitor.probes.clock import Now

@@ -15,13 +15,14 @@ from monitor.flight_log import last_words
 from monitor.keeper_guard import KeeperGuard
 from monitor.last_word import Beside, Done, LastWord
 from monitor.memory_watch import MemoryWatch
-from monitor.metrics import MetricsFollower
+from monitor.metrics import Metrics, MetricsFollower
 from monitor.model import Observation, Verdict
 from monitor.observe import Observer, eta_of
 from monitor.pace import Measured
 from monitor.parts import Tick, make_parts
 from monitor.probes.clock import Now, read_now
 from monitor.probes.gpu import GpuSampler
+from monitor.probes.standing_files import StandingFiles
 from monitor.probes.watch_folder import CheckpointWatch
 from monitor.recorder import Recorder
 from monitor.rundir import RunDir
@@ -48,11 +49,13 @@ class Watch:
         self._reader = TargetReader(run_dir)
         self._target = self._reader.read()
         self._gpus = GpuSampler(pause_s)
-        self._observer = Observer(self._target, self._gpus)
+        self._files = StandingFiles()
+        self._observer = Observer(self._target, self._gpus, self._files.read)
         self._folder = CheckpointWatch(self._target.checkpoints, look_now)
         self._store = TelemetryStore(self._dir.telemetry)
         self._trace = TraceRecorder(self._dir.trace, tick_s)
-        self._metrics = MetricsFollower(self._dir.metrics, keep=1)
+        self._metrics = MetricsFollower(self._dir.metrics, keep=0)
+        self._costs: tuple[Metrics, int, Measured] | None = None
         self._word = LastWord(self._dir.watch, tick_s)
         self._restore(look_now, read_now())
 
@@ -67,6 +70,7 @@ class Watch:
         for part in self._parts:
             self.attempt(part.name, part.close)
         self._folder.stop()
+        self._files.close()
         self._memory.close()
         self._gpus.stop()
         self._store.close()
@@ -86,8 +90,9 @@ class Watch:
         """The next look cannot wait."""
         return self._memory.urgent
 
-    def note(self, text: str) -> None:
-        """Record an event about the watch itself."""
+    def farewell(self, text: str) -> None:
+        """Leave everything to the next watcher, and record why this one ends."""
+        self.attempt("watch.json", self._word.flush)
         self._recorder.say("note", text, read_now())
 
     def _restore(self, look_now: threading.Event, now: Now) -> None:
@@ -189,11 +194,15 @@ class Watch:
     def _measured(self, attempt: int) -> Measured:
         """What this attempt's saves and evaluations cost, by the trainer's own clock."""
         known = self._metrics.metrics
+        if self._costs is not None and self._costs[0] is known and self._costs[1] == attempt:
+            return self._costs[2]
         evals = [each.eval_s for each in known.evals if each.attempt == attempt]
-        return Measured(
+        measured = Measured(
             saves_s=tuple(save.save_s for save in known.saves if save.attempt == attempt),
             evals_s=tuple(each for each in evals if each is not None and each >= 0),
         )
+        self._costs = (known, attempt, measured)
+        return measured
 
     def _record_sample(self, observation: Observation, verdict: Verdict, now: Now) -> None:
         self._store.record(sample_of(observation, verdict, now))

@@ -86,6 +86,7 @@ def observation_of(
         last_sample_wall=last_sample_wall,
         last_words=last_words,
         saves_visible=subject.saves_visible,
+        saves_late=subject.saves_late,
         keep_last=subject.keep_last,
         gpu_shared=gpu_shared(machine, facts.process),
     )

@@ -68,7 +68,7 @@ class Watcher:
                 return EXIT_ENDED
             due = max(min(due, time.monotonic()) + self._pause_s, time.monotonic())
             self._wait(due)
-        self._watch.note("the watcher was told to end")
+        self._watch.farewell("the watcher was told to end")
         return EXIT_ENDED
 
     def _wait(self, due: float) -> None:

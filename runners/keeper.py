@@ -39,6 +39,7 @@ from runners.runs import read_run
 from runners.stage_runner import StageRunner
 from runners.stages import Plan
 from runners.summary import write_summary
+from runners.turn import await_turn, awaited
 from runners.watcher_process import WatcherProcess
 
 logger = logging.getLogger(__name__)
@@ -99,6 +100,9 @@ class Keeper:
             self._runner.machine_restarted(words)
         self._orders.take_over(state.asked_before)
         self._own()
+        after = awaited(self._info)
+        if after is not None and not state.had_its_turn:
+            state.queue(after)
         if not state.save() and resume:
             raise RunStateError(f"cannot write {self._run.state}: is the disk full?")
         return True
@@ -122,6 +126,7 @@ class Keeper:
     def keep(self) -> Status:
         """Run what is left of the run and return how it ended."""
         if not self._state.status.final:
+            self._await_turn()
             self._watcher.adopt_or_start(self._state)
             self._state.save()
             outcome = self._run_stages()
@@ -131,6 +136,21 @@ class Keeper:
         self._watcher.farewell()
         self._alerts.close(self._state.status, self._state.content["cause"], self._state.attempt)
         return self._state.status
+
+    def _await_turn(self) -> None:
+        """Wait for the run before, if there is one; nothing of this one runs meanwhile."""
+        after = awaited(self._info)
+        if after is None or self._state.had_its_turn:
+            return
+        await_turn(self._run, after, self._event, self._interrupted)
+        self._state.begin_turn()
+        self._state.save()
+        self._runner.await_memory_first = True
+
+    def _interrupted(self) -> bool:
+        self._orders.take(None)
+        self._alerts.tend(watcher_lost=False)
+        return self._orders.action is not None
 
     def _resume_by_itself(self, outcome: Outcome) -> bool:
         """Begin the next attempt unasked, where the recipe allows it and it may help."""

@@ -135,6 +135,25 @@ class KeeperState:
         }
         self.begin_attempt()
 
+    @property
+    def had_its_turn(self) -> bool:
+        """The run that this one waited for is over, or was waited for in an earlier attempt."""
+        queue = self.content.get("queue")
+        return self.attempt > 1 or (isinstance(queue, dict) and queue.get("over") is True)
+
+    def queue(self, after: str) -> None:
+        """Say that the run waits for the end of the run *after*."""
+        since = (self.content.get("queue") or {}).get("since_wall") or time.time()
+        self.content["queue"] = {"after": after, "since_wall": since, "over": False}
+        if not self.status.final and self.status is not Status.STOPPING:
+            self.content["status"] = Status.QUEUED.value
+
+    def begin_turn(self) -> None:
+        """Say that nothing is waited for any more."""
+        self.content["queue"] = (self.content.get("queue") or {}) | {"over": True}
+        if self.status is Status.QUEUED:
+            self.content["status"] = Status.STARTING.value
+
     def own(self, keeper: ProcessId) -> None:
         """Say who keeps the run now."""
         self.content["keeper"] = _identity(keeper)

@@ -59,6 +59,10 @@ class LaunchOrder:
     """Of this machine, where the recipe has no limit of its own."""
     anyway: bool = False
     """Do not wait for the memory of the run before."""
+    after: str | None = None
+    """Wait for the end of this run, by its id, before anything is done."""
+    memory_estimate_bytes: int | None = None
+    """What the run will take of the machine's memory at most; None: not known."""
 
 
 def launch(order: LaunchOrder) -> RunDir:
@@ -159,7 +163,9 @@ def run_info(order: LaunchOrder) -> dict[str, Any]:
         "versions": versions(),
         "data": None,
         "memory_limit_bytes": _limit_bytes(order.recipe, order.memory_limit_gib),
+        "memory_estimate_bytes": order.memory_estimate_bytes,
         "anyway": order.anyway,
+        "after": order.after,
     }
     stages = Plan(RunDir(order.root), info).stages
     return info | {"stages": [plan.stage.value for plan in stages]}

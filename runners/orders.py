@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from monitor.model import Status
 from monitor.rundir import RunDir
 from runners.engines.base import Engine, Handle
 from runners.exits import asker
@@ -54,7 +55,8 @@ class Orders:
         if request is None:
             return
         if request.action is Action.WATCH:
-            self._watcher.start_again(self._state)
+            if self._state.status is not Status.QUEUED:  # there is nothing to watch yet
+                self._watcher.start_again(self._state)
         else:
             self.request, self._asked_at, self._overdue = request, time.monotonic(), False
             self._state.asked(request)

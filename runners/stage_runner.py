@@ -67,6 +67,8 @@ class StageRunner:
         self._last_words: str | None = None
         self.anyway = False
         """Begin a stage although the memory of the run before has not come back."""
+        self.await_memory_first = False
+        """Wait for that memory before the next stage, whatever it takes itself."""
 
     def machine_restarted(self, last_words: str | None) -> None:
         """The stage that state.json calls running ended with the machine; what it showed last."""
@@ -131,7 +133,8 @@ class StageRunner:
 
     def _await_memory(self, plan: StagePlan) -> Outcome | None:
         """Let the run before give its memory back; an outcome where that ends this one."""
-        if plan.stage not in HEAVY or self.anyway:
+        first, self.await_memory_first = self.await_memory_first, False
+        if (plan.stage not in HEAVY and not first) or self.anyway:
             return None
         refusal = await_memory(plan.stage, self._run, self._event, self._interrupted)
         if refusal is not None:

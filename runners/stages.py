@@ -148,11 +148,7 @@ class Plan:
 
     def resume_from(self) -> int | None:
         """The iteration of the newest checkpoint that can be read, if there is one."""
-        reading = read_checkpoints(self.run.checkpoints).value
-        for each in reversed(reading.checkpoints if reading else ()):
-            if each.complete and not damage(self.run.checkpoint(each.iteration)):
-                return each.iteration
-        return None
+        return newest_whole(self.run)
 
     def is_done(self, plan: StagePlan) -> bool:
         """True when the stage's output is whole and was made from the same inputs.
@@ -223,6 +219,15 @@ class Plan:
             Stage.MERGE: self.run.export,
         }
         return [folders[stage]]
+
+
+def newest_whole(run: RunDir) -> int | None:
+    """The iteration of the newest checkpoint of *run* that can be read, if there is one."""
+    reading = read_checkpoints(run.checkpoints).value
+    for each in reversed(reading.checkpoints if reading else ()):
+        if each.complete and not damage(run.checkpoint(each.iteration)):
+            return each.iteration
+    return None
 
 
 def _calibration(train: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from monitor import locks
 from monitor.events import append_event
-from monitor.model import FINAL
+from monitor.model import FINAL, Status
 from monitor.probes.clock import read_now
 from monitor.rundir import RunDir
 from monitor.watch_state import read_watch
@@ -157,6 +157,8 @@ class Supervisor:
 def _missing(run: RunDir) -> str | None:
     """Who does not hold their lock: keeper, watcher or both. What cannot be seen is not missing."""
     keeper = locks.is_held(run.keeper_lock) is False
+    if read_status_word(run) is Status.QUEUED:
+        return "both" if keeper else None  # it has no watcher before its turn
     watcher = locks.is_held(run.watcher_lock) is False
     if keeper and watcher:
         return "both"

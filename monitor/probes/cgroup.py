@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitor.probes.raw import read_proc
+from monitor.probes.raw import ReadFile, read_proc
 from monitor.readings import CgroupReading
 
 V1_UNLIMITED = 1 << 60
@@ -37,37 +37,48 @@ class CgroupProbe:
         self._proc = proc
         self._prefix = prefix
         self._mounts: tuple[Mount, ...] | None = None
+        self._raw = b""
+        self._folders: tuple[tuple[int, str], ...] = ()
+        """Where the groups that `_raw` names are mounted, with the version of each mount."""
 
-    def read(self, pid: int) -> CgroupReading | None:
+    def read(self, pid: int, read: ReadFile = read_proc) -> CgroupReading | None:
         """The memory of *pid*'s group; None where none accounts it or it cannot be read."""
         try:
-            groups = parse_groups(read_proc(str(self._proc / str(pid) / "cgroup")))
+            raw = read(f"{self._proc}/{pid}/cgroup")
             if self._mounts is None:
-                raw = read_proc(str(self._proc / "self" / "mountinfo"), 1 << 20)
-                self._mounts = tuple(parse_mounts(raw))
+                mounts = read_proc(str(self._proc / "self" / "mountinfo"), 1 << 20)
+                self._mounts = tuple(parse_mounts(mounts))
         except OSError:
             return None
-        for mount in self._mounts:
-            group = groups.get(mount.version)
-            found = self._read_group(mount, group) if group is not None else None
-            if found is not None:
+        if raw != self._raw:
+            self._raw, self._folders = raw, tuple(self._found(parse_groups(raw), self._mounts))
+        for version, folder in self._folders:
+            if (found := self._read_group(version, folder, read)) is not None:
                 return found
         return None
 
-    def _read_group(self, mount: Mount, group: str) -> CgroupReading | None:
-        folder = self._prefix / mount.point.lstrip("/") / _below(group, mount.root)
-        files = _V2_FILES if mount.version == 2 else _V1_FILES
-        used, limit, peak = (_number(folder / name) for name in files)
+    def _found(
+        self, groups: dict[int, str], mounts: tuple[Mount, ...]
+    ) -> Iterator[tuple[int, str]]:
+        for mount in mounts:
+            group = groups.get(mount.version)
+            if group is not None:
+                below = mount.point.lstrip("/"), _below(group, mount.root)
+                yield mount.version, str(self._prefix.joinpath(*below))
+
+    def _read_group(self, version: int, folder: str, read: ReadFile) -> CgroupReading | None:
+        files = _V2_FILES if version == 2 else _V1_FILES
+        used, limit, peak = (_number(f"{folder}/{name}", read) for name in files)
         if used is None:
             return None  # no memory controller here, or the root group of version 2
         if limit is not None and limit >= V1_UNLIMITED:
             limit = None
         return CgroupReading(
-            version=mount.version,
+            version=version,
             used_bytes=used,
             limit_bytes=limit,
             peak_bytes=peak,
-            oom_kills=_oom_kills(folder, mount.version),
+            oom_kills=_oom_kills(folder, version, read),
         )
 
 
@@ -109,19 +120,19 @@ def _below(group: str, root: str) -> str:
     return "/".join(part for part in group.split("/") if part not in ("", ".."))
 
 
-def _number(path: Path) -> int | None:
+def _number(path: str, read: ReadFile) -> int | None:
     """A file that holds one number; "max" and anything else are none."""
     try:
-        raw = read_proc(str(path), 64).strip()
+        raw = read(path, 64).strip()
     except OSError:
         return None
     return int(raw) if raw.isdigit() else None
 
 
-def _oom_kills(folder: Path, version: int) -> int | None:
+def _oom_kills(folder: str, version: int, read: ReadFile) -> int | None:
     name = "memory.events" if version == 2 else "memory.oom_control"
     try:
-        raw = read_proc(str(folder / name), 4096)
+        raw = read(f"{folder}/{name}", 4096)
     except OSError:
         return None
     for line in raw.splitlines():

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from monitor.frozen import replace
 from monitor.model import Checkpoint, CheckpointReading
 from monitor.probes import Read
 from monitor.probes.raw import open_regular, reason
@@ -36,6 +38,11 @@ _STATE_LIMIT = 4 * 1024 * 1024
 _DEPTH_LIMIT = 4
 
 
+GLANCES = 10
+"""So many looks in a row may go by stamps alone: a file system's clock may be coarse."""
+
+_Glance = tuple[tuple[int, int, int], ...]
+
 _Key = tuple[str, int, int]
 """Name, inode and mtime in ns: while they hold, a finished checkpoint is not walked again."""
 
@@ -54,13 +61,42 @@ class CheckpointProbe:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._place, self._tracker_place = str(folder), str(folder / TRACKER)
         self._whole: dict[_Key, Checkpoint] = {}
         self._tracked: int | None = None
+        self._glance: _Glance | None = None
+        """Taken before the last scan."""
+        self._settled: CheckpointReading | None = None
+        """What two scans in a row have found; it holds while a glance shows no change."""
+        self._glances = 0
         self.steps_per_epoch: float | None = None
         """By the newest trainer_state.json; a log without iterations still tells its epoch."""
 
     def read(self) -> Read[CheckpointReading]:
         """Read the folder; a missing one gives neither value nor problem."""
+        before, self._glance = self._glance, self._look_at()
+        same = self._glance is not None and self._glance == before
+        if same and self._settled is not None and self._glances < GLANCES:
+            self._glances += 1
+            return Read(replace(self._settled, free_bytes=self._free()))
+        read = self._scanned()
+        self._settled, self._glances = (read.value if same and _is_calm(read) else None), 0
+        return read
+
+    def _look_at(self) -> _Glance | None:
+        """When the folder, the tracker and each whole checkpoint were last changed."""
+        try:
+            stamps = [
+                _stamp(self._place),
+                *(_stamp(f"{self._place}/{key[0]}") for key in self._whole),
+            ]
+        except OSError:
+            return None
+        with suppress(OSError):  # not every trainer has one
+            stamps.append(_stamp(self._tracker_place))
+        return tuple(stamps)
+
+    def _scanned(self) -> Read[CheckpointReading]:
         tracker = self._tracker()
         try:
             checkpoints, writing = self._scan(tracker.value)
@@ -80,7 +116,7 @@ class CheckpointProbe:
 
     def _free(self) -> int | None:
         try:
-            status = os.statvfs(self._folder)
+            status = os.statvfs(self._place)
         except OSError:
             return None
         return status.f_bavail * status.f_frsize
@@ -170,6 +206,19 @@ def parse_tracker(raw: bytes) -> Read[int]:
     if text.isdigit() and len(text) <= 12:
         return Read(int(text))
     return Read(problem=f"{TRACKER} holds no iteration")
+
+
+def _is_calm(read: Read[CheckpointReading]) -> bool:
+    """Nothing is being written: whatever changes next changes a stamp."""
+    reading = read.value
+    if reading is None or read.problem is not None or reading.writing_bytes is not None:
+        return False
+    return all(each.complete for each in reading.checkpoints)
+
+
+def _stamp(path: str) -> tuple[int, int, int]:
+    status = os.stat(path)  # noqa: PTH116 - a hot path
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _keep_better(checkpoints: dict[int, Checkpoint], found: Checkpoint) -> None:

@@ -23,12 +23,12 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _CONTAINER = re.compile(rb"[/-](?:docker|libpod|cri-containerd)?[-/]?([0-9a-f]{64})")
 
 
-def read_holders() -> tuple[Holder, ...]:
-    """The processes that hold most, by resident memory and memory on the GPU together."""
+def read_holders(shown: int = SHOWN) -> tuple[Holder, ...]:
+    """The *shown* processes that hold most, by resident memory and memory on the GPU together."""
     on_gpu = _gpu_bytes()
     found = [_holder(pid, on_gpu.get(pid, 0)) for pid in _pids()]
     known = [each for each in found if each is not None and each.held_bytes > 0]
-    return tuple(sorted(known, key=lambda each: each.held_bytes, reverse=True)[:SHOWN])
+    return tuple(sorted(known, key=lambda each: each.held_bytes, reverse=True)[:shown])
 
 
 def largest_beside(own: Container[int], on_gpu: Mapping[int, int]) -> Holder | None:

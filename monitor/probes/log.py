@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
+from monitor.frozen import replace
 from monitor.grammar import begin, fold
 from monitor.model import LogProgress, LogReading
 from monitor.probes import Read

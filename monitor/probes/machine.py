@@ -9,7 +9,7 @@ from typing import Protocol
 from monitor.model import GpuReading, KernelReading, MachineReading
 from monitor.probes import Read
 from monitor.probes.memory import read_memory
-from monitor.probes.raw import read_proc, reason
+from monitor.probes.raw import ReadFile, read_proc, reason
 
 _IDLE_FIELDS = slice(3, 5)  # idle, iowait
 _ALL_FIELDS = slice(0, 8)  # guest time is counted in user already
@@ -30,10 +30,10 @@ class CpuMeter:
     def __init__(self) -> None:
         self._last: tuple[int, int] | None = None
 
-    def read(self) -> float | None:
+    def read(self, read: ReadFile = read_proc) -> float | None:
         """Percent of all cores, 0 to 100; None at the first call."""
         try:
-            times = parse_cpu_times(read_proc("/proc/stat", 512))
+            times = parse_cpu_times(read("/proc/stat", 512))
         except OSError:
             times = None
         before, self._last = self._last, times
@@ -65,18 +65,19 @@ def read_machine(
     gpus: GpuSource | None = None,
     cpu: CpuMeter | None = None,
     kernel: KernelReading | None = None,
+    read: ReadFile = read_proc,
 ) -> Read[MachineReading]:
     """Read the machine; *folder* tells which disk. The value is always there, in parts None.
 
-    *kernel* is what its log said, for which a probe is kept open.
+    *kernel* is what its log said, for which a probe is kept open; *read* reads the files of /proc.
     """
-    memory = read_memory()
+    memory = read_memory(read)
     free = _disk_free(folder)
     problems = [memory.problem, free.problem, gpus.problem if gpus else None]
     reading = MachineReading(
         memory=memory.value,
         gpus=gpus.latest() if gpus else (),
-        cpu_percent=cpu.read() if cpu else None,
+        cpu_percent=cpu.read(read) if cpu else None,
         load1=_load1(),
         disk_free_bytes=free.value,
         kernel=kernel,

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from monitor.model import MemoryReading
 from monitor.probes import Read
-from monitor.probes.raw import read_proc, reason
+from monitor.probes.raw import ReadFile, read_proc, reason
 
 
-def read_memory() -> Read[MemoryReading]:
+def read_memory(read: ReadFile = read_proc) -> Read[MemoryReading]:
     """Read /proc/meminfo, and the memory pressure where the kernel has it."""
     try:
-        raw = read_proc("/proc/meminfo")
+        raw = read("/proc/meminfo")
     except OSError as error:
         return Read(problem=f"/proc/meminfo cannot be read: {reason(error)}")
-    some, full = _read_pressure()
+    some, full = _read_pressure(read)
     reading = parse_meminfo(raw, some, full)
     if reading is None:
         return Read(problem="/proc/meminfo names no MemTotal or MemAvailable")
@@ -71,10 +71,10 @@ def parse_pressure(raw: bytes, kind: bytes = b"some") -> float | None:
     return None
 
 
-def _read_pressure() -> tuple[float | None, float | None]:
+def _read_pressure(read: ReadFile) -> tuple[float | None, float | None]:
     """(some, full); a kernel may have neither."""
     try:
-        raw = read_proc("/proc/pressure/memory", 512)
+        raw = read("/proc/pressure/memory", 512)
     except OSError:
         return None, None
     return parse_pressure(raw), parse_pressure(raw, b"full")

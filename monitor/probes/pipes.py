@@ -10,9 +10,9 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from monitor.activity import PIPE_WAITS
+from monitor.frozen import replace
 from monitor.model import PipeReader, PipeReading, ProcessReading
 from monitor.probes.process import name_and_state
 from monitor.probes.raw import list_names, read_proc

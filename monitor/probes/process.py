@@ -13,7 +13,7 @@ from monitor.model import ProcessId, ProcessReading
 from monitor.probes import Read
 from monitor.probes.cgroup import CgroupProbe
 from monitor.probes.clock import RATE, boot_id
-from monitor.probes.raw import read_proc
+from monitor.probes.raw import ReadFile, read_proc
 from monitor.probes.text import clean_line
 
 DESCENDANTS_LIMIT = 256
@@ -88,17 +88,18 @@ def started_s(process: ProcessId) -> float:
     return process.start_ticks * _TICK_S
 
 
-def read_process(process: ProcessId) -> Read[ProcessReading]:
-    """Read what *process* and its living descendants use.
+def read_process(process: ProcessId, read: ReadFile = read_proc) -> Read[ProcessReading]:
+    """Read what *process* and its living descendants use; *read* reads the files of /proc.
 
     CPU time and bytes written include children that have ended and were waited for, so the sums do
     not fall when one ends. Memory that they share is counted in each of them.
     """
-    stat = _own_stat(process)
+    stat = _own_stat(process, read)
     if stat is None:
         return Read(ProcessReading(alive=False, pids=(process.pid,)))
     hidden: set[str] = set()
-    descendants = {pid: each for pid in _descendants(process.pid, hidden) if (each := _stat(pid))}
+    below = _descendants(process.pid, hidden, read)
+    descendants = {pid: each for pid in below if (each := _stat(pid, read))}
     family = [stat, *descendants.values()]
     living = [pid for pid, each in descendants.items() if each.alive]
     return Read(
@@ -106,14 +107,14 @@ def read_process(process: ProcessId) -> Read[ProcessReading]:
             alive=True,
             state=stat.state,
             cpu_s=sum(each.cpu_ticks for each in family) * _TICK_S,
-            written_bytes=_written([process.pid, *living], hidden),
+            written_bytes=_written([process.pid, *living], hidden, read),
             rss_bytes=sum(each.rss_pages for each in family) * _PAGE_BYTES,
-            anonymous_bytes=_anonymous([process.pid, *living]),
-            wchan=_wchan(process.pid, hidden),
+            anonymous_bytes=_anonymous([process.pid, *living], read),
+            wchan=_wchan(process.pid, hidden, read),
             pids=(process.pid, *living),
             hidden=tuple(sorted(hidden)),
             zombies=tuple(each.name for each in descendants.values() if not each.alive),
-            cgroup=_CGROUPS.read(process.pid),
+            cgroup=_CGROUPS.read(process.pid, read),
         )
     )
 
@@ -138,39 +139,39 @@ def find_by_environment(variables: Mapping[str, str]) -> list[ProcessId]:
     return [each for each in found if each is not None]
 
 
-def _stat(pid: int) -> Stat | None:
+def _stat(pid: int, read: ReadFile = read_proc) -> Stat | None:
     try:
-        return parse_stat(read_proc(f"/proc/{pid}/stat", 4096))
+        return parse_stat(read(f"/proc/{pid}/stat", 4096))
     except OSError:
         return None
 
 
-def _own_stat(process: ProcessId) -> Stat | None:
+def _own_stat(process: ProcessId, read: ReadFile = read_proc) -> Stat | None:
     """The state of exactly *process*, None once it has ended."""
     if process.boot_id != boot_id():
         return None
-    stat = _stat(process.pid)
+    stat = _stat(process.pid, read)
     if stat is None or stat.start_ticks != process.start_ticks or not stat.alive:
         return None
     return stat
 
 
-def _descendants(pid: int, hidden: set[str]) -> list[int]:
+def _descendants(pid: int, hidden: set[str], read: ReadFile) -> list[int]:
     found: list[int] = []
     queue = [pid]
     while queue and len(found) < DESCENDANTS_LIMIT:
-        children = _children(queue.pop(), hidden)
+        children = _children(queue.pop(), hidden, read)
         found += children
         queue += children
     return found
 
 
-def _children(pid: int, hidden: set[str]) -> list[int]:
+def _children(pid: int, hidden: set[str], read: ReadFile) -> list[int]:
     """Children of each thread: a process started by a thread belongs to that thread's list."""
     children: list[int] = []
     try:
         for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - names only, a hot path
-            children += map(int, read_proc(f"/proc/{pid}/task/{task}/children").split())
+            children += map(int, read(f"/proc/{pid}/task/{task}/children").split())
     except PermissionError:
         hidden.add("children")
     except (OSError, ValueError):
@@ -178,12 +179,12 @@ def _children(pid: int, hidden: set[str]) -> list[int]:
     return children
 
 
-def _written(pids: list[int], hidden: set[str]) -> int | None:
+def _written(pids: list[int], hidden: set[str], read: ReadFile) -> int | None:
     """Sum over those that can be read; None when not even the first can."""
     total: int | None = None
     for pid in pids:
         try:
-            written = _parse_io(read_proc(f"/proc/{pid}/io", 1024))
+            written = _parse_io(read(f"/proc/{pid}/io", 1024))
         except PermissionError:
             hidden.add("io")
         except OSError:
@@ -193,12 +194,12 @@ def _written(pids: list[int], hidden: set[str]) -> int | None:
     return total
 
 
-def _anonymous(pids: list[int]) -> int | None:
+def _anonymous(pids: list[int], read: ReadFile) -> int | None:
     """Resident pages that are no file's: RSS counts mapped weights, which are page cache."""
     total: int | None = None
     for pid in pids:
         try:
-            words = read_proc(f"/proc/{pid}/statm", 256).split()
+            words = read(f"/proc/{pid}/statm", 256).split()
             pages = int(words[1]) - int(words[2])
         except (OSError, ValueError, IndexError):
             continue
@@ -211,9 +212,9 @@ def _parse_io(raw: bytes) -> int:
     return sum(int(value) for name, _, value in values if name in (b"wchar", b"write_bytes"))
 
 
-def _wchan(pid: int, hidden: set[str]) -> str | None:
+def _wchan(pid: int, hidden: set[str], read: ReadFile) -> str | None:
     try:
-        name = read_proc(f"/proc/{pid}/wchan", 128).decode("ascii", "replace").strip()
+        name = read(f"/proc/{pid}/wchan", 128).decode("ascii", "replace").strip()
     except PermissionError:
         hidden.add("wchan")
         return None

@@ -8,6 +8,13 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Protocol
+
+
+class ReadFile(Protocol):
+    """Reads a file of /proc or /sys: `read_proc`, or one who keeps it open."""
+
+    def __call__(self, path: str, limit: int = ...) -> bytes: ...
 
 
 def read_proc(path: str, limit: int = 65536) -> bytes:

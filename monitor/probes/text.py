@@ -31,6 +31,8 @@ def clean_line(line: str | bytes, limit: int = LINE_LIMIT) -> str:
     """
     if isinstance(line, bytes):
         line = _decode(line, limit)
+    if len(line) <= limit and line.isascii() and line.isprintable():
+        return line.rstrip()  # nearly every line: there is nothing in it to clean
     line = line.rstrip("\r\n")
     for _ in range(_SEGMENTS_LIMIT):
         line, _, segment = line.rpartition("\r")

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.events import read_events
-from monitor.memory_model import MemoryLevel
+from monitor.memory_model import MemoryLevel, MemoryVerdict, is_of_others
+from monitor.model import FINAL, Verdict
 from monitor.probes.process import is_alive
 from monitor.rundir import RunDir
 from monitor.target import process_id
@@ -189,11 +190,18 @@ def _look_of(state: WatchState, real_s: float) -> Look:
         verdict=verdict.liveness,
         reason=f"{verdict.reason}; {memory.reason}" if memory and tight else verdict.reason,
         flags=(*verdict.flags, *([f"memory-{memory.level}"] if memory and tight else [])),
+        memory_of_others=memory is not None and _is_of_others(memory, verdict),
         signature=str(verdict.signature) if verdict.signature else None,
         iteration=verdict.iteration,
         limit_s=verdict.limit_s,
         silent_s=state.ages.progress_s,
     )
+
+
+def _is_of_others(memory: MemoryVerdict, verdict: Verdict) -> bool:
+    """A trainer that has ended holds nothing: what climbs then, is not its own."""
+    ended = verdict.liveness in FINAL and memory.run_bytes is None
+    return ended or is_of_others(memory.run_share)
 
 
 def _remove_group(group: Path) -> None:

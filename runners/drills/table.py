@@ -185,6 +185,7 @@ _ALL = (
         about="a thread burns CPU and never gets on",
         trainer={"faults": ((12, "spin"),)},
         expect=(*_stalls("spinning", Then.KILL), _STOPPED),
+        late_s=180,  # it uses the CPU as while it trained: three times the limit of 60 s
     ),
     Drill(
         name="slow-save",

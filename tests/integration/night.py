@@ -16,12 +16,15 @@ from night_machine import ENDINGS, Activity, broken, working
 from night_plan import (
     BOOT,
     CHECKPOINTS,
+    FAST_S,
     FIGURES_S,
     GIB,
     HEARTBEAT,
     LOG,
     MODES,
     NEAR_S,
+    OFTEN_FIGURES_S,
+    OFTEN_S,
     Fault,
     Gpu,
     Moment,
@@ -30,7 +33,7 @@ from night_plan import (
 )
 
 from monitor.facts import Facts
-from monitor.limits import STANDARD
+from monitor.limits import STANDARD, limits_from
 from monitor.model import (
     Checkpoint,
     CheckpointReading,
@@ -58,12 +61,23 @@ __all__ = [
     "Night",
     "frames",
     "moments",
+    "moved_moments",
 ]
 
 
 def frames(night: Night) -> Iterator[Frame]:
     """What a watcher sees, look by look."""
     return _Camera(night).frames()
+
+
+def moved_moments(night: Night) -> Iterator[Moment]:
+    """The trainer's moments as pauses and the fault leave them."""
+    return _Camera(night).moments()
+
+
+def done_at_the_fault(night: Night) -> int:
+    """Iterations that were done when the fault struck."""
+    return max(moment.done for moment in moved_moments(night))
 
 
 class _Camera:
@@ -85,15 +99,19 @@ class _Camera:
         self.fault: Fault | None = None
         self.over_s: float | None = None
         self.unseen = _joined((*night.gaps, *night.pauses))
+        raised = {"first_save_default_s": night.first_save_limit_s}
+        self.limits = limits_from(raised) if night.first_save_limit_s else STANDARD
 
     def frames(self) -> Iterator[Frame]:
         night, last = self.night, 0.0
         yield self._frame(0.0)
-        for moment in self._moments():
+        for moment in self.moments():
             yield from self._until(last, moment.at_s - NEAR_S)
-            look = math.floor(moment.at_s) + 1.0
+            # One look a second: what two moments of one second leave is seen in the next.
+            look = max(math.floor(moment.at_s), math.floor(self.before_s)) + 1.0
             # The look just before: what it does not show yet took no longer than one look.
-            if moment.saved > self.now.saved and look - 1.0 > self.before_s:
+            struck = self.night.fault is not None and moment.at_s == self.night.fault.at_s
+            if (moment.saved > self.now.saved or struck) and look - 1.0 > self.before_s:
                 yield from self._shown(look - 1.0)
             self._take(moment)
             last = look
@@ -102,10 +120,12 @@ class _Camera:
         if night.fault is not None and self.over_s is None:
             end = night.fault.at_s + night.after_s
         end = end if self.over_s is None else self.over_s + 5.0
+        for begin, until in self.unseen:  # somebody looks again, be it after the night
+            end = until + 2.0 if begin <= end <= until else end
         yield from self._until(last, end)
         yield from self._shown(math.floor(end))
 
-    def _moments(self) -> Iterator[Moment]:
+    def moments(self) -> Iterator[Moment]:
         """The moments as the pauses and the fault leave them."""
         fault, shift = self.night.fault, 0.0
         pauses = sorted(self.night.pauses)
@@ -121,11 +141,15 @@ class _Camera:
             yield moved
 
     def _until(self, start: float, end: float) -> Iterator[Frame]:
-        """The looks of each half minute."""
-        at = start + FIGURES_S
+        """The looks of each half minute.
+
+        Where a limit may be as short as a minute, what the GPU draws is seen more often at first.
+        """
+        often = start + OFTEN_S if self.night.step_s < FAST_S else start
+        at = start + (OFTEN_FIGURES_S if often > start else FIGURES_S)
         while at < end:
             yield from self._shown(float(math.floor(at)))
-            at += FIGURES_S
+            at += OFTEN_FIGURES_S if at < often else FIGURES_S
 
     def _shown(self, at_s: float) -> Iterator[Frame]:
         """One look, unless it falls into a time when nobody looked."""
@@ -213,7 +237,7 @@ class _Camera:
                 machine=machine,
             ),
             subject=subject,
-            limits=STANDARD,
+            limits=self.limits,
             last_look_s=last_look_s,
         )
 
@@ -230,7 +254,8 @@ class _Camera:
         if now.phase == "saving":
             frozen = self.fault.at_s if self.fault else at_s
             share = min(1.0, max(0.0, (min(at_s, frozen) - now.began_s) / max(1.0, now.lasts_s)))
-            writing = int(share * (149 << 20))
+            quiet = self.night.save_quiet
+            writing = int(max(0.0, share - quiet) / (1.0 - quiet) * (149 << 20))
         return CheckpointReading(
             tracker=seen[-1].iteration if seen else None, checkpoints=seen, writing_bytes=writing
         )
@@ -253,7 +278,7 @@ class _Camera:
         look = (
             working(self.night, self.now, self.draw)
             if self.fault is None
-            else broken(self.fault, self.night, self.draw)
+            else broken(self.fault, self.night, self.now, self.draw)
         )
         self.cpu_s += look.cpu * since
         self.written += look.written * since

@@ -41,27 +41,34 @@ def working(night: Night, moment: Moment, draw: random.Random) -> Activity:
     if phase in ("saving", "stopping"):
         return Activity(cpu=0.8, percent=0, watts=idle + 2, state="D", written=30e6)
     busy = gpu.busy_w + max(-20.0, min(20.0, draw.gauss(0, gpu.spread_w)))
-    clock, throttle = 2281, ()
-    slower = night.slower_from is not None and moment.done >= night.slower_from
-    if slower and night.slower_watts is not None:
-        busy = night.slower_watts + draw.gauss(0, 1.5)
-        clock = 799
+    if _is_slowed(night, moment):
+        busy = (night.slower_watts or busy) + draw.gauss(0, 1.5)
     if phase == "evaluating":
         busy *= 0.85
-    return Activity(
-        cpu=1.1, percent=gpu.busy_percent, watts=busy, state="R", clock_mhz=clock, throttle=throttle
-    )
+    clock = _clock(night, moment)
+    return Activity(cpu=1.1, percent=gpu.busy_percent, watts=busy, state="R", clock_mhz=clock)
+
+
+def _is_slowed(night: Night, moment: Moment) -> bool:
+    """Its GPU is in a slow power state."""
+    begun = night.slower_from is not None and moment.done >= night.slower_from
+    return begun and night.slower_watts is not None
+
+
+def _clock(night: Night, moment: Moment) -> int:
+    """A slow power state shows in the clock (measured on a GB10), whatever the trainer does."""
+    return 799 if _is_slowed(night, moment) else 2281
 
 
 ENDINGS = frozenset({"crash"})
 """Faults that end the process."""
 
 
-def broken(fault: Fault, night: Night, draw: random.Random) -> Activity:
-    """A trainer that hangs, in the way that the fault names."""
+def broken(fault: Fault, night: Night, moment: Moment, draw: random.Random) -> Activity:
+    """A trainer that hangs at *moment*, in the way that the fault names."""
     gpu = night.gpu or Gpu()
     idle = gpu.idle_w + draw.gauss(0, 0.3)
-    still = Activity(cpu=0.002, percent=0, watts=idle)
+    still = Activity(cpu=0.002, percent=0, watts=idle, clock_mhz=_clock(night, moment))
     if fault.name == "crash":
         return still
     if fault.name == "spin":

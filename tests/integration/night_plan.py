@@ -13,6 +13,10 @@ GRAIN_S = 8.0
 """Iterations that are faster than 2 s are told in groups of about so long: under the floor of the
 iteration limit (60 s) their single gaps are not to be seen."""
 FIGURES_S = 30.0
+FAST_S = 12.0
+OFTEN_FIGURES_S = 5.0
+OFTEN_S = 240.0
+"""In the first four minutes of what lasts long, where iterations are faster than 12 s."""
 NEAR_S = 4.0
 """So soon before a moment no look is taken for the figures alone."""
 HEARTBEAT, LOG, CHECKPOINTS = "heartbeat", "log", "checkpoints"
@@ -53,6 +57,10 @@ class Night:
     save_interval: int = 70
     save_s: float = 5.0
     first_save_factor: float = 1.0
+    save_quiet: float = 0.0
+    """Share of a save in which its folder does not grow yet: the state is gathered first."""
+    first_save_limit_s: float | None = None
+    """What the recipe (or `attach --set`) says of it: a first save can outlast the default."""
     eval_interval: int = 0
     eval_s: float = 0.0
     load_s: float = 60.0
@@ -92,6 +100,11 @@ class Night:
             return self.iterations
         usual = int((self.hours * 3600 - self.load_s) / self.step_s)
         return max(2, usual if self.ends else 2 * usual)
+
+    def pace_s(self, done: int) -> float:
+        """Seconds an iteration takes after *done* of them."""
+        slower = self.slower_from is not None and done >= self.slower_from
+        return self.step_s * (self.slower if slower else 1.0)
 
     @property
     def cadence_s(self) -> float:

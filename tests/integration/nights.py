@@ -11,7 +11,18 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from night import CHECKPOINTS, ENDINGS, HEARTBEAT, LOG, Fault, Gpu, Night, frames, moments
+from night import (
+    CHECKPOINTS,
+    ENDINGS,
+    HEARTBEAT,
+    LOG,
+    Fault,
+    Gpu,
+    Night,
+    frames,
+    moments,
+    moved_moments,
+)
 
 from monitor import alerts as alert_rules
 from monitor.alerts import AlertState, Kind, Severity
@@ -43,8 +54,8 @@ IDLE = frozenset({"deadlock", "stopped", "blocked-pipe", "blocked-io", "dead-wor
 """Faults that leave the box idle."""
 NEED_A_HEARTBEAT = frozenset({"eval-hang", "first-iteration-hang", "loading-hang"})
 """From the outside these have no cadence yet, or none of their own: rule 3 claims nothing."""
-LONGEST_FIRST_SAVE_S = 1500.0
-"""A first save of over half an hour is past its default limit: a recipe has to say so."""
+FIRST_SAVE_S = 1500.0
+"""A first save that may outlast its default limit of half an hour: the recipe has to say so."""
 BASELINES = ("log silent 10 min", "log silent 30 min", "utilisation < 5 %")
 
 
@@ -87,17 +98,25 @@ class Outcome:
         return sum(verdict == Liveness.STALLED for _, verdict, _ in self.false)
 
 
-def draw(seed: int, mode: str, fault: str | None, step_s: float | None = None) -> Night:
-    """A random night; with *step_s*, one at that pace and otherwise as in the article."""
-    dice = random.Random(f"{seed}-{mode}-{fault}-{step_s}")
+def draw(
+    seed: int, mode: str, fault: str | None, step_s: float | None = None, *, shared: bool = False
+) -> Night:
+    """A random night; with *step_s*, one at that pace and otherwise as in the article.
+
+    The article's box trains alone on its GPU, saves every 70 iterations in some seconds and has an
+    even pace (2 to 10 % jitter); jumps, lags, starved watchers and suspends are drawn as in every
+    night. With *shared*, others use that GPU, or there is none.
+    """
+    dice = random.Random(f"{seed}-{mode}-{fault}-{step_s}-{shared}")
     step = _log_uniform(dice, 0.05, 300.0) if step_s is None else step_s
     hours = dice.uniform(5, 12)
     save_s = _log_uniform(dice, 0.2, 600.0) if step_s is None else _log_uniform(dice, 1.0, 30.0)
     apart = max(_log_uniform(dice, 600.0, 6000.0), 3 * save_s)
     interval = max(1, round(apart / step)) if step_s is None else 70
-    hours = max(hours, 5 * (interval * step + save_s) / 3600)
-    first = min(_log_uniform(dice, 1.0, 50.0), max(1.0, LONGEST_FIRST_SAVE_S / save_s))
-    gpu = _gpu(dice)
+    first = _log_uniform(dice, 1.0, 50.0)
+    first_s = first * save_s
+    hours = max(hours, 5 * (interval * step + save_s) / 3600) + first_s / 3600
+    gpu = _gpu(dice) if step_s is None else _paced_gpu(dice, shared)
     plan: dict[str, object] = {
         "seed": seed,
         "mode": mode,
@@ -107,6 +126,8 @@ def draw(seed: int, mode: str, fault: str | None, step_s: float | None = None) -
         "save_interval": interval,
         "save_s": save_s,
         "first_save_factor": first,
+        "save_quiet": dice.uniform(0.0, 0.5),
+        "first_save_limit_s": 1.5 * first_s if first_s > FIRST_SAVE_S else None,
         "load_s": _log_uniform(dice, 5, 900),
         "first_iteration_s": _log_uniform(dice, max(1.0, step), max(900.0, step)),
         "log_every": dice.choice((1, 1, 1, 1, 10)),
@@ -119,13 +140,13 @@ def draw(seed: int, mode: str, fault: str | None, step_s: float | None = None) -
         eval_s = _log_uniform(dice, 60, 3600.0)
         plan |= {"eval_s": eval_s}
         plan |= {"eval_interval": max(1, round(max(3 * eval_s, dice.uniform(1200, 7200)) / step))}
-    if step_s is None and dice.random() < 0.5:
+    if dice.random() < 0.5:
         plan["spikes"] = tuple(
             (dice.randrange(1, max(2, steps)), dice.uniform(1, 12))
             for _ in range(dice.randint(1, 5))
         )
-    if step_s is None and dice.random() < 0.3:
-        plan |= _slower(dice, mode, gpu, steps)
+    if dice.random() < 0.3:
+        plan |= _slower(dice, gpu, steps)
     if mode != CHECKPOINTS and dice.random() < 0.15:
         plan["log_stops_at"] = dice.randrange(1, max(2, steps))
     if dice.random() < 0.15:
@@ -150,12 +171,16 @@ def _gpu(dice: random.Random) -> Gpu | None:
     return Gpu(own=kind < 0.8, busy_w=busy, spread_w=busy * dice.uniform(0.05, 0.3))
 
 
-def _slower(dice: random.Random, mode: str, gpu: Gpu | None, steps: int) -> dict[str, object]:
-    """From some iteration on all take longer.
+def _paced_gpu(dice: random.Random, shared: bool) -> Gpu | None:
+    busy = dice.uniform(35, 90)
+    own = Gpu(own=not shared, busy_w=busy, spread_w=busy * dice.uniform(0.05, 0.3))
+    return None if shared and dice.random() < 0.5 else own
 
-    By how much a judge can bear is what it can see: over five times the largest iteration is a
-    stall, unless the power of a GPU of its own says otherwise; and a cadence is all that is seen of
-    a run without a heartbeat.
+
+def _slower(dice: random.Random, gpu: Gpu | None, steps: int) -> dict[str, object]:
+    """From some iteration on all take up to twelve times as long.
+
+    In a slow power state, which shows in clock and power, they take about twice as long.
     """
     begins = dice.randrange(1, max(2, steps))
     if gpu is not None and gpu.own and dice.random() < 0.3:
@@ -191,28 +216,39 @@ def _with_fault(night: Night, name: str, dice: random.Random) -> Night:
         spell = dice.choice(spells)
         at_s = spell.at_s + dice.uniform(0.05, 0.9) * spell.lasts_s
     else:
-        earliest = _settled(night) + sum(lasts for _, lasts in night.pauses)
+        earliest = _settled(night)
+        if earliest is None:
+            raise ValueError(f"no cadence is known in night {night.seed}")
         latest = max(earliest + 60.0, night.hours * 3600)
         at_s = dice.uniform(earliest, latest)
         for begin, lasts in night.pauses:
             if begin <= at_s <= begin + lasts + 60.0:  # nothing happens while all is paused
                 at_s = begin + lasts + 60.0
     fault = Fault(name=kind, at_s=round(at_s, 3), watts=watts)
-    return replace(night, fault=fault, after_s=HORIZON_S)
+    return replace(night, fault=fault, after_s=HORIZON_S + sum(lasts for _, lasts in night.pauses))
 
 
-def _settled(night: Night) -> float:
+def _settled(night: Night) -> float | None:
     """From when on a fault must be found: without a heartbeat, once a cadence is known."""
+    paused = sum(lasts for _, lasts in night.pauses)
     if night.mode == HEARTBEAT:
-        return 30.0
-    saves, lines = 0, 0
-    for each in moments(night):
-        if each.saved > saves * night.save_interval:
-            saves += 1
-        lines = each.done // night.log_every
-        if saves >= 3 or (night.mode == LOG and lines > 12):
-            return each.at_s + 60.0
-    return night.hours * 1800
+        return 30.0 + paused
+    saved, before_s, saves, known = 0, 0.0, 0, False
+    for each in moved_moments(night):
+        if each.saved > saved:
+            # Only what comes while somebody looks, and looked all the time since the one before.
+            known = known or (saves > 0 and not _unseen(night, before_s, each.at_s))
+            saved, before_s, saves = each.saved, each.at_s, saves + 1
+        said = min(each.done, night.log_stops_at or each.done) // night.log_every
+        if (saves >= 3 and known) or (night.mode == LOG and said > 12):
+            return max(each.at_s + 60.0, paused)
+    return None
+
+
+def _unseen(night: Night, begin: float, end: float) -> bool:
+    """Nobody looked at some second from *begin* to *end*."""
+    spells = (*night.gaps, *night.pauses)
+    return any(at <= end + 5.0 and at + lasts >= begin - 5.0 for at, lasts in spells)
 
 
 def outcome(night: Night) -> Outcome:
@@ -270,8 +306,14 @@ def _note(result: Outcome, look: Look, before: Liveness, fault_s: float) -> None
     else:
         found = verdict.liveness is Liveness.STALLED
     if found:
-        result.delay_s = look.at_s - fault_s
+        result.delay_s = _awake_s(result.night, fault_s, look.at_s)
         result.reason, result.flags = verdict.reason, verdict.flags
+
+
+def _awake_s(night: Night, begin: float, end: float) -> float:
+    """Seconds between the two in which the machine was not paused."""
+    asleep = (min(end, at + lasts) - max(begin, at) for at, lasts in night.pauses)
+    return end - begin - sum(max(0.0, each) for each in asleep)
 
 
 class _Rules:

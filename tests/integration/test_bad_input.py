@@ -334,7 +334,7 @@ def test_a_disk_that_fills_up_is_named_as_the_cause_and_what_was_saved_is_kept(
     lanewatch = Lanewatch(small_disk / "runs")
     filler = small_disk / "filler"
     filler.write_bytes(b"x" * (8 << 20))
-    run = lanewatch.launch(iterations=4000, save_interval=4)
+    run = lanewatch.launch("--anyway", iterations=4000, save_interval=4)
     until(lambda: trained(run) >= 1, "an iteration")
     trainer = state(run)["process"]["pid"]
     until(lambda: not lives(trainer), "the trainer gave up: its checkpoints had filled the disk")

@@ -10,7 +10,7 @@ from monitor.codec import dumps
 from monitor.facts import Facts
 from monitor.history import history_of
 from monitor.limits import STANDARD
-from monitor.model import Checkpoint, CheckpointReading, Heartbeat, History
+from monitor.model import Ages, Checkpoint, CheckpointReading, Heartbeat, History
 
 BOOT = "boot-1"
 
@@ -61,6 +61,10 @@ class Watch:
     @property
     def progress_s(self) -> float | None:
         return ages_of(self.state).progress_s
+
+    @property
+    def ages(self) -> Ages:
+        return ages_of(self.state)
 
     @property
     def history(self) -> History:

@@ -42,9 +42,11 @@ def spins() -> None:
     )
     hang(
         "spin-shared-gpu",
-        "a kernel spins on a GPU that another process uses as well",
+        "a kernel spins on a GPU that another process uses as well: with no power of its own to go "
+        "by, a process that uses the CPU as while it trained is given three times the limit, for a "
+        "jump of pace looks the same",
         replace(SHORT, gpu=replace(ARTICLE, own=False), fault=spinning(3600.5, 20)),
-        SHARP,
+        3 * 5.5 * NEMO_S + 60,
     )
     hang(
         "spin-fast-steps",

@@ -131,11 +131,17 @@ PIPED = replace(ALIVE, wchan="anon_pipe_write")
         pytest.param(
             {"ages": silent(7640), "history": SAVED},
             Liveness.SUSPECT,
-            "no power of a GPU of its own tells",
-            id="too late, but it uses the CPU: an evaluation may lie between",
+            "so only time can tell: give it a heartbeat or a log",
+            id="too late, but it uses the CPU: it may have slowed down",
         ),
         pytest.param(
-            {"ages": silent(13000), "history": SAVED},
+            {"ages": silent(29000), "history": SAVED},
+            Liveness.SUSPECT,
+            "overdue",
+            id="twelve times as slow as it ever was",
+        ),
+        pytest.param(
+            {"ages": silent(40000), "history": SAVED},
             Liveness.STALLED,
             "overdue",
             id="too late for that as well",

@@ -54,6 +54,18 @@ SUSPECT = look(Liveness.SUSPECT, "no progress")
             STALL, [TRAINING, SUSPECT, TRAINING, FINISHED], "stalled", id="the stall was missed"
         ),
         pytest.param(
+            FINE,
+            [look(Liveness.TRAINING, flags=("memory-warn",), memory_of_others=True), FINISHED],
+            None,
+            id="a neighbour takes memory while all is well",
+        ),
+        pytest.param(
+            FINE,
+            [look(Liveness.TRAINING, flags=("memory-warn",)), FINISHED],
+            "memory-warn",
+            id="its own memory casts a doubt",
+        ),
+        pytest.param(
             STALL,
             [TRAINING, SUSPECT, dataclasses.replace(STALLED, reason="it spins"), FINISHED],
             "'stopped'",

@@ -245,3 +245,25 @@ def test_anyway_does_not_wait(waiting: Path) -> None:
     assert keeper.wait(60) == 0
     assert json.loads((waiting / "state.json").read_text())["status"] == "finished"
     assert not any("waits for" in text for text in notes(waiting))
+
+
+def test_a_run_that_was_queued_waits_for_the_memory_before_its_first_stage(waiting: Path) -> None:
+    before = waiting.parent / RUN
+    write_json(before / "state.json", {"status": "finished"}, durable=False)
+    content = json.loads((waiting / "run.json").read_text())
+    write_json(waiting / "run.json", content | {"after": RUN}, durable=False)
+    keeper = keep(waiting)
+    try:
+        wait_for(lambda: any("that the run before held" in text for text in notes(waiting)))
+        assert notes(waiting)[:2] == [
+            f"queued: waits for the end of {RUN}",
+            f"its turn: {RUN} is over (it finished)",
+        ]
+        put_request(RunDir(waiting), Action.STOP)
+        assert keeper.wait(20) == 0
+    finally:
+        keeper.kill()
+        keeper.wait()
+    state = json.loads((waiting / "state.json").read_text())
+    assert state["cause"] == "stopped by the user before stage fetch"
+    assert state["queue"]["over"] is True

@@ -143,3 +143,19 @@ def test_following_with_bounded_memory(tmp_path: Path) -> None:
     assert len(follower.metrics.iterations) == 10
     assert len(follower._iterations) == 10
     assert follower.metrics.iterations[-1].iteration == 105
+
+
+def test_who_asks_for_no_iterations_is_told_what_saves_and_evaluations_cost(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    append(path, *[step(number) for number in (1, 2, 3)])
+    append(path, {"attempt": 1, "iteration": 3, "save_s": 1.5})
+    append(path, {"attempt": 1, "iteration": 3, "eval_loss": 0.9, "eval_s": 7.0})
+    follower = MetricsFollower(path, keep=0)
+    follower.read()
+    assert follower.metrics.iterations == ()
+    assert [each.save_s for each in follower.metrics.saves] == [1.5]
+    assert [each.eval_s for each in follower.metrics.evals] == [7.0]
+    known = follower.metrics
+    append(path, step(4))
+    follower.read()
+    assert follower.metrics is known

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -228,3 +230,51 @@ def test_a_checkpoint_that_goes_is_forgotten(tmp_path: Path) -> None:
     reading = probe.read().value
     assert reading is not None
     assert reading.checkpoints == ()
+
+
+def test_a_folder_in_which_nothing_changes_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tmp_path, 70)
+    (tmp_path / TRACKER).write_text("70\n")
+    probe, scans = CheckpointProbe(tmp_path), 0
+    scan = probe._scanned
+
+    def counted() -> object:
+        nonlocal scans
+        scans += 1
+        return scan()
+
+    monkeypatch.setattr(probe, "_scanned", counted)
+    readings = [probe.read().value for _ in range(20)]
+    assert scans < 8, "three until it is sure, then one in a while"
+    assert {reading.tracker for reading in readings if reading} == {70}
+    assert all(reading is not None and len(reading.checkpoints) == 1 for reading in readings)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda folder: publish(folder, 140), id="a new checkpoint"),
+        pytest.param(lambda folder: (folder / TRACKER).write_text("140\n"), id="the tracker"),
+        pytest.param(
+            lambda folder: (folder / "iter_0000070" / "weights.bin").unlink(), id="a file is gone"
+        ),
+        pytest.param(
+            lambda folder: (folder / "iter_0000140.tmp").mkdir(), id="a save that has begun"
+        ),
+    ],
+)
+def test_whatever_changes_later_is_seen_at_the_next_look(
+    tmp_path: Path, change: Callable[[Path], object]
+) -> None:
+    publish(tmp_path, 70)
+    (tmp_path / TRACKER).write_text("70\n")
+    probe = CheckpointProbe(tmp_path)
+    for _ in range(6):
+        before = probe.read().value
+    change(tmp_path)
+    after = probe.read().value
+    assert before is not None
+    assert after is not None
+    assert replace(after, free_bytes=None) != replace(before, free_bytes=None)

@@ -24,6 +24,7 @@ from monitor.probes.process import (
     parse_stat,
     read_process,
 )
+from monitor.probes.raw import read_proc
 
 Spawn = Callable[..., subprocess.Popen[bytes]]
 
@@ -149,7 +150,7 @@ def test_descendants_count_too(spawn: Spawn) -> None:
     assert child.rss_bytes is not None
     assert family.rss_bytes > child.rss_bytes
     assert family.pids == (parent.pid, child_pid)
-    assert process._descendants(parent.pid, set()) == [child_pid]
+    assert process._descendants(parent.pid, set(), read_proc) == [child_pid]
 
 
 def test_cpu_time_does_not_fall_when_a_child_ends(spawn: Spawn) -> None:

@@ -10,6 +10,7 @@ from monitor.model import FINAL
 from monitor.rundir import RunDir, runs_root
 from monitor.watch_state import read_watch
 from runners.attach.foreign import ensure_watched, is_foreign, refuse
+from runners.box import launching, require_free
 from runners.errors import RunnerError, RunStateError
 from runners.launch import start_keeper
 from runners.requests import Action, put_request
@@ -57,7 +58,10 @@ def resume_command(options: argparse.Namespace) -> int:
     refuse(run, "resume")
     read_run(run)
     _let_it_leave(run)
-    start_keeper(run, "--resume", *(["--anyway"] if options.anyway else []))
+    with launching(run.root.parent):
+        if not options.anyway:
+            require_free(run.root.parent, itself=run)
+        start_keeper(run, "--resume", *(["--anyway"] if options.anyway else []))
     out(run.root.name)
     return exits.OK
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from monitor.flight_log import unclean_ends
 from monitor.probes.clock import read_now
 from monitor.probes.text import clean_line
-from monitor.rundir import runs_root
+from monitor.rundir import RunDir, runs_root
 from runners import config
-from runners.config import ConfigError
+from runners.box import launching, require_free
 from runners.errors import RunnerError
 from runners.lanes import get_lane
 from runners.launch import LaunchOrder, dry_run, launch
@@ -21,10 +21,11 @@ from runners.recipe.base import base_or_hub
 from runners.recipe.data import BadRow, read_rows
 from runners.recipe.load import load_recipe, recipe_from_data, recipe_hash
 from runners.recipe.model import Recipe
+from runners.runs import find_run
+from runners.turn import Turn
 from tui.cli import exits
+from tui.cli.examining import before_launch, memory_limit_gib
 from tui.cli.output import complain, out, out_json
-
-MOST_GIB = 1_048_576
 
 ROWS_AT_LAUNCH = 2000
 """Rows looked at before a run is made: a fraction of a second, so that a launch stays prompt."""
@@ -32,18 +33,38 @@ ROWS_AT_LAUNCH = 2000
 
 def launch_command(options: argparse.Namespace) -> int:
     """Check, make the run, start its keeper, print the run id."""
-    order = build_order(_recipe(options), options)
+    recipe = _recipe(options)
+    order = build_order(recipe, options)
     _tell_of_unclean_ends(order.root)
     if options.dry_run:
         _show_dry_run(order, options)
         return exits.OK
-    run = launch(order)
+    run = _launch(order, recipe, options.after)
     if options.json:
         out_json({"run": run.root.name, "folder": str(run.root)})
     else:
         out(run.root.name)
         complain(f"watch it: lanewatch {run.root.name}")
     return exits.OK
+
+
+def _launch(order: LaunchOrder, recipe: Recipe, after: str | None) -> RunDir:
+    """Launch where the box is free, or behind the run that holds it. Raises RunnerError."""
+    before = find_run(order.root, after) if after is not None else None
+    waits = before is not None and Turn(before).over() is None
+    if before is not None and not waits:
+        complain(f"{before.root.name} has ended already: nothing to wait for but its memory")
+    with launching(order.root):
+        if not order.anyway:
+            require_free(order.root, after=before)
+        examination = before_launch(order, recipe, waits=waits)
+        return launch(
+            replace(
+                order,
+                after=before.root.name if before is not None else None,
+                memory_estimate_bytes=examination.memory_estimate_bytes,
+            )
+        )
 
 
 def _tell_of_unclean_ends(root: Path) -> None:
@@ -88,20 +109,6 @@ def build_order(recipe: Recipe, options: argparse.Namespace) -> LaunchOrder:
         memory_limit_gib=memory_limit_gib(),
         anyway=bool(getattr(options, "anyway", False)),
     )
-
-
-def memory_limit_gib() -> float | None:
-    """The machine's limit by the configuration. Raises ConfigError."""
-    said = config.get("memory.limit_gib")
-    if said is None:
-        return None
-    try:
-        gib = float(said)
-    except ValueError:
-        gib = math.nan
-    if not 0 < gib <= MOST_GIB:
-        raise ConfigError(f"memory.limit_gib must be a number of GiB above 0, not {said!r}")
-    return gib
 
 
 def check_first_rows(recipe: Recipe) -> None:

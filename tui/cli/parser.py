@@ -42,6 +42,12 @@ COMMANDS = {
     ),
     "replay": ("judge a recorded run again: its verdicts", "tui.cli.replaying:replay_command"),
     "drill": ("rehearse a fault: a real trainer misbehaves", "tui.cli.drill:drill_command"),
+    "doctor": (
+        "what would go wrong with a launch, before it does; --prove: a real tiny run",
+        "tui.cli.doctoring:doctor_command",
+    ),
+    "du": ("what runs and caches hold of the disk", "tui.cli.pruning:du_command"),
+    "prune": ("free what is no longer needed of it; asks first", "tui.cli.pruning:prune_command"),
     "recipe": ("write or check a recipe", "tui.cli.recipes:recipe_command"),
     "config": ("the user's configuration", "tui.cli.configuring:config_command"),
 }
@@ -101,6 +107,9 @@ def _launch(sub: argparse.ArgumentParser) -> None:
     _set(sub)
     sub.add_argument("--smoke", type=count, metavar="N", help="N steps, 2 saves: project all")
     sub.add_argument("--name", help="a name to find the run by")
+    sub.add_argument(
+        "--after", metavar="RUN", help="wait for the end of RUN and for its memory, then start"
+    )
     _anyway(sub)
     sub.add_argument("--dry-run", action="store_true", help="print what would be started")
     _json(sub)
@@ -110,7 +119,8 @@ def _anyway(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--anyway",
         action="store_true",
-        help="do not wait until the run before has given its memory back",
+        help="go on although the box is busy, the memory of the run before has not come back, or "
+        "the doctor advises against it",
     )
 
 
@@ -213,6 +223,38 @@ def _drill(sub: argparse.ArgumentParser) -> None:
     _json(sub)
 
 
+def _doctor(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("recipe", nargs="?", help="recipe file (TOML); without one: the machine alone")
+    sub.add_argument("--lane", help="how it will be trained (default from the configuration)")
+    sub.add_argument("--engine", help="where: local, docker (default from the configuration)")
+    _set(sub)
+    sub.add_argument(
+        "--prove",
+        action="store_true",
+        help="a tiny random model through the lane for real: train, stop, resume, merge, reload",
+    )
+    sub.add_argument("--report", metavar="FILE", help="where --prove writes what it found")
+    _json(sub)
+
+
+def _prune(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("run", nargs="*", help="only of these runs; default: of all that are over")
+    for kind, about in PRUNED.items():
+        sub.add_argument(f"--{kind}", action="store_true", help=about)
+    sub.add_argument("--dry-run", action="store_true", help="list, and delete nothing")
+    sub.add_argument("--yes", action="store_true", help="do not ask")
+    _json(sub)
+
+
+PRUNED = {
+    "imports": "bases imported for a lane that no run needs now",
+    "environments": "environments installed for a lane's image that no run needs now",
+    "merged": "merged models of runs that are over; their adapters stay",
+    "checkpoints": "checkpoints of runs that are over, but the one the tracker names",
+}
+"""What `prune` frees; without any of them, all."""
+
+
 def _recipe(sub: argparse.ArgumentParser) -> None:
     verbs = sub.add_subparsers(dest="verb", metavar="init|check", required=True)
     init = verbs.add_parser("init", help="write the default recipe with comments")
@@ -271,6 +313,9 @@ _ARGUMENTS = {
     "service": _service,
     "replay": _replay,
     "drill": _drill,
+    "doctor": _doctor,
+    "du": _runs,
+    "prune": _prune,
     "recipe": _recipe,
     "config": _config,
 }

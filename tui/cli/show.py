@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from monitor.model import Status
 from monitor.status_model import MemoryView, RunStatus
 from tui.notices import memory_sentence
 from tui.presentation import UNKNOWN as MISSING
@@ -70,9 +71,12 @@ def _memory(memory: MemoryView) -> Iterator[str]:
 def _keepers(status: RunStatus) -> Iterator[str]:
     if status.final:
         return
-    watcher = status.watcher
+    watcher, queued = status.watcher, status.status is Status.QUEUED
     words = "alive" if watcher.alive else f"lost: lanewatch watch {status.run}"
-    yield f"  watcher     {words}, last word {age(watcher.age_s)} ago"
+    if queued:
+        yield "  watcher     begins with the first stage"
+    else:
+        yield f"  watcher     {words}, last word {age(watcher.age_s)} ago"
     words = "alive" if status.keeper.alive else f"lost: lanewatch watch {status.run}"
     if status.foreign is not None:
         words = "none: lanewatch did not start this run"
@@ -110,6 +114,8 @@ def _alerts(status: RunStatus) -> Iterator[str]:
 
 def stage_text(status: RunStatus) -> str:
     """`train 3/4, iteration`."""
+    if status.status is Status.QUEUED:
+        return "queued"
     if status.stage is None:
         return MISSING
     place = f" {status.stage_index}/{status.stage_count}" if status.stage_index else ""

@@ -1,0 +1,121 @@
+"""Ask the Docker engine and an image's registry; nothing is changed and nothing is pulled."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from runners.doctor.facts import ContainerFacts, DockerFacts, ImageFacts
+from runners.engines.docker_client import (
+    DockerConnection,
+    NotThereError,
+    has_gpu,
+    in_a_machine_of_its_own,
+    live_restore,
+    remapped,
+    rootless,
+)
+from runners.engines.docker_errors import pull_in_words
+from runners.engines.docker_request import ROOT, RUN
+from runners.engines.registry import image_size, stored_credentials
+from runners.errors import EngineError
+
+DESKTOP = (
+    "Docker Desktop runs containers in a virtual machine, where they cannot be watched: use "
+    "Docker's engine itself"
+)
+
+
+def read_docker() -> DockerFacts:
+    """What the engine of this machine says of itself and its containers."""
+    connection = DockerConnection()
+    try:
+        about = connection.about()
+        listed = connection.ask(lambda client: client.containers(all=True))
+        containers = tuple(_container(connection, each) for each in listed)
+    except EngineError as error:
+        return DockerFacts(problem=_without_preface(str(error)))
+    finally:
+        connection.close()
+    if in_a_machine_of_its_own(about):
+        return DockerFacts(problem=DESKTOP)
+    return docker_facts(about, containers)
+
+
+def docker_facts(about: dict[str, Any], containers: tuple[ContainerFacts, ...]) -> DockerFacts:
+    """Read `docker info`; what it leaves out is not known."""
+    runtimes = tuple(sorted(about.get("Runtimes") or ()))
+    root = about.get("DockerRootDir")
+    return DockerFacts(
+        version=about.get("ServerVersion"),
+        runtimes=runtimes,
+        cdi_gpus=("nvidia.com/gpu",) if has_gpu(about) and "nvidia" not in runtimes else (),
+        live_restore=live_restore(about),
+        rootless=rootless(about),
+        userns=remapped(about),
+        data_root=root,
+        data_free_bytes=_free(root) if isinstance(root, str) else None,
+        containers=containers,
+    )
+
+
+def _container(connection: DockerConnection, listed: dict[str, Any]) -> ContainerFacts:
+    names = listed.get("Names") or ("",)
+    return ContainerFacts(
+        id=str(listed.get("Id") or ""),
+        name=str(names[0]).lstrip("/"),
+        image=str(listed.get("Image") or ""),
+        running=listed.get("State") == "running",
+        run=(listed.get("Labels") or {}).get(RUN),
+        root=(listed.get("Labels") or {}).get(ROOT),
+        restart=_restart(connection, str(listed.get("Id") or "")),
+    )
+
+
+def _restart(connection: DockerConnection, container: str) -> str:
+    """Its restart policy, which a list leaves out; empty once it is gone."""
+    try:
+        seen = connection.ask(lambda client: client.inspect_container(container))
+    except EngineError:
+        return ""
+    return str(((seen.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") or "")
+
+
+def _free(path: str) -> int | None:
+    there = Path(path)
+    try:
+        while not there.exists():
+            there = there.parent
+        stat = os.statvfs(there)
+    except OSError:
+        return None
+    return stat.f_bavail * stat.f_frsize
+
+
+def read_image(name: str) -> ImageFacts:
+    """Whether the image is here; where it is not, what its registry says of a pull."""
+    connection = DockerConnection()
+    try:
+        connection.ask(lambda client: client.inspect_image(name))
+    except NotThereError:
+        return _at_registry(name)
+    except EngineError as error:
+        return ImageFacts(name=name, problem=_without_preface(str(error)))
+    finally:
+        connection.close()
+    return ImageFacts(name=name, local=True)
+
+
+def _at_registry(name: str) -> ImageFacts:
+    try:
+        size = image_size(name, stored_credentials(name))
+    except EngineError as error:
+        return ImageFacts(
+            name=name, local=False, problem=pull_in_words(str(error), name) or str(error)
+        )
+    return ImageFacts(name=name, local=False, pull_bytes=size.bytes)
+
+
+def _without_preface(text: str) -> str:
+    return text.removeprefix("the Docker engine does not answer: ")

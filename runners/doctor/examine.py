@@ -1,0 +1,245 @@
+"""Put it together: look, each thing on its deadline, and judge.
+
+The rule: an examination changes nothing and never takes longer than it was given. What did not
+answer is a check of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from monitor.budget import is_unified
+from monitor.model import MemoryReading
+from monitor.probes.memory import read_memory_fast
+from monitor.rundir import cache_root
+from runners.doctor import docker_probes, launch_probes, machine_probes
+from runners.doctor.asking import Answers, Question, ask_all
+from runners.doctor.facts import (
+    BaseFacts,
+    DiskFacts,
+    DockerFacts,
+    DriverFacts,
+    Facts,
+    ImageFacts,
+    LaunchFacts,
+    LimitFacts,
+    MachineFacts,
+    SessionFacts,
+)
+from runners.doctor.image_trial import trial_checks, try_image
+from runners.doctor.memory_estimate import MemoryEstimate, estimate
+from runners.doctor.rows_check import RowsCheck, check_rows
+from runners.doctor.values import Check, Examination, fail, ok
+from runners.doctor.verdict import judge
+from runners.engines.docker import DockerEngine
+from runners.errors import EngineError
+from runners.launch import LaunchOrder, check_lane
+from runners.recipe.load import recipe_hash
+from runners.recipe.model import Recipe
+
+LAUNCH_S = 1.0
+"""Before a launch: it is to stay prompt."""
+DOCTOR_S = 30.0
+"""When a person asks."""
+DRIVER_S = 0.8
+BESIDE = frozenset({"holders", "live", "daemons", "blocks", "packages"})
+"""Nice to know before a launch: that one of them takes its time is not worth a line."""
+HUNG = f"the engine has not answered within {DOCTOR_S:.0f} s: `sudo systemctl restart docker`"
+NOT_ASKED = DockerFacts(problem="it was not asked")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intended:
+    """A launch that is being thought of."""
+
+    recipe: Recipe
+    lane: str
+    engine: str
+    image: str | None = None
+    python: str | None = None
+    """Of the local engine's trainers; None: lanewatch's own."""
+    limit_bytes: int | None = None
+    """Of the machine's memory, where somebody has set one."""
+    waits: bool = False
+
+    @property
+    def in_container(self) -> bool:
+        """Its stages run in containers."""
+        return self.engine == DockerEngine.name
+
+
+def examine(
+    root: Path, intended: Intended | None, *, limit_bytes: int | None = None
+) -> Examination:
+    """All checks, for a person who waits for them; *intended* None: of the machine alone."""
+    questions = _machine_questions(root) | {"docker": docker_probes.read_docker}
+    if intended is not None:
+        questions |= _launch_questions(root, intended)
+    answers = ask_all(questions, DOCTOR_S)
+    if "docker" in answers.unanswered:
+        answers.given["docker"] = DockerFacts(problem=HUNG)
+        answers.unanswered = tuple(each for each in answers.unanswered if each != "docker")
+    if intended is None:
+        return judge(_facts(answers, root, None, limit_bytes, RowsCheck()))
+    rows = check_rows(intended.recipe)
+    facts = _facts(answers, root, intended, intended.limit_bytes, rows)
+    return judge(facts, (*rows.checks, *_trainer_checks(root, intended, facts)))
+
+
+def _trainer_checks(root: Path, intended: Intended, facts: Facts) -> Iterator[Check]:
+    """The trainer's Python or, once the image is here, the image itself, tried as this user."""
+    launch = facts.launch
+    assert launch is not None
+    order = order_of(root, intended, launch.base.folder)
+    if not intended.in_container:
+        try:
+            check_lane(order)
+        except EngineError as error:
+            seen, _, remedy = str(error).partition(": ")
+            yield fail("trainer", seen, remedy or "install it", overridable=False)
+        else:
+            yield ok("trainer", f"{order.python or sys.executable} has what the lane imports")
+    elif launch.image is not None and launch.image.local:
+        yield from trial_checks(try_image(order), needs_gpu=launch.on_gpu)
+
+
+def order_of(root: Path, intended: Intended, base: str | None) -> LaunchOrder:
+    """The launch that *intended* would be, on the base in the folder *base*."""
+    return LaunchOrder(
+        recipe=intended.recipe.model_dump(mode="json"),
+        recipe_hash=recipe_hash(intended.recipe),
+        base=None if base is None else Path(base),
+        lane=intended.lane,
+        engine=intended.engine,
+        image=intended.image,
+        python=intended.python,
+        root=root,
+        anyway=True,
+    )
+
+
+def examine_before_launch(root: Path, intended: Intended) -> Examination:
+    """What is cheap enough for every launch; the rows are looked at by `launch` itself."""
+    questions = _machine_questions(root) | _launch_questions(root, intended)
+    questions["driver"] = lambda: machine_probes.read_driver(DRIVER_S)
+    if intended.in_container:
+        questions["docker"] = docker_probes.read_docker
+    answers = ask_all(questions, LAUNCH_S)
+    answers.unanswered = tuple(each for each in answers.unanswered if each not in BESIDE)
+    return judge(_facts(answers, root, intended, intended.limit_bytes, RowsCheck()))
+
+
+def _machine_questions(root: Path) -> dict[str, Question]:
+    return {
+        "limits": machine_probes.read_limits,
+        "session": machine_probes.read_session,
+        "driver": machine_probes.read_driver,
+        "holders": machine_probes.read_all_holders,
+        "live": lambda: machine_probes.read_live(root),
+        "blocks": machine_probes.read_large_blocks,
+        "daemons": machine_probes.read_daemons,
+        "kernel": machine_probes.read_kernel,
+        "memory": read_memory_fast,
+    }
+
+
+def _launch_questions(root: Path, intended: Intended) -> dict[str, Question]:
+    image, python = intended.image, intended.python
+    questions: dict[str, Question] = {
+        "base": lambda: launch_probes.read_base(intended.recipe),
+        "runs folder": lambda: machine_probes.read_disk(root),
+        "cache folder": lambda: machine_probes.read_disk(cache_root()),
+    }
+    if intended.in_container and image is not None:
+        questions["image"] = lambda: docker_probes.read_image(image)
+    if not intended.in_container:
+        questions["packages"] = lambda: launch_probes.read_packages(python)
+    return questions
+
+
+def _facts(
+    answers: Answers,
+    root: Path,
+    intended: Intended | None,
+    limit_bytes: int | None,
+    rows: RowsCheck,
+) -> Facts:
+    machine = _machine(answers, root, limit_bytes)
+    return Facts(
+        machine=machine,
+        docker=answers.get("docker", NOT_ASKED),
+        launch=_launch(answers, root, intended, machine, rows) if intended else None,
+        unanswered=(*answers.unanswered, *answers.failed),
+    )
+
+
+def _machine(answers: Answers, root: Path, limit_bytes: int | None) -> MachineFacts:
+    memory: MemoryReading | None = answers.get("memory")
+    driver: DriverFacts = answers.get("driver", DriverFacts())
+    kernel, command = answers.get("kernel", ("", ""))
+    live_runs, live_pids = answers.get("live", (frozenset(), frozenset()))
+    return MachineFacts(
+        memory=memory,
+        limit_bytes=limit_bytes,
+        unified=is_unified(driver.gpus, memory.total_bytes) if memory else None,
+        holders=answers.get("holders", ()),
+        limits=answers.get("limits", LimitFacts()),
+        session=answers.get("session", SessionFacts()),
+        driver=driver,
+        kernel=kernel,
+        kernel_command=command,
+        root=str(root),
+        large_blocks=answers.get("blocks"),
+        daemons=answers.get("daemons", frozenset()),
+        live_runs=live_runs,
+        live_pids=live_pids,
+    )
+
+
+def _launch(
+    answers: Answers, root: Path, intended: Intended, machine: MachineFacts, rows: RowsCheck
+) -> LaunchFacts:
+    recipe = intended.recipe.model_dump(mode="json")
+    base: BaseFacts = answers.get(
+        "base", BaseFacts(name=intended.recipe.model.path, problem="it could not be read in time")
+    )
+    image: ImageFacts | None = answers.get("image")
+    launch = LaunchFacts(
+        recipe=recipe,
+        lane=intended.lane,
+        engine=intended.engine,
+        base=base,
+        runs=answers.get("runs folder", DiskFacts(path=str(root))),
+        cache=answers.get("cache folder", DiskFacts(path=str(cache_root()))),
+        image=image,
+        packages=answers.get("packages", {}),
+        on_gpu=_on_gpu(recipe, intended.lane, machine.driver),
+        waits=intended.waits,
+    )
+    return replace(launch, estimate=_estimate(launch, rows.longest))
+
+
+def _on_gpu(recipe: Mapping[str, Any], lane: str, driver: DriverFacts) -> bool:
+    """Whether the trainer will use a GPU: the reference lane may be told not to."""
+    if lane == "nemo":
+        return True
+    if lane == "reference" and recipe["lanes"]["reference"].get("device") == "cpu":
+        return False
+    return bool(driver.gpus) or driver.version is not None
+
+
+def _estimate(launch: LaunchFacts, longest_row: int | None) -> MemoryEstimate | None:
+    if launch.base.shape is None:
+        return None
+    return estimate(
+        launch.base.shape,
+        launch.recipe,
+        launch.lane,
+        on_gpu=launch.on_gpu,
+        largest_file_bytes=launch.base.largest_file_bytes,
+        longest_row=longest_row,
+    )

@@ -1,0 +1,176 @@
+"""The real image once, as this user: does it write each mount, import the trainer, see the GPU.
+
+The rule: it is the engine's own request of the train stage, with another program in it; nothing of
+it is left behind, neither container nor folder.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from monitor.model import Stage
+from monitor.rundir import RunDir
+from runners.doctor.values import Check, fail, ok
+from runners.engines import get_engine
+from runners.engines.base import Exit, StageRequest
+from runners.errors import EngineError
+from runners.lanes import get_lane
+from runners.launch import LaunchOrder, paths, run_info
+from runners.log_error import last_error
+from runners.runs import FOLDERS
+from runners.stages import Plan, copy_payload
+
+MARK = "lanewatch-trial "
+TRIAL_S = 180.0
+"""A first import out of a cold image of 20 GB takes a minute."""
+
+PROGRAM = """
+import importlib, json, os, sys
+asked = json.loads(sys.argv[1])
+told = {"uid": os.getuid(), "python": sys.version.split()[0], "gpu": None}
+told.update(mounts={}, imports={})
+for path in asked["writable"]:
+    try:
+        name = os.path.join(path, ".lanewatch-trial")
+        open(name, "w").close()
+        os.unlink(name)
+        told["mounts"][path] = None
+    except OSError as error:
+        told["mounts"][path] = str(error)
+for path in asked["read_only"]:
+    told["mounts"][path] = None if os.access(path, os.R_OK) else "it cannot be read"
+for name in asked["modules"]:
+    try:
+        importlib.import_module(name)
+        told["imports"][name] = None
+    except BaseException as error:
+        told["imports"][name] = "%s: %s" % (type(error).__name__, error)
+try:
+    import torch
+    told["gpu"] = torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""
+except Exception as error:
+    told["gpu_problem"] = str(error)
+print(asked["mark"] + json.dumps(told), flush=True)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What the image said of itself."""
+
+    problem: str | None = None
+    """Why it said nothing."""
+    uid: int | None = None
+    python: str | None = None
+    mounts: Mapping[str, str | None] = field(default_factory=dict)
+    """By path: None where it is as it must be, else why not."""
+    imports: Mapping[str, str | None] = field(default_factory=dict)
+    gpu: str | None = None
+    """Its name; empty: the trainer sees none; None: it could not be asked."""
+
+
+def try_image(order: LaunchOrder) -> Trial:
+    """Start one container of *order*'s image, ask it, and clear it away. Raises nothing."""
+    folder = Path(tempfile.mkdtemp(prefix="lanewatch-trial-"))
+    try:
+        return _try(order, RunDir(folder / f"{order.lane}-TRIAL"))
+    except (EngineError, OSError) as error:
+        return Trial(problem=str(error))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _try(order: LaunchOrder, run: RunDir) -> Trial:
+    for name in FOLDERS:
+        (run.root / name).mkdir(mode=0o700, parents=True)
+    copy_payload(run)
+    info = run_info(replace(order, root=run.root.parent)) | {"paths": paths(run, order)}
+    plan = Plan(run, info)
+    train = next(each for each in plan.stages if each.stage is Stage.TRAIN)
+    base = Path(info["paths"]["base"])
+    base.mkdir(parents=True, exist_ok=True)  # the tiny one is made by a stage
+    request = plan.request(train, 1)
+    request = replace(request, argv=_argv(request, get_lane(order.lane).modules))
+    engine = get_engine(order.engine)
+    handle = engine.start(request)
+    deadline = time.monotonic() + TRIAL_S
+    try:
+        while (ended := engine.poll(handle)) is None:
+            if time.monotonic() > deadline:
+                engine.kill(handle)
+                return Trial(problem=f"the container said nothing within {TRIAL_S:.0f} s")
+            time.sleep(0.1)
+    finally:
+        engine.bury(request)
+    return read_trial(request.log, ended)
+
+
+def _argv(request: StageRequest, modules: tuple[str, ...]) -> tuple[str, ...]:
+    needs = request.container
+    asked = {
+        "writable": [str(each) for each in needs.writable] if needs else [str(request.folder)],
+        "read_only": [str(each) for each in needs.read_only] if needs else [],
+        "modules": list(modules),
+        "mark": MARK,
+    }
+    python = request.argv[: request.argv.index("-m")]
+    return (*python, "-c", PROGRAM, json.dumps(asked))
+
+
+def read_trial(log: Path, ended: Exit) -> Trial:
+    """Read what the program printed."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    said = next((line for line in reversed(lines) if line.startswith(MARK)), None)
+    if said is None:
+        how = f"signal {ended.signal}" if ended.signal else f"exit code {ended.code}"
+        why = last_error(log) or (lines[-1] if lines else None) or ended.note or "it said nothing"
+        return Trial(problem=f"the container ended with {how}: {why}")
+    told: dict[str, Any] = json.loads(said.removeprefix(MARK))
+    return Trial(
+        uid=told["uid"],
+        python=told["python"],
+        mounts=told["mounts"],
+        imports=told["imports"],
+        gpu=told["gpu"],
+    )
+
+
+def trial_checks(trial: Trial, *, needs_gpu: bool) -> Iterator[Check]:
+    """What the trial means for a launch. Pure."""
+    name = "image as this user"
+    if trial.problem is not None:
+        yield fail(name, trial.problem, "`docker logs` and the image's own notes say more")
+        return
+    if refused := {path: why for path, why in trial.mounts.items() if why}:
+        said = "; ".join(f"{path}: {why}" for path, why in refused.items())
+        remedy = "give this user the folders (`chown`), or run the engine rootless"
+        yield fail("image mounts", f"uid {trial.uid} inside may not use {said}", remedy)
+    else:
+        count = len(trial.mounts)
+        yield ok("image mounts", f"uid {trial.uid} inside reads and writes all {count} of them")
+    if broken := {module: why for module, why in trial.imports.items() if why}:
+        said = "; ".join(f"{module}: {why}" for module, why in broken.items())
+        yield fail("image imports", said, "another image, or the lane's own pins, must be used")
+    else:
+        done = ", ".join(trial.imports)
+        yield ok("image imports", f"Python {trial.python} imports {done}")
+    if trial.gpu:
+        yield ok("image gpu", f"the trainer sees {trial.gpu}")
+    elif needs_gpu:
+        seen = "the trainer sees no GPU inside the container"
+        yield fail("image gpu", seen, "`sudo systemctl restart docker` brought it back on a Spark")
+    else:
+        yield ok("image gpu", "the trainer sees none and needs none")
+
+
+__all__ = ["Trial", "read_trial", "trial_checks", "try_image"]

@@ -1,0 +1,72 @@
+"""Wait for the end of another run: `launch --after RUN`.
+
+The rule: it waits for an end, whatever the end is. A run that nobody keeps any more and that has
+not ended is waited for a while, since the service may bring it back, and then taken for ended. A
+run whose folder is gone has ended. The memory is waited for afterwards (`memory_wait`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from monitor.model import FINAL
+from monitor.rundir import RunDir
+from monitor.status import read_status
+from runners.attach.foreign import is_foreign
+from runners.runs import read_status_word, someone_lives
+
+POLL_S = 0.5
+LEFT_ALONE_S = 90.0
+"""Keeper, watcher and service bring each other back within a minute."""
+
+
+def awaited(info: Mapping[str, Any]) -> str | None:
+    """The run that run.json names as the one before; None where the run waits for none."""
+    after = info.get("after")
+    return after if isinstance(after, str) and after else None
+
+
+class Turn:
+    """One wait for one run."""
+
+    def __init__(
+        self, run: RunDir, clock: Callable[[], float] = time.monotonic, left_s: float = LEFT_ALONE_S
+    ) -> None:
+        self._run, self._clock, self._left_s = run, clock, left_s
+        self._alone_since: float | None = None
+
+    def over(self) -> str | None:
+        """How the run ended, in words; None while it goes on."""
+        run = self._run
+        if not run.root.is_dir():
+            return "its folder was deleted"
+        if is_foreign(run):
+            seen = read_status(run.root)
+            return f"it {seen.verdict}" if seen.verdict in FINAL else None
+        status = read_status_word(run)
+        if status is not None and status.final:
+            return f"it {status}"
+        if someone_lives(run):
+            self._alone_since = None
+            return None
+        now = self._clock()
+        if self._alone_since is None:
+            self._alone_since = now
+        alone = now - self._alone_since >= self._left_s
+        return "nobody keeps it any more" if alone else None
+
+
+def await_turn(
+    run: RunDir, after: str, say: Callable[[str, str], None], interrupted: Callable[[], bool]
+) -> None:
+    """Return once the run *after*, of the same root as *run*, is over or *interrupted* is true."""
+    turn = Turn(RunDir(run.root.parent / Path(after).name))
+    say("note", f"queued: waits for the end of {after}")
+    while not interrupted():
+        if (how := turn.over()) is not None:
+            say("note", f"its turn: {after} is over ({how})")
+            return
+        time.sleep(POLL_S)

@@ -1,0 +1,179 @@
+"""One box, one run: who is on it, whose turn it is, and what a second launch is told."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from monitor.model import Liveness, Status
+from monitor.rundir import RunDir
+from monitor.status import read_status
+from runners.box import launching, occupants, require_free
+from runners.errors import RunnerError, RunStateError
+from runners.keeper_state import KeeperState
+from runners.turn import Turn, await_turn
+
+
+class Box:
+    """A run root in which some runs live."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._held: list[int] = []
+
+    def run(
+        self, number: int, status: str = "running", *, lives: bool = True, **state: object
+    ) -> RunDir:
+        run = RunDir(self.root / f"reference-20261128-15000{number}-000{number}")
+        run.root.mkdir(parents=True, exist_ok=True)
+        run.run_json.write_text(json.dumps({"run": run.root.name, "iterations": 625}))
+        run.state.write_text(json.dumps({"status": status, "attempt": 1, **state}))
+        if lives:
+            self.hold(run)
+        return run
+
+    def hold(self, run: RunDir) -> None:
+        lock = os.open(run.keeper_lock, os.O_RDWR | os.O_CREAT)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        self._held.append(lock)
+
+    def queued(self, number: int, after: RunDir, *, lives: bool = True) -> RunDir:
+        queue = {"after": after.root.name, "over": False}
+        return self.run(number, "queued", lives=lives, queue=queue)
+
+    def close(self) -> None:
+        for lock in self._held:
+            os.close(lock)
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Box]:
+    made = Box(tmp_path)
+    yield made
+    made.close()
+
+
+def test_a_free_box(box: Box) -> None:
+    require_free(box.root)
+    box.run(1, "finished")
+    box.run(2, "running", lives=False)
+    require_free(box.root)
+
+
+def test_a_busy_box_says_which_run_and_how_far(box: Box) -> None:
+    run = box.run(1, stage="train")
+    beat = {
+        "schema": 1, "attempt": 1, "seq": 9, "pid": 1, "boot_id": "b", "monotonic_s": 1.0,
+        "stage": "train", "phase": "iteration", "done": 116, "total": 625,
+    }  # fmt: skip
+    run.heartbeat.write_text(json.dumps(beat))
+    with pytest.raises(RunStateError) as refusal:
+        require_free(box.root)
+    assert f"{run.root.name} is at iteration 116 of 625" in str(refusal.value)
+    assert "--anyway" in str(refusal.value)
+    assert f"--after {run.root.name}" in str(refusal.value)
+
+
+def test_behind_the_run_that_is_there_one_may_queue(box: Box) -> None:
+    run = box.run(1)
+    require_free(box.root, after=run)
+
+
+def test_two_may_not_wait_for_the_same_run_but_one_behind_the_other(box: Box) -> None:
+    first = box.run(1)
+    second = box.queued(2, first)
+    with pytest.raises(RunStateError, match=f"--after {second.root.name}"):
+        require_free(box.root, after=first)
+    require_free(box.root, after=second)
+
+
+def test_a_run_that_is_resumed_is_not_in_its_own_way(box: Box) -> None:
+    run = box.run(1)
+    require_free(box.root, itself=run)
+
+
+def test_who_waits_is_an_occupant_with_the_run_it_waits_for(box: Box) -> None:
+    first = box.run(1)
+    box.queued(2, first)
+    assert [each.after for each in occupants(box.root)] == [None, first.root.name]
+
+
+def test_of_two_launches_at_once_one_waits(box: Box) -> None:
+    with launching(box.root):
+        lock = os.open(box.root / ".launch.lock", os.O_RDWR)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(lock)
+
+
+def test_a_root_that_cannot_be_written_is_said(box: Box, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunnerError, match="file"), launching(tmp_path / "file" / "runs"):
+        pass
+
+
+@pytest.mark.parametrize("status", ["finished", "failed", "stopped"])
+def test_any_end_is_an_end(box: Box, status: str) -> None:
+    assert Turn(box.run(1, status, lives=False)).over() == f"it {status}"
+
+
+def test_a_living_run_is_waited_for_and_one_that_is_gone_is_not(box: Box) -> None:
+    assert Turn(box.run(1)).over() is None
+    assert Turn(RunDir(box.root / "gone")).over() == "its folder was deleted"
+
+
+def test_a_run_that_nobody_keeps_is_waited_for_a_while(box: Box) -> None:
+    now = [0.0]
+    run = box.run(1, lives=False)
+    turn = Turn(run, clock=lambda: now[0], left_s=90)
+    assert turn.over() is None
+    now[0] = 80
+    assert turn.over() is None
+    box.hold(run)  # the service brought its keeper back
+    now[0] = 100
+    assert turn.over() is None
+    box.close()
+    box._held.clear()
+    assert turn.over() is None
+    now[0] = 189
+    assert turn.over() is None
+    now[0] = 191
+    assert turn.over() == "nobody keeps it any more"
+
+
+def test_a_wait_ends_with_an_interruption(box: Box) -> None:
+    run, said = box.run(1), []
+    await_turn(box.run(2), run.root.name, lambda *event: said.append(event), lambda: True)
+    assert said == [("note", f"queued: waits for the end of {run.root.name}")]
+
+
+def test_the_queue_in_state_json_is_taken_over_and_left_for_good(box: Box) -> None:
+    run = RunDir(box.root / "reference-20261128-150009-0009")
+    run.root.mkdir()
+    state = KeeperState(run, ("train",), "boot")
+    assert not state.had_its_turn
+    state.queue("other")
+    state.save()
+    again = KeeperState(run, ("train",), "boot")
+    assert (again.status, again.had_its_turn) == (Status.QUEUED, False)
+    again.begin_turn()
+    again.save()
+    assert KeeperState(run, ("train",), "boot").had_its_turn
+    assert again.status is Status.STARTING
+    again.begin_attempt()
+    assert again.had_its_turn, "a resume does not queue again"
+
+
+def test_status_tells_of_the_queue_and_of_a_keeper_that_is_gone(box: Box) -> None:
+    first = box.run(1)
+    waiting = box.queued(2, first)
+    seen = read_status(waiting.root)
+    assert (seen.status, seen.verdict) == (Status.QUEUED, Liveness.STARTING)
+    assert seen.reason == f"queued: waits for the end of {first.root.name}"
+    alone = box.queued(3, first, lives=False)
+    assert f"`lanewatch watch {alone.root.name}`" in read_status(alone.root).reason

@@ -1,0 +1,205 @@
+"""What may be freed, and what never: run folders as launch, keeper and trainer leave them."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from monitor.rundir import RunDir
+from runners.errors import RunnerError
+from runners.holdings import Kind, cache_use, check_runs, disk_use, freeable, runs_use
+from runners.pruning import prune
+from tui.cli.main import run as lanewatch
+
+MIB = 1 << 20
+
+
+class Box:
+    """A run root and a cache below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root, self.cache = folder / "runs", folder / "cache"
+        self.root.mkdir()
+
+    def run(
+        self, number: int, status: str = "finished", saved: tuple[int, ...] = (10, 20, 30)
+    ) -> RunDir:
+        run = RunDir(self.root / f"reference-20261128-15000{number}-000{number}")
+        for folder in (run.work, run.checkpoints, run.export / "merged-hf-bf16"):
+            folder.mkdir(parents=True)
+        run.run_json.write_text(json.dumps({"run": run.root.name, "lane": "reference"}))
+        run.state.write_text(json.dumps({"status": status}))
+        (run.export / "merged-hf-bf16" / "model.safetensors").write_bytes(b"m" * MIB)
+        for iteration in saved:
+            self.save(run, iteration)
+        if saved:
+            run.tracker.write_text(f"{saved[-1]}\n")
+        return run
+
+    def save(self, run: RunDir, iteration: int) -> None:
+        """As the reference lane does: the trainer's own folder, and hard links to its files."""
+        own = run.work / "trainer" / f"checkpoint-{iteration}"
+        own.mkdir(parents=True)
+        (own / "optimizer.pt").write_bytes(b"o" * MIB)
+        (own / "trainer_state.json").write_text(json.dumps({"global_step": iteration}))
+        published = run.checkpoint(iteration)
+        published.mkdir()
+        for path in own.iterdir():
+            os.link(path, published / path.name)
+
+    def shared(self, kind: str, name: str) -> Path:
+        folder = self.cache / kind / name
+        folder.mkdir(parents=True)
+        (folder / "weights").write_bytes(b"w" * MIB)
+        return folder
+
+    def free(self) -> dict[Kind, list[str]]:
+        found: dict[Kind, list[str]] = {}
+        for each in freeable(self.root, self.cache):
+            found.setdefault(each.kind, []).append(each.path.name)
+        return found
+
+
+@pytest.fixture
+def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
+    made = Box(tmp_path)
+    monkeypatch.setenv("LANEWATCH_RUNS", str(made.root))
+    monkeypatch.setenv("LANEWATCH_CACHE", str(made.cache))
+    return made
+
+
+def test_of_a_run_that_is_over_the_newest_checkpoint_and_the_adapter_stay(box: Box) -> None:
+    box.run(1)
+    assert box.free() == {
+        Kind.MERGED: ["merged-hf-bf16"],
+        Kind.CHECKPOINT: ["iter_0000010", "iter_0000020"],
+    }
+
+
+def test_what_the_tracker_names_stays_even_if_it_is_not_the_newest(box: Box) -> None:
+    run = box.run(1)
+    run.tracker.write_text("20\n")
+    assert box.free()[Kind.CHECKPOINT] == ["iter_0000010"]
+
+
+def test_what_a_merge_reads_stays(box: Box) -> None:
+    run = box.run(1)
+    (run.work / "keep-iterations").write_text("10\n")
+    assert box.free()[Kind.CHECKPOINT] == ["iter_0000020"]
+
+
+def test_of_a_stopped_run_the_newest_that_can_be_read_stays_too(box: Box) -> None:
+    run = box.run(1, status="stopped")
+    (run.checkpoint(30) / "adapter_model.safetensors").write_bytes(b"cut")
+    assert box.free()[Kind.CHECKPOINT] == ["iter_0000010"]
+
+
+@pytest.mark.parametrize("status", ["queued", "starting", "running", "stopping"])
+def test_a_run_that_is_not_over_keeps_all_and_the_cache_with_it(box: Box, status: str) -> None:
+    box.run(1, status=status)
+    box.shared("imports", "abc")
+    assert box.free() == {}
+
+
+def test_a_run_in_which_somebody_lives_is_left_alone_whatever_its_state_says(box: Box) -> None:
+    run = box.run(1)
+    with run.run_lock.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        assert box.free() == {}
+        with pytest.raises(RunnerError, match="lives or waits"):
+            check_runs([run])
+    assert box.free()
+
+
+def test_a_foreign_run_is_not_ours_to_prune(box: Box) -> None:
+    run = box.run(1)
+    run.run_json.write_text(json.dumps({"kind": "foreign"}))
+    assert box.free() == {}
+    with pytest.raises(RunnerError, match="started elsewhere"):
+        check_runs([run])
+
+
+def test_the_merged_model_of_a_run_without_checkpoints_is_all_it_has(box: Box) -> None:
+    box.run(1, saved=())
+    assert box.free() == {}
+
+
+def test_shared_things_go_while_nothing_lives(box: Box) -> None:
+    box.run(1)
+    box.shared("imports", "abc")
+    box.shared("environments", "def")
+    free = box.free()
+    assert (free[Kind.IMPORT], free[Kind.ENVIRONMENT]) == (["abc"], ["def"])
+    assert [(each.kind, each.name) for each in cache_use(box.cache)] == [
+        ("environments", "def"),
+        ("imports", "abc"),
+    ]
+
+
+def test_pruning_frees_the_trainers_own_copy_of_a_checkpoint_as_well(box: Box) -> None:
+    run = box.run(1)
+    before = disk_use(run.root)
+    items = [each for each in freeable(box.root, box.cache) if each.kind is Kind.CHECKPOINT]
+    assert [problem for _, problem in prune(box.root, box.cache, items)] == [None, None]
+    assert disk_use(run.root) <= before - 2 * MIB
+    assert sorted(path.name for path in run.checkpoints.glob("*")) == [
+        "iter_0000030",
+        "latest_checkpointed_iteration.txt",
+    ]
+    assert [path.name for path in (run.work / "trainer").iterdir()] == ["checkpoint-30"]
+    assert "pruned iter_0000010" in run.events.read_text()
+
+
+def test_what_has_come_to_life_since_is_left(box: Box) -> None:
+    run = box.run(1)
+    items = freeable(box.root, box.cache)
+    run.state.write_text(json.dumps({"status": "starting"}))
+    problems = [problem for _, problem in prune(box.root, box.cache, items)]
+    assert problems == ["it is needed by now"] * 3
+    assert (run.export / "merged-hf-bf16" / "model.safetensors").exists()
+
+
+def test_files_with_several_names_count_once(box: Box) -> None:
+    box.run(1)
+    (use,) = runs_use(box.root)
+    assert 3 * MIB <= use.checkpoints < 3.2 * MIB
+    assert use.rest < MIB
+
+
+def test_du_and_prune_on_the_command_line(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
+    run = box.run(1)
+    box.shared("imports", "abc")
+    assert lanewatch(["du", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["runs"][0]["merged_bytes"] >= MIB
+    assert told["freeable_bytes"] >= 4 * MIB
+
+    assert lanewatch(["prune", "--json", "--dry-run"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["items"]) == 4
+    assert not told["removed"]
+    assert run.checkpoint(10).exists()
+
+    assert lanewatch(["prune"]) == 2
+    assert "--yes" in capsys.readouterr().err
+    assert run.checkpoint(10).exists()
+
+    assert lanewatch(["prune", "--yes", "--checkpoints"]) == 0
+    assert "freed" in capsys.readouterr().out
+    assert not run.checkpoint(10).exists()
+    assert run.checkpoint(30).exists()
+    assert (box.cache / "imports" / "abc").exists()
+
+    assert lanewatch(["prune", "--yes", run.root.name]) == 0
+    assert not (run.export / "merged-hf-bf16").exists()
+    assert (box.cache / "imports" / "abc").exists(), "only this run was named"
+
+    assert lanewatch(["prune", "--yes"]) == 0
+    assert not (box.cache / "imports" / "abc").exists()
+    capsys.readouterr()
+    assert lanewatch(["prune", "--yes"]) == 0
+    assert "nothing to free" in capsys.readouterr().err
