@@ -156,7 +156,8 @@ def _launch_questions(root: Path, intended: Intended) -> dict[str, Question]:
         "cache folder": lambda: machine_probes.read_disk(cache_root()),
     }
     if intended.in_container and image is not None:
-        questions["image"] = lambda: docker_probes.read_image(image)
+        may_pull = intended.recipe.docker.pull != "never"
+        questions["image"] = lambda: docker_probes.read_image(image, may_pull=may_pull)
     if not intended.in_container:
         questions["packages"] = lambda: launch_probes.read_packages(python)
     return questions
