@@ -33,6 +33,8 @@ from monitor.words import duration
 TROUBLE = frozenset({Liveness.SUSPECT, Liveness.STALLED})
 HELD_STEPS = 3
 """Iterations without progress after which a trainer that is held in a write is not training."""
+FAR_BEHIND = 2.0
+"""Times the limit of its cadence: at best it is at a third of its own pace."""
 _SPEAKS_OF_STARTING = (None, Phase.LOADING, Phase.FIRST_ITERATION)
 
 
@@ -61,7 +63,16 @@ def judge(observation: Observation, config: LimitConfig) -> Verdict:
 def _flags(observation: Observation, finding: Finding) -> tuple[str, ...]:
     if finding.liveness in FINAL or finding.liveness is Liveness.LOST:
         return ()
-    return flags_of(observation, proven=finding.liveness not in TROUBLE)
+    flags = flags_of(observation, proven=finding.liveness not in TROUBLE)
+    return (*flags, str(Liveness.SLOW)) if _is_far_behind(observation, finding) else flags
+
+
+def _is_far_behind(observation: Observation, finding: Finding) -> bool:
+    """It is slow at best: of what only time can tell, somebody is told before that time is over."""
+    limit, age = finding.limit, progress_age(observation)
+    if finding.liveness is not Liveness.SUSPECT or limit is None or limit.name != "cadence":
+        return False
+    return age is not None and age > FAR_BEHIND * limit.seconds
 
 
 def _judge_progress(observation: Observation, config: LimitConfig) -> Finding:

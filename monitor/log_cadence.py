@@ -6,9 +6,8 @@ follows; a log that comes back twice at the same distance has a pace of its own.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from monitor.facts import Facts
+from monitor.frozen import replace
 from monitor.learnt import Learnt
 from monitor.limits import SAFETY_FACTOR
 from monitor.outside import Moment, alike

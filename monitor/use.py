@@ -6,8 +6,7 @@ kept of a stretch between two iterations, so a hang teaches nothing until it is 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from monitor.frozen import replace
 from monitor.learnt import Use
 
 EVERY_S = 6.0

@@ -283,3 +283,14 @@ def test_a_machine_that_slept_in_the_first_iteration_of_all_teaches_no_pace() ->
         watch.now += 2
         watch.look(beat(watch.now, done=done))
     assert watch.history.step_max_s == 2.0
+
+
+@pytest.mark.parametrize(("age", "told"), [(2 * 4050.0 - 1.0, False), (2 * 4050.0 + 1.0, True)])
+def test_of_what_only_time_can_tell_somebody_is_told_that_it_is_slow_at_best(
+    age: float, told: bool
+) -> None:
+    # A cadence of 2100 s: due, half of it and the limit of a save, 900 s, twice.
+    ages = {"progress_s": age, "cpu_s": 0.0}
+    verdict = judge(seen(**FOREIGN | {"process": OURS, "history": SAVED, "ages": ages}), LIMITS)
+    assert verdict.liveness is Liveness.SUSPECT
+    assert (Liveness.SLOW in verdict.flags) is told
