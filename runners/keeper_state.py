@@ -113,6 +113,8 @@ class KeeperState:
     def begin_export(self, iteration: int) -> None:
         """Begin an attempt that only merges one checkpoint; afterwards the run is what it was."""
         before = {"status": self.status.value, "cause": self.content.get("cause")}
+        if self.exported is not None:  # one that failed or was stopped: the run is as it was then
+            before = self.content["export"]["before"]
         self.begin_attempt()
         self.content["export"] = {"iteration": iteration, "before": before}
 

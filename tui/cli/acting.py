@@ -72,7 +72,10 @@ def export_command(options: argparse.Namespace) -> int:
     run = find_run(runs_root(), options.run)
     refuse(run, "export")
     _let_it_leave(run)
-    iteration = export_checkpoint(run, options.iteration)
+    with launching(run.root.parent):
+        if not options.anyway:
+            require_free(run.root.parent, itself=run)
+        iteration = export_checkpoint(run, options.iteration)
     out(run.root.name)
     complain(f"checkpoint {iteration} is exported into {run.export}, in the place of what is there")
     return exits.OK

@@ -144,6 +144,7 @@ def _export(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--iteration", type=count, metavar="N", help="which checkpoint; default: the newest"
     )
+    _anyway(sub)
 
 
 def _set(sub: argparse.ArgumentParser) -> None:
