@@ -94,7 +94,12 @@ def build_order(recipe: Recipe, options: argparse.Namespace) -> LaunchOrder:
     smoke = getattr(options, "smoke", None)
     if smoke is not None and smoke < 2:
         raise RunnerError(f"--smoke {smoke}: at least 2 steps, to measure one after the first")
-    check_first_rows(recipe)
+    try:
+        check_first_rows(recipe)
+    except RunnerError as error:
+        if not getattr(options, "dry_run", False):
+            raise
+        complain(f"{error}; a launch would be refused")  # its requests can be shown
     base, hub = base_or_hub(recipe)
     lane = getattr(options, "lane", None) or config.get("launch.lane") or "reference"
     if reason := refusal(recipe, lane):
