@@ -28,10 +28,12 @@ from monitor.alerts import (
     memory_trouble,
 )
 from monitor.codec import decode, dumps
+from monitor.diagnosis.inquiry import Inquiry
 from monitor.frozen import replace
-from monitor.model import Verdict
+from monitor.model import FINAL, Verdict
 from monitor.outbox import Outbox
 from monitor.probes.clock import Now
+from monitor.probes.process import is_alive
 from monitor.probes.text import clean_line
 from monitor.rundir import RunDir
 from monitor.status_model import AlertView
@@ -56,6 +58,10 @@ class Remembered:
     acked: tuple[str, ...] = ()
     channels_failing: Mapping[str, str] = field(default_factory=dict)
     outbox: Any = None
+    waiting: Due | None = None
+    """A stall that is alerted of once its diagnosis is there."""
+    diagnosed: int | None = None
+    """The attempt that was last diagnosed."""
 
 
 class AlertPart:
@@ -79,6 +85,8 @@ class AlertPart:
         self._facts = Facts(run=run_dir.root.name, host=self._settings.host)
         self._problems = self._settings.problems
         self._attempt = 1
+        self._waiting = kept.waiting
+        self._inquiry = Inquiry(run_dir, kept.diagnosed)
 
     def tick(self, tick: Tick) -> None:
         """Judge one look; record and queue what is due; go on with sending."""
@@ -89,8 +97,12 @@ class AlertPart:
         self._problems = ()
         look = _look(tick, acknowledged=self._ack.is_new())
         self._state, due = advance(self._state, look, self._settings.repeat_s)
+        over = tick.verdict.liveness in FINAL
+        if over or not self._inquiry.pending or any(each.key == "stalled" for each in due):
+            self._raise_waiting(now)
         for each in due:
-            self._raise(each, now)
+            if not self._diagnose_first(each, tick):
+                self._raise(each, now)
         self._let_go(now)
         for text in self._outbox.poll(now.monotonic_s):
             self._say("note", text, now)
@@ -106,6 +118,8 @@ class AlertPart:
             acked=self._state.acked,
             channels_failing=self._outbox.failing,
             outbox=self._outbox.remembered(),
+            waiting=self._waiting,
+            diagnosed=self._inquiry.asked,
         )
         plain: dict[str, Any] = json.loads(dumps({"alerts": kept}))["alerts"]
         return plain
@@ -139,8 +153,24 @@ class AlertPart:
             reminders=spell.reminders,
         )
 
-    def _raise(self, due: Due, now: Now) -> None:
-        text = compose(due, self._facts)
+    def _diagnose_first(self, due: Due, tick: Tick) -> bool:
+        """Whether *due* is to wait until it is known why the run has stalled."""
+        if due.key != "stalled" or due.kind is not Kind.RAISED:
+            return False
+        process = tick.target.process
+        if process is None or not is_alive(process) or not self._inquiry.begin(tick.target.attempt):
+            return False
+        self._waiting = due
+        return True
+
+    def _raise_waiting(self, now: Now) -> None:
+        due, self._waiting = self._waiting, None
+        found = self._inquiry.answer()
+        if due is not None:
+            self._raise(due, now, found)
+
+    def _raise(self, due: Due, now: Now, diagnosis: str | None = None) -> None:
+        text = compose(due, replace(self._facts, diagnosis=diagnosis))
         self._last = AlertView(
             number=self._last.number + 1 if self._last else 1,
             key=due.key,
@@ -149,7 +179,11 @@ class AlertPart:
             wall_s=now.wall_s,
         )
         fields = {"severity": str(due.severity), "key": due.key, "about": str(due.kind)}
-        self._say("alert", f"{text.title}: {due.reason}", now, **fields)
+        reason = due.reason
+        if diagnosis is not None:
+            fields["diagnosis"] = diagnosis
+            reason += f"; diagnosis: {diagnosis}"
+        self._say("alert", f"{text.title}: {reason}", now, **fields)
         if due.severity is Severity.TELL and self._is_quiet(now):
             self._held = [*self._held, text.title][-HELD_LIMIT:]
             return

@@ -42,6 +42,8 @@ class Facts:
     memory_holder: str | None = None
     """Who else holds most, with its pid and how much."""
     foreign: bool = False
+    diagnosis: str | None = None
+    """Where it hangs and why, in a sentence."""
     resumes_itself: bool = False
     """The keeper will end it and go on from the last whole checkpoint."""
 
@@ -85,8 +87,12 @@ def _called(facts: Facts) -> str:
 
 def _lines(due: Due, facts: Facts) -> Iterator[str]:
     yield _cut(due.reason, LINE_LIMIT)
-    yield _how_far(facts)
-    yield _checkpoint(facts)
+    if facts.diagnosis is None:
+        yield _how_far(facts)
+        yield _checkpoint(facts)
+    else:  # six lines are all that a phone shows
+        yield _cut(facts.diagnosis, LINE_LIMIT)
+        yield _cut(f"{_how_far(facts)}; {_checkpoint(facts)}", LINE_LIMIT)
     if due.kind is not Kind.RECOVERED and (lost := _lost(due, facts)):
         yield lost
     if due.kind is not Kind.RECOVERED and (remedy := first_remedy(due, facts)):

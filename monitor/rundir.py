@@ -119,6 +119,11 @@ class RunDir:
     def stall(self) -> Path:
         return self.root / "stall.json"
 
+    @property
+    def diagnosis(self) -> Path:
+        """What a diagnosis of a hang leaves."""
+        return self.root / "diagnosis"
+
     def log(self, stage: str) -> Path:
         """The stage's stdout and stderr."""
         return self.logs / f"{stage}.log"

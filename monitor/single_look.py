@@ -28,6 +28,7 @@ class SingleLook:
     """What one look gave."""
 
     facts: Facts
+    observation: Observation
     verdict: Verdict
     eta: Projection | None
     problems: tuple[str, ...]
@@ -55,7 +56,7 @@ def look_once(target: WatchTarget, last: WatchState | None, now: Now) -> SingleL
     )
     eta = eta_of(target, judged.observation, judged.verdict)
     memory = _memory(target, judged.observation, last)
-    return SingleLook(facts, judged.verdict, eta, problems, memory)
+    return SingleLook(facts, judged.observation, judged.verdict, eta, problems, memory)
 
 
 def _memory(

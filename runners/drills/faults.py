@@ -6,6 +6,7 @@ The rule: nothing here tells the watcher anything; it is only noted for the pers
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import mmap
 import os
@@ -28,6 +29,8 @@ MEMORY_BYTES = 96 << 20
 MAP_POPULATE = 0x8000
 """From linux/mman.h; Python knows it since 3.10, but not everywhere."""
 CHUNK_BYTES = 4 << 20
+PR_SET_DUMPABLE = 4
+"""From linux/prctl.h."""
 AHEAD_S = 3600
 BACK_S = -1800
 DAY_S = 86400
@@ -62,6 +65,11 @@ def deadlock(trainer: Trainer) -> None:
         both.wait()
         with theirs:
             pass
+
+
+def forbid_ptrace(trainer: Trainer) -> None:
+    trainer.notes.say("the trainer forbids that others look into it (PR_SET_DUMPABLE 0)")
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def spin(trainer: Trainer) -> None:
@@ -197,6 +205,7 @@ FAULTS: Mapping[str, Callable[[Trainer], None]] = {
         stop_self,
         stop_reader,
         deadlock,
+        forbid_ptrace,
         spin,
         crash,
         die,

@@ -46,6 +46,10 @@ COMMANDS = {
     ),
     "replay": ("judge a recorded run again: its verdicts", "tui.cli.replaying:replay_command"),
     "drill": ("rehearse a fault: a real trainer misbehaves", "tui.cli.drill:drill_command"),
+    "diagnose": (
+        "where a run hangs and why, how sure that is, what to do; harms nothing",
+        "tui.cli.diagnosing:diagnose_command",
+    ),
     "doctor": (
         "what would go wrong with a launch, before it does; --prove: a real tiny run",
         "tui.cli.doctoring:doctor_command",
@@ -332,6 +336,7 @@ _ARGUMENTS = {
     "service": _service,
     "replay": _replay,
     "drill": _drill,
+    "diagnose": _status,
     "doctor": _doctor,
     "du": _runs,
     "prune": _prune,

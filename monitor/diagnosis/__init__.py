@@ -1,0 +1,1 @@
+"""Where a run hangs and why: looked at from the outside, concluded by pure functions."""

@@ -1,0 +1,280 @@
+"""Say why a run hangs, how sure that is, and what to do. Pure.
+
+The rule: no confident wrong cause. Progress that was seen makes it healthy; a state that the kernel
+names is sure; what stacks and CPU time suggest is likely; all else names what would decide it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from monitor.diagnosis.values import (
+    Cause,
+    Conclusion,
+    Confidence,
+    DiagnosisFacts,
+    Frame,
+    KernelThread,
+    Remedy,
+    ThreadView,
+)
+from monitor.model import FINAL, Liveness
+from monitor.signatures import Signature
+from monitor.words import duration
+
+BUSY_SHARE = 0.2
+"""Of a core: more than housekeeping threads use; a spinning thread may have to share its core."""
+NATIVE = "native frames would tell: py-spy dump --native --pid {pid}, as root"
+_SURE = frozenset({Signature.STOPPED, Signature.BLOCKED_PIPE, Signature.BLOCKED_TERMINAL})
+"""The kernel names the state, and nothing can advance in it."""
+_BY_CPU = frozenset({None, Signature.SPINNING, Signature.IDLE_DEADLOCK})
+"""Signatures that stacks and the CPU time of now tell better."""
+_HUNG = frozenset({Liveness.SUSPECT, Liveness.STALLED})
+_LIBRARY = re.compile(
+    r"/(threading|queue|selectors|socket|ssl|subprocess|connection|popen_fork|_monitor|thread)\.py$"
+)
+"""Frames of the standard library in which helpers wait for work."""
+_KINDS = (
+    (re.compile(r"futex"), Cause.WAITS_FOR_LOCK, "a lock, or a native call that waits for one"),
+    (re.compile(r"pipe_read"), Cause.WAITS_FOR_PIPE, "data from a pipe"),
+    (
+        re.compile(r"sk_wait|inet_csk|tcp_|unix_stream|recv|accept|connect"),
+        Cause.WAITS_FOR_SOCKET,
+        "an answer from a socket",
+    ),
+    (re.compile(r"do_wait|wait4|waitid"), Cause.WAITS_FOR_CHILD, "the end of a child process"),
+    (re.compile(r"nanosleep"), Cause.SLEEPS, "nothing but time: it sleeps"),
+    (re.compile(r"poll|select|ep_|epoll"), Cause.WAITS_FOR_EVENT, "an event on a descriptor"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    cause: str
+    confidence: Confidence
+    sentence: str
+    decides: str | None = None
+
+
+def conclude(facts: DiagnosisFacts) -> Conclusion:
+    """Return what *facts* support."""
+    found = (
+        _over(facts)
+        or _advances(facts)
+        or _excluded(facts)
+        or _calm(facts)
+        or _signed(facts)
+        or _spins(facts)
+        or _waits(facts)
+    )
+    return Conclusion(
+        cause=found.cause,
+        confidence=found.confidence,
+        sentence=found.sentence,
+        supports=tuple(_supports(facts)),
+        against=tuple(_against(facts, found)),
+        decides=found.decides,
+        remedies=tuple(_remedies(facts, found)),
+    )
+
+
+def _over(facts: DiagnosisFacts) -> _Found | None:
+    if facts.liveness in FINAL or facts.alive is False:
+        words = f"there is nothing to diagnose, its process has ended: {facts.reason}"
+        return _Found(Cause.ENDED, Confidence.SURE, words)
+    if facts.alive is None:
+        words = f"no process of it is known: {facts.reason}"
+        return _Found(Cause.UNKNOWN, Confidence.UNSURE, words, "the pid of its trainer")
+    return None
+
+
+def _advances(facts: DiagnosisFacts) -> _Found | None:
+    if not facts.advanced:
+        return None
+    words = f"it is healthy: it advanced while it was looked at; {facts.reason}"
+    return _Found(Cause.HEALTHY, Confidence.SURE, words)
+
+
+def _excluded(facts: DiagnosisFacts) -> _Found | None:
+    if facts.signature not in _SURE:
+        return None
+    if facts.signature == Signature.STOPPED:
+        return _Found(facts.signature, Confidence.SURE, facts.words)
+    place = _place_words(facts)
+    return _Found(str(facts.signature), Confidence.SURE, f"{facts.words}{place}")
+
+
+def _calm(facts: DiagnosisFacts) -> _Found | None:
+    """Inside its limits; a hang that is younger than they are cannot be told from patience."""
+    if facts.liveness in _HUNG or facts.liveness == Liveness.LOST:
+        return None
+    words = f"nothing says that it hangs ({facts.liveness}): {facts.reason}"
+    decides = "time: look again once it has been silent for longer than its limit"
+    return _Found(Cause.HEALTHY, Confidence.LIKELY, words, decides)
+
+
+def _signed(facts: DiagnosisFacts) -> _Found | None:
+    if facts.signature in _BY_CPU:
+        return None
+    words = f"{facts.words}{_place_words(facts)}"
+    return _Found(str(facts.signature), Confidence.LIKELY, words)
+
+
+def _spins(facts: DiagnosisFacts) -> _Found | None:
+    busy = [each for each in facts.kernel if each.cpu_share >= BUSY_SHARE]
+    if not busy:
+        return None
+    most = max(busy, key=lambda each: each.cpu_share)
+    view = next((each for each in facts.threads if each.tid == most.tid), None)
+    used = f"it uses {most.cpu_share:.0%} of a core and gets nowhere"
+    if view is not None and (place := _own_frame(view.stays_in)) is not None:
+        words = f"{used}: {_called(view)} turns in {place}{_caller(view, place)}"
+        return _Found(Cause.SPINNING, Confidence.LIKELY, words)
+    if facts.source == "faulthandler" and (named := _place_words(facts)):
+        decides = "a second `lanewatch diagnose`, as root: which thread it is that turns"
+        return _Found(Cause.SPINNING, Confidence.LIKELY, f"{used}{named}", decides)
+    words = f"{used}: it spins, where cannot be seen"
+    return _Found(Cause.SPINNING, Confidence.LIKELY, words, _more(facts))
+
+
+def _waits(facts: DiagnosisFacts) -> _Found:
+    idle = f"it used no CPU time in {facts.seconds:.0f} s"
+    if facts.zombies:
+        words = (
+            f"its child {facts.zombies[0]} has died (a zombie) and it waits{_place_words(facts)}"
+        )
+        return _Found(Cause.WORKER_DEAD, Confidence.LIKELY, words)
+    locked = [each for each in facts.threads if _at_lock(each, facts)]
+    if len(locked) >= 2 and any(each.tid == each.pid or _is_main(each) for each in locked):
+        places = " and ".join(
+            f"{_called(each)} at {_own_frame(each.stays_in)}" for each in locked[:2]
+        )
+        words = f"a deadlock: {places} wait for locks and no thread runs"
+        named = all(each.kernel and _kind(each.kernel) for each in locked)
+        confidence = Confidence.LIKELY if named else Confidence.UNSURE
+        decides = None if named else _more(facts)
+        return _Found(Cause.DEADLOCK, confidence, words, decides)
+    main = _main_thread(facts)
+    kind = _kind(main) if main else None
+    if kind is None:
+        words = f"{idle}: it waits{_place_words(facts) or ', for what cannot be seen'}"
+        return _Found(Cause.WAITS, Confidence.UNSURE, words, _more(facts))
+    words = f"{idle}: its main thread waits for {kind[1]}{_place_words(facts)}"
+    return _Found(kind[0], Confidence.UNSURE, words, NATIVE.format(pid=facts.pid))
+
+
+def _at_lock(view: ThreadView, facts: DiagnosisFacts) -> bool:
+    """It stands still in its own code; a helper that waits for work stands in the library's."""
+    if not view.still or not view.stays_in or _LIBRARY.search(view.stays_in[0].file):
+        return False
+    if view.kernel is None:
+        return facts.source == "faulthandler"
+    kind = _kind(view.kernel)
+    return kind is None or kind[0] == Cause.WAITS_FOR_LOCK
+
+
+def _kind(thread: KernelThread) -> tuple[Cause, str] | None:
+    for seen in (thread.syscall, thread.wchan):
+        for pattern, cause, words in _KINDS:
+            if seen and pattern.search(seen):
+                return cause, words
+    return None
+
+
+def _main_thread(facts: DiagnosisFacts) -> KernelThread | None:
+    return next((each for each in facts.kernel if each.tid == facts.pid), None)
+
+
+def _is_main(view: ThreadView) -> bool:
+    return view.name == "MainThread"
+
+
+def _own_frame(frames: tuple[Frame, ...]) -> Frame | None:
+    """The innermost call outside of the library's waiting; else the innermost of all."""
+    own = (each for each in frames if not _LIBRARY.search(each.file))
+    return next(own, frames[0] if frames else None)
+
+
+def _caller(view: ThreadView, place: Frame) -> str:
+    """Who called it: a step that is called again and again is innocent of the loop around it."""
+    further = view.stays_in[view.stays_in.index(place) + 1 :]
+    return f", called from {further[0]}" if further else ""
+
+
+def _place_words(facts: DiagnosisFacts) -> str:
+    """Where its main thread stands, or nothing."""
+    mains = [each for each in facts.threads if each.tid == facts.pid or _is_main(each)]
+    place = _own_frame(mains[0].stays_in) if mains else None
+    return f"; its main thread is in {place}" if place else ""
+
+
+def _called(view: ThreadView) -> str:
+    return f"thread {view.name}" if view.name else f"thread {view.tid}"
+
+
+def _more(facts: DiagnosisFacts) -> str:
+    return facts.missing[0] if facts.missing else NATIVE.format(pid=facts.pid)
+
+
+def _supports(facts: DiagnosisFacts) -> Iterator[str]:
+    yield f"verdict {facts.liveness}: {facts.reason}"
+    yield f"signature {facts.signature or 'none'}: {facts.words}"
+    used = sum(each.cpu_share for each in facts.kernel)
+    if facts.kernel:
+        yield f"CPU: {used:.2f} cores over {facts.seconds:.1f} s, {len(facts.kernel)} threads"
+    main = _main_thread(facts)
+    if main is not None:
+        seen = ", ".join(filter(None, (main.wchan, main.syscall))) or "not to be seen"
+        yield f"main thread: state {main.state}, held in {seen}"
+    if facts.samples:
+        still = sum(each.still for each in facts.threads)
+        yield (
+            f"stacks by {facts.source}: {facts.samples}, "
+            f"{still} of {len(facts.threads)} threads never moved"
+        )
+
+
+def _against(facts: DiagnosisFacts, found: _Found) -> Iterator[str]:
+    """What would have to be otherwise, were it so without doubt."""
+    if found.cause in (Cause.HEALTHY, Cause.ENDED):
+        return
+    if facts.liveness not in _HUNG:
+        yield f"its verdict is {facts.liveness}, not stalled"
+    elif facts.liveness == Liveness.SUSPECT:
+        yield "it is not past its limit yet: it may go on by itself"
+    moving = [each for each in facts.threads if not each.still]
+    if moving and found.cause != Cause.SPINNING:
+        yield f"{len(moving)} threads moved while it was looked at"
+
+
+def _remedies(facts: DiagnosisFacts, found: _Found) -> Iterator[Remedy]:
+    if found.cause in (Cause.ENDED, Cause.UNKNOWN):
+        return
+    if found.cause == Cause.HEALTHY:
+        yield Remedy(do="leave it alone", loses="nothing")
+        return
+    if found.cause in _SURE:
+        command = re.findall(r"`(kill -CONT [0-9]+)`", facts.words)
+        go_on = command[-1] if command else "let the reader of its output read again"
+        if found.cause == Signature.BLOCKED_TERMINAL and not command:
+            go_on = "Ctrl-Q in its terminal, if Ctrl-S holds it"
+        yield Remedy(do=go_on, loses="nothing")
+    else:
+        yield Remedy(do="wait", loses="time only; it may go on by itself, if this is wrong")
+    if facts.foreign:
+        yield Remedy(
+            do="end it where it was started; lanewatch does not own it", loses=_loss(facts)
+        )
+        return
+    go = f"lanewatch kill {facts.run}, then lanewatch resume {facts.run}"
+    yield Remedy(do=go, loses=_loss(facts))
+
+
+def _loss(facts: DiagnosisFacts) -> str:
+    if facts.checkpoint is None:
+        return "all of it: there is no whole checkpoint"
+    age = facts.checkpoint_age_s
+    since = "" if age is None else f": {duration(age)} of work"
+    return f"what was done since checkpoint {facts.checkpoint}{since}"

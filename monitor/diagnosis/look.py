@@ -1,0 +1,181 @@
+"""Look at a run for some seconds from the outside and put the facts of a diagnosis together.
+
+The rule: it takes 15 s at most, pauses nothing, writes nothing, and signals nothing but a run of
+ours that hangs, into which nobody may look and whose payload answers.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from monitor.diagnosis import faulthandler_dump, pyspy
+from monitor.diagnosis.kernel_threads import read_threads, read_ticks
+from monitor.diagnosis.stacks import compare
+from monitor.diagnosis.values import DiagnosisFacts, Stack
+from monitor.frozen import replace
+from monitor.model import FINAL, CheckpointReading, Heartbeat, Liveness, Observation
+from monitor.probes.checkpoints import CheckpointProbe
+from monitor.probes.clock import read_now
+from monitor.probes.heartbeat import read_heartbeat
+from monitor.probes.text import clean_line
+from monitor.rundir import RunDir
+from monitor.seen import seen_of
+from monitor.signatures import Sign, sign_of
+from monitor.single_look import look_once
+from monitor.target import WatchTarget, read_target
+from monitor.watch_state import WatchRead, read_watch
+
+SAMPLES = 6
+PAUSE_S = 0.5
+LONGEST_S = 9.0
+"""After so long no further sample is begun."""
+PROCESSES = 8
+"""Of the trainer and its children, the first so many."""
+
+
+def look(run: RunDir) -> DiagnosisFacts:
+    """Return the facts of *run*, some seconds later. Raises nothing that its files may cause."""
+    target, now, watched = read_target(run.root), read_now(), read_watch(run.watch)
+    seen = seen_of(target, watched, now)
+    single = look_once(target, watched.value, now)
+    process = single.facts.process
+    over = target.final or seen.verdict.liveness in FINAL
+    pids = process.pids[:PROCESSES] if process is not None and process.alive and not over else ()
+    before = _Progress.of(target)
+    taken = _take(pids)
+    advanced = before.advanced_to(_Progress.of(target))
+    verdict = seen_of(read_target(run.root), read_watch(run.watch), read_now()).verdict
+    sign = sign_of(_with_gpus(single.observation, watched)) if pids else Sign(None, "not seen")
+    hung = verdict.liveness in (Liveness.SUSPECT, Liveness.STALLED) and not advanced
+    if not taken.samples and hung and _may_be_asked(target, pids, process.state if process else ""):
+        taken.ask(target)
+    last = single.facts.checkpoints.last_complete if single.facts.checkpoints else None
+    return DiagnosisFacts(
+        run=target.run_dir.root.name,
+        attempt=target.attempt,
+        foreign=target.foreign,
+        alive=process.alive if process is not None else None,
+        pid=target.process.pid if target.process else None,
+        liveness=str(verdict.liveness),
+        reason=clean_line(verdict.reason),
+        signature=str(sign.signature) if sign.signature else None,
+        words=clean_line(sign.words),
+        advanced=advanced,
+        seconds=taken.seconds,
+        samples=len(taken.samples),
+        source=taken.source,
+        threads=compare(taken.samples, kernel := read_threads(pids, taken.ticks, taken.seconds)),
+        kernel=kernel,
+        zombies=process.zombies if process is not None else (),
+        missing=(*taken.missing, *seen.problems),
+        checkpoint=last.iteration if last else None,
+        checkpoint_age_s=max(0.0, now.wall_s - last.modified_wall) if last else None,
+    )
+
+
+def _with_gpus(observation: Observation, watched: WatchRead) -> Observation:
+    """Add the GPUs as the watcher last saw them: a driver of one's own is too slow to set up."""
+    theirs = watched.value.machine if watched.value else None
+    if theirs is None or observation.machine is None:
+        return observation
+    machine = replace(observation.machine, gpus=theirs.gpus, gpu_problem=theirs.gpu_problem)
+    return replace(observation, machine=machine)
+
+
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """What counts as progress: iterations and finished checkpoints."""
+
+    beat: Heartbeat | None
+    folder: CheckpointReading | None
+
+    @classmethod
+    def of(cls, target: WatchTarget) -> _Progress:
+        beat = read_heartbeat(target.run_dir.heartbeat).value
+        return cls(beat, CheckpointProbe(target.checkpoints).read().value)
+
+    def advanced_to(self, later: _Progress) -> bool:
+        if (
+            self.beat is not None
+            and later.beat is not None
+            and (later.beat.done or 0) > (self.beat.done or 0)
+        ):
+            return True
+        old, new = self.folder, later.folder
+        if old is None or new is None:
+            return False
+        saved = [each.iteration for each in (old.last_complete, new.last_complete) if each]
+        return (new.tracker or 0) > (old.tracker or 0) or (len(saved) == 2 and saved[1] > saved[0])
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What some seconds of sampling gave."""
+
+    ticks: dict[tuple[int, int], int]
+    seconds: float = 0.0
+    source: str | None = None
+    samples: list[Sequence[Stack]] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    def ask(self, target: WatchTarget) -> None:
+        """Two answers are compared like two samples."""
+        assert target.process is not None
+        assert target.log is not None
+        first = faulthandler_dump.ask(target.process, target.log)
+        if first:
+            second = faulthandler_dump.ask(target.process, target.log)
+            self.samples = [each for each in (first, second) if each]
+            self.source = "faulthandler"
+
+
+def _take(pids: Sequence[int]) -> _Taken:
+    taken = _Taken(read_ticks(pids))
+    began = time.monotonic()
+    if not pids:
+        return taken
+    program = pyspy.find_pyspy()
+    if program is None:
+        taken.missing.append("stacks: py-spy is not installed; pip install py-spy==0.4.3")
+    asked = list(pids) if program else []
+    for _ in range(SAMPLES):
+        if time.monotonic() - began > LONGEST_S:
+            break
+        sample: list[Stack] = []
+        for pid in tuple(asked):
+            got = pyspy.dump(program or "", pid)
+            sample += got.stacks
+            if got.problem and (got.refused or not taken.samples):
+                asked.remove(pid)  # refused for good, or no Python at all
+                if pid == pids[0]:
+                    why = pyspy.missing_right(pid) if got.refused else f"stacks: {got.problem}"
+                    taken.missing.append(why)
+        if sample:
+            taken.samples.append(sample)
+            taken.source = "py-spy"
+        time.sleep(PAUSE_S)
+    taken.seconds = time.monotonic() - began
+    return taken
+
+
+def _may_be_asked(target: WatchTarget, pids: Sequence[int], state: str | None) -> bool:
+    """See the rule of `monitor.diagnosis.faulthandler_dump`."""
+    if target.foreign or target.process is None or target.log is None or state in ("T", "t", "Z"):
+        return False
+    return bool(pids) and _writes_to_log(target.process.pid, target.log)
+
+
+def _writes_to_log(pid: int, log: Path) -> bool:
+    """Its stderr is the log; where that may not be seen, it is as the keeper started it."""
+    try:
+        there = os.stat(f"/proc/{pid}/fd/2")  # noqa: PTH116 - a link of /proc, not a path
+    except PermissionError:
+        return log.exists()
+    except OSError:
+        return False
+    return stat.S_ISREG(there.st_mode) and log.exists() and os.path.samestat(there, log.stat())

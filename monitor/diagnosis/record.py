@@ -1,0 +1,63 @@
+"""diagnosis/latest.json: the last diagnosis of a run, for people, alerts and the keeper."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from monitor.codec import dumps
+from monitor.diagnosis.answer import LATEST
+from monitor.diagnosis.conclude import conclude
+from monitor.diagnosis.look import look
+from monitor.diagnosis.stacks import grouped
+from monitor.diagnosis.values import Conclusion, DiagnosisFacts, Group
+from monitor.files import write_json
+from monitor.probes.clock import read_now
+from monitor.rundir import SCHEMA, RunDir
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """One diagnosis, whole."""
+
+    facts: DiagnosisFacts
+    conclusion: Conclusion
+    groups: tuple[Group, ...]
+    unwritten: str | None = None
+    """Why it could not be kept in the run's folder."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As `lanewatch diagnose --json` prints it."""
+        value: dict[str, Any] = json.loads(
+            dumps(
+                {
+                    "schema": SCHEMA,
+                    "run": self.facts.run,
+                    "attempt": self.facts.attempt,
+                    "wall_s": read_now().wall_s,
+                    "conclusion": self.conclusion,
+                    "groups": self.groups,
+                    "facts": self.facts,
+                }
+            )
+        )
+        return value
+
+
+def diagnose(run: RunDir) -> Diagnosis:
+    """Look at *run*, conclude, and keep the result in its folder `diagnosis/`."""
+    facts = look(run)
+    found = Diagnosis(facts=facts, conclusion=conclude(facts), groups=grouped(facts.threads))
+    try:
+        run.diagnosis.mkdir(mode=0o700, exist_ok=True)
+        write_json(run.diagnosis / LATEST, found.to_json(), durable=False)
+    except OSError as error:
+        unwritten = f"{run.diagnosis} was not written: {error.strerror or error}"
+        return Diagnosis(
+            facts=found.facts,
+            conclusion=found.conclusion,
+            groups=found.groups,
+            unwritten=unwritten,
+        )
+    return found

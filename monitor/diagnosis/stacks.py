@@ -1,0 +1,58 @@
+"""Compare stacks that were taken one after another: what never moved comes first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from monitor.diagnosis.values import Frame, Group, KernelThread, Stack, ThreadView
+
+
+def compare(
+    samples: Sequence[Sequence[Stack]], kernel: Iterable[KernelThread]
+) -> tuple[ThreadView, ...]:
+    """One view for each thread of the last sample; those that never moved come first."""
+    if not samples:
+        return ()
+    known = {each.tid: each for each in kernel}
+    before = [{(each.pid, each.tid): each for each in sample} for sample in samples]
+    views = []
+    for last in samples[-1]:
+        seen = [sample[key] for sample in before if (key := (last.pid, last.tid)) in sample]
+        views.append(
+            ThreadView(
+                pid=last.pid,
+                tid=last.tid,
+                name=last.name,
+                still=len(seen) == len(samples)
+                and all(each.frames == last.frames for each in seen),
+                stays_in=_common([each.frames for each in seen]),
+                kernel=known.get(last.tid) if last.tid is not None else None,
+            )
+        )
+    return tuple(sorted(views, key=lambda each: not each.still))
+
+
+def _common(stacks: Sequence[tuple[Frame, ...]]) -> tuple[Frame, ...]:
+    """The outermost calls that all *stacks* share; a line may move within the last of them."""
+    outward = [tuple(reversed(each)) for each in stacks]
+    held: list[Frame] = []
+    for level in zip(*outward, strict=False):
+        if len({(each.function, each.file) for each in level}) > 1:
+            break
+        held.append(level[-1])
+        if len({each.line for each in level}) > 1:
+            break
+    return tuple(reversed(held))
+
+
+def grouped(threads: Iterable[ThreadView]) -> tuple[Group, ...]:
+    """Put threads together that stand at the same place; still ones first, then the largest."""
+    found: dict[tuple[tuple[Frame, ...], bool], list[str]] = {}
+    for each in threads:
+        name = f"{each.name or 'thread'} (pid {each.pid})"
+        found.setdefault((each.stays_in, each.still), []).append(name)
+    groups = [
+        Group(frames=frames, still=still, threads=tuple(names))
+        for (frames, still), names in found.items()
+    ]
+    return tuple(sorted(groups, key=lambda each: (not each.still, -len(each.threads))))

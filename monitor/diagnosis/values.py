@@ -1,0 +1,147 @@
+"""What a diagnosis is made of, as frozen values. Pure. `None` means not known, never zero."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Confidence(StrEnum):
+    """How far a conclusion may be relied on."""
+
+    SURE = "sure"
+    """The kernel names it, or progress was seen."""
+    LIKELY = "likely"
+    UNSURE = "unsure"
+    """`decides` says what would tell."""
+
+
+class Cause(StrEnum):
+    """Classes of causes beyond the signatures of `monitor.signatures`, whose names are used too."""
+
+    HEALTHY = "healthy"
+    ENDED = "ended"
+    DEADLOCK = "deadlock"
+    SPINNING = "spinning"
+    WORKER_DEAD = "worker-dead"
+    WAITS_FOR_LOCK = "waits-for-lock"
+    WAITS_FOR_PIPE = "waits-for-pipe"
+    WAITS_FOR_SOCKET = "waits-for-socket"
+    WAITS_FOR_CHILD = "waits-for-child"
+    WAITS_FOR_EVENT = "waits-for-event"
+    SLEEPS = "sleeps"
+    WAITS = "waits"
+    """For what cannot be seen."""
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One call of a Python stack."""
+
+    function: str
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.function} ({'/'.join(self.file.split('/')[-2:])}:{self.line})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """The Python stack of one thread at one instant, innermost call first."""
+
+    pid: int
+    tid: int | None
+    name: str | None
+    frames: tuple[Frame, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelThread:
+    """What the kernel says of one thread."""
+
+    pid: int
+    tid: int
+    state: str
+    cpu_share: float
+    """Of one core, over the seconds of the look."""
+    wchan: str | None = None
+    syscall: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadView:
+    """One thread over all samples: its stack, whether it moved, what the kernel says."""
+
+    pid: int
+    tid: int | None
+    name: str | None
+    still: bool
+    """Every sample showed the same calls at the same lines."""
+    stays_in: tuple[Frame, ...]
+    """The calls that every sample held, innermost first, as the last sample had them."""
+    kernel: KernelThread | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Threads that stand at the same place."""
+
+    frames: tuple[Frame, ...]
+    still: bool
+    threads: tuple[str, ...]
+    """Names, each with its pid."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiagnosisFacts:
+    """Everything that a conclusion may rest on."""
+
+    run: str
+    attempt: int
+    foreign: bool
+    alive: bool | None
+    """None: no process is known."""
+    pid: int | None
+    liveness: str
+    reason: str
+    signature: str | None
+    words: str
+    """What `monitor.signatures` sees."""
+    advanced: bool
+    """Progress was seen while it was looked at."""
+    seconds: float
+    samples: int
+    """Of stacks that could be taken."""
+    source: str | None
+    """Who gave the stacks: py-spy, faulthandler or nobody."""
+    threads: tuple[ThreadView, ...] = ()
+    kernel: tuple[KernelThread, ...] = ()
+    zombies: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    """Rights and sources that were not to be had, and how to have them."""
+    checkpoint: int | None = None
+    checkpoint_age_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """One thing to do, and what it loses."""
+
+    do: str
+    loses: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion:
+    """What the facts support."""
+
+    cause: str
+    confidence: Confidence
+    sentence: str
+    supports: tuple[str, ...]
+    against: tuple[str, ...]
+    decides: str | None
+    """When unsure: what would tell."""
+    remedies: tuple[Remedy, ...]
