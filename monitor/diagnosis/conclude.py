@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from monitor.activity import STOPPED
 from monitor.diagnosis.values import (
     Cause,
     Conclusion,
@@ -27,6 +28,9 @@ from monitor.words import duration
 BUSY_SHARE = 0.2
 """Of a core: more than housekeeping threads use; a spinning thread may have to share its core."""
 NATIVE = "native frames would tell: py-spy dump --native --pid {pid}, as root"
+_AGAIN = "time: look again once it has been silent for longer than its limit"
+_TAKES_LOCK = re.compile(r"^\s*(async )?with |acquire\(|lock", re.IGNORECASE)
+"""A line that takes a lock; what else waits in a futex may wait in native code (a GPU, a pool)."""
 _SURE = frozenset({Signature.STOPPED, Signature.BLOCKED_PIPE, Signature.BLOCKED_TERMINAL})
 """The kernel names the state, and nothing can advance in it."""
 _BY_CPU = frozenset({None, Signature.SPINNING, Signature.IDLE_DEADLOCK})
@@ -101,9 +105,14 @@ def _excluded(facts: DiagnosisFacts) -> _Found | None:
     if facts.signature not in _SURE:
         return None
     if facts.signature == Signature.STOPPED:
+        main = _main_thread(facts)
+        if main is not None and main.state not in STOPPED:
+            return None  # it was continued meanwhile
         return _Found(facts.signature, Confidence.SURE, facts.words)
-    place = _place_words(facts)
-    return _Found(str(facts.signature), Confidence.SURE, f"{facts.words}{place}")
+    words = f"{facts.words}{_place_words(facts)}"
+    if facts.liveness in _HUNG:
+        return _Found(str(facts.signature), Confidence.SURE, words)
+    return _Found(str(facts.signature), Confidence.LIKELY, words, _AGAIN)  # or it is merely slow
 
 
 def _calm(facts: DiagnosisFacts) -> _Found | None:
@@ -111,8 +120,7 @@ def _calm(facts: DiagnosisFacts) -> _Found | None:
     if facts.liveness in _HUNG or facts.liveness == Liveness.LOST:
         return None
     words = f"nothing says that it hangs ({facts.liveness}): {facts.reason}"
-    decides = "time: look again once it has been silent for longer than its limit"
-    return _Found(Cause.HEALTHY, Confidence.LIKELY, words, decides)
+    return _Found(Cause.HEALTHY, Confidence.LIKELY, words, _AGAIN)
 
 
 def _signed(facts: DiagnosisFacts) -> _Found | None:
@@ -131,12 +139,12 @@ def _spins(facts: DiagnosisFacts) -> _Found | None:
     used = f"it uses {most.cpu_share:.0%} of a core and gets nowhere"
     if view is not None and (place := _own_frame(view.stays_in)) is not None:
         words = f"{used}: {_called(view)} turns in {place}{_caller(view, place)}"
+        if facts.liveness != Liveness.STALLED:  # a long step or a compilation looks like that
+            return _Found(Cause.SPINNING, Confidence.UNSURE, words, _AGAIN)
         return _Found(Cause.SPINNING, Confidence.LIKELY, words)
-    if facts.source == "faulthandler" and (named := _place_words(facts)):
-        decides = "a second `lanewatch diagnose`, as root: which thread it is that turns"
-        return _Found(Cause.SPINNING, Confidence.LIKELY, f"{used}{named}", decides)
-    words = f"{used}: it spins, where cannot be seen"
-    return _Found(Cause.SPINNING, Confidence.LIKELY, words, _more(facts))
+    words = f"{used}{_place_words(facts) or ': it spins, where cannot be seen'}"
+    confidence = Confidence.LIKELY if facts.liveness == Liveness.STALLED else Confidence.UNSURE
+    return _Found(Cause.SPINNING, confidence, words, _more(facts))
 
 
 def _waits(facts: DiagnosisFacts) -> _Found:
@@ -145,14 +153,16 @@ def _waits(facts: DiagnosisFacts) -> _Found:
         words = (
             f"its child {facts.zombies[0]} has died (a zombie) and it waits{_place_words(facts)}"
         )
-        return _Found(Cause.WORKER_DEAD, Confidence.LIKELY, words)
+        if any(_is_main(each) and _in_library(each) for each in facts.threads):
+            return _Found(Cause.WORKER_DEAD, Confidence.LIKELY, words)
+        return _Found(Cause.WORKER_DEAD, Confidence.UNSURE, words, _more(facts))
     locked = [each for each in facts.threads if _at_lock(each, facts)]
     if len(locked) >= 2 and any(each.tid == each.pid or _is_main(each) for each in locked):
         places = " and ".join(
             f"{_called(each)} at {_own_frame(each.stays_in)}" for each in locked[:2]
         )
         words = f"a deadlock: {places} wait for locks and no thread runs"
-        named = all(each.kernel and _kind(each.kernel) for each in locked)
+        named = all(each.kernel and _kind(each.kernel) and _takes_lock(each) for each in locked)
         confidence = Confidence.LIKELY if named else Confidence.UNSURE
         decides = None if named else _more(facts)
         return _Found(Cause.DEADLOCK, confidence, words, decides)
@@ -167,12 +177,20 @@ def _waits(facts: DiagnosisFacts) -> _Found:
 
 def _at_lock(view: ThreadView, facts: DiagnosisFacts) -> bool:
     """It stands still in its own code; a helper that waits for work stands in the library's."""
-    if not view.still or not view.stays_in or _LIBRARY.search(view.stays_in[0].file):
+    if not view.still or not view.stays_in or _in_library(view):
         return False
     if view.kernel is None:
         return facts.source == "faulthandler"
     kind = _kind(view.kernel)
     return kind is None or kind[0] == Cause.WAITS_FOR_LOCK
+
+
+def _in_library(view: ThreadView) -> bool:
+    return bool(view.stays_in) and _LIBRARY.search(view.stays_in[0].file) is not None
+
+
+def _takes_lock(view: ThreadView) -> bool:
+    return view.line is not None and _TAKES_LOCK.search(view.line) is not None
 
 
 def _kind(thread: KernelThread) -> tuple[Cause, str] | None:

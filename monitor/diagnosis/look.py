@@ -16,7 +16,7 @@ from pathlib import Path
 from monitor.diagnosis import faulthandler_dump, pyspy
 from monitor.diagnosis.kernel_threads import read_threads, read_ticks
 from monitor.diagnosis.stacks import compare
-from monitor.diagnosis.values import DiagnosisFacts, Stack
+from monitor.diagnosis.values import DiagnosisFacts, Stack, ThreadView
 from monitor.frozen import replace
 from monitor.model import FINAL, CheckpointReading, Heartbeat, Liveness, Observation
 from monitor.probes.checkpoints import CheckpointProbe
@@ -34,6 +34,7 @@ SAMPLES = 6
 PAUSE_S = 0.5
 LONGEST_S = 9.0
 """After so long no further sample is begun."""
+SOURCE_BYTES = 2 << 20
 PROCESSES = 8
 """Of the trainer and its children, the first so many."""
 
@@ -54,6 +55,7 @@ def look(run: RunDir) -> DiagnosisFacts:
     hung = verdict.liveness in (Liveness.SUSPECT, Liveness.STALLED) and not advanced
     if not taken.samples and hung and _may_be_asked(target, pids, process.state if process else ""):
         taken.ask(target)
+    kernel = read_threads(pids, taken.ticks, taken.seconds)
     last = single.facts.checkpoints.last_complete if single.facts.checkpoints else None
     return DiagnosisFacts(
         run=target.run_dir.root.name,
@@ -69,13 +71,27 @@ def look(run: RunDir) -> DiagnosisFacts:
         seconds=taken.seconds,
         samples=len(taken.samples),
         source=taken.source,
-        threads=compare(taken.samples, kernel := read_threads(pids, taken.ticks, taken.seconds)),
+        threads=tuple(map(_with_line, compare(taken.samples, kernel))),
         kernel=kernel,
         zombies=process.zombies if process is not None else (),
         missing=(*taken.missing, *seen.problems),
         checkpoint=last.iteration if last else None,
         checkpoint_age_s=max(0.0, now.wall_s - last.modified_wall) if last else None,
     )
+
+
+def _with_line(view: ThreadView) -> ThreadView:
+    """Add the source of the line it stands at; a container's file is not here."""
+    if not view.still or not view.stays_in:
+        return view
+    try:
+        path = Path(view.stays_in[0].file)
+        if not path.is_file() or path.stat().st_size > SOURCE_BYTES:
+            return view
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return replace(view, line=clean_line(lines[view.stays_in[0].line - 1].strip()))
+    except (OSError, ValueError, IndexError):
+        return view
 
 
 def _with_gpus(observation: Observation, watched: WatchRead) -> Observation:

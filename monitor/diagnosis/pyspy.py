@@ -97,7 +97,7 @@ def missing_right(pid: int) -> str:
 
 
 def _owner(pid: int) -> int | None:
-    """The uid that the process runs as; its folder is root's where it forbids to be looked at."""
+    """The uid that the process runs as."""
     try:
         text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
         line = next(each for each in text.splitlines() if each.startswith("Uid:"))
@@ -107,7 +107,8 @@ def _owner(pid: int) -> int | None:
 
 
 def _shut(pid: int) -> bool:
+    """The files below its folder in /proc, not the folder, are root's where it is not dumpable."""
     try:
-        return Path(f"/proc/{pid}").stat().st_uid != _owner(pid)
+        return Path(f"/proc/{pid}/stat").stat().st_uid != _owner(pid)
     except OSError:
         return False

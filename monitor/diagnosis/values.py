@@ -82,6 +82,8 @@ class ThreadView:
     stays_in: tuple[Frame, ...]
     """The calls that every sample held, innermost first, as the last sample had them."""
     kernel: KernelThread | None = None
+    line: str | None = None
+    """The source of the innermost call's line, where it can be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,6 +79,17 @@ def test_a_healthy_run_is_called_healthy_and_is_not_harmed(uid: int) -> None:
     assert said["facts"]["samples"] >= 5
 
 
+def test_a_trainer_that_lanewatch_did_not_start() -> None:
+    with hanging("attached-blocked-pipe", os.geteuid()) as run:
+        until(run, "stalled")
+        said = diagnosed(run, os.geteuid())
+    found = said["conclusion"]
+    assert (found["cause"], found["confidence"]) == ("blocked-pipe", "sure"), said
+    assert "its main thread is in say (" in found["sentence"]
+    assert found["remedies"][0]["do"].startswith("kill -CONT")
+    assert not any("lanewatch kill" in each["do"] for each in found["remedies"])
+
+
 def test_the_alert_and_its_event_say_why() -> None:
     with hanging("deadlock", os.geteuid()) as run:
         until(run, "stalled")

@@ -294,6 +294,7 @@ def alert_tick(liveness: Liveness, at: float, wall_s: float, folder: Path) -> An
     target = SimpleNamespace(
         run_dir=RunDir(folder),
         attempt=1,
+        process=None,
         cause=None,
         name=None,
         foreign=False,

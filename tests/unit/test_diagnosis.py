@@ -42,11 +42,15 @@ def kernel(tid: int = 7, wait: str | None = "futex", share: float = 0.0) -> Kern
 
 
 def view(
-    *frames: Frame, tid: int = 7, still: bool = True, wait: str | None = "futex"
+    *frames: Frame,
+    tid: int = 7,
+    still: bool = True,
+    wait: str | None = "futex",
+    line: str | None = "with lock:",
 ) -> ThreadView:
     name = "MainThread" if tid == 7 else f"T{tid}"
     return ThreadView(
-        pid=7, tid=tid, name=name, still=still, stays_in=frames, kernel=kernel(tid, wait)
+        pid=7, tid=tid, name=name, still=still, stays_in=frames, kernel=kernel(tid, wait), line=line
     )
 
 
@@ -79,6 +83,45 @@ STALLED = DiagnosisFacts(
             Confidence.LIKELY,
             "step (a/train.py:10)",
             id="two threads stand at locks",
+        ),
+        pytest.param(
+            {
+                "threads": (view(STEP, line="torch.cuda.synchronize()"), view(OTHER, tid=8)),
+                "kernel": (kernel(), kernel(8)),
+            },
+            Cause.DEADLOCK,
+            Confidence.UNSURE,
+            "step (a/train.py:10)",
+            id="one of them may wait in native code",
+        ),
+        pytest.param(
+            {
+                "liveness": "suspect",
+                "threads": (view(STEP, still=False),),
+                "kernel": (kernel(share=0.9),),
+            },
+            Cause.SPINNING,
+            Confidence.UNSURE,
+            "turns in step",
+            id="a long step that is not past its limit",
+        ),
+        pytest.param(
+            {
+                "liveness": "training",
+                "signature": "blocked-pipe",
+                "words": "it is blocked writing into a pipe",
+            },
+            "blocked-pipe",
+            Confidence.LIKELY,
+            "pipe",
+            id="a reader that may merely be slow",
+        ),
+        pytest.param(
+            {"zombies": ("python",), "threads": (view(STEP),)},
+            Cause.WORKER_DEAD,
+            Confidence.UNSURE,
+            "python has died",
+            id="a dead child that nobody may wait for",
         ),
         pytest.param(
             {"threads": (view(STEP), view(WAIT, POOL, tid=8)), "kernel": (kernel(), kernel(8))},
@@ -126,7 +169,11 @@ STALLED = DiagnosisFacts(
             id="a spin is named without ptrace",
         ),
         pytest.param(
-            {"signature": "stopped", "words": "stopped, `kill -CONT 7` lets it go on"},
+            {
+                "signature": "stopped",
+                "words": "stopped, `kill -CONT 7` lets it go on",
+                "kernel": (replace(kernel(), state="T"),),
+            },
             "stopped",
             Confidence.SURE,
             "kill -CONT 7",
@@ -160,7 +207,9 @@ def test_a_conclusion(
 
 
 def test_what_a_remedy_loses_is_said_and_what_loses_nothing_comes_first() -> None:
-    stopped = replace(STALLED, signature="stopped", words="stopped, `kill -CONT 7` lets it go on")
+    stopped = replace(
+        STALLED, signature="stopped", words="stopped, `kill -CONT 7` lets it go on", kernel=()
+    )
     first, second = conclude(stopped).remedies
     assert (first.do, first.loses) == ("kill -CONT 7", "nothing")
     assert "checkpoint 8: 10 min" in second.loses
