@@ -126,7 +126,8 @@ def trouble(observation: Observation, limit: Limit, age: float) -> Finding | Non
         return None
     sign = sign_of(observation)
     past = age > limit.seconds * patience(observation, limit) and _may_stall(observation, limit)
-    if absent or (past and not is_disk_full(observation)):
+    excused = is_disk_full(observation) or is_told_of(observation, limit)
+    if absent or (past and not excused):
         reason = f"{no_progress(observation, limit, age)}; {sign.words}"
         return Finding(Liveness.STALLED, reason, limit, sign.signature)
     if _nothing_but_state(observation):
@@ -138,7 +139,8 @@ def trouble(observation: Observation, limit: Limit, age: float) -> Finding | Non
     if current_heartbeat(observation) is None:
         reason += "; there is no heartbeat of this stage to go by"
     else:
-        doubt = doubt_of(observation, limit) if age > limit.seconds else None
+        doubted = age > limit.seconds or is_told_of(observation, limit)
+        doubt = doubt_of(observation, limit) if doubted else None
         reason += f"; {doubt or sign.words}"
     return Finding(Liveness.SUSPECT, reason, limit, sign.signature)
 
@@ -154,6 +156,11 @@ def no_progress(observation: Observation, limit: Limit, age: float) -> str:
 
 def doubt_of(observation: Observation, limit: Limit) -> str | None:
     """Why a run that is past its limit is not called stalled."""
+    if is_told_of(observation, limit):
+        said = observation.log_progress
+        told = said.iteration if said else None
+        ago = duration(observation.ages.log_iteration_s or 0.0)
+        return f"yet its log told of iteration {told} {ago} ago: can it write its heartbeat?"
     if is_powered(observation, limit):
         return "its GPU draws as much power as when it trains"
     if is_disk_full(observation):
@@ -169,6 +176,15 @@ def is_disk_full(observation: Observation) -> bool:
     """Where nothing can be written, a heartbeat's silence is the disk's, not the trainer's."""
     free = observation.machine.disk_free_bytes if observation.machine else None
     return free is not None and free < DISK_FULL_BYTES
+
+
+def is_told_of(observation: Observation, limit: Limit) -> bool:
+    """Its log goes on to iterations beyond the heartbeat's, which it may be unable to write."""
+    beat, said = current_heartbeat(observation), observation.log_progress
+    told_s = observation.ages.log_iteration_s
+    if beat is None or beat.stage != Stage.TRAIN or told_s is None or told_s > limit.seconds:
+        return False
+    return said is not None and (said.iteration or 0) > (beat.done or 0)
 
 
 def is_powered(observation: Observation, limit: Limit) -> bool:
