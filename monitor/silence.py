@@ -138,11 +138,13 @@ def trouble(observation: Observation, limit: Limit, age: float) -> Finding | Non
     reason = no_progress(observation, limit, age)
     if current_heartbeat(observation) is None:
         reason += "; there is no heartbeat of this stage to go by"
-    else:
-        doubted = age > limit.seconds or is_told_of(observation, limit)
-        doubt = doubt_of(observation, limit) if doubted else None
-        reason += f"; {doubt or sign.words}"
-    return Finding(Liveness.SUSPECT, reason, limit, sign.signature)
+        return Finding(Liveness.SUSPECT, reason, limit, sign.signature)
+    # Rule 6: what draws as much as at work is not said to spin.
+    works = sign.signature is Signature.SPINNING and _draws_as_usual(observation)
+    doubted = age > limit.seconds or is_told_of(observation, limit) or works
+    doubt = doubt_of(observation, limit) if doubted else None
+    signature = None if works else sign.signature
+    return Finding(Liveness.SUSPECT, f"{reason}; {doubt or sign.words}", limit, signature)
 
 
 def no_progress(observation: Observation, limit: Limit, age: float) -> str:
@@ -193,12 +195,16 @@ def is_powered(observation: Observation, limit: Limit) -> bool:
     One reading says little, a GB10 at work was seen to draw 45 W and 20 W either way: it is at
     work no more once it has drawn little for as long as the limit.
     """
-    watts, usual = observation.own_power_w, observation.history.power_median_w
-    if watts is None or usual is None:
+    if observation.own_power_w is None or observation.history.power_median_w is None:
         return False
     lately = observation.ages.powered_s
     most = min(limit.seconds, LATELY_S) if limit.name == "cadence" else limit.seconds
-    return watts >= POWER_SHARE * usual or (lately is not None and lately <= most)
+    return _draws_as_usual(observation) or (lately is not None and lately <= most)
+
+
+def _draws_as_usual(observation: Observation) -> bool:
+    watts, usual = observation.own_power_w, observation.history.power_median_w
+    return watts is not None and usual is not None and watts >= POWER_SHARE * usual
 
 
 def is_power_unread(observation: Observation) -> bool:

@@ -124,3 +124,18 @@ def test_a_heartbeat_that_cannot_be_written_is_no_stall_while_the_log_goes_on(
     assert verdict.limit_s == 100
     assert verdict.liveness is liveness
     assert ("can it write its heartbeat?" in verdict.reason) is (liveness is Liveness.SUSPECT)
+
+
+@pytest.mark.parametrize(
+    ("watts", "spins"),
+    [
+        pytest.param(480.0, False, id="as at work"),
+        pytest.param(200.0, True, id="far less"),
+    ],
+)
+def test_what_draws_as_much_as_at_work_is_not_said_to_spin(watts: float, spins: bool) -> None:
+    verdict = verdict_of(ages={"progress_s": 60.0}, history=OWN_GPU, own_power_w=watts)
+    assert verdict.liveness is Liveness.SUSPECT
+    assert (verdict.signature == "spinning") is spins
+    assert ("it spins" in verdict.reason) is spins
+    assert ("as much power as when it trains" in verdict.reason) is not spins
