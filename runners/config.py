@@ -70,6 +70,11 @@ KEYS = {
         default=None,
         about="Python of the local engine's trainers; default: the one that runs lanewatch",
     ),
+    "launch.wheelhouse": Key(
+        variable="LANEWATCH_WHEELHOUSE",
+        default=None,
+        about="folder of wheels to install lane environments from; default: pip's own index",
+    ),
     "docker.image": Key(
         variable="LANEWATCH_DOCKER_IMAGE",
         default=None,

@@ -1,8 +1,8 @@
 """The process that owns a run: runs its stages in order, waits for each, tells how it ended.
 
-`python -m runners.keeper RUN_FOLDER [--resume]`. It may die at any instant: the stage goes on, and
-the next keeper finds it by what the stage itself carries. Every step that matters is written to
-state.json *before* it is taken, so a keeper can always tell "about to" from "done".
+`python -m runners.keeper RUN_FOLDER [--resume | --export N]`. It may die at any instant: the stage
+goes on, and the next keeper finds it by what the stage itself carries. Every step that matters is
+written to state.json *before* it is taken, so a keeper can always tell "about to" from "done".
 """
 
 from __future__ import annotations
@@ -80,22 +80,24 @@ class Keeper:
             say=self._event,
         )
 
-    def claim(self, *, resume: bool, anyway: bool = False) -> bool:
+    def claim(self, *, resume: bool, anyway: bool = False, export: int | None = None) -> bool:
         """Become the run's keeper; False when there is nothing left to keep.
 
-        Raises RunStateError where a resume is not possible.
+        *export* is a checkpoint to merge, and nothing else. Raises RunStateError where a resume or
+        an export is not possible.
         """
         state = self._state
         self._runner.anyway = anyway or self._info.get("anyway") is True
         if state.repaired:
             self._event("note", f"state.json was begun again: {state.repaired}")
-        if resume:
-            self._require_resumable()
-            state.begin_attempt()
+        anew = resume or export is not None
+        if anew:
+            self._require_ended(also_finished=export is not None)
+            state.begin_attempt() if export is None else state.begin_export(export)
             self._run.request.unlink(missing_ok=True)
         elif state.status.final:
             return False
-        if state.boot_changed and not resume:
+        if state.boot_changed and not anew:
             words = last_words(read_target(self._run.root), read_now().boot_id)
             self._runner.machine_restarted(words)
         self._orders.take_over(state.asked_before)
@@ -103,7 +105,7 @@ class Keeper:
         after = awaited(self._info)
         if after is not None and not state.had_its_turn:
             state.queue(after)
-        if not state.save() and resume:
+        if not state.save() and anew:
             raise RunStateError(f"cannot write {self._run.state}: is the disk full?")
         return True
 
@@ -112,8 +114,8 @@ class Keeper:
         assert me is not None
         self._state.own(me)
 
-    def _require_resumable(self) -> None:
-        if self._state.status is Status.FINISHED:
+    def _require_ended(self, *, also_finished: bool) -> None:
+        if self._state.status is Status.FINISHED and not also_finished:
             raise RunStateError(f"run {self._run.root.name} is already finished")
         deadline = time.monotonic() + LOOK_S
         while someone_else_lives(self._run_lock) and time.monotonic() < deadline:
@@ -155,6 +157,8 @@ class Keeper:
     def _resume_by_itself(self, outcome: Outcome) -> bool:
         """Begin the next attempt unasked, where the recipe allows it and it may help."""
         state = self._state
+        if state.exported is not None:
+            return False
         iteration = self._recovery.may_resume(outcome, state, self._plan.resume_from)
         if iteration is None:
             return False
@@ -179,13 +183,17 @@ class Keeper:
         return Outcome(Status.FINISHED)
 
     def _close(self, outcome: Outcome) -> None:
-        status = outcome.status or Status.FINISHED
-        write_summary(self._run, self._state.content | {"status": status, "cause": outcome.cause})
-        self._state.end(status, outcome.cause)
+        status, cause = outcome.status or Status.FINISHED, outcome.cause
+        if self._state.exported is None:
+            write_summary(self._run, self._state.content | {"status": status, "cause": cause})
+        elif status is Status.FINISHED:
+            self._event("action", f"checkpoint {self._state.exported} was exported")
+            status, cause = self._state.before_export
+        self._state.end(status, cause)
         deadline = time.monotonic() + SAVE_RETRY_S
         while not self._state.save() and time.monotonic() < deadline and self._run.root.exists():
             time.sleep(1.0)
-        self._event("action", f"the run {status}" + (f": {outcome.cause}" if outcome.cause else ""))
+        self._event("action", f"the run {status}" + (f": {cause}" if cause else ""))
 
     def _event(self, kind: str, text: str) -> None:
         problem = append_event(
@@ -201,12 +209,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("run", type=Path)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--anyway", action="store_true")
+    parser.add_argument("--export", type=int, metavar="ITERATION")
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s keeper %(levelname)s %(message)s", level="INFO")
     detach()
     try:
         keeper = Keeper(RunDir(options.run))
-        kept = keeper.claim(resume=options.resume, anyway=options.anyway)
+        kept = keeper.claim(resume=options.resume, anyway=options.anyway, export=options.export)
     except (RunnerError, OSError) as error:
         tell_starter(f"error {error}")
         logger.error("%s", error)

@@ -110,6 +110,27 @@ class KeeperState:
         kept = {"earlier_train_wall_s": earlier, "self_resumed": self.content.get("self_resumed")}
         self.content = self._fresh(self.attempt + 1) | kept
 
+    def begin_export(self, iteration: int) -> None:
+        """Begin an attempt that only merges one checkpoint; afterwards the run is what it was."""
+        before = {"status": self.status.value, "cause": self.content.get("cause")}
+        if self.exported is not None:  # one that failed or was stopped: the run is as it was then
+            before = self.content["export"]["before"]
+        self.begin_attempt()
+        self.content["export"] = {"iteration": iteration, "before": before}
+
+    @property
+    def exported(self) -> int | None:
+        """The checkpoint that this attempt is to merge, where that is all it does."""
+        export = self.content.get("export")
+        iteration = export.get("iteration") if isinstance(export, dict) else None
+        return iteration if isinstance(iteration, int) else None
+
+    @property
+    def before_export(self) -> tuple[Status, str | None]:
+        """How the run had ended when this attempt, an export, began."""
+        before = self.content["export"]["before"]
+        return Status(before["status"]), before["cause"]
+
     @property
     def mendable(self) -> str | None:
         """Why going on from the last checkpoint may help, as the end of the last stage told."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.files import write_json
-from monitor.rundir import SCHEMA, RunDir
+from monitor.rundir import SCHEMA, RunDir, cache_root
 from runners.detach import detached_argv
 from runners.engines import get_engine
 from runners.engines.base import Need
@@ -24,6 +24,7 @@ from runners.engines.docker import DockerEngine, require_image
 from runners.errors import EngineError, RunnerError
 from runners.keeper_kernel import READY_FD
 from runners.lanes import get_lane
+from runners.reuse import Donor, find_donor, take, told
 from runners.runs import check_name, create_run
 from runners.stages import Plan, copy_payload
 
@@ -53,12 +54,16 @@ class LaunchOrder:
     """The base's name on the hub, where the stage `fetch` has to get it."""
     python: str | None = None
     """The local engine's Python for the trainer; None means lanewatch's own."""
+    wheelhouse: Path | None = None
+    """A folder of wheels from which a lane's environment is installed, without network."""
     image: str | None = None
     """What an engine of containers makes them from."""
     memory_limit_gib: float | None = None
     """Of this machine, where the recipe has no limit of its own."""
     anyway: bool = False
     """Do not wait for the memory of the run before."""
+    from_stage: str | None = None
+    """Begin there, with what an earlier run of the same recipe made before."""
     after: str | None = None
     """Wait for the end of this run, by its id, before anything is done."""
     memory_estimate_bytes: int | None = None
@@ -69,14 +74,27 @@ def launch(order: LaunchOrder) -> RunDir:
     """Make the run, start its keeper and return at once. Raises RunnerError."""
     check_lane(order)
     info = run_info(order)
+    donor = _donor(order, info)
+    info |= told(donor) if donor else {}
     run = create_run(order.root, order.lane, info, order.name)
     try:
         _fill(run, order, info)
+        if donor is not None:
+            take(donor, Plan(run, info))
     except RunnerError:
         shutil.rmtree(run.root, ignore_errors=True)  # half a run would only be in the way
         raise
     start_keeper(run)
     return run
+
+
+def _donor(order: LaunchOrder, info: dict[str, Any]) -> Donor | None:
+    if order.from_stage is None:
+        return None
+    if order.smoke_iterations is not None:
+        raise RunnerError("--from and --smoke do not go together: a smoke run measures every stage")
+    plans = Plan(RunDir(order.root), info).stages
+    return find_donor(order.root, info, plans, order.from_stage)
 
 
 def _fill(run: RunDir, order: LaunchOrder, info: dict[str, Any]) -> None:
@@ -99,12 +117,16 @@ def dry_run(order: LaunchOrder) -> dict[str, Any]:
     run = RunDir(order.root / f"{order.lane}-DRY-RUN")
     info = run_info(order) | {"paths": paths(run, order)}
     plan, engine = Plan(run, info), get_engine(order.engine)
-    stages = [engine.describe(plan.request(stage, 1)) for stage in plan.stages]
+    donor = _donor(order, info)
+    taken = donor.stages if donor else ()
+    plans = [stage for stage in plan.stages if stage.stage not in taken]
+    stages = [engine.describe(plan.request(stage, 1)) for stage in plans]
     return {
         "lane": order.lane,
         "engine": order.engine,
         "recipe": order.recipe,
         "stages": stages,
+        "taken_from": told(donor)["taken_from"] if donor else None,
         "problems": problems,
     }
 
@@ -157,6 +179,7 @@ def run_info(order: LaunchOrder) -> dict[str, Any]:
         "iterations": smoke or (iterations if isinstance(iterations, int) else None),
         "smoke": smoke and _smoke(smoke),
         "python": order.python or sys.executable,
+        "wheelhouse": str(order.wheelhouse) if order.wheelhouse else None,
         "paths": {"base": order.recipe["model"]["path"]},
         "fetch": {"hub": order.hub} if order.hub else None,
         "image": {"name": order.image} if in_containers(order) else None,
@@ -183,7 +206,11 @@ def _limit_bytes(recipe: Mapping[str, Any], default_gib: float | None) -> int | 
 def paths(run: RunDir, order: LaunchOrder) -> dict[str, str]:
     """Where the run finds its base and keeps its checkpoints."""
     base = order.base or run.work / "base"
-    return {"base": str(base), "checkpoints": str(run.checkpoints)}
+    return {
+        "base": str(base),
+        "checkpoints": str(run.checkpoints),
+        "cache": str(cache_root()),
+    }
 
 
 def versions() -> dict[str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.files import read_json
-from monitor.model import Status
+from monitor.model import Stage, Status
 from monitor.rundir import RunDir
 from runners.engines.base import Engine, Exit, Handle, StageRequest
 from runners.errors import EngineError, RunnerError
@@ -116,8 +116,7 @@ class StageRunner:
         self._alerts.tend(watcher_lost=self._watcher.lost)
 
     def _begin(self, plan: StagePlan) -> Outcome:
-        if self._plan.is_done(plan):
-            note = "its output is whole and of the same inputs"
+        if (note := self._passed_over(plan)) is not None:
             self._state.left(plan.stage, "skipped", None, note)
             self._state.save()
             return Outcome(None)
@@ -130,6 +129,15 @@ class StageRunner:
             self._state.left(plan.stage, "failed", Status.FAILED, cause)
             return Outcome(Status.FAILED, cause)
         return self._see_to_its_end(plan, handle)
+
+    def _passed_over(self, plan: StagePlan) -> str | None:
+        """Why the stage need not run, or None."""
+        exported = self._state.exported
+        if exported is not None and plan.stage in (Stage.PREPARE, Stage.TRAIN):
+            return f"only checkpoint {exported} is exported"
+        if exported is not None and plan.stage is Stage.MERGE:
+            return None
+        return "its output is whole and of the same inputs" if self._plan.is_done(plan) else None
 
     def _await_memory(self, plan: StagePlan) -> Outcome | None:
         """Let the run before give its memory back; an outcome where that ends this one."""
@@ -196,7 +204,10 @@ class StageRunner:
     def _start(self, plan: StagePlan) -> Handle:
         request = self._plan.request(plan, self._state.attempt)
         self._run.result.unlink(missing_ok=True)
-        self._plan.write_job(plan, self._state.attempt)
+        exported = self._state.exported
+        if exported is not None and plan.stage is Stage.MERGE:
+            self._plan.forget(plan)  # what lies in export/ is then no longer the run's last word
+        self._plan.write_job(plan, self._state.attempt, iteration=exported)
         self._state.intend(plan.stage.value)
         if not self._state.save():
             raise EngineError(f"{self._run.state} cannot be written; is the disk full?")
@@ -245,7 +256,8 @@ class StageRunner:
 
     def _complete(self, plan: StagePlan) -> Outcome:
         try:
-            self._plan.mark_done(plan)
+            if self._state.exported is None:
+                self._plan.mark_done(plan)
             self._info = note_outcome(
                 self._run, self._info, plan.stage, self._told(self._run.result, plan)
             )

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -101,24 +101,35 @@ class Plan:
         read_only = [self.run.data, self.run.payload, *map(Path, self._docker.get("read_only", ()))]
         if plan.stage is Stage.FETCH:
             read_only.append(Path(self.info["recipe"]["data"]["path"]))  # the tiny model's corpus
-        else:
+        elif plan.packages is None:  # what installs packages may come before there is a base
             read_only.append(Path(self.info["paths"]["base"]))
         writable = [self.run.root]
         if plan.cache is not Access.NONE:
-            (writable if plan.cache is Access.WRITE else read_only).append(cache_root())
+            (writable if plan.cache is Access.WRITE else read_only).append(self._cache)
+        if plan.packages is not None and self.info.get("wheelhouse"):
+            read_only.append(Path(self.info["wheelhouse"]))
         return Container(
             image=image.get("id") or image.get("name"),
             read_only=tuple(read_only),
             writable=tuple(writable),
             gpu=plan.gpu,
-            network=plan.network,
+            network=plan.network and not self.info.get("wheelhouse"),
             shm_bytes=int(float(self._docker.get("shm_gib") or SHM_GIB) * 2**30),
             stop_timeout_s=save_grace_s(self.run),
         )
 
-    def write_job(self, plan: StagePlan, attempt: int) -> None:
-        """Write work/job.json, all that the payload needs to know. Raises OSError."""
-        write_json(self.run.work / "job.json", self.job(plan, attempt), durable=False)
+    @property
+    def _cache(self) -> Path:
+        """What runs share, as it was when this one was launched."""
+        return Path(self.info["paths"].get("cache") or cache_root())
+
+    def write_job(self, plan: StagePlan, attempt: int, *, iteration: int | None = None) -> None:
+        """Write work/job.json, all that the payload needs to know. Raises OSError.
+
+        *iteration* is the checkpoint to merge; None: the one that the tracker names.
+        """
+        job = self.job(plan, attempt) | {"iteration": iteration}
+        write_json(self.run.work / "job.json", job, durable=False)
 
     def job(self, plan: StagePlan, attempt: int) -> dict[str, Any]:
         """The content of work/job.json for one stage."""
@@ -138,13 +149,22 @@ class Plan:
                 "checkpoints": str(self.run.checkpoints),
                 "work": str(self.run.work),
                 "export": str(self.run.export),
+                "cache": str(self._cache),
             },
             "iterations": None if automatic else train["iterations"],
             "save_interval": train["save_interval"],
             "resume_from": self.resume_from() if plan.stage is Stage.TRAIN else None,
             "calibrate": _calibration(train) if automatic else None,
             "smoke": self.info.get("smoke"),
+            "packages": self._packages(plan),
         }
+
+    def _packages(self, plan: StagePlan) -> dict[str, Any] | None:
+        if plan.packages is None:
+            return None
+        image = self.info.get("image") or {}
+        given = {"lane": self.info["lane"], "wheelhouse": self.info.get("wheelhouse")}
+        return asdict(plan.packages) | given | {"image": image.get("id")}
 
     def resume_from(self) -> int | None:
         """The iteration of the newest checkpoint that can be read, if there is one."""
@@ -177,6 +197,10 @@ class Plan:
         }
         content = {"schema": SCHEMA, "inputs": self.inputs(plan.stage), "outputs": outputs}
         write_json(self._record(plan.stage), content, durable=True)
+
+    def forget(self, plan: StagePlan) -> None:
+        """Unsay that the stage's output is whole. Raises OSError."""
+        self._record(plan.stage).unlink(missing_ok=True)
 
     def inputs(self, stage: Stage) -> str:
         """SHA-256 over all that *stage* makes its output from: recipe, payload, stages before."""
@@ -211,6 +235,8 @@ class Plan:
         if stage is Stage.TRAIN:
             last = self.resume_from()
             return [] if last is None else [self.run.checkpoint(last)]
+        if stage is Stage.IMPORT:
+            return []  # shared, and anyone may have pruned it: the stage itself looks, at once
         if stage is Stage.PULL:
             return []
         folders = {
@@ -256,7 +282,7 @@ def copy_payload(run: RunDir) -> str:
     run.payload.mkdir(mode=0o700)
     target.mkdir(mode=0o700)
     digest = hashlib.sha256()
-    for path in sorted(source.glob("*.py")):
+    for path in sorted([*source.glob("*.py"), *source.glob("*.lock.txt")]):
         content = path.read_bytes()
         digest.update(path.name.encode() + b"\0" + content)
         descriptor = os.open(target / path.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -93,12 +93,14 @@ def _free(path: str) -> int | None:
     return stat.f_bavail * stat.f_frsize
 
 
-def read_image(name: str) -> ImageFacts:
-    """Whether the image is here; where it is not, what its registry says of a pull."""
+def read_image(name: str, *, may_pull: bool = True) -> ImageFacts:
+    """Whether the image is here; where it is not, what its registry says of a pull, if one may."""
     connection = DockerConnection()
     try:
         connection.ask(lambda client: client.inspect_image(name))
     except NotThereError:
+        if not may_pull:
+            return ImageFacts(name=name, local=False, problem="docker.pull forbids to get it")
         return _at_registry(name)
     except EngineError as error:
         return ImageFacts(name=name, problem=_without_preface(str(error)))

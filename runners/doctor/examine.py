@@ -29,6 +29,7 @@ from runners.doctor.facts import (
     LimitFacts,
     MachineFacts,
     SessionFacts,
+    told_to_use_the_cpu,
 )
 from runners.doctor.image_trial import trial_checks, try_image
 from runners.doctor.memory_estimate import MemoryEstimate, estimate
@@ -155,7 +156,8 @@ def _launch_questions(root: Path, intended: Intended) -> dict[str, Question]:
         "cache folder": lambda: machine_probes.read_disk(cache_root()),
     }
     if intended.in_container and image is not None:
-        questions["image"] = lambda: docker_probes.read_image(image)
+        may_pull = intended.recipe.docker.pull != "never"
+        questions["image"] = lambda: docker_probes.read_image(image, may_pull=may_pull)
     if not intended.in_container:
         questions["packages"] = lambda: launch_probes.read_packages(python)
     return questions
@@ -224,10 +226,10 @@ def _launch(
 
 
 def _on_gpu(recipe: Mapping[str, Any], lane: str, driver: DriverFacts) -> bool:
-    """Whether the trainer will use a GPU: the reference lane may be told not to."""
+    """Whether the trainer will use a GPU: the reference and unsloth lanes may be told not to."""
     if lane == "nemo":
         return True
-    if lane == "reference" and recipe["lanes"]["reference"].get("device") == "cpu":
+    if told_to_use_the_cpu(recipe, lane):
         return False
     return bool(driver.gpus) or driver.version is not None
 

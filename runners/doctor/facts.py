@@ -165,6 +165,12 @@ class MachineFacts:
     """Their processes."""
 
 
+def told_to_use_the_cpu(recipe: Mapping[str, Any], lane: str) -> bool:
+    """The recipe wants the *lane* to train without a GPU, even where there is one."""
+    table = (recipe.get("lanes") or {}).get(lane)
+    return isinstance(table, Mapping) and table.get("device") == "cpu"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchFacts:
     """What is to be launched; None where the machine alone is examined."""

@@ -117,7 +117,14 @@ def _threads(here: Ground) -> str | None:
     return None
 
 
+def _own_packages(launch: LaunchFacts) -> bool:
+    """Unsloth uses what its Python has, not what the lane installs for it."""
+    return _lane_table(launch, "unsloth").get("packages") == "interpreter"
+
+
 def _old_torchao(here: Ground) -> str | None:
+    if here.launch.lane == "unsloth":
+        return None  # the lane hides it from its trainer
     torchao, peft = _version(here.launch, "torchao"), _version(here.launch, "peft")
     if torchao and torchao < (0, 16) and peft and peft >= (0, 18, 1):
         return (
@@ -127,6 +134,8 @@ def _old_torchao(here: Ground) -> str | None:
 
 
 def _new_torchao(here: Ground) -> str | None:
+    if here.launch.lane == "unsloth":
+        return None
     torchao, torch = _version(here.launch, "torchao"), _version(here.launch, "torch")
     if torchao and torchao >= (0, 17) and torch and torch < (2, 11):
         packages = here.launch.packages
@@ -135,6 +144,8 @@ def _new_torchao(here: Ground) -> str | None:
 
 
 def _unsloth_limits(here: Ground) -> str | None:
+    if not _own_packages(here.launch):
+        return None
     over = [
         f"{name} {here.launch.packages[name]}"
         for name, most in UNSLOTH_MOST.items()
@@ -149,7 +160,12 @@ UNSLOTH_MOST = {"transformers": (5, 17, 0), "trl": (1, 15, 0), "datasets": (4, 9
 
 def _bitsandbytes(here: Ground) -> str | None:
     found = _version(here.launch, "bitsandbytes")
-    if found is not None and found[:2] == (0, 48) and _four_bit(here):
+    if (
+        found is not None
+        and found[:2] == (0, 48)
+        and _four_bit(here)
+        and _own_packages(here.launch)
+    ):
         return f"bitsandbytes {here.launch.packages['bitsandbytes']} for a base of 4 bits"
     return None
 
@@ -284,7 +300,7 @@ LANDMINES = (
         name="unsloth-limits",
         sign=_unsloth_limits,
         explanation="unsloth 2026.10.9 declares less (transformers 5.17.0, trl 1.15.0, datasets 4)",
-        remedy="install the lane's own pins: `pip install 'lanewatch[unsloth]'`",
+        remedy='set lanes.unsloth.packages to "lane", or install lanewatch[unsloth] there',
         lanes=("unsloth",),
     ),
     Landmine(

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from monitor.words import gibibytes
-from runners.doctor.facts import DriverFacts, Facts, LaunchFacts, LimitFacts, SessionFacts
+from runners.doctor.facts import (
+    DriverFacts,
+    Facts,
+    LaunchFacts,
+    LimitFacts,
+    SessionFacts,
+    told_to_use_the_cpu,
+)
 from runners.doctor.values import Check, fail, ok, warn
 
 LEAST_FILES = 1024
@@ -37,7 +44,7 @@ def driver_check(driver: DriverFacts, launch: LaunchFacts | None) -> Check:
     if driver.problem is not None:
         return fail(name, driver.problem, "start nothing before `nvidia-smi` answers again")
     if driver.version is None:
-        if in_container and launch is not None and launch.lane != "reference":
+        if in_container and launch is not None and _needs_a_gpu(launch):
             return fail(
                 name, "no NVIDIA driver is loaded", f"the {launch.lane} lane needs one: install it"
             )
@@ -51,6 +58,10 @@ def driver_check(driver: DriverFacts, launch: LaunchFacts | None) -> Check:
             f"install driver {CUDA_13_DRIVER} or newer, if the image refuses to start",
         )
     return ok(name, seen)
+
+
+def _needs_a_gpu(launch: LaunchFacts) -> bool:
+    return launch.lane != "reference" and not told_to_use_the_cpu(launch.recipe, launch.lane)
 
 
 def _gpu_names(driver: DriverFacts) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from runners.errors import RunnerError
 from runners.lanes.base import Lane
+from runners.lanes.nemo import NemoLane
 from runners.lanes.reference import ReferenceLane
+from runners.lanes.unsloth import UnslothLane
 
-LANES: dict[str, Lane] = {lane.name: lane for lane in (ReferenceLane(),)}
+LANES: dict[str, Lane] = {lane.name: lane for lane in (ReferenceLane(), UnslothLane(), NemoLane())}
 
 DRILL = "drill"
 

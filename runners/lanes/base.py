@@ -11,6 +11,20 @@ from runners.engines.base import Access, Gpu
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Packages:
+    """The Python packages that a lane brings along; see `runners.payload.lane_packages`."""
+
+    lock: str
+    """The file of exact pins, beside the payload's scripts."""
+    imports: tuple[str, ...]
+    """Modules whose import proves an installation."""
+    hidden: tuple[str, ...] = ()
+    """Modules of the image or interpreter that the trainer must not see."""
+    source: str = "lane"
+    """"lane": install the lock into the cache; "interpreter": use what is installed there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StagePlan:
     """One stage of a lane."""
 
@@ -20,6 +34,8 @@ class StagePlan:
     on_host: bool = False
     """Runs with lanewatch's own Python and packages, never in a container."""
     env: Mapping[str, str] = field(default_factory=dict)
+    packages: Packages | None = None
+    """What the stage `import` installs."""
     python: str | None = None
     """The interpreter; None: the one that the engine or the configuration names."""
     gpu: Gpu = Gpu.IF_THERE

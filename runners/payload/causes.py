@@ -6,6 +6,7 @@ The rule: no library is imported to recognise its exceptions; names and texts ar
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,7 +127,17 @@ def _by_class(error: BaseException) -> str:
         return f"missing key: {error}"
     if isinstance(error, SystemExit):
         return f"the stage ended itself with exit code {error.code}"
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error}" if str(error) else _by_place(error)
+
+
+def _by_place(error: BaseException) -> str:
+    """An assertion without words is known by the line that it stands in."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return type(error).__name__
+    last = frames[-1]
+    where = f"{Path(last.filename).name}, line {last.lineno}"
+    return f"{type(error).__name__} in {where}: {last.line or last.name}"
 
 
 def _missing_module(error: ImportError) -> str:

@@ -57,7 +57,7 @@ class Checkpoints:
         prepared = self.folder / f".{FOLDER.format(iteration)}.tmp"
         remove_tree(prepared)
         try:
-            _link_tree(source, prepared)
+            link_tree(source, prepared)
             displaced = self._put_in_place(prepared, iteration)
         except OSError:
             remove_tree(prepared)
@@ -142,14 +142,14 @@ def is_whole_trainer_save(folder: Path, iteration: int) -> bool:
     return state is not None and state.get("global_step") == iteration
 
 
-def _link_tree(source: Path, target: Path) -> None:
+def link_tree(source: Path, target: Path) -> None:
     """Make *target* a copy of *source* by hard links, and bring it all to the disk."""
     target.mkdir(mode=0o700)
     with os.scandir(source) as entries:
         for entry in entries:
             copy = target / entry.name
             if entry.is_dir(follow_symlinks=False):
-                _link_tree(Path(entry.path), copy)
+                link_tree(Path(entry.path), copy)
             else:
                 _link_file(Path(entry.path), copy)
     sync(target)

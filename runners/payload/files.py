@@ -118,6 +118,19 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def sync_file_system(path: Path) -> None:
+    """Force all of the file system that *path* is on to the disk: one wait for many small files.
+
+    Raises OSError.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc().syncfs(descriptor) != 0:
+            raise OSError(ctypes.get_errno(), "the file system could not be synced", str(path))
+    finally:
+        os.close(descriptor)
+
+
 def remove_tree(folder: Path) -> None:
     """Delete *folder* as far as that is possible; what is left over is only lost room."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -48,6 +48,8 @@ class Job:
     checkpoints: Path
     work: Path
     export: Path
+    cache: Path
+    """What runs share: $LANEWATCH_CACHE."""
     iterations: int | None = None
     """None when the stage has to choose (see `calibrate`)."""
     save_interval: int = 70
@@ -57,6 +59,8 @@ class Job:
     forced_saves: frozenset[int] = field(default_factory=frozenset)
     calibrate: Calibration | None = None
     smoke: Smoke | None = None
+    packages: Mapping[str, Any] | None = None
+    """Of a lane that brings packages along: what its `import` stage installs."""
 
     def table(self, name: str) -> Mapping[str, Any]:
         """A table of the recipe, e.g. "train". Raises StageError when it is missing."""
@@ -103,6 +107,7 @@ def _job(value: Mapping[str, Any], contract: Contract) -> Job:
         checkpoints=Path(paths.get("checkpoints") or contract.run_dir / "checkpoints"),
         work=Path(paths.get("work") or contract.work),
         export=Path(paths.get("export") or contract.run_dir / "export"),
+        cache=Path(paths.get("cache") or contract.work / "cache"),
         iterations=_optional_int(value.get("iterations")),
         save_interval=max(1, int(value.get("save_interval") or 1)),
         resume_from=_optional_int(value.get("resume_from")),
@@ -110,6 +115,7 @@ def _job(value: Mapping[str, Any], contract: Contract) -> Job:
         forced_saves=frozenset(int(each) for each in value.get("forced_saves") or ()),
         calibrate=_calibration(calibrate) if calibrate else None,
         smoke=_smoke(smoke) if smoke else None,
+        packages=value.get("packages"),
     )
 
 

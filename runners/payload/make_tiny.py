@@ -17,12 +17,23 @@ from .contract import Contract, end_process, run_stage, say
 from .files import encode, read_object
 from .folders import begin_folder, put_in_place
 from .job import read_job
+from .lane_packages import enter
 from .tiny_tokenizer import make_tiny_tokenizer
 
 MARKER = "lanewatch-tiny.json"
 WHOLE = ("config.json", "model.safetensors", "tokenizer.json", MARKER)
 SEED = 3407
 LAYERS, HIDDEN, HEADS, KEY_VALUE_HEADS, HEAD_SIZE, INNER = 2, 128, 4, 2, 32, 256
+SIZES = {
+    "num_hidden_layers": LAYERS,
+    "hidden_size": HIDDEN,
+    "num_attention_heads": HEADS,
+    "num_key_value_heads": KEY_VALUE_HEADS,
+    "head_dim": HEAD_SIZE,
+    "intermediate_size": INNER,
+}
+"""The same in the words of config.json."""
+
 YARN_FACTOR = 4
 LEAST_POSITIONS = 1024
 VOCABULARY_STEP = 64
@@ -43,6 +54,7 @@ def main(contract: Contract) -> Mapping[str, Any]:
         say(f"the base is there already: {job.base}")
         return {"made": False, "base": str(job.base)}
     contract.raise_on_stop = True
+    enter(job.work)
     temporary = begin_folder(job.base)
     try:
         vocabulary = make_tiny_tokenizer(corpus, temporary)
@@ -100,12 +112,7 @@ def _config(folder: Path, vocabulary: int, positions: int) -> dict[str, Any]:
     ids = _special_ids(folder)
     return {
         "vocab_size": -(-vocabulary // VOCABULARY_STEP) * VOCABULARY_STEP,
-        "hidden_size": HIDDEN,
-        "num_hidden_layers": LAYERS,
-        "num_attention_heads": HEADS,
-        "num_key_value_heads": KEY_VALUE_HEADS,
-        "head_dim": HEAD_SIZE,
-        "intermediate_size": INNER,
+        **SIZES,
         "max_position_embeddings": positions,
         "tie_word_embeddings": False,
         "bos_token_id": None,

@@ -11,9 +11,10 @@ import torch
 import transformers
 from peft.tuners.tuners_utils import BaseTunerLayer
 
-from .contract import Contract, StageError
+from .contract import Contract
+from .hf_model import peak_bytes, versions
 from .job import Job
-from .reference_model import load_base, peak_bytes, versions
+from .reference_model import load_base
 
 
 def merge_adapter(
@@ -46,17 +47,3 @@ def _merge_layers(contract: Contract, model: Any, tensors: int) -> tuple[int, An
         contract.progress(done)
     merged = model.unload()
     return len(layers), merged
-
-
-def read_with(folder: Path, ids: list[int]) -> int:
-    """Load the model in *folder* and read *ids* with it; return its number of parameters.
-
-    Raises StageError when what it says is not a number.
-    """
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder)
-    model.eval()
-    with torch.inference_mode():
-        logits = model(input_ids=torch.tensor([ids])).logits
-    if not bool(torch.isfinite(logits).all()):
-        raise StageError(f"the merged model in {folder} was loaded again but answers NaN")
-    return sum(each.numel() for each in model.parameters())

@@ -8,14 +8,18 @@ from __future__ import annotations
 import tempfile
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from monitor.files import read_json
+from runners.payload.make_tiny import SIZES as TINY_SIZES
 from runners.payload.tiny_tokenizer import make_tiny_tokenizer
 from runners.prepare.faults import CUT_LIMIT, SHOWN_LINES, fault, in_lines, remedy
 from runners.prepare.order import eval_lines, percentile
 from runners.prepare.tokens import RowTokenizer, Tokens
 from runners.recipe.base import BaseModelError, resolve_base
+from runners.recipe.comparison import compare
 from runners.recipe.data import BadRow, DataError, Row, read_rows
 from runners.recipe.load import RecipeError, load_recipe
 from runners.recipe.model import TINY_MODEL, Recipe
@@ -97,7 +101,14 @@ class _Check:
             tokens=_summary(lengths) if tokenizer and lengths else None,
             cut=cut if tokenizer else None,
             epochs=self._epochs(rows, cut),
+            lanes=compare(self._recipe, self._config()),
         )
+
+    def _config(self) -> Mapping[str, Any] | None:
+        """The base's config.json, or what `fetch` will make of the tiny one."""
+        if self._recipe.model.path == TINY_MODEL:
+            return TINY_SIZES
+        return None if self._base is None else read_json(self._base / "config.json").value
 
     def _say(self, level: Level, field: str, text: str) -> None:
         self._findings.append(Finding(level=level, field=field, text=text))

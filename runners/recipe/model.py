@@ -229,6 +229,18 @@ class UnslothLane(Table):
     """Unsloth."""
 
     load_in_4bit: bool = Field(default=False, description="quantise the base to 4 bits (QLoRA)")
+    fused_lora: bool = Field(
+        default=True, description="use Unsloth's fused LoRA kernels where they fit (GPU only)"
+    )
+    packages: Literal["lane", "interpreter"] = Field(
+        default="lane",
+        description="lane = those of the lane's lock, installed once into the cache; "
+        "interpreter = those that the trainer's Python has",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where it trains")
+    threads: int = Field(
+        default=1, ge=1, le=1024, description="CPU threads; more than one can be slower"
+    )
 
 
 class NemoLane(Table):

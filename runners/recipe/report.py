@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from monitor.rundir import SCHEMA
+from runners.recipe.comparison import Comparison
 
 
 class Level(StrEnum):
@@ -49,6 +50,8 @@ class Report:
     """Rows longer than the sequence limit."""
     epochs: float | None = None
     """Times each row is trained on; None when iterations are "auto"."""
+    lanes: Comparison | None = None
+    """What the lanes do alike and what they cannot; None for a recipe that is none."""
 
     @property
     def ok(self) -> bool:
@@ -67,6 +70,7 @@ class Report:
             "tokens": None if self.tokens is None else dict(self.tokens),
             "cut": self.cut,
             "epochs": self.epochs,
+            "lanes": None if self.lanes is None else self.lanes.to_json(),
             "findings": [
                 {
                     "level": each.level.value,
@@ -81,7 +85,9 @@ class Report:
 
     def lines(self) -> list[str]:
         """Return the same as text, a line each; the verdict comes last."""
-        return [*self._facts(), *(_in_text(each) for each in self.findings), self._verdict()]
+        lanes = [] if self.lanes is None else self.lanes.lines()
+        findings = [_in_text(each) for each in self.findings]
+        return [*self._facts(), *lanes, *findings, self._verdict()]
 
     def _facts(self) -> Iterator[str]:
         if self.base:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ from runners.engines.docker import DockerEngine, user
 from runners.engines.docker_mounts import mounts
 from runners.engines.docker_request import container_body, container_name, environment
 from runners.errors import EngineError
+from runners.lanes import get_lane
 from runners.lanes.base import StagePlan
 from runners.stages import Plan
+from tui.cli.main import run as lanewatch
 
+SHIPPED = Path(__file__).parents[2] / "recipes" / "patent-strategist.toml"
 NEEDS = Container(image="img", gpu=Gpu.IF_THERE)
 
 
@@ -242,3 +246,25 @@ def test_a_dry_run_needs_no_engine_and_a_lane_without_an_image_one_sentence(
     nameless = replace(request_, container=replace(NEEDS, image=None))
     with pytest.raises(EngineError, match=r"--set docker\.image=NAME"):
         DockerEngine().describe(nameless)
+
+
+@pytest.mark.parametrize("lane", ["unsloth", "nemo"])
+def test_the_shipped_recipe_shows_every_container_request_before_its_rows_are_there(
+    lane: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    monkeypatch.setenv("LANEWATCH_RUNS", str(tmp_path / "runs"))
+    words = [f"--lane={lane}", "--engine=docker", "--dry-run", "--json"]
+    assert lanewatch(["launch", str(SHIPPED), *words]) == 0
+    told = capsys.readouterr()
+    assert "there is no such data file; a launch would be refused" in told.err
+    stages = json.loads(told.out)["stages"]
+    asked = {each["stage"]: each["container"]["create"] for each in stages if "container" in each}
+    assert [each["stage"] for each in stages][:3] == ["pull", "fetch", "prepare"]
+    assert list(asked) == ["import", "train", "merge"]
+    assert all(asked[each]["HostConfig"]["NetworkMode"] == "none" for each in ("train", "merge"))
+    assert all(each["Image"] == get_lane(lane).image for each in asked.values())
+    assert not (tmp_path / "runs").exists()

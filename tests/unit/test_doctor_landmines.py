@@ -38,6 +38,17 @@ def here(**packages: str) -> LaunchFacts:
     return launch(engine="local", image=None, packages=named)
 
 
+def plain(**packages: str) -> LaunchFacts:
+    """The same with the reference lane."""
+    return replace(here(**packages), lane="reference")
+
+
+def own(load_in_4bit: bool = False, **packages: str) -> LaunchFacts:
+    """The unsloth lane with the packages of its Python."""
+    table = {"packages": "interpreter", "load_in_4bit": load_in_4bit}
+    return replace(here(**packages), recipe=recipe(lanes={"unsloth": table}))
+
+
 def lane(name: str, **fields: Any) -> LaunchFacts:
     return launch(lane=name, recipe=recipe(lanes={name: fields}))
 
@@ -57,17 +68,21 @@ CASES = {
     "four-bit": (lane("unsloth", load_in_4bit=True), lane("unsloth", load_in_4bit=False)),
     "fused-lora": (lane("nemo", lora="fused"), lane("nemo", lora="canonical")),
     "threads": (lane("reference", threads=20), lane("reference", threads=1)),
-    "torchao-old": (here(torchao="0.15.0", peft="0.21.2"), here(torchao="0.16.0", peft="0.21.2")),
-    "torchao-new": (
-        here(torchao="0.18.0", torch="2.10.0a0+b558c98"),
-        here(torchao="0.16.0", torch="2.10.0a0+b558c98"),
+    "torchao-old": (
+        plain(torchao="0.15.0", peft="0.21.2"),
+        plain(torchao="0.16.0", peft="0.21.2"),
     ),
-    "unsloth-limits": (here(transformers="5.23.0"), here(transformers="5.17.0", trl="1.15.0")),
+    "torchao-new": (
+        plain(torchao="0.18.0", torch="2.10.0a0+b558c98"),
+        plain(torchao="0.16.0", torch="2.10.0a0+b558c98"),
+    ),
+    "unsloth-limits": (
+        own(transformers="5.23.0"),
+        own(transformers="5.17.0", trl="1.15.0"),
+    ),
     "bitsandbytes-048": (
-        replace(
-            lane("unsloth", load_in_4bit=True), packages={"bitsandbytes": "0.48.0"}, engine="local"
-        ),
-        here(bitsandbytes="0.48.0"),
+        own(load_in_4bit=True, bitsandbytes="0.48.0"),
+        own(bitsandbytes="0.48.0"),
     ),
     "torchvision-cpu": (
         here(torch="2.13.0+cpu", torchvision="0.28.0"),
@@ -120,3 +135,9 @@ def test_rows_of_another_lane_are_not_looked_at() -> None:
 def test_where_none_lies_one_line_says_how_many_were_looked_for() -> None:
     (found,) = landmine_checks(facts())
     assert (found.level, "none lies here" in found.seen) == (Level.OK, True)
+
+
+def test_what_the_unsloth_lane_installs_or_hides_is_no_landmine_of_its_python() -> None:
+    given = here(transformers="5.23.0", torchao="0.15.0", peft="0.21.2", bitsandbytes="0.48.0")
+    names = {each.name for each in landmine_checks(facts(given=given))}
+    assert not names & {"unsloth-limits", "torchao-old", "bitsandbytes-048"}

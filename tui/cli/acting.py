@@ -1,4 +1,4 @@
-"""Commands that change a run: stop, kill, resume, watch, rm."""
+"""Commands that change a run: stop, kill, resume, export, watch, rm."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from monitor.watch_state import read_watch
 from runners.attach.foreign import ensure_watched, is_foreign, refuse
 from runners.box import launching, require_free
 from runners.errors import RunnerError, RunStateError
+from runners.export import export_checkpoint
 from runners.launch import start_keeper
 from runners.requests import Action, put_request
 from runners.reviving import ensure_keeper
@@ -63,6 +64,20 @@ def resume_command(options: argparse.Namespace) -> int:
             require_free(run.root.parent, itself=run)
         start_keeper(run, "--resume", *(["--anyway"] if options.anyway else []))
     out(run.root.name)
+    return exits.OK
+
+
+def export_command(options: argparse.Namespace) -> int:
+    """Merge one checkpoint of a run that has ended."""
+    run = find_run(runs_root(), options.run)
+    refuse(run, "export")
+    _let_it_leave(run)
+    with launching(run.root.parent):
+        if not options.anyway:
+            require_free(run.root.parent, itself=run)
+        iteration = export_checkpoint(run, options.iteration)
+    out(run.root.name)
+    complain(f"checkpoint {iteration} is exported into {run.export}, in the place of what is there")
     return exits.OK
 
 

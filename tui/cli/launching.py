@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from monitor.probes.text import clean_line
 from monitor.rundir import RunDir, runs_root
 from runners import config
 from runners.box import launching, require_free
+from runners.config import ConfigError
 from runners.errors import RunnerError
 from runners.lanes import get_lane
 from runners.launch import LaunchOrder, dry_run, launch
 from runners.recipe.base import base_or_hub
+from runners.recipe.comparison import refusal
 from runners.recipe.data import BadRow, read_rows
 from runners.recipe.load import load_recipe, recipe_from_data, recipe_hash
 from runners.recipe.model import Recipe
@@ -91,9 +94,16 @@ def build_order(recipe: Recipe, options: argparse.Namespace) -> LaunchOrder:
     smoke = getattr(options, "smoke", None)
     if smoke is not None and smoke < 2:
         raise RunnerError(f"--smoke {smoke}: at least 2 steps, to measure one after the first")
-    check_first_rows(recipe)
+    try:
+        check_first_rows(recipe)
+    except RunnerError as error:
+        if not getattr(options, "dry_run", False):
+            raise
+        complain(f"{error}; a launch would be refused")  # its requests can be shown
     base, hub = base_or_hub(recipe)
     lane = getattr(options, "lane", None) or config.get("launch.lane") or "reference"
+    if reason := refusal(recipe, lane):
+        raise RunnerError(f"the {lane} lane cannot train this recipe: {reason}")
     return LaunchOrder(
         recipe=recipe.model_dump(mode="json"),
         recipe_hash=recipe_hash(recipe),
@@ -105,10 +115,23 @@ def build_order(recipe: Recipe, options: argparse.Namespace) -> LaunchOrder:
         name=getattr(options, "name", None),
         smoke_iterations=smoke,
         python=config.get("launch.python"),
+        wheelhouse=wheelhouse(),
         image=recipe.docker.image or config.get("docker.image") or get_lane(lane).image,
         memory_limit_gib=memory_limit_gib(),
         anyway=bool(getattr(options, "anyway", False)),
+        from_stage=getattr(options, "from_stage", None),
     )
+
+
+def wheelhouse() -> Path | None:
+    """The folder of wheels that the configuration names. Raises ConfigError."""
+    said = config.get("launch.wheelhouse")
+    if said is None:
+        return None
+    folder = Path(said).expanduser().absolute()
+    if not os.access(folder, os.R_OK | os.X_OK) or not folder.is_dir():
+        raise ConfigError(f"launch.wheelhouse: there is no folder {folder} that can be read")
+    return folder
 
 
 def check_first_rows(recipe: Recipe) -> None:

@@ -32,6 +32,10 @@ COMMANDS = {
     ),
     "kill": ("end a run now", f"{_ACTING}:kill_command"),
     "resume": ("go on from the last whole checkpoint", f"{_ACTING}:resume_command"),
+    "export": (
+        "merge any checkpoint of a run that has ended into its export folder",
+        f"{_ACTING}:export_command",
+    ),
     "watch": ("bring back a run's keeper and watcher", f"{_ACTING}:watch_command"),
     "rm": ("delete a run's folder", f"{_ACTING}:rm_command"),
     "ack": ("acknowledge a run's alerts: no more reminders", "tui.cli.alerting:ack_command"),
@@ -106,6 +110,12 @@ def _launch(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--engine", help="where: local, docker (default from the configuration)")
     _set(sub)
     sub.add_argument("--smoke", type=count, metavar="N", help="N steps, 2 saves: project all")
+    sub.add_argument(
+        "--from",
+        dest="from_stage",
+        metavar="STAGE",
+        help="begin there, with what the newest run of this recipe made before it",
+    )
     sub.add_argument("--name", help="a name to find the run by")
     sub.add_argument(
         "--after", metavar="RUN", help="wait for the end of RUN and for its memory, then start"
@@ -126,6 +136,14 @@ def _anyway(sub: argparse.ArgumentParser) -> None:
 
 def _resume(sub: argparse.ArgumentParser) -> None:
     _one_run(sub)
+    _anyway(sub)
+
+
+def _export(sub: argparse.ArgumentParser) -> None:
+    _one_run(sub)
+    sub.add_argument(
+        "--iteration", type=count, metavar="N", help="which checkpoint; default: the newest"
+    )
     _anyway(sub)
 
 
@@ -308,6 +326,7 @@ _ARGUMENTS = {
     "wait": _wait,
     "stop": _stop,
     "resume": _resume,
+    "export": _export,
     "rm": _rm,
     "alerts": _alerts,
     "service": _service,

@@ -1,0 +1,311 @@
+"""A lane on a real CUDA GPU, without network, containers or lanewatch's own dependencies.
+
+Runs the product's own stage requests (`runners.stages`, the `local` engine, the copied payload) for
+random Qwen3 models: a whole run of 0.75 B (stopped with a save, resumed, merged, loaded again) and
+the training of the 8 B shape. Writes results/gpu-LANE.json.
+
+    python bench/gpu.py --lane unsloth --site dist/gpu-site.tar.xz --work /tmp/gpu
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gpu_shapes import SHAPES, Shape, make_base, make_rows
+from measure import REPOSITORY, Result
+
+sys.path.insert(0, str(REPOSITORY))
+
+from monitor.model import Stage
+from monitor.rundir import RunDir
+from runners.engines.local import LocalEngine
+from runners.stages import Plan, copy_payload
+
+CORPUS = REPOSITORY / "runners" / "recipe" / "demo" / "corpus.jsonl"
+PEAK_FLOPS = {"H100": 989e12, "H200": 989e12}
+"""Dense bf16 operations a second, by what the GPU's name holds (the SXM cards)."""
+UNCOUNTED = 3
+"""Iterations at the start that say nothing of the pace: compiling, and caches that are cold."""
+
+
+class Bench:
+    """One lane on this machine; every figure goes into one result."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.work: Path = options.work
+        self.site: Path | None = None
+        self.deadline_s = time.monotonic() + options.limit_s
+        self.result = Result(f"gpu-{options.lane}")
+
+    def unpack(self) -> None:
+        """Make the site folder of the bundle; a folder is taken as it is."""
+        if self.options.site is not None and self.options.site.is_dir():
+            self.site = self.options.site
+        elif self.options.site is not None:
+            self.site = self.work / "site"
+            with tarfile.open(self.options.site) as archive:
+                archive.extractall(self.site, filter="data")
+
+    def base(self, size: str) -> Path:
+        """A random model of *size*, made in a process of its own so that its memory is free."""
+        size = self.options.shape or size
+        folder = self.work / f"base-{size}"
+        if not folder.exists():
+            began_s = time.monotonic()
+            argv = [sys.executable, __file__, "--make-base", size, "--work", str(folder)]
+            subprocess.run(argv, check=True)
+            print(f"base {size}: {time.monotonic() - began_s:.1f} s", flush=True)
+        return folder
+
+    def run(self, name: str, size: str, **settings: Any) -> Run:
+        """A run of the lane on a model of *size*."""
+        shape = SHAPES[self.options.shape or size]
+        return Run(self, name, self.base(size), settings | {"vocabulary": shape.vocabulary})
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until no further part is begun."""
+        return self.deadline_s - time.monotonic()
+
+
+class Run:
+    """One run folder, its stages started as a keeper would."""
+
+    def __init__(self, bench: Bench, name: str, base: Path, settings: dict[str, Any]) -> None:
+        self.bench, self.name = bench, name
+        self.dir = RunDir(bench.work / name)
+        for folder in (self.dir.data, self.dir.logs, self.dir.checkpoints, self.dir.export):
+            folder.mkdir(parents=True)
+        self.dir.work.mkdir()
+        self.recipe = recipe(**settings)
+        self.tokens = make_rows(self.dir.data, **rows(settings))
+        info = {
+            "lane": bench.options.lane,
+            "engine": "local",
+            "kind": "full",
+            "recipe": self.recipe,
+            "recipe_hash": name,
+            "payload_hash": copy_payload(self.dir),
+            "python": sys.executable,
+            "paths": {"base": str(base), "cache": str(bench.work / "cache")},
+        }
+        self.plan, self.engine = Plan(self.dir, info), LocalEngine()
+        self._enter_site()
+
+    def _enter_site(self) -> None:
+        """Stand in for the stage `import`: the bundle is the lane's environment."""
+        if self.bench.site is not None:
+            content = {"schema": 1, "site": str(self.bench.site), "hidden": ["torchao"]}
+            (self.dir.work / "environment.json").write_text(json.dumps(content))
+
+    def stage(self, stage: Stage, attempt: int = 1, *, stop_after: int = 0) -> dict[str, Any]:
+        """Run one stage to its end, or ask it to save and stop after so many iterations."""
+        plan = next(each for each in self.plan.stages if each.stage is stage)
+        self.plan.write_job(plan, attempt)
+        began_s = time.monotonic()
+        handle = self.engine.start(self.plan.request(plan, attempt))
+        asked = stop_after == 0
+        while (exit_ := self.engine.poll(handle)) is None:
+            if not asked and len(self.lines("loss")) >= stop_after:
+                self.engine.ask_to_stop(handle, save=True)
+                asked = True
+            time.sleep(0.05)
+        result = json.loads(self.dir.result.read_text()) if self.dir.result.exists() else {}
+        result["wall_s"] = time.monotonic() - began_s
+        if exit_.code != 0:
+            raise RuntimeError(f"{self.name}, {stage}: {result.get('cause')}\n{self.tail(stage)}")
+        return dict(result)
+
+    def tail(self, stage: Stage) -> str:
+        """The end of a stage's log."""
+        return self.dir.log(stage).read_text(errors="replace")[-4000:]
+
+    def lines(self, key: str) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl that say *key*."""
+        if not self.dir.metrics.exists():
+            return []
+        whole = self.dir.metrics.read_text().split("\n")[:-1]
+        return [value for line in whole if key in (value := json.loads(line))]
+
+
+def recipe(
+    *,
+    iterations: int,
+    save_interval: int,
+    accumulation: int,
+    sequence: int,
+    four_bits: bool = False,
+    fused: bool = True,
+    **_: Any,
+) -> dict[str, Any]:
+    """The article's recipe, with these changes."""
+    return {
+        "model": {"path": "random", "sequence_length": sequence},
+        "data": {"path": str(CORPUS), "eval_interval": 0},
+        "lora": {
+            "rank": 16,
+            "alpha": 32.0,
+            "dropout": 0.05,
+            "targets": ["q_proj", "k_proj", "v_proj", "o_proj"],
+        },
+        "train": {
+            "iterations": iterations,
+            "save_interval": save_interval,
+            "micro_batch": 2,
+            "accumulation": accumulation,
+            "lr": 1e-4,
+            "schedule": "cosine",
+            "warmup": 0.05,
+            "precision": "bf16",
+            "seed": 3407,
+            "keep_last": 0,
+            "report_to": [],
+        },
+        "lanes": {"unsloth": {"load_in_4bit": four_bits, "fused_lora": fused}},
+    }
+
+
+def rows(settings: dict[str, Any]) -> dict[str, int]:
+    """How many rows these settings need, and how long they are."""
+    batch, most = 2 * settings["accumulation"], settings["sequence"]
+    shared = {"iterations": settings["iterations"], "batch": batch, "most": most}
+    return shared | {
+        "least": settings.get("least", most),
+        "vocabulary": settings["vocabulary"],
+    }
+
+
+def whole_run(bench: Bench) -> None:
+    """0.75 B: train, stop with a save, resume, merge, load again."""
+    run = bench.run(
+        "whole", "0.75b", iterations=32, save_interval=8, accumulation=4, sequence=1024, least=200
+    )
+    stopped = run.stage(Stage.TRAIN, stop_after=10)
+    at = stopped["iteration"]
+    assert stopped["outcome"] == "stopped", stopped
+    assert 10 <= at < 32, stopped
+    ended = run.stage(Stage.TRAIN, attempt=2)
+    assert (ended["outcome"], ended["iteration"]) == ("finished", 32), ended
+    merged = run.stage(Stage.MERGE, attempt=2)
+    assert merged["reloaded"] is True, merged
+    config = json.loads((run.dir.export / "merged-hf-bf16" / "config.json").read_text())
+    assert config["rope_parameters"]["rope_type"] == "yarn", config
+    _report(bench, "0.75b, sequence up to 1024", run, ended, SHAPES["0.75b"], sequence=612)
+    bench.result.add("0.75b: merge, loaded again and compared", "s", [merged["wall_s"]])
+    bench.result.notes.append(
+        f"0.75b: stopped with a save at iteration {at}, resumed to 32, merged, loaded again; YARN "
+        f"kept; loss {run.lines('loss')[0]['loss']:.4f} to {ended['final_loss']:.4f}; "
+        f"{_told(ended)}"
+    )
+
+
+def large(bench: Bench) -> None:
+    """The 8 B shape at sequence 4096: what the training costs."""
+    run = bench.run("large", "8b", iterations=10, save_interval=5, accumulation=4, sequence=4096)
+    ended = run.stage(Stage.TRAIN)
+    _report(bench, "8b, sequence 4096", run, ended, SHAPES["8b"], sequence=4096)
+    bench.result.notes.append(f"8b: {_told(ended)}")
+
+
+def variants(bench: Bench) -> None:
+    """0.75 B in 4 bits, and without the fused kernels."""
+    for name, changes in (("4 bits", {"four_bits": True}), ("not fused", {"fused": False})):
+        settings = {"iterations": 8, "save_interval": 8, "accumulation": 4, "sequence": 1024}
+        run = bench.run(name.replace(" ", "-"), "0.75b", **settings, least=200, **changes)
+        ended = run.stage(Stage.TRAIN)
+        _report(bench, f"0.75b, {name}", run, ended, SHAPES["0.75b"], sequence=612)
+        bench.result.notes.append(f"0.75b, {name}: {_told(ended)}")
+
+
+def _report(
+    bench: Bench, name: str, run: Run, ended: dict[str, Any], shape: Shape, *, sequence: int
+) -> None:
+    """Add the figures of one training; *sequence* is the rows' mean length."""
+    add = bench.result.add
+    lines = run.lines("loss")
+    of_attempt = [line for line in lines if line["attempt"] == ended["attempt"]]
+    steady = of_attempt[UNCOUNTED:] or of_attempt
+    add(f"{name}: first iteration", "s", [of_attempt[0]["step_s"]])
+    add(f"{name}: iteration", "s", [line["step_s"] for line in steady])
+    rates = [line["tokens"] / line["step_s"] for line in steady]
+    add(f"{name}: tokens a second", "1/s", rates)
+    saves = [line["save_s"] for line in run.lines("save_s") if line["attempt"] == ended["attempt"]]
+    if saves:
+        add(f"{name}: first save", "s", saves[:1])
+    if len(saves) > 1:
+        add(f"{name}: later save", "s", saves[1:])
+    add(f"{name}: peak of GPU memory", "GiB", [ended["peak_memory_bytes"] / 2**30])
+    add(f"{name}: train stage, start to end", "s", [ended["wall_s"]])
+    peak = next((flops for card, flops in PEAK_FLOPS.items() if card in gpu_name()), None)
+    if peak is not None:
+        share = shape.flops_per_token(sequence) / peak
+        add(f"{name}: model FLOP utilisation", "%", [100 * rate * share for rate in rates])
+
+
+def _told(ended: dict[str, Any]) -> str:
+    path = ended.get("fast_path") or {}
+    words = f"{ended['trainable_parameters']:,} trainable parameters"
+    if path:
+        why = f" ({path['reason']})" if path["reason"] else ""
+        words += f"; fused kernels: {', '.join(path['fused']) or 'none'}{why}"
+    return words + f"; versions {json.dumps(ended['versions'])}"
+
+
+def gpu_name() -> str:
+    """The first GPU's name, as its driver gives it; empty without one."""
+    if shutil.which("nvidia-smi") is None:
+        return ""
+    argv = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.split("\n")[0]
+
+
+PARTS = {"whole": whole_run, "large": large, "variants": variants}
+NEEDS_S = {"whole": 0.0, "large": 150.0, "variants": 90.0}
+"""A part is begun only while so many seconds are left."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the parts; what was measured is written even when a later part fails."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--lane", default="unsloth")
+    parser.add_argument("--site", type=Path)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--parts", default="whole,large,variants")
+    parser.add_argument("--shape", choices=SHAPES, help="this one for all: tiny rehearses on a CPU")
+    parser.add_argument("--limit-s", type=float, default=3600.0)
+    parser.add_argument("--make-base", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.make_base:
+        make_base(SHAPES[options.make_base], options.work, CORPUS)
+        return 0
+    options.work.mkdir(parents=True, exist_ok=True)
+    bench, failed = Bench(options), False
+    bench.unpack()
+    bench.result.notes.append(f"GPU: {gpu_name() or 'none'}; random weights; `local` engine")
+    for name in options.parts.split(","):
+        if bench.left_s < NEEDS_S[name]:
+            bench.result.notes.append(f"{name}: not run, no time was left")
+            continue
+        try:
+            PARTS[name](bench)
+        except (RuntimeError, AssertionError) as error:
+            print(f"{name} FAILED: {error}", flush=True)
+            bench.result.notes.append(f"{name}: failed: {str(error).splitlines()[0]}")
+            failed = True
+    if not options.shape:  # a rehearsal is no result
+        bench.result.write()
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""Pack what the unsloth lane needs besides torch and transformers, for a machine without network.
+
+`python bench/gpu_bundle.py` writes dist/gpu-site.tar.xz (about 46 MB): wheels of the lane's own
+lock for Python 3.12 on x86_64, unpacked and trimmed of what training does not load.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+from measure import REPOSITORY
+
+LOCK = REPOSITORY / "runners" / "payload" / "unsloth.lock.txt"
+THERE = frozenset((
+    "accelerate", "certifi", "charset-normalizer", "filelock", "fsspec", "hf-xet",
+    "huggingface-hub", "idna", "packaging", "pillow", "psutil", "pyyaml", "regex", "requests",
+    "safetensors", "tokenizers", "tqdm", "transformers", "typing-extensions", "urllib3", "anyio",
+    "click", "h11", "httpcore", "httpx", "rich", "shellingham", "typer", "markdown-it-py", "mdurl",
+    "pygments",
+))  # fmt: skip
+"""On a machine that can run transformers these are installed."""
+
+UNUSED = (
+    "studio", "unsloth_cli", "test", "pyarrow/tests", "pyarrow/include", "pyarrow/src",
+    "pandas/tests",
+)  # fmt: skip
+UNUSED_FILES = (
+    "bitsandbytes/libbitsandbytes_cuda1[12]*", "bitsandbytes/libbitsandbytes_cuda132*",
+    "bitsandbytes/libbitsandbytes_rocm*", "bitsandbytes/libbitsandbytes_xpu*",
+    "pyarrow/libarrow_flight*", "pyarrow/_flight*", "pyarrow/libarrow_python_flight*",
+    "pyarrow/_s3fs*", "pyarrow/*.pyx", "pyarrow/*.pxi", "pyarrow/*.pxd",
+)  # fmt: skip
+
+
+def main() -> None:
+    """Download, unpack, trim, pack."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--python", default="312")
+    parser.add_argument("--to", type=Path, default=REPOSITORY / "dist" / "gpu-site.tar.xz")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="lanewatch-bundle-") as scratch:
+        wheels, site = Path(scratch, "wheels"), Path(scratch, "site")
+        _download(wheels, options.python)
+        for wheel in sorted(wheels.glob("*.whl")):
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(site)
+        _trim(site)
+        options.to.parent.mkdir(exist_ok=True)
+        with tarfile.open(options.to, "w:xz", preset=4) as archive:
+            archive.add(site, arcname=".")
+    print(f"{options.to}: {options.to.stat().st_size / 1e6:.1f} MB")
+
+
+def _download(wheels: Path, python: str) -> None:
+    lines = [line for line in LOCK.read_text().splitlines() if line and not line.startswith("#")]
+    wanted = [line for line in lines if line.partition("==")[0] not in THERE]
+    argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", f"--dest={wheels}"]
+    argv += ["--only-binary=:all:", f"--python-version={python}"]
+    argv += [f"--platform=manylinux{each}_x86_64" for each in ("2014", "_2_24", "_2_28", "_2_17")]
+    subprocess.run([*argv, *wanted], check=True)
+
+
+def _trim(site: Path) -> None:
+    for name in UNUSED:
+        shutil.rmtree(site / name, ignore_errors=True)
+    for pattern in UNUSED_FILES:
+        for path in site.glob(pattern):
+            path.unlink()
+    if shutil.which("strip"):
+        objects = [str(path) for path in site.glob("pyarrow/*.so*")]
+        subprocess.run(["strip", "--strip-unneeded", *objects], check=False, capture_output=True)
+
+
+if __name__ == "__main__":
+    main()

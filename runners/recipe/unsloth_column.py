@@ -1,0 +1,43 @@
+"""What of a recipe cannot be the same in the `unsloth` lane as in the `reference` lane. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runners.payload.unsloth_paths import expected_groups, reason_against, unfused
+from runners.recipe.model import Recipe
+
+
+def unsloth_column(recipe: Recipe) -> Sequence[str]:
+    """Return the differences, each with its reason."""
+    lane = recipe.lanes.unsloth
+    found = []
+    if lane.load_in_4bit:
+        found.append(
+            "the base: quantised to 4 bits while training (load_in_4bit), so losses differ from "
+            "the first iteration; the merge goes into the 16-bit base"
+        )
+    if lane.device == "cpu":
+        return found  # the same arithmetic as the reference lane, seen to 1e-6
+    found.append(f"{_kernels(recipe)} (on a CPU: none, as the reference lane)")
+    found.append(
+        "on a GPU the adapter's first values and the drop-outs are drawn there: the same seed and "
+        "distribution, other numbers; losses agree in the first iteration, then nearly"
+    )
+    found.append(
+        "activations are checkpointed by Unsloth, partly into host memory: other peaks of memory, "
+        "the same numbers"
+    )
+    return found
+
+
+def _kernels(recipe: Recipe) -> str:
+    dumped = recipe.model_dump(mode="json")
+    if reason := reason_against(dumped):
+        return f"fused LoRA kernels: none, because {reason}"
+    groups = expected_groups(dumped)
+    left = unfused(recipe.lora.targets)
+    text = f"fused LoRA kernels: {', '.join(groups) or 'none'}"
+    if recipe.lora.dropout > 0 and groups:
+        text += f", with dropout {recipe.lora.dropout:g}"
+    return f"{text}; {left}" if left else text

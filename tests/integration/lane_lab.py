@@ -1,0 +1,160 @@
+"""A run folder as a keeper would make it, and its stages as processes: to test a lane's scripts."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+SOURCE = Path(__file__).parents[2]
+ITERATIONS = 30
+ROWS = 40
+
+
+class Lab:
+    """One run folder as a keeper would make it, and its stages."""
+
+    train_module = "train_reference"
+
+    def __init__(
+        self, root: Path, base: Path | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.root = root
+        self.environment = dict(environment or {})
+        self.imported: dict[str, Any] = {}
+        self.trained: dict[str, Any] = {}
+        self.last_beat: dict[str, Any] = {}
+        for name in ("work", "data", "logs"):
+            (root / name).mkdir(parents=True)
+        self.base = base or root / "work" / "base"
+        self.cache = root.parent / "cache"
+        package = root / "payload" / "lanewatch_payload"
+        package.mkdir(parents=True)
+        for path in (SOURCE / "runners" / "payload").glob("*.py"):
+            shutil.copyfile(path, package / path.name)
+        self._write_data()
+
+    def _write_data(self) -> None:
+        draw = random.Random(7)
+        rows = [[draw.randrange(3, 280) for _ in range(draw.randrange(8, 40))] for _ in range(ROWS)]
+        text = [json.dumps({"ids": ids, "mask": [0, 0] + [1] * (len(ids) - 2)}) for ids in rows]
+        order = [draw.randrange(ROWS) for _ in range(ITERATIONS * 4)]
+        longest = sorted(range(ROWS), key=lambda each: -len(rows[each]))
+        data = self.root / "data"
+        (data / "train.jsonl").write_text("\n".join(text) + "\n")
+        (data / "eval.jsonl").write_text("\n".join(text[:4]) + "\n")
+        (data / "order.json").write_text(json.dumps({"order": order, "longest": longest}))
+        corpus = [{"text": f"{each} and {each} make {2 * each}"} for each in range(50)]
+        (data / "corpus.jsonl").write_text("".join(json.dumps(each) + "\n" for each in corpus))
+
+    def recipe(self, **train: Any) -> dict[str, Any]:
+        settings = {"micro_batch": 2, "accumulation": 2, "lr": 1e-3, "schedule": "cosine"}
+        settings |= {"warmup": 0.1, "keep_last": 0, "precision": "fp32", "seed": 3407}
+        targets = ["q_proj", "k_proj", "v_proj", "o_proj"]
+        return {
+            "model": {"path": "tiny-random-qwen3", "sequence_length": 256},
+            "data": {"path": str(self.root / "data" / "corpus.jsonl"), "eval_interval": 0},
+            "lora": {"rank": 4, "alpha": 8.0, "dropout": 0.1, "targets": targets},
+            "train": settings | train,
+            "lanes": {"reference": {"device": "cpu", "threads": 1}},
+        }
+
+    def start(self, stage: str, module: str, attempt: int, job: dict[str, Any]) -> Any:
+        names = ("data", "checkpoints", "work", "export")
+        paths = {name: str(self.root / name) for name in names} | {"base": str(self.base)}
+        paths["cache"] = str(self.cache)
+        given = {"schema": 1, "run": self.root.name, "attempt": attempt, "stage": stage}
+        given |= {"recipe": self.recipe(), "paths": paths}
+        given |= {"iterations": ITERATIONS, "save_interval": 10}
+        (self.root / "work" / "job.json").write_text(json.dumps(given | job))
+        environment = os.environ | {
+            "LANEWATCH_RUN_DIR": str(self.root),
+            "LANEWATCH_RUN": self.root.name,
+            "LANEWATCH_STAGE": stage,
+            "LANEWATCH_ATTEMPT": str(attempt),
+            "OMP_NUM_THREADS": "1",
+            "HF_HUB_OFFLINE": "1",
+        }
+        environment |= self.environment
+        more = self.environment.get("PYTHONPATH", "").split(os.pathsep)
+        places = [str(self.root / "payload"), *(each for each in more if each)]
+        environment["PYTHONPATH"] = os.pathsep.join(places)
+        with self.log(stage).open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", f"lanewatch_payload.{module}"],
+                cwd=self.root / "work",
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    def run(self, stage: str, module: str, *, attempt: int = 1, **job: Any) -> dict[str, Any]:
+        """Run a stage that has to succeed; returns its result."""
+        assert self.start(stage, module, attempt, job).wait() == 0, self.log(stage).read_text()
+        return self.result()
+
+    def train_until(
+        self, iteration: int, number: signal.Signals, *, attempt: int, **job: Any
+    ) -> dict[str, Any]:
+        """Train, send *number* once *iteration* is reached, and return the result."""
+        process = self.start("train", self.train_module, attempt, job)
+        while max(self.losses(), default=0) < iteration:
+            assert process.poll() is None, self.log("train").read_text()
+            time.sleep(0.002)
+        process.send_signal(number)
+        assert process.wait() == 0, self.log("train").read_text()
+        return self.result()
+
+    def log(self, stage: str) -> Path:
+        return self.root / "logs" / f"{stage}.log"
+
+    def result(self) -> dict[str, Any]:
+        return dict(json.loads((self.root / "result.json").read_text()))
+
+    def heartbeat(self) -> dict[str, Any]:
+        return dict(json.loads((self.root / "heartbeat.json").read_text()))
+
+    def lines(self) -> list[dict[str, Any]]:
+        path = self.root / "metrics.jsonl"
+        whole = path.read_text().split("\n")[:-1] if path.exists() else []
+        return [json.loads(line) for line in whole]
+
+    def losses(self) -> dict[int, float]:
+        """Loss by iteration; a later attempt's replaces an earlier one's."""
+        return {line["iteration"]: line["loss"] for line in self.lines() if "loss" in line}
+
+    def published(self) -> list[int]:
+        return sorted(int(path.name[5:]) for path in (self.root / "checkpoints").glob("iter_*"))
+
+    def tracker(self) -> str:
+        return (self.root / "checkpoints" / "latest_checkpointed_iteration.txt").read_text()
+
+
+def assert_is_base_plus_adapter(merged: Path, base: Path, adapter: Path, layers: int = 8) -> None:
+    """Fail unless *merged* differs from *base* by the adapter alone, in *layers* linear layers."""
+    import torch
+    from safetensors.torch import load_file
+
+    new, old = (load_file(each / "model.safetensors") for each in (merged, base))
+    lora = load_file(adapter / "adapter_model.safetensors")
+    changed = 0
+    for name, weight in old.items():
+        key = f"base_model.model.{name.removesuffix('.weight')}"
+        if f"{key}.lora_A.weight" not in lora:
+            assert torch.equal(new[name], weight), name
+            continue
+        delta = 2.0 * (lora[f"{key}.lora_B.weight"] @ lora[f"{key}.lora_A.weight"])
+        # bf16 keeps 8 bits: the sum and the delta are each rounded once.
+        room = (weight.abs() + 2 * delta.abs()) / 256
+        assert bool(((new[name].float() - weight.float() - delta).abs() <= room).all()), name
+        assert not torch.equal(new[name], weight), name
+        changed += 1
+    assert changed == layers

@@ -1,0 +1,30 @@
+"""What state.json says of attempts that only export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from monitor.model import Status
+from monitor.rundir import RunDir
+from runners.keeper_state import KeeperState
+
+
+def state(root: Path) -> KeeperState:
+    return KeeperState(RunDir(root), ["prepare", "train", "merge"], "boot")
+
+
+def test_an_export_remembers_how_the_run_had_ended_also_after_one_that_failed(
+    tmp_path: Path,
+) -> None:
+    run = state(tmp_path)
+    run.end(Status.STOPPED, "stopped by the user in stage train")
+    run.begin_export(70)
+    run.end(Status.FAILED, "stage merge: disk full")
+    assert run.save()
+    again = state(tmp_path)
+    assert (again.exported, again.attempt) == (70, 2)
+    again.begin_export(140)
+    assert (again.exported, again.attempt) == (140, 3)
+    assert again.before_export == (Status.STOPPED, "stopped by the user in stage train")
+    again.begin_attempt()
+    assert again.exported is None
