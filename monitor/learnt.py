@@ -65,6 +65,7 @@ class Outside:
     Times are observed seconds; None stands for what was there before the watch began.
     """
 
+    attempt: int = 1
     process: int | None = None
     """Pid of the trainer: another one saves for the first time again."""
     iteration: int | None = None

@@ -42,6 +42,10 @@ def learn_outside(
     learnt: Learnt, facts: Facts, saved: Saved | None, when: Moment, limits: LimitConfig
 ) -> Learnt:
     """Return what is known after one more look at a run without a heartbeat."""
+    if facts.attempt != learnt.outside.attempt:
+        # Log and folder still show what the attempt before has reached: no proof of this one.
+        learnt = _another(learnt, attempt=facts.attempt, process=None)
+        when = replace(when, first=True)
     learnt = _learn_process(learnt, facts)
     if when.gap:
         unknown = replace(learnt.outside, log_at=None, saved_at=None, writing_at=None)
@@ -57,11 +61,17 @@ def _learn_process(learnt: Learnt, facts: Facts) -> Learnt:
     known = learnt.outside
     if not pids or pids[0] == known.process:
         return learnt
-    fresh = Outside(process=pids[0])
     if known.process is None:  # its process was not seen until now: the same run, named
         return replace(learnt, outside=replace(known, process=pids[0]))
-    kept = replace(
-        fresh,
+    return _another(learnt, attempt=known.attempt, process=pids[0])
+
+
+def _another(learnt: Learnt, *, attempt: int, process: int | None) -> Learnt:
+    """Another trainer goes on: it has proven nothing yet, and keeps to the pace of the last."""
+    known = learnt.outside
+    kept = Outside(
+        attempt=attempt,
+        process=process,
         log_gap_s=known.log_gap_s,
         stepped_s=known.stepped_s,
         stepped=known.stepped,
@@ -80,10 +90,12 @@ def _learn_log(learnt: Learnt, facts: Facts, when: Moment, limits: LimitConfig) 
     if now is None or now == known.log_iteration:
         return learnt
     before, at = known.log_iteration, known.log_at
+    # A resumed run goes on in the same log: the first that it says was said before.
+    inherited = before is None and (when.gap or facts.attempt > 1)
     base = replace(
         known,
         log_iteration=now,
-        log_at=None if when.first or (before is None and when.gap) else when.observed_s,
+        log_at=None if when.first or inherited else when.observed_s,
     )
     count = 0 if before is None else now - before
     if count <= 0 or at is None or when.observed_s <= at:

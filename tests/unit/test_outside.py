@@ -272,3 +272,29 @@ def test_one_low_reading_of_a_gpu_at_work_is_no_idle_gpu() -> None:
     watch.restart()
     watch.pass_(5, last, process=ALIVE, machine=gpu(22, 96))
     assert ages_of(watch.state).powered_s is None, "who draws little after a gap is not at work"
+
+
+def test_what_an_earlier_attempt_reached_is_no_proof_of_the_next_one() -> None:
+    """A watcher that lives on while a keeper resumes the run by itself: the log goes on."""
+    watch, there = Watch(), whole(10)
+    for done in range(1, 13):
+        watch.now += 2
+        watch.look(beat(watch.now, done=done), **told(done), checkpoints=there)
+    old = beat(watch.now, done=12)
+    last = told(12, checkpoints=there, attempt=2)
+    watch.pass_(5, old, **last | {"process": None})
+    assert watch.ages.iteration_s is None, "the keeper waits for memory"
+    watch.pass_(90, old, **last | {"process": replace(ALIVE, pids=(8,))})
+    assert watch.ages.iteration_s is None, "it loads, and has not spoken yet"
+    assert watch.progress_s == pytest.approx(94), "since the attempt began"
+
+
+def test_a_later_attempt_without_a_heartbeat_is_proven_by_what_its_log_tells_next() -> None:
+    watch = Watch()
+    train(watch, range(1, 13), step=2)
+    again: dict[str, Any] = {"attempt": 2, "process": replace(ALIVE, pids=(8,))}
+    watch.pass_(60, **told(12, **again))
+    assert watch.ages.iteration_s is None
+    train(watch, range(11, 14), step=2, **again)
+    assert watch.ages.iteration_s == 0
+    assert watch.history.iteration == 13
