@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from channels import Receiver, configure, nobody_listens
+from channels import Receiver, configure, nobody_listens, receiving
 from fabricated import FabricatedRun, wait_for
 
 from monitor.probes.clock import read_now
@@ -47,15 +47,7 @@ def run(tmp_path: Path) -> Iterator[FabricatedRun]:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Receiver]]:
-    made: list[Receiver] = []
-
-    def make(answer: Callable[[int], int | None] = lambda _: 200) -> Receiver:
-        made.append(Receiver(answer))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
+    yield from receiving()
 
 
 def stall(run: FabricatedRun) -> None:
