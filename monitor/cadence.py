@@ -283,7 +283,7 @@ def _silent(
     said_s, gap = observation.ages.log_iteration_s, observation.history.log_gap_s
     value, _, source = iteration_of(observation)
     if _all_done(observation, value):
-        return None
+        return _lingers(observation, config, age)
     if pace_of(observation.history) is not None and gap is not None and source == "log":
         usual = Limit("log", max(SAFETY_FACTOR * gap, 60.0), learnt=True)
         most = max(usual.seconds, _excuse(observation, limit) / 2)
@@ -298,6 +298,15 @@ def _silent(
     if cadence_of(observation) is not None or age <= long:
         return None
     return _doubted(observation, limit, age, cadence_words(observation, age))
+
+
+def _lingers(observation: Observation, config: LimitConfig, age: float) -> Finding | None:
+    """Every iteration is done, and its process goes on: it may work on, nothing tells."""
+    limit = Limit("log", limit_for(Stage.MERGE, None, observation.history, config).seconds)
+    if age <= limit.seconds:
+        return None
+    words = "every iteration is done and its process goes on: it may evaluate, merge or hang"
+    return _doubted(observation, limit, age, words)
 
 
 def _doubted(observation: Observation, limit: Limit, age: float, words: str) -> Finding:

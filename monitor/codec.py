@@ -10,7 +10,7 @@ import dataclasses
 import json
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -28,7 +28,10 @@ def dumps(value: Mapping[str, Any]) -> bytes:
 def decode(kind: type[T], value: object) -> T:
     """Return *value* as the dataclass *kind*. Raises ValueError naming the field that is wrong."""
     try:
-        decoded: T = _decode(kind, value, kind.__name__)
+        of_its_kind: Any = kind
+        decoded: T = _decoder(of_its_kind)(value)
+    except _WrongError as error:
+        raise ValueError(f"{'.'.join((kind.__name__, *error.names))} {error.words}") from error
     except OverflowError as error:
         raise ValueError(f"{kind.__name__} holds a number beyond measure") from error
     return decoded
@@ -45,67 +48,100 @@ def _fields_of(value: object) -> dict[str, Any]:
 _ENCODER = json.JSONEncoder(default=_fields_of, separators=(",", ":"))
 
 
-@cache
-def _names(kind: type) -> tuple[str, ...]:
-    return tuple(_hints(kind))
+class _WrongError(ValueError):
+    """What is wrong; who passes it on puts the name of its field in front."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.words = words
+        self.names: tuple[str, ...] = ()
 
 
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
+_Decoder = Callable[[Any], Any]
 
 
-def _decode(hint: Any, value: Any, where: str) -> Any:
+@cache  # a replay decodes a hundred thousand fields of a few dozen kinds
+def _decoder(hint: Any) -> _Decoder:
+    """Return what makes a value of the type *hint* of JSON, or raises _WrongError."""
     if hint is Any:
-        return value
+        return lambda value: value
     if dataclasses.is_dataclass(hint):
-        return _decode_dataclass(hint, value, where)
+        return _dataclass_decoder(hint)
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        if value is None and type(None) in arguments:
-            return None
-        (inner,) = [each for each in arguments if each is not type(None)]
-        return _decode(inner, value, where)
+        (inner,) = [_decoder(each) for each in arguments if each is not type(None)]
+        if type(None) not in arguments:
+            return inner
+        return lambda value: None if value is None else inner(value)
     if origin is tuple:
-        return _decode_tuple(arguments, value, where)
+        return _tuple_decoder(arguments)
     if origin is Mapping:
+        return _mapping_decoder(_decoder(arguments[1]))
+    return _plain_decoder(hint)
+
+
+def _dataclass_decoder(kind: Any) -> _Decoder:
+    decoders: dict[str, _Decoder] = {}  # filled at the first use: a kind may hold its like
+
+    def decoded(value: Any) -> Any:
         if not isinstance(value, dict):
-            raise ValueError(f"{where} is no object")
-        return {key: _decode(arguments[1], each, where) for key, each in value.items()}
-    return _decode_plain(hint, value, where)
+            raise _WrongError("is no object")
+        if not decoders:
+            hints = get_type_hints(kind)
+            decoders.update({name: _decoder(hint) for name, hint in hints.items()})
+        known, name = {}, ""
+        try:
+            for name, decoder in decoders.items():
+                if name in value:
+                    known[name] = decoder(value[name])
+        except _WrongError as error:
+            error.names = (name, *error.names)
+            raise
+        try:
+            return kind(**known)
+        except TypeError as error:
+            raise _WrongError(f"lacks a field: {error}") from error
+
+    return decoded
 
 
-def _decode_dataclass(kind: Any, value: Any, where: str) -> Any:
-    if not isinstance(value, dict):
-        raise ValueError(f"{where} is no object")
-    hints = _hints(kind)
-    known = {
-        name: _decode(hints[name], value[name], f"{where}.{name}")
-        for name in _names(kind)
-        if name in value
-    }
-    try:
-        return kind(**known)
-    except TypeError as error:
-        raise ValueError(f"{where} lacks a field: {error}") from error
+def _tuple_decoder(arguments: tuple[Any, ...]) -> _Decoder:
+    endless = len(arguments) == 2 and arguments[1] is Ellipsis
+    decoders = [_decoder(each) for each in arguments if each is not Ellipsis]
+
+    def decoded(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise _WrongError("is no list")
+        if endless:
+            return tuple(map(decoders[0], value))
+        if len(decoders) != len(value):
+            raise _WrongError(f"has {len(value)} values, not {len(decoders)}")
+        return tuple(decoder(each) for decoder, each in zip(decoders, value, strict=True))
+
+    return decoded
 
 
-def _decode_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
-    if not isinstance(value, list):
-        raise ValueError(f"{where} is no list")
-    if len(arguments) == 2 and arguments[1] is Ellipsis:
-        return tuple(_decode(arguments[0], each, where) for each in value)
-    if len(arguments) != len(value):
-        raise ValueError(f"{where} has {len(value)} values, not {len(arguments)}")
-    return tuple(_decode(hint, each, where) for hint, each in zip(arguments, value, strict=True))
+def _mapping_decoder(inner: _Decoder) -> _Decoder:
+    def decoded(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise _WrongError("is no object")
+        return {key: inner(each) for key, each in value.items()}
+
+    return decoded
 
 
-def _decode_plain(hint: Any, value: Any, where: str) -> Any:
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if math.isfinite(value):
-            return float(value)
-    elif isinstance(hint, type) and issubclass(hint, StrEnum) and isinstance(value, str):
-        return hint(value)  # ValueError for a word that is not one
-    elif type(value) is hint:
-        return value
-    raise ValueError(f"{where} is {type(value).__name__}, not {getattr(hint, '__name__', hint)}")
+def _plain_decoder(hint: Any) -> _Decoder:
+    is_word = isinstance(hint, type) and issubclass(hint, StrEnum)
+
+    def decoded(value: Any) -> Any:
+        if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+            if math.isfinite(value):
+                return float(value)
+        elif is_word and isinstance(value, str):
+            return hint(value)  # ValueError for a word that is not one
+        elif type(value) is hint:
+            return value
+        name = getattr(hint, "__name__", hint)
+        raise _WrongError(f"is {type(value).__name__}, not {name}")
+
+    return decoded

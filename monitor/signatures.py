@@ -95,9 +95,9 @@ def sign_of(observation: Observation) -> Sign:
         or _blocked_pipe(observation)
         or _blocked_terminal(observation)
         or _save_worker(observation)
+        or _thrashing(observation.machine)  # which keeps a process in state D, too
         or _blocked_io(observation)
         or _driver_stuck(observation.machine)
-        or _thrashing(observation.machine)
         or _latched(observation)
         or _slowed(observation)
         or _spinning(observation)

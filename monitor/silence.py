@@ -126,7 +126,8 @@ def trouble(observation: Observation, limit: Limit, age: float) -> Finding | Non
         return None
     sign = sign_of(observation)
     past = age > limit.seconds * patience(observation, limit) and _may_stall(observation, limit)
-    if absent or (past and not is_disk_full(observation)):
+    excused = is_disk_full(observation) or is_told_of(observation, limit)
+    if absent or (past and not excused):
         reason = f"{no_progress(observation, limit, age)}; {sign.words}"
         return Finding(Liveness.STALLED, reason, limit, sign.signature)
     if _nothing_but_state(observation):
@@ -137,10 +138,13 @@ def trouble(observation: Observation, limit: Limit, age: float) -> Finding | Non
     reason = no_progress(observation, limit, age)
     if current_heartbeat(observation) is None:
         reason += "; there is no heartbeat of this stage to go by"
-    else:
-        doubt = doubt_of(observation, limit) if age > limit.seconds else None
-        reason += f"; {doubt or sign.words}"
-    return Finding(Liveness.SUSPECT, reason, limit, sign.signature)
+        return Finding(Liveness.SUSPECT, reason, limit, sign.signature)
+    # Rule 6: what draws as much as at work is not said to spin.
+    works = sign.signature is Signature.SPINNING and _draws_as_usual(observation)
+    doubted = age > limit.seconds or is_told_of(observation, limit) or works
+    doubt = doubt_of(observation, limit) if doubted else None
+    signature = None if works else sign.signature
+    return Finding(Liveness.SUSPECT, f"{reason}; {doubt or sign.words}", limit, signature)
 
 
 def no_progress(observation: Observation, limit: Limit, age: float) -> str:
@@ -154,6 +158,11 @@ def no_progress(observation: Observation, limit: Limit, age: float) -> str:
 
 def doubt_of(observation: Observation, limit: Limit) -> str | None:
     """Why a run that is past its limit is not called stalled."""
+    if is_told_of(observation, limit):
+        said = observation.log_progress
+        told = said.iteration if said else None
+        ago = duration(observation.ages.log_iteration_s or 0.0)
+        return f"yet its log told of iteration {told} {ago} ago: can it write its heartbeat?"
     if is_powered(observation, limit):
         return "its GPU draws as much power as when it trains"
     if is_disk_full(observation):
@@ -171,18 +180,31 @@ def is_disk_full(observation: Observation) -> bool:
     return free is not None and free < DISK_FULL_BYTES
 
 
+def is_told_of(observation: Observation, limit: Limit) -> bool:
+    """Its log goes on to iterations beyond the heartbeat's, which it may be unable to write."""
+    beat, said = current_heartbeat(observation), observation.log_progress
+    told_s = observation.ages.log_iteration_s
+    if beat is None or beat.stage != Stage.TRAIN or told_s is None or told_s > limit.seconds:
+        return False
+    return said is not None and (said.iteration or 0) > (beat.done or 0)
+
+
 def is_powered(observation: Observation, limit: Limit) -> bool:
     """A GPU of its own that draws what it draws while training is at work on something.
 
     One reading says little, a GB10 at work was seen to draw 45 W and 20 W either way: it is at
     work no more once it has drawn little for as long as the limit.
     """
-    watts, usual = observation.own_power_w, observation.history.power_median_w
-    if watts is None or usual is None:
+    if observation.own_power_w is None or observation.history.power_median_w is None:
         return False
     lately = observation.ages.powered_s
     most = min(limit.seconds, LATELY_S) if limit.name == "cadence" else limit.seconds
-    return watts >= POWER_SHARE * usual or (lately is not None and lately <= most)
+    return _draws_as_usual(observation) or (lately is not None and lately <= most)
+
+
+def _draws_as_usual(observation: Observation) -> bool:
+    watts, usual = observation.own_power_w, observation.history.power_median_w
+    return watts is not None and usual is not None and watts >= POWER_SHARE * usual
 
 
 def is_power_unread(observation: Observation) -> bool:

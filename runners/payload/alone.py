@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
+import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from .causes import StageError
+from .contract import Contract, say
 
 LOOK_S = 0.5
+
+
+def shared_folder(parent: Path, lane: str, key: Mapping[str, Any]) -> Path:
+    """Where in *parent* the folder of *lane* lies that *key* decides, there or not."""
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    return parent / f"{lane}-{digest[:16]}"
 
 
 @contextlib.contextmanager
@@ -33,6 +43,15 @@ def alone(folder: Path, on_wait: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def wait_aloud(contract: Contract, sentence: str) -> None:
+    """What a stage does while another makes its folder: beats, ends when asked, says so once."""
+    contract.raise_if_stopped()
+    contract.heartbeat()
+    if not contract.facts.get("waited"):
+        contract.facts["waited"] = True
+        say(sentence)
 
 
 def _taken(descriptor: int) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .alone import alone
+from .alone import alone, wait_aloud
 from .contract import Contract, end_process, run_stage, say
 from .files import remove_tree
 from .folders import begin_folder, put_in_place
@@ -38,21 +38,14 @@ def main(contract: Contract) -> Mapping[str, Any]:
     key = import_key(digest, yarn, str(config.get("dtype") or config.get("torch_dtype")))
     contract.facts.update(versions=key["versions"], layers=key["layers"], yarn=yarn)
     folder = import_folder(job.cache, key)
-    with alone(folder, lambda: _wait(contract, folder)):
+    waiting = f"another run imports the same base; waiting for {folder}"
+    with alone(folder, lambda: wait_aloud(contract, waiting)):
         made = not is_whole(folder, key)
         if made:
             _make(contract, job, folder, key)
     name_import(job.work, folder, key)
     say(f"{'imported' if made else 'imported before'}: {folder}")
     return {"made": made, "folder": str(folder)}
-
-
-def _wait(contract: Contract, folder: Path) -> None:
-    contract.raise_if_stopped()
-    contract.heartbeat()
-    if not contract.facts.get("waited"):
-        contract.facts["waited"] = True
-        say(f"another run imports the same base; waiting for {folder}")
 
 
 def _make(contract: Contract, job: Job, folder: Path, key: Mapping[str, Any]) -> None:

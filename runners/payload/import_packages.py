@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .alone import alone
+from .alone import alone, wait_aloud
 from .contract import Contract, StageError, end_process, run_stage, say
 from .files import remove_tree, sync, sync_file_system
 from .folders import begin_folder
@@ -50,7 +50,8 @@ def main(contract: Contract) -> Mapping[str, Any]:
     if key["torch"] is None:
         raise StageError(f"{sys.executable} has no torch: the {wanted.lane} lane brings none")
     folder = environment_folder(job.cache, key)
-    with alone(folder, lambda: _wait(contract, folder)):
+    waiting = f"environment: another run makes the same one; waiting for {folder}"
+    with alone(folder, lambda: wait_aloud(contract, waiting)):
         made = not is_whole(folder, key)
         if made:
             _make(contract, wanted, folder, key)
@@ -59,14 +60,6 @@ def main(contract: Contract) -> Mapping[str, Any]:
     contract.heartbeat(done=count, total=count)
     say(f"environment: {count} packages {'made' if made else 'made before'} in {folder}")
     return {"made": made, "folder": str(folder), "packages": count}
-
-
-def _wait(contract: Contract, folder: Path) -> None:
-    contract.raise_if_stopped()
-    contract.heartbeat()
-    if not contract.facts.get("waited"):
-        contract.facts["waited"] = True
-        say(f"environment: another run makes the same one; waiting for {folder}")
 
 
 def _own(contract: Contract, job: Job, wanted: Wanted) -> Mapping[str, Any]:

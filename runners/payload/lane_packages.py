@@ -6,10 +6,8 @@ lies before them on the path, and never before the standard library.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.metadata
-import json
 import os
 import platform
 import re
@@ -20,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .alone import shared_folder
 from .causes import StageError
 from .files import encode, read_object, replace
 
@@ -113,8 +112,7 @@ def environment_key(wanted: Wanted) -> dict[str, Any]:
 
 def environment_folder(cache: Path, key: Mapping[str, Any]) -> Path:
     """Where the environment of *key* lies, there or not."""
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
-    return cache / ENVIRONMENTS / f"{key['lane']}-{digest[:16]}"
+    return shared_folder(cache / ENVIRONMENTS, str(key["lane"]), key)
 
 
 def is_whole(folder: Path, key: Mapping[str, Any]) -> bool:

@@ -10,13 +10,13 @@ import contextlib
 import hashlib
 import importlib.metadata
 import importlib.util
-import json
 import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .alone import shared_folder
 from .causes import StageError
 from .files import encode, read_object, replace
 
@@ -103,8 +103,7 @@ def import_key(base: str, yarn: Mapping[str, Any], precision: str) -> dict[str, 
 
 def import_folder(cache: Path, key: Mapping[str, Any]) -> Path:
     """Where the import of *key* lies, there or not."""
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
-    return cache / IMPORTS / f"nemo-{digest[:16]}"
+    return shared_folder(cache / IMPORTS, "nemo", key)
 
 
 def is_whole(folder: Path, key: Mapping[str, Any]) -> bool:

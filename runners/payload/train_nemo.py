@@ -27,7 +27,7 @@ def main(contract: Contract) -> Mapping[str, Any]:
     contract.heartbeat(done=job.resume_from or 0, total=job.iterations)
     if job.calibrate is not None and job.smoke is None:
         raise StageError(
-            'train.iterations = "auto" is for the reference lane; give the nemo lane a number'
+            'train.iterations = "auto" is for the other lanes; give the nemo lane a number'
         )
     plan = given_plan(job)
     fused = job.lane("nemo").get("lora") == "fused"

@@ -36,8 +36,8 @@ class ModelTable(Table):
 
     path: Name = Field(
         default="deepseek-ai/DeepSeek-R1-0528-Qwen3-8B",
-        description="a local folder, a model of the Hugging Face cache (owner/name), "
-        f"or {TINY_MODEL}",
+        description="a local folder, a model of the Hugging Face hub (owner/name; fetched unless "
+        f"it is in the cache), or {TINY_MODEL}",
     )
     sequence_length: int = Field(
         default=4096, ge=8, le=1_048_576, description="tokens; a longer row does not fit"

@@ -25,7 +25,7 @@ def nemo_refusals(recipe: Recipe) -> Iterator[str]:
     except StageError as error:
         yield str(error)
     if recipe.train.iterations == "auto":
-        yield 'train.iterations = "auto" is for the reference lane; give a number'
+        yield 'train.iterations = "auto" is for the other lanes; give a number'
     if unknown := sorted(set(recipe.train.report_to) - TRACKERS):
         known = " and ".join(sorted(TRACKERS))
         yield f"train.report_to: it can report to {known}, not {unknown[0]}"

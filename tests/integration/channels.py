@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,19 @@ def nobody_listens() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"json://user:sesame-secret@127.0.0.1:{probe.getsockname()[1]}/alert"
+
+
+def receiving() -> Iterator[Callable[..., Receiver]]:
+    """What a fixture yields: makes receivers; all are closed afterwards."""
+    made: list[Receiver] = []
+
+    def make(answer: Callable[[int], int | None] = lambda _: 200) -> Receiver:
+        made.append(Receiver(answer))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
 
 
 def configure(**urls: str) -> Path:

@@ -1,94 +1,31 @@
-"""The docker engine itself, on a real one: what a stage may do in there, how its end is told, what
-it refuses. Stages here are a few lines of Python, since no trainer is needed for that."""
+"""The docker engine itself, on a real one: what a stage may do in there, how its end is told."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import shutil
 import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from boxed import ROWS
-from conftest import Lanewatch, until
-from engine import IMAGE, Engine, python, why_not_here
-from strangers import UID, as_stranger
+from conftest import until
+from docker_stage import Stage, staged
+from engine import Engine
 
 from monitor.probes.process import is_alive
-from monitor.rundir import RunDir
-from runners.engines.base import Container, Exit, Gpu, Need, StageRequest
+from runners.engines.base import Exit
 from runners.engines.docker import DockerEngine
 from runners.errors import EngineError
 
 BIG = 200 << 20
 
 
-class Stage:
-    """A run's folder and the requests for stages in it."""
-
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        self.engine, self.run = engine, RunDir(folder / "reference-20260101-000000-abcd")
-        for each in (self.run.logs, self.run.work, self.run.data):
-            each.mkdir(parents=True)
-        self.docker = DockerEngine()
-
-    def request(self, code: str, attempt: int = 1, **needs: Any) -> StageRequest:
-        """A stage that runs *code*."""
-        fields: dict[str, Any] = {
-            "image": IMAGE,
-            "writable": (self.run.root,),
-            "read_only": (self.run.data,),
-        }
-        return StageRequest(
-            run=self.run.root.name,
-            folder=self.run.root,
-            attempt=attempt,
-            stage="train",
-            argv=(python(), "-c", code),
-            env={},
-            cwd=self.run.work,
-            log=self.run.log("train"),
-            lock=self.run.run_lock,
-            container=Container(**(fields | needs)),
-        )
-
-    def ends(self, code: str, **needs: Any) -> Exit:
-        """Run *code* to its end and return that; nothing of it is left."""
-        request = self.request(code, **needs)
-        handle = self.docker.start(request)
-        ended: Exit = until(lambda: self.docker.poll(handle), f"the end of {code}", 60)
-        self.docker.bury(request)
-        assert self.containers() == []
-        return ended
-
-    def containers(self) -> list[str]:
-        """Ids of all containers of this run."""
-        return self.engine.docker(
-            "ps", "-aq", "--no-trunc", f"--filter=label=lanewatch.folder={self.run.root}"
-        ).split()
-
-    def log(self) -> str:
-        """What the stage has said."""
-        return self.run.log("train").read_text()
-
-
 @pytest.fixture
 def stage(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    for name, value in engine.env.items():
-        monkeypatch.setenv(name, value)
-    made = Stage(engine, tmp_path)
-    yield made
-    for each in made.containers():
-        engine.call("rm", "--force", each)
+    yield from staged(engine, tmp_path, monkeypatch)
 
 
 LOOK = """
@@ -239,189 +176,6 @@ def test_what_the_engine_may_not_raise_is_left_out_with_a_note(stage: Stage) -> 
     )
     assert any("limit memlock" in each for each in handle.notes) == ("memlock" not in limits)
     assert any("live-restore is off" in each for each in handle.notes)
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        pytest.param({"gpu": Gpu.REQUIRED}, "has no GPU runtime", id="no GPU"),
-        pytest.param({"image": "no/such:1"}, "image no/such:1 is not on this machine", id="image"),
-        pytest.param({"image": None}, "has no container image of its own", id="no image named"),
-        pytest.param(
-            {"read_only": (Path("/no/such/base"),)}, "/no/such/base is not there", id="no base"
-        ),
-    ],
-)
-def test_a_start_that_fails_says_why_and_leaves_nothing(
-    stage: Stage, change: dict[str, Any], sentence: str
-) -> None:
-    with pytest.raises(EngineError, match=sentence) as refused:
-        stage.docker.start(stage.request("pass", **change))
-    assert "\n" not in str(refused.value)
-    assert stage.containers() == []
-
-
-def test_a_start_that_fails_after_the_container_was_made_leaves_none(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A GPU that the engine claims to have and does not: it only refuses at the start."""
-    from runners.engines import docker
-
-    monkeypatch.setattr(docker, "has_gpu", lambda about: True)
-    with pytest.raises(EngineError, match="has no GPU runtime"):
-        stage.docker.start(stage.request("pass", gpu=Gpu.REQUIRED))
-    assert stage.containers() == []
-
-
-def test_a_name_that_is_taken_by_another_is_named(stage: Stage) -> None:
-    request = stage.request("pass")
-    name = f"lanewatch-{request.run}-train-1"
-    stage.engine.run(name, "sleep", "infinity")
-    try:
-        with pytest.raises(EngineError, match=f"`docker rm {name}`"):
-            stage.docker.start(request)
-    finally:
-        stage.engine.remove(name)
-
-
-@pytest.fixture
-def full_engine() -> Iterator[Engine]:
-    """An engine whose disk has no room for another container."""
-    reason = why_not_here()
-    if reason is not None:
-        pytest.skip(reason)
-    folder = Path(tempfile.mkdtemp(prefix="lw-full-"))
-    data = folder / "data"
-    data.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(data)], check=True)
-    engine = Engine(folder)
-    try:
-        engine.start()
-        engine.make_image()
-        with (data / "fill").open("wb", buffering=0) as filling, contextlib.suppress(OSError):
-            while filling.write(bytes(1 << 16)):
-                pass
-        yield engine
-    finally:
-        engine.stop()
-        subprocess.run(["umount", "--lazy", str(data)], check=False)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def test_a_full_disk_is_named_with_what_frees_some(
-    full_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in full_engine.env.items():
-        monkeypatch.setenv(name, value)
-    stage = Stage(full_engine, tmp_path)
-    with pytest.raises(EngineError, match=r"data is full: .*`docker image prune`"):
-        stage.docker.start(stage.request("pass"))
-    assert stage.containers() == []
-
-
-NEED = Need(lane="reference", modules=(), extra="", python="python3", image=IMAGE)
-
-
-@pytest.mark.parametrize(
-    ("url", "sentence"),
-    [
-        ("unix:///no/such.sock", "no Docker engine answers at /no/such.sock"),
-        ("tcp://10.0.0.1:2375", "run lanewatch on that host"),
-        ("ssh://root@spark", "run lanewatch on that host"),
-    ],
-)
-def test_an_engine_that_cannot_be_asked(
-    monkeypatch: pytest.MonkeyPatch, url: str, sentence: str
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", url)
-    monkeypatch.setenv("DOCKER_CONTEXT", "")
-    with pytest.raises(EngineError, match=sentence):
-        DockerEngine().check(NEED)
-
-
-def test_a_missing_image_is_refused_where_nobody_may_pull(stage: Stage) -> None:
-    stage.docker.check(NEED)
-    stage.docker.check(replace(NEED, image="no/such:1"))
-    with pytest.raises(EngineError, match="`docker pull no/such:1`"):
-        stage.docker.check(replace(NEED, image="no/such:1", pull=False))
-
-
-LAUNCH = ("launch", f"--data={ROWS}", "--model=tiny-random-qwen3", "--engine=docker")
-
-
-@pytest.mark.parametrize(
-    ("words", "env", "sentence"),
-    [
-        pytest.param(
-            [f"--set=docker.image={IMAGE}"],
-            {"DOCKER_HOST": "unix:///no/such.sock"},
-            "no Docker engine answers at /no/such.sock",
-            id="no engine",
-        ),
-        pytest.param(
-            [f"--set=docker.image={IMAGE}"],
-            {"DOCKER_HOST": "ssh://spark"},
-            "run lanewatch on that host",
-            id="another machine",
-        ),
-        pytest.param([], {}, "has no container image of its own", id="no image named"),
-        pytest.param(
-            ["--set=docker.image=no/such:1", "--set=docker.pull=never"],
-            {},
-            "no/such:1 is not here, and docker.pull forbids to get it",
-            id="no image here",
-        ),
-        pytest.param(
-            [f"--set=docker.image={IMAGE}", '--set=docker.read_only=["here"]'],
-            {},
-            "docker.read_only",
-            id="no whole path",
-        ),
-    ],
-)
-def test_a_launch_that_cannot_work_is_refused_with_one_sentence_and_makes_nothing(
-    lanewatch: Lanewatch, stage: Stage, words: list[str], env: dict[str, str], sentence: str
-) -> None:
-    said = lanewatch(*LAUNCH, *words, code=2, **env)
-    assert sentence in said
-    assert "Traceback" not in said
-    assert not list(lanewatch.root.glob("reference-*"))
-
-
-def test_a_dry_run_shows_what_would_be_asked_of_an_engine_that_is_not_there(
-    lanewatch: Lanewatch, stage: Stage
-) -> None:
-    words = (*LAUNCH, "--dry-run", "--json")
-    nowhere = {"DOCKER_HOST": "unix:///no/such.sock", "LANEWATCH_DOCKER_IMAGE": "of/config:1"}
-    done = lanewatch.call(*words, **nowhere)
-    assert "would not start: no Docker engine answers" in done.stderr
-    plan = json.loads(done.stdout)
-    made = {each["stage"]: each.get("container") for each in plan["stages"]}
-    assert list(made) == ["pull", "fetch", "prepare", "train", "merge"]
-    assert (made["pull"], made["prepare"]) == (None, None)
-    assert made["train"]["create"]["Image"] == "of/config:1"
-    chosen = lanewatch.call(*words, "--set=docker.image=of/recipe:1", **nowhere)
-    images = [
-        each["container"]["create"]["Image"]
-        for each in json.loads(chosen.stdout)["stages"]
-        if "container" in each
-    ]
-    assert images == ["of/recipe:1"] * 3
-
-
-def test_a_user_outside_of_the_group_is_told_what_to_do(stage: Stage, tmp_path: Path) -> None:
-    stage.engine.folder.chmod(0o711)
-    code = (
-        "from runners.engines.docker import DockerEngine\n"
-        "from runners.engines.base import Need\n"
-        "DockerEngine().check(Need(lane='l', modules=(), extra='', python='p', image='i'))"
-    )
-    argv = as_stranger([sys.executable, "-c", code], groups=[], scratch=tmp_path / "root")
-    env = os.environ | stage.engine.env
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env, cwd="/")
-    assert f"this user may not ask Docker ({stage.engine.socket})" in done.stderr
-    assert "usermod -aG" in done.stderr
-    assert str(UID) in done.stderr
 
 
 def test_an_engine_that_dies_changes_nothing_for_a_living_stage(

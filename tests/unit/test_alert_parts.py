@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from channels import Receiver, configure, nobody_listens
+from channels import Receiver, configure, nobody_listens, receiving
 from fabricated import wait_for
 
 from monitor import deadman, outbox
@@ -29,15 +29,7 @@ UUID = "https://hc-ping.com/eb095278-f28d-448d-87fb-7b75c171a6aa"
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Receiver]]:
-    made: list[Receiver] = []
-
-    def make(answer: Callable[[int], int | None] = lambda _: 200) -> Receiver:
-        made.append(Receiver(answer))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
+    yield from receiving()
 
 
 F, X, T = Sign.CLEAN_END, Sign.BAD_END, Sign.LIFE

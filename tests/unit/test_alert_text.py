@@ -231,3 +231,13 @@ def test_a_reminder_after_the_end_counts_on() -> None:
     text = compose(due("failed"), aged(facts, 900.0))
     assert "last checkpoint 140, 16 min old" in text.body
     assert "lost so far: 16 min since that checkpoint" in text.body
+
+
+def test_why_it_stalled_is_the_second_of_still_six_lines() -> None:
+    why = "a deadlock: thread MainThread at step (a/train.py:10) (likely)"
+    plain = compose(due("stalled"), FACTS).body.splitlines()
+    lines = compose(due("stalled"), replace(FACTS, diagnosis=why)).body.splitlines()
+    assert (lines[0], lines[1]) == (plain[0], why)
+    assert lines[2] == f"{plain[1]}; {plain[2]}"
+    assert lines[3:] == plain[3:]
+    assert len(lines) == len(plain) <= 6

@@ -276,7 +276,7 @@ PIPED = replace(ALIVE, wchan="anon_pipe_write")
             id="its folder is touched, and has not grown for long",
         ),
         pytest.param(
-            {"ages": silent(9000), "history": replace(PACED, iteration=625, saved=625)},
+            {"ages": silent(1700), "history": replace(PACED, iteration=625, saved=625)},
             Liveness.TRAINING,
             "every iteration is done",
             id="no checkpoint is to come",

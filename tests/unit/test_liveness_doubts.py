@@ -10,7 +10,7 @@ from observed import ALIVE, GONE, LEARNT, beat, seen
 
 from monitor.limits import limits_from
 from monitor.liveness import judge
-from monitor.model import GpuReading, History, Liveness, MachineReading, Verdict
+from monitor.model import GpuReading, History, Liveness, LogProgress, MachineReading, Verdict
 
 NOBODY: dict[str, Any] = {"process": None, "held": False}
 MUTE: dict[str, Any] = {"heartbeat": None, "history": History()}
@@ -103,3 +103,39 @@ def test_on_a_full_disk_a_silent_heartbeat_is_at_most_suspect() -> None:
     idle = {"progress_s": 700.0, "cpu_s": 700.0, "written_s": 700.0, "log_s": 700.0}
     verdict = verdict_of(machine=full, process=ALIVE, ages=idle)
     assert verdict.liveness is Liveness.STALLED, "its CPU time needs no disk to be seen"
+
+
+@pytest.mark.parametrize(
+    ("told", "told_s", "liveness"),
+    [
+        pytest.param(260, 9.0, Liveness.SUSPECT, id="the log goes on"),
+        pytest.param(260, 101.0, Liveness.STALLED, id="the log went on, and stopped as well"),
+        pytest.param(241, 9.0, Liveness.STALLED, id="the log says late what the heartbeat said"),
+        pytest.param(None, None, Liveness.STALLED, id="the log counts no iterations"),
+    ],
+)
+def test_a_heartbeat_that_cannot_be_written_is_no_stall_while_the_log_goes_on(
+    told: int | None, told_s: float | None, liveness: Liveness
+) -> None:
+    verdict = verdict_of(
+        ages={"progress_s": 900.0, "log_iteration_s": told_s},
+        log_progress=LogProgress(iteration=told),
+    )
+    assert verdict.limit_s == 100
+    assert verdict.liveness is liveness
+    assert ("can it write its heartbeat?" in verdict.reason) is (liveness is Liveness.SUSPECT)
+
+
+@pytest.mark.parametrize(
+    ("watts", "spins"),
+    [
+        pytest.param(480.0, False, id="as at work"),
+        pytest.param(200.0, True, id="far less"),
+    ],
+)
+def test_what_draws_as_much_as_at_work_is_not_said_to_spin(watts: float, spins: bool) -> None:
+    verdict = verdict_of(ages={"progress_s": 60.0}, history=OWN_GPU, own_power_w=watts)
+    assert verdict.liveness is Liveness.SUSPECT
+    assert (verdict.signature == "spinning") is spins
+    assert ("it spins" in verdict.reason) is spins
+    assert ("as much power as when it trains" in verdict.reason) is not spins

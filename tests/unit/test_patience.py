@@ -294,3 +294,16 @@ def test_of_what_only_time_can_tell_somebody_is_told_that_it_is_slow_at_best(
     verdict = judge(seen(**FOREIGN | {"process": OURS, "history": SAVED, "ages": ages}), LIMITS)
     assert verdict.liveness is Liveness.SUSPECT
     assert (Liveness.SLOW in verdict.flags) is told
+
+
+@pytest.mark.parametrize(
+    ("age", "liveness"),
+    [(1790, Liveness.TRAINING), (1810, Liveness.SUSPECT), (80_000, Liveness.SUSPECT)],
+)
+def test_a_foreign_run_that_lingers_after_its_last_iteration_is_doubted(
+    age: float, liveness: Liveness
+) -> None:
+    done = replace(SAVED, iteration=625, saved=625)
+    verdict = outside(age, history=done, log=None, total=625)
+    assert verdict.liveness is liveness
+    assert ("may evaluate, merge or hang" in verdict.reason) is (liveness is Liveness.SUSPECT)

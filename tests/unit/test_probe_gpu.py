@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fabricated import wait_for
 
 from monitor.budget import is_unified
 from monitor.model import GpuReading
@@ -94,17 +95,8 @@ def sampler() -> Iterator[Sample]:
         made.stop(10)
 
 
-def until(condition: Callable[[], object]) -> None:
-    waiting = threading.Event()
-    for _ in range(2000):
-        if condition():
-            return
-        waiting.wait(0.005)
-    pytest.fail("it never happened")
-
-
 def one(sampler: GpuSampler) -> GpuReading:
-    until(sampler.latest)
+    wait_for(sampler.latest)
     (reading,) = sampler.latest()
     return reading
 
@@ -210,7 +202,7 @@ def test_throttle_bits(bits: int | None, names: tuple[str, ...]) -> None:
 def test_a_lost_gpu_is_named(sampler: Sample) -> None:
     started = sampler(FakeNvml(PowerUsage=NVMLError(15)))
     assert one(started).power_w is None
-    until(lambda: started.problem)
+    wait_for(lambda: started.problem)
     assert "GPU is lost" in str(started.problem)
 
 
@@ -222,14 +214,14 @@ def test_a_driver_that_hangs_leaves_the_last_reading_and_its_age(
     one(started)
     monkeypatch.setattr(gpu, "BLOCKED_S", 0.05)
     nvml.blocked.clear()
-    until(lambda: started.problem)
+    wait_for(lambda: started.problem)
     assert "has not answered" in str(started.problem)
     (before,) = started.latest()
     (after,) = started.latest()
     assert after.age_s >= before.age_s >= 0.05
     assert after.power_w == 45.5
     nvml.blocked.set()
-    until(lambda: started.problem is None and started.latest()[0].age_s < after.age_s)
+    wait_for(lambda: started.problem is None and started.latest()[0].age_s < after.age_s)
 
 
 def test_the_problem_of_a_driver_that_hangs_is_the_same_as_long_as_it_lasts() -> None:
@@ -249,7 +241,7 @@ def test_a_driver_that_hangs_from_the_start_gives_nothing_and_says_so(
     nvml = FakeNvml()
     nvml.blocked.clear()
     started = sampler(nvml)
-    until(lambda: started.problem)
+    wait_for(lambda: started.problem)
     assert started.latest() == ()
 
 
@@ -257,7 +249,7 @@ def test_stopping_does_not_wait_for_a_driver_that_hangs(sampler: Sample) -> None
     nvml = FakeNvml()
     nvml.blocked.clear()
     started = sampler(nvml)
-    until(lambda: nvml.inits)
+    wait_for(lambda: nvml.inits)
     started.stop(timeout_s=0.01)
     assert started._thread is not None
     assert started._thread.is_alive()
@@ -271,12 +263,12 @@ def test_a_driver_that_fails_is_set_up_again(
     nvml = FakeNvml()
     nvml.init_error = NVMLError(9)
     started = sampler(nvml)
-    until(lambda: nvml.inits > 2)
+    wait_for(lambda: nvml.inits > 2)
     assert started.latest() == ()
     assert started.problem is not None
     nvml.init_error = None
     one(started)
-    until(lambda: started.problem is None)
+    wait_for(lambda: started.problem is None)
 
 
 def test_stopping_closes_nvml(sampler: Sample) -> None:

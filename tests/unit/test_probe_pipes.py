@@ -7,12 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from children import Start, starting, until
 
 from monitor.model import PipeReading, ProcessReading
 from monitor.probes import pipes
@@ -21,39 +20,14 @@ from monitor.probes.process import identify, read_process
 
 SLEEPER = "import time; time.sleep(60)"
 WRITER = "import sys\nwhile True: sys.stdout.write('x' * 100 + '\\n')"
-ENOUGH_S = 10.0
-
-Run = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
-def run() -> Iterator[Run]:
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(*command: str, **streams: int | None) -> subprocess.Popen[bytes]:
-        child = subprocess.Popen(command, **streams)  # type: ignore[call-overload]
-        started.append(child)
-        return child  # type: ignore[no-any-return]
-
-    yield start
-    for child in started:
-        with suppress(ProcessLookupError):
-            child.kill()
-        child.wait()
-        for stream in (child.stdin, child.stdout):
-            if stream is not None:
-                stream.close()
+def run() -> Iterator[Start]:
+    yield from starting()
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + ENOUGH_S
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"it never came to this: {what}")
-        time.sleep(0.01)
-
-
-def through(run: Run, reader: list[str], code: str) -> tuple[int, int]:
+def through(run: Start, reader: list[str], code: str) -> tuple[int, int]:
     """Start `python -c code | reader`; returns their pids, writer first."""
     second = run(*reader, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert second.stdin is not None
@@ -65,13 +39,13 @@ def through(run: Run, reader: list[str], code: str) -> tuple[int, int]:
     return first.pid, second.pid
 
 
-def test_a_log_that_is_a_file_has_no_pipe(run: Run, tmp_path: Path) -> None:
+def test_a_log_that_is_a_file_has_no_pipe(run: Start, tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as log:
         child = run(sys.executable, "-c", SLEEPER, stdout=log.fileno(), stderr=log.fileno())
     assert read_pipe((child.pid,)) is None
 
 
-def test_the_reader_is_named_with_its_state(run: Run) -> None:
+def test_the_reader_is_named_with_its_state(run: Start) -> None:
     writer, tee = through(run, ["tee"], SLEEPER)
     reading = read_pipe((writer,))
     assert reading is not None
@@ -79,7 +53,7 @@ def test_the_reader_is_named_with_its_state(run: Run) -> None:
     assert [(each.pid, each.name) for each in reading.readers] == [(tee, "tee")]
 
 
-def test_a_stopped_reader_blocks_the_writer(run: Run) -> None:
+def test_a_stopped_reader_blocks_the_writer(run: Start) -> None:
     writer, tee = through(run, ["tee"], WRITER)
     os.kill(tee, signal.SIGSTOP)
 
@@ -98,7 +72,7 @@ def test_a_stopped_reader_blocks_the_writer(run: Run) -> None:
     os.kill(tee, signal.SIGCONT)
 
 
-def test_whoever_is_further_down_the_pipe_is_named_too(run: Run) -> None:
+def test_whoever_is_further_down_the_pipe_is_named_too(run: Start) -> None:
     tee = run("tee", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert tee.stdin is not None
     grep = run("grep", "x", stdin=subprocess.PIPE, stdout=tee.stdin.fileno())
@@ -115,7 +89,7 @@ def test_whoever_is_further_down_the_pipe_is_named_too(run: Run) -> None:
     until(lambda: names() == ["grep", "tee"], "grep, then tee")
 
 
-def test_a_reader_that_is_not_on_stdin_is_found(run: Run) -> None:
+def test_a_reader_that_is_not_on_stdin_is_found(run: Start) -> None:
     read_end, write_end = os.pipe()
     code = f"import time; time.sleep(60)  # {read_end}"
     holder = subprocess.Popen([sys.executable, "-c", code], pass_fds=(read_end,))
@@ -132,7 +106,7 @@ def test_a_reader_that_is_not_on_stdin_is_found(run: Run) -> None:
 
 
 def test_a_stopped_container_client_is_named_by_what_it_started(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real thing but for the container: a process called docker, and a trainer it names."""
     sleep = shutil.which("sleep")
@@ -183,7 +157,7 @@ def test_who_is_gone_holds_nothing() -> None:
     assert read_waits(child.pid) == ()
 
 
-def test_a_dead_child_that_nobody_waits_for_is_named(run: Run) -> None:
+def test_a_dead_child_that_nobody_waits_for_is_named(run: Start) -> None:
     code = "import subprocess, time; child = subprocess.Popen(['true']); time.sleep(60)"
     parent = run(sys.executable, "-c", code)
     own = identify(parent.pid)

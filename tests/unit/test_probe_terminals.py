@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import termios
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from children import Start, starting, until
 
 from monitor.model import PipeReading
 from monitor.probes.pipes import read_pipe
@@ -26,28 +26,11 @@ DRAIN = (
     "print(os.ttyname(slave), flush=True)\n"
     "while True: os.read(master, 65536)\n"
 )
-ENOUGH_S = 10.0
-
-Start = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    started: list[subprocess.Popen[bytes]] = []
-
-    def run(*command: str, **streams: int | None) -> subprocess.Popen[bytes]:
-        child = subprocess.Popen(command, **streams)  # type: ignore[call-overload]
-        started.append(child)
-        return child  # type: ignore[no-any-return]
-
-    yield run
-    for child in started:
-        with suppress(ProcessLookupError):
-            child.kill()
-        child.wait()
-        for stream in (child.stdin, child.stdout):
-            if stream is not None:
-                stream.close()
+    yield from starting()
 
 
 @pytest.fixture
@@ -58,14 +41,6 @@ def pair() -> Iterator[tuple[int, int]]:
     for descriptor in (master, slave):
         with suppress(OSError):
             os.close(descriptor)
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + ENOUGH_S
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"it never came to this: {what}")
-        time.sleep(0.01)
 
 
 def look(pid: int) -> PipeReading:

@@ -115,6 +115,15 @@ SCRIPT = PipeReader(pid=9, name="script", state="S", terminal="/dev/pts/8")
             {"machine": MachineReading(memory=SWAPPING)}, "swap-thrash", "swaps", id="thrash"
         ),
         pytest.param(
+            {
+                "machine": MachineReading(memory=SWAPPING),
+                "process": replace(OURS, state="D", wchan="folio_wait"),
+            },
+            "swap-thrash",
+            "swaps",
+            id="thrash, which keeps it in state D",
+        ),
+        pytest.param(
             {"machine": MachineReading(kernel=KernelReading(xids=(31, 79), gpu_lost=True))},
             "gpu-lost",
             "(Xid 79)",

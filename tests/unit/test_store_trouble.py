@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fabricated import wait_for
 from recorded import NOW, sample, seconds, write
 
 from monitor import telemetry_file
@@ -36,15 +37,6 @@ def start() -> Iterator[Start]:
         store.close()
 
 
-def until(condition: Callable[[], object]) -> None:
-    waiting = threading.Event()
-    for _ in range(2000):
-        if condition():
-            return
-        waiting.wait(0.005)
-    pytest.fail("it never happened")
-
-
 def test_reading_while_it_is_written_and_leaving_nothing_behind(
     tmp_path: Path, start: Start
 ) -> None:
@@ -52,7 +44,7 @@ def test_reading_while_it_is_written_and_leaving_nothing_behind(
     store = start(path)
     for second in range(20):
         store.record(sample(second))
-        until(lambda: store.written == second + 1)  # noqa: B023 - called before the next round
+        wait_for(lambda: store.written == second + 1)  # noqa: B023 - called before the next round
         assert seconds(path) == list(range(second + 1))
     store.close()
     assert seconds(path) == list(range(20))
@@ -111,7 +103,7 @@ def test_a_broken_file_is_put_aside_and_begun_again(
     assert broken.problem is not None
     store = start(path)
     store.record(sample(1))
-    until(lambda: store.written)
+    wait_for(lambda: store.written)
     assert seconds(path) == [1]
     aside = tmp_path / "telemetry.sqlite3.corrupt-1000000"
     assert aside.exists()
@@ -144,14 +136,14 @@ def test_corruption_in_mid_run_is_survived(tmp_path: Path, spoilt: list[str]) ->
     store = TelemetryStore(path, clock=lambda: replace(NOW, monotonic_s=60.0 * next(minutes)))
     store.start()
     store.record(sample(1))
-    until(lambda: store.written == 1)
+    wait_for(lambda: store.written == 1)
     for name in spoilt:
         with (tmp_path / name).open("r+b") as stream:
             stream.write(os.urandom((tmp_path / name).stat().st_size))
     notes: list[str] = []
     for second in range(2, 50):
         store.record(sample(second))
-        until(lambda: not store._pending and store._queue.empty())
+        wait_for(lambda: not store._pending and store._queue.empty())
         notes += store.take_notes()
     store.close()
     assert 49 in seconds(path)
@@ -163,11 +155,11 @@ def test_a_file_that_is_deleted_in_mid_run_is_made_again(tmp_path: Path, start: 
     path = tmp_path / "telemetry.sqlite3"
     store = start(path)
     store.record(sample(1))
-    until(lambda: store.written == 1)
+    wait_for(lambda: store.written == 1)
     for each in tmp_path.glob("telemetry.sqlite3*"):
         each.unlink()
     store.record(sample(2))
-    until(lambda: store.written == 2)
+    wait_for(lambda: store.written == 2)
     assert seconds(path) == [2]
 
 
@@ -175,10 +167,10 @@ def test_a_run_folder_that_goes_is_named_and_not_made_again(tmp_path: Path, star
     folder = tmp_path / "run"
     store = start(folder / "telemetry.sqlite3")
     assert store.record(sample(1))
-    until(lambda: store.problem)
+    wait_for(lambda: store.problem)
     assert not folder.exists()
     folder.mkdir()
-    until(lambda: store.problem is None)
+    wait_for(lambda: store.problem is None)
     assert seconds(folder / "telemetry.sqlite3") == [1]
 
 
@@ -197,9 +189,9 @@ def test_a_full_disk_is_counted_and_survived(
         store = start(path, queue_limit=300)
         for second in range(2000):
             store.record(sample(second, stage="x" * 200))
-        until(lambda: store.problem and store.dropped)
+        wait_for(lambda: store.problem and store.dropped)
         assert "full" in str(store.problem)
-    until(lambda: store.problem is None)
+    wait_for(lambda: store.problem is None)
     store.record(sample(5000))
     store.close()
     assert seconds(path)[-1] == 5000
@@ -216,10 +208,10 @@ def test_a_locked_file_only_delays(
         other.execute("BEGIN IMMEDIATE")
         store = start(path)
         store.record(sample(2))
-        until(lambda: store.problem)
+        wait_for(lambda: store.problem)
         assert seconds(path) == [1]
         other.execute("ROLLBACK")
-    until(lambda: store.problem is None)
+    wait_for(lambda: store.problem is None)
     assert seconds(path) == [1, 2]
     assert store.dropped == 0
 

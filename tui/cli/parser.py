@@ -109,8 +109,10 @@ def _launch(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--data", metavar="FILE", help="rows to train on, with --model: no recipe file"
     )
-    sub.add_argument("--model", metavar="M", help="base model: a folder or a cached hub id")
-    sub.add_argument("--lane", help="how: reference (default from the configuration)")
+    sub.add_argument("--model", metavar="M", help="base model: a folder or a hub id")
+    sub.add_argument(
+        "--lane", help="how: reference, unsloth, nemo (default from the configuration)"
+    )
     sub.add_argument("--engine", help="where: local, docker (default from the configuration)")
     _set(sub)
     sub.add_argument("--smoke", type=count, metavar="N", help="N steps, 2 saves: project all")
