@@ -26,6 +26,7 @@ from monitor.alerts import (
     is_by_user,
     keeper_trouble,
     memory_trouble,
+    sent_now,
 )
 from monitor.codec import decode, dumps
 from monitor.diagnosis.inquiry import Inquiry
@@ -97,9 +98,10 @@ class AlertPart:
         self._problems = ()
         look = _look(tick, acknowledged=self._ack.is_new())
         self._state, due = advance(self._state, look, self._settings.repeat_s)
+        due = tuple(each for each in due if not self._is_early(each))
         over = tick.verdict.liveness in FINAL
         if over or not self._inquiry.pending or any(each.key == "stalled" for each in due):
-            self._raise_waiting(now)
+            self._raise_waiting(tick)
         for each in due:
             if not self._diagnose_first(each, tick):
                 self._raise(each, now)
@@ -163,11 +165,17 @@ class AlertPart:
         self._waiting = due
         return True
 
-    def _raise_waiting(self, now: Now) -> None:
+    def _is_early(self, due: Due) -> bool:
+        """It reminds of what waits, and would overtake it."""
+        waiting = self._waiting
+        return waiting is not None and due.kind is Kind.REMINDER and due.key == waiting.key
+
+    def _raise_waiting(self, tick: Tick) -> None:
         due, self._waiting = self._waiting, None
         found = self._inquiry.answer()
         if due is not None:
-            self._raise(due, now, found)
+            self._state = sent_now(self._state, due.key, tick.observation.taken_at)
+            self._raise(due, tick.now, found)
 
     def _raise(self, due: Due, now: Now, diagnosis: str | None = None) -> None:
         text = compose(due, replace(self._facts, diagnosis=diagnosis))

@@ -154,6 +154,14 @@ def advance(state: AlertState, look: Look, repeat_s: float) -> tuple[AlertState,
     return fold.result()
 
 
+def sent_now(state: AlertState, key: str, now_s: float) -> AlertState:
+    """What was due earlier is sent only now: its reminders count from here."""
+    spell = state.spells.get(key)
+    if spell is None:
+        return state
+    return replace(state, spells={**state.spells, key: replace(spell, sent_s=now_s, reminders=0)})
+
+
 def _acked(spell: Spell) -> Spell:
     return replace(spell, acked=True) if spell.sent_s is not None else spell
 
