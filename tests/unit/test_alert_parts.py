@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,9 +20,11 @@ from monitor import deadman, outbox
 from monitor.alert_part import AlertPart, Remembered
 from monitor.alert_settings import DEADMAN, DEADMAN_SHAPE, AlertSettings
 from monitor.deadman import DeadmanPart, Sign, ping_url, shape_of
+from monitor.diagnosis import inquiry
 from monitor.model import Liveness, Verdict
 from monitor.outbox import BACKOFF_S, MOST_MESSAGES, Outbox
 from monitor.probes.clock import Now
+from monitor.probes.process import identify
 from monitor.quiet import parse_quiet
 from monitor.rundir import RunDir
 
@@ -342,3 +346,54 @@ def test_what_cannot_be_used_is_not_remembered(tmp_path: Any, remembered: object
         == AlertPart(RunDir(tmp_path), lambda *_, **__: None, None, AlertSettings()).remembered()
     )
     assert replace(Remembered()) == Remembered()
+
+
+def stalled_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remembered: object = None
+) -> tuple[AlertPart, list[str], Callable[[Liveness, int], None]]:
+    """A part that asks a child which never answers why the run has stalled."""
+    monkeypatch.setattr(inquiry, "ARGV", (sys.executable, "-c", "import time; time.sleep(60)"))
+    said: list[str] = []
+    part = AlertPart(
+        RunDir(tmp_path / "r"),
+        lambda _kind, text, _now, **_: said.append(text),
+        remembered,
+        AlertSettings(host="spark"),
+    )
+
+    def look(liveness: Liveness, second: int) -> None:
+        tick = alert_tick(liveness, second, float(second), tmp_path / "r")
+        tick.target.process = identify(os.getpid())
+        part.tick(tick)
+
+    return part, said, look
+
+
+def test_a_stall_waits_for_why_and_what_else_is_due_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inquiry, "WAIT_S", 1.5)
+    _, said, look = stalled_part(tmp_path, monkeypatch)
+    for second in range(4):
+        look(Liveness.STALLED, second)
+    assert said == []
+    look(Liveness.FAILED, 4)
+    assert [each.partition(":")[0] for each in said] == ["stalled", "failed"], "an end waits not"
+
+
+def test_a_stall_is_told_without_an_answer_and_by_the_next_watcher_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inquiry, "WAIT_S", 1.0)
+    first, said, look = stalled_part(tmp_path, monkeypatch)
+    for second in range(3):
+        look(Liveness.STALLED, second)
+    assert said == []
+    left = first.remembered()
+    _, said_next, look_next = stalled_part(tmp_path, monkeypatch, left)
+    look_next(Liveness.STALLED, 3)
+    assert [each.partition(":")[0] for each in said_next] == ["stalled"]
+    wait_for(lambda: not first._inquiry.pending)
+    look(Liveness.STALLED, 4)
+    look(Liveness.STALLED, 5)
+    assert [each.partition(":")[0] for each in said] == ["stalled"], "once"
