@@ -91,7 +91,7 @@ def test_an_interrupted_drill_leaves_nothing(
 @pytest.mark.parametrize(
     ("name", "awaited"),
     [
-        pytest.param("sigstop", "SIGSTOP", id="while the trainer is stopped"),
+        pytest.param("sigstop", "stopped (SIGSTOP)", id="while the trainer is stopped"),
         pytest.param("disk-full", "training", id="on a disk of its own"),
     ],
 )
