@@ -19,7 +19,8 @@ from monitor.metrics import read_metrics
 from monitor.rundir import RunDir
 
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.xdist_group("unsloth")]
-ITERATIONS = 24
+ITERATIONS = 80
+"""So many that a stop is carried out before the last, also where a command takes seconds."""
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +61,6 @@ def test_stopped_and_resumed_it_learns_what_the_reference_lane_learns(
     reference = lanewatch.launch(iterations=ITERATIONS, save_interval=8)
     run = launch(lanewatch, iterations=ITERATIONS, save_interval=8)
     until(lambda: trained(run) >= 3, "three iterations")
-    assert lanewatch.json("status", run.root.name)["stage"] == "train"
     lanewatch("stop", run.root.name, "--save")
     lanewatch("wait", run.root.name, code=1)
     stopped = lanewatch.json("status", run.root.name)
