@@ -102,7 +102,7 @@ def _train(contracted: bool, iterations: int, folder: Path) -> dict[str, float]:
         began = time.perf_counter()
         if contracted:
             contract.metric(number, tokens=1200, **figures)
-            contract.heartbeat(phase="iteration", done=number, **figures)  # type: ignore[arg-type]
+            contract.heartbeat(phase="iteration", done=number, **figures)
         taken_ms.append(1000 * (time.perf_counter() - began))
     cpu_ms = 1000 * (time.process_time() - cpu_s) / iterations
     if contract.write_errors:

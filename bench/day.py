@@ -11,29 +11,25 @@ import json
 import os
 import signal
 import sqlite3
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from measure import REPOSITORY, until
+from measure import until
+from night import Night, frames
 from runs import pid_of, read
 
-sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "integration")]
-
-from night import Night, frames  # noqa: E402 - after the path
-
-from monitor.model import Liveness, Verdict  # noqa: E402
-from monitor.probes.clock import Now, boot_id, read_now  # noqa: E402
-from monitor.probes.process import identify  # noqa: E402
-from monitor.replay import Look, Replay  # noqa: E402
-from monitor.rundir import RunDir  # noqa: E402
-from monitor.samples import Sample  # noqa: E402
-from monitor.telemetry_file import TelemetryFile  # noqa: E402
-from monitor.trace import VERSION, TraceHeader  # noqa: E402
-from monitor.trace_lines import TraceLines, dump, header_line  # noqa: E402
-from monitor.watch_state import WatchState, write_watch  # noqa: E402
+from monitor.model import Liveness, Verdict
+from monitor.probes.clock import Now, boot_id, read_now
+from monitor.probes.process import identify
+from monitor.replay import Look, Replay
+from monitor.rundir import RunDir
+from monitor.samples import Sample
+from monitor.telemetry_file import TelemetryFile
+from monitor.trace import VERSION, TraceHeader
+from monitor.trace_lines import TraceLines, dump, header_line
+from monitor.watch_state import WatchState, write_watch
 
 DAY_S = 24 * 3600
 STEP_S = 2.0

@@ -23,8 +23,6 @@ from typing import Any
 from gpu_shapes import SHAPES, Shape, make_base, make_rows
 from measure import REPOSITORY, Result
 
-sys.path.insert(0, str(REPOSITORY))
-
 from monitor.model import Stage
 from monitor.rundir import RunDir
 from runners.engines.local import LocalEngine

@@ -12,24 +12,20 @@ import json
 import math
 import multiprocessing
 import statistics
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 
-from measure import REPOSITORY, Result
+from measure import Result
+from night import HEARTBEAT, MODES, Night, done_at_the_fault, frames
+from nights import BASELINES, IDLE, cases, draw, outcome
 
-sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "integration")]
-
-from night import HEARTBEAT, MODES, Night, done_at_the_fault, frames  # noqa: E402 - after the path
-from nights import BASELINES, IDLE, cases, draw, outcome  # noqa: E402
-
-from monitor.codec import dumps  # noqa: E402
-from monitor.marks import AgeState  # noqa: E402
-from monitor.replay import Replay  # noqa: E402
-from monitor.trace import Frame  # noqa: E402
-from monitor.watch_fold import take_look  # noqa: E402
+from monitor.codec import dumps
+from monitor.marks import AgeState
+from monitor.replay import Replay
+from monitor.trace import Frame
+from monitor.watch_fold import take_look
 
 PACES = (32.4, 43.6)
 """Seconds an iteration of the article's two lanes."""

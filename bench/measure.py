@@ -22,6 +22,9 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 REPOSITORY = Path(__file__).parents[1]
+# Every bench imports this room first: from then on it finds the project, without an install, and
+# the nights and traces that the tests share.
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "integration")]
 PEERS_VARIABLE = "LANEWATCH_BENCH_PEERS"
 """A folder with the peers' commands; it is searched before PATH."""
 

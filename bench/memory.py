@@ -17,10 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from measure import REPOSITORY, Result, until
-
-sys.path.insert(0, str(REPOSITORY / "tests" / "integration"))
-
+from measure import Result, until
 from memory_traces import (
     TOTALS,
     Machine,

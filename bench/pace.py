@@ -5,13 +5,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import statistics
-import sys
 from dataclasses import replace
 
-from measure import REPOSITORY, Result
-
-sys.path.insert(0, str(REPOSITORY / "tests" / "integration"))
-
+from measure import Result
 from paced import Night, Outcome, beats, outcomes, some_night
 
 from monitor.model import Phase

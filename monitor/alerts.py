@@ -291,7 +291,7 @@ _LIVENESS = {
     Liveness.SLOW: Severity.TELL,
     Liveness.LOST: Severity.TELL,
 }
-"""`suspect` and `saving` never send."""
+"""`suspect` and `saving` send nothing by themselves; a flag beside them may."""
 
 _FLAGS = {
     "nan-loss": (Severity.WAKE, "NaN loss", "the loss is no number any more"),

@@ -1,7 +1,8 @@
 """What a verdict says beside itself: log-stuck, slow, saving, disk-low. Pure.
 
 The rule: a flag names a fact that is true whatever the verdict is; `log-stuck` and `slow` need
-progress that is proven elsewhere.
+progress that is proven elsewhere (but see `liveness._is_far_behind`: slow at best, by a checkpoint
+that does not come).
 """
 
 from __future__ import annotations

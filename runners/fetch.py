@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class Fetch:
         self._began = (time.monotonic(), self._loaded(listing))
         with self._watched(listing):
             for file in listing.files:
-                self._insist(lambda file=file: self._load(file, listing))  # type: ignore[misc]
+                self._insist(partial(self._load, file, listing))
         snapshot = self._folder / "snapshots" / listing.revision
         absent, wrong = missing(snapshot), troubles(snapshot)
         if absent or wrong:

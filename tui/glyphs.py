@@ -138,4 +138,4 @@ def spelt(text: str, glyphs: Glyphs) -> str:
     return text.translate(_PLAIN).encode("ascii", "replace").decode("ascii")
 
 
-_PLAIN = str.maketrans({"–": "-", "·": "|", "…": "~", "×": "x", "±": "~", "≤": "<", "≥": ">"})  # noqa: RUF001
+_PLAIN = str.maketrans({"–": "-", "·": "|", "…": "~", "×": "x", "±": "~", "≤": "<", "≥": ">"})  # noqa: RUF001 - they are what is replaced

@@ -36,7 +36,7 @@ class Place:
             if found is None and self.container.layer:
                 found = by_pairs(whole, [("/", self.container.layer)])
         through_root = f"/proc/{self.process.pid}/root{whole}"
-        if (found is None or not os.path.exists(found)) and os.path.exists(through_root):  # noqa: PTH110
+        if (found is None or not os.path.exists(found)) and os.path.exists(through_root):  # noqa: PTH110 - never raises
             return through_root
         return found
 

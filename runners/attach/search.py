@@ -200,7 +200,7 @@ class Search:
         owner = output.owner
         container = self.engine.find(owner.container) if owner.container else None
         path = place_of(owner, container).on_host(output.file)
-        if path is None or (os.path.exists(path) and not os.path.isfile(path)):  # noqa: PTH110, PTH113
+        if path is None or (os.path.exists(path) and not os.path.isfile(path)):  # noqa: PTH110, PTH113 - never raise
             return None
         return Found(path, output.why(number))
 

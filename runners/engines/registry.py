@@ -139,9 +139,9 @@ class _Asker:
     def _load(self, url: str, authorization: str | None) -> Any:
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"no address of a registry: {url}")
-        request = urllib.request.Request(url, headers={"Accept": ", ".join(KINDS)})  # noqa: S310
+        request = urllib.request.Request(url, headers={"Accept": ", ".join(KINDS)})  # noqa: S310 - http alone, see above
         if authorization:
             # Not "headers": it must not follow a redirect to where the blobs lie.
             request.add_unredirected_header("Authorization", authorization)
-        with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:  # noqa: S310 - as above
             return json.loads(answer.read(LIMIT_BYTES))

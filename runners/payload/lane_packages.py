@@ -163,7 +163,7 @@ def use(site: Path | None, hidden: Iterable[str] = ()) -> None:
     for name in hidden:
         if site is None or not (site / name).is_dir():
             # As if it were not installed: for `find_spec`, and for whoever imports it.
-            sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+            sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # None hides it
 
 
 def _first_packages() -> int:

@@ -44,7 +44,7 @@ def _harmless(event: _Event) -> _Event:
         except Exception as error:  # noqa: BLE001 - the rim between Megatron and us
             say(f"lanewatch: {event.__name__}: {error} (training goes on)", error=True)
 
-    return guarded  # type: ignore[return-value]
+    return guarded  # type: ignore[return-value]  # it takes what the event takes
 
 
 class MegatronReporter(Voice, Callback):  # type: ignore[misc]  # Megatron-Bridge is untyped here

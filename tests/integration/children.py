@@ -19,9 +19,9 @@ def starting() -> Iterator[Start]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(*command: str, **streams: int | None) -> subprocess.Popen[bytes]:
-        child = subprocess.Popen(command, **streams)  # type: ignore[call-overload]
+        child = subprocess.Popen(command, **streams)
         started.append(child)
-        return child  # type: ignore[no-any-return]
+        return child
 
     yield start
     for child in started:

@@ -194,7 +194,7 @@ def trainer_paths() -> list[str]:
 
 def python() -> str:
     """The image's Python."""
-    return os.path.realpath(sys._base_executable)  # type: ignore[attr-defined]
+    return os.path.realpath(sys._base_executable)
 
 
 def _programs() -> list[str]:

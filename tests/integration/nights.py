@@ -153,7 +153,7 @@ def draw(
         plan["lag_s"] = dice.uniform(1, 60)
     if fault not in PHASES:
         plan |= _interruptions(dice, hours)
-    night = Night(**plan)  # type: ignore[arg-type]
+    night = Night(**plan)
     if fault is None:
         return night
     return _with_fault(night, fault, dice)

@@ -14,7 +14,7 @@ NOW = Now(boot_id="b", monotonic_s=100.0, wall_s=1_000_000.0)
 
 def sample(second: float, **more: object) -> Sample:
     made = Sample(boot_id="b", monotonic_s=second, wall_s=NOW.wall_s + second)
-    return replace(made, iteration=int(second), **more)  # type: ignore[arg-type]
+    return replace(made, iteration=int(second), **more)
 
 
 def seconds(path: Path) -> list[int | None]:

@@ -59,7 +59,7 @@ def stall(run: FabricatedRun) -> None:
 
 
 def status(run: FabricatedRun) -> dict[str, object]:
-    return read_status(run.root, now=read_now()).to_json()["alerts"]  # type: ignore[no-any-return]
+    return read_status(run.root, now=read_now()).to_json()["alerts"]
 
 
 def test_a_stall_is_sent_once_repeated_until_acknowledged_and_its_end_told(
@@ -151,7 +151,7 @@ def test_channels_that_fail_delay_neither_the_others_nor_a_look(
     assert run.verdict() == "stalled"
     wait_for(lambda: good.titles)
     failing = {"broken", "hangs", "gone"}
-    wait_for(lambda: set(status(run)["channels_failing"]) == failing, 60)  # type: ignore[call-overload]
+    wait_for(lambda: set(status(run)["channels_failing"]) == failing, 60)
     told = [event["text"] for event in run.events("note") if "fails:" in event["text"]]
     assert len(told) == len(failing), "once per spell"
     assert len(good.titles) == 1, "what one took is not sent to it again"

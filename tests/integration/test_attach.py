@@ -30,7 +30,7 @@ for done in range(1, 100000):
         os.makedirs(os.path.join(sys.argv[1], f"checkpoint-{done}"))
 """
 
-PYTHON = os.path.realpath(sys._base_executable)  # type: ignore[attr-defined]
+PYTHON = os.path.realpath(sys._base_executable)
 
 __all__ = ["attached"]  # a fixture: it is used by its name
 

@@ -21,7 +21,7 @@ from monitor import locks
 from monitor.events import read_events
 from monitor.rundir import RunDir
 
-PYTHON = os.path.realpath(sys._base_executable)  # type: ignore[attr-defined]
+PYTHON = os.path.realpath(sys._base_executable)
 
 __all__ = ["attached"]  # a fixture: it is used by its name
 

@@ -18,10 +18,10 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / "integration"), str(HERE)]
 
 import scenes  # noqa: E402 - after the path
-from labels import SIMULATED, TRACES  # noqa: E402
+from labels import SIMULATED, TRACES  # noqa: E402 - as above
 
-from monitor.trace import VERSION, TraceHeader  # noqa: E402
-from monitor.trace_lines import TraceLines, dump, header_line, known_of, patch_of  # noqa: E402
+from monitor.trace import VERSION, TraceHeader  # noqa: E402 - as above
+from monitor.trace_lines import TraceLines, dump, header_line, known_of, patch_of  # noqa: E402 - as above
 
 FIGURES_S = 25.0
 

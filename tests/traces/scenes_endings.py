@@ -205,7 +205,7 @@ def recordings() -> None:
         at = begins.get(name)
         TRACES[f"h200-{name}"] = Labelled(
             what=f"{name}: power, utilisation, clock, CPU time and state as they were",
-            frames=lambda name=name: changes.recorded(name),  # type: ignore[misc]
+            frames=lambda name=name: changes.recorded(name),
             expect=() if at is None else (expect("stalled", at, at + 16.0),),
             forbid=forbid(*TROUBLE, until=at),
             fault_at=at,

@@ -201,7 +201,7 @@ STALLED = DiagnosisFacts(
 def test_a_conclusion(
     changes: dict[str, object], cause: str, confidence: Confidence, says: str
 ) -> None:
-    found = conclude(replace(STALLED, **changes))  # type: ignore[arg-type]
+    found = conclude(replace(STALLED, **changes))
     assert (found.cause, found.confidence) == (cause, confidence)
     assert says in found.sentence
 

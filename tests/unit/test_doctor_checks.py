@@ -30,7 +30,7 @@ def test_a_spark_on_which_all_is_well() -> None:
     found = examination(facts())
     assert [each for each in found.checks if each.level is not Level.OK] == []
     assert found.ok
-    assert found.memory_estimate_bytes == facts().launch.estimate.total_bytes  # type: ignore[union-attr]
+    assert found.memory_estimate_bytes == facts().launch.estimate.total_bytes
 
 
 def test_every_check_that_is_not_ok_has_a_remedy_in_one_line() -> None:

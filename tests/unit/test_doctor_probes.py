@@ -166,7 +166,7 @@ def test_a_base_of_the_hub_is_for_a_stage_to_fetch(
 
 def test_the_packages_of_this_python_and_of_another() -> None:
     assert "nvidia-ml-py" in read_packages(None)
-    other = read_packages(sys._base_executable)  # type: ignore[attr-defined]
+    other = read_packages(sys._base_executable)
     assert set(other) <= set(PACKAGES)
     with pytest.raises(OSError, match="nowhere"):
         read_packages("/nowhere/python")

@@ -37,7 +37,7 @@ def sample(second: float, used_gib: float, **changes: object) -> Sample:
         "mem_available_bytes": int((121.7 - used_gib) * GIB),
         "gpus": (GpuSample(index=0, power_w=38.2, utilisation_percent=96.0),),
     }
-    return Sample(**values | changes)  # type: ignore[arg-type]
+    return Sample(**values | changes)
 
 
 class DownedRun(FabricatedRun):

@@ -91,7 +91,7 @@ machines = st.builds(
 )
 ages = st.builds(
     Ages,
-    **{name: optional(seconds) for name in Ages.__dataclass_fields__},  # type: ignore[arg-type]
+    **{name: optional(seconds) for name in Ages.__dataclass_fields__},
 )
 histories = st.builds(
     History,

@@ -47,7 +47,7 @@ def memory(used_gib: float, total: int = TOTAL) -> MemoryReading:
 
 
 def gpu(**figures: object) -> GpuReading:
-    return GpuReading(index=0, name="NVIDIA GB10", **figures)  # type: ignore[arg-type]
+    return GpuReading(index=0, name="NVIDIA GB10", **figures)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def looks(*used: float, start_s: float = 100.0, **changes: object) -> list[Memor
         "saved": True,
     }
     return [
-        MemoryLook(at_s=start_s + second, memory=memory(gib), **values | changes)  # type: ignore[arg-type]
+        MemoryLook(at_s=start_s + second, memory=memory(gib), **values | changes)
         for second, gib in enumerate(used)
     ]
 

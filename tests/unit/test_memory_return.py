@@ -69,7 +69,7 @@ def test_the_machine_before_the_run_counts_where_that_asks_for_less() -> None:
     ],
 )
 def test_only_a_run_of_moments_ago_is_waited_for(change: dict[str, object], found: bool) -> None:
-    held = newest_held([replace(HELD, **change)], boot_id="b", wall_s=1060.0)  # type: ignore[arg-type]
+    held = newest_held([replace(HELD, **change)], boot_id="b", wall_s=1060.0)
     assert (held is not None) is found
 
 

@@ -43,7 +43,7 @@ def test_it_reads_what_an_ordinary_read_does(files: StandingFiles) -> None:
 
 
 def test_a_process_that_ended_is_an_error_and_its_file_is_let_go(files: StandingFiles) -> None:
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names only
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     path = f"/proc/{child.pid}/stat"
     assert files.read(path).startswith(str(child.pid).encode())
@@ -51,16 +51,16 @@ def test_a_process_that_ended_is_an_error_and_its_file_is_let_go(files: Standing
     for _ in range(2):
         with pytest.raises(OSError, match="No such"):
             files.read(path)
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - names only
 
 
 def test_no_more_than_so_many_stay_open(
     files: StandingFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(standing_files, "MOST_OPEN", 3)
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names only
     for number in range(9):
         path = tmp_path / str(number)
         path.write_text(str(number))
         assert files.read(str(path)) == str(number).encode()
-    assert len(os.listdir("/proc/self/fd")) == before + 3  # noqa: PTH208
+    assert len(os.listdir("/proc/self/fd")) == before + 3  # noqa: PTH208 - names only

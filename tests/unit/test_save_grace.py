@@ -86,9 +86,9 @@ def test_what_follows_when_a_trainer_does_not_answer(
     engine, said = StubEngine(), []
     given = Orders(
         run,
-        engine,  # type: ignore[arg-type]
+        engine,
         KeeperState(run, ["train"], me.boot_id),
-        None,  # type: ignore[arg-type]
+        None,
         lambda kind, text: said.append(text) if kind == "note" else None,
     )
     ask(run, Request(action))

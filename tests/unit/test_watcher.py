@@ -25,7 +25,7 @@ def run(tmp_path: Path) -> Iterator[FabricatedRun]:
 
 def ended(watcher: object) -> str:
     """Wait for the end of a watcher and return what it said."""
-    _, said = watcher.communicate(timeout=20)  # type: ignore[attr-defined]
+    _, said = watcher.communicate(timeout=20)
     return str(said.decode())
 
 

@@ -17,7 +17,7 @@ def _is_cuda(value: Any) -> bool:
     return isinstance(value, str) and value.startswith("cuda")
 
 
-class _OnTheCpu(TorchFunctionMode):  # type: ignore[misc]
+class _OnTheCpu(TorchFunctionMode):
     """Every call of torch that names a CUDA device names the CPU instead."""
 
     def __torch_function__(

@@ -48,7 +48,7 @@ class _Finder:
     def find_spec(self, name: str, path: object = None, target: object = None) -> Any:
         if not _below(name, self._roots) or _below(name, MISSED):
             return None
-        return importlib.machinery.ModuleSpec(name, self, is_package=True)  # type: ignore[arg-type]
+        return importlib.machinery.ModuleSpec(name, self, is_package=True)
 
     def create_module(self, spec: Any) -> None:
         return None
@@ -103,9 +103,9 @@ def _module(name: str, **content: Any) -> types.ModuleType:
 def install() -> None:
     """Put every stand-in in place."""
     if not hasattr(typing, "override"):  # Python 3.11; the wheels are made for 3.12
-        typing.override = lambda function: function  # type: ignore[attr-defined]
+        typing.override = lambda function: function
     roots = tuple(name for name in INERT if not _there(name))
-    sys.meta_path.append(_Finder(roots))  # type: ignore[arg-type]
+    sys.meta_path.append(_Finder(roots))
     _stand_in_for_datasets()
     _stand_in_for_transformer_engine()
     _skip_the_compiler()
@@ -157,4 +157,4 @@ def _skip_the_compiler() -> None:
     for name in ("megatron.core.datasets.utils", "megatron.bridge.training.initialize"):
         module = importlib.import_module(name)
         if hasattr(module, "compile_helpers"):
-            module.compile_helpers = lambda: None  # type: ignore[attr-defined]
+            module.compile_helpers = lambda: None
