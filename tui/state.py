@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 OVER = frozenset({"finished", "failed", "stopped", "ended"})
 """`monitor.model.FINAL` by its words: the first paint does not wait for that import."""
+QUEUED = "queued"
+"""`monitor.model.Status.QUEUED`, likewise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,9 @@ def silence(status: RunStatus) -> str | None:
     """
     if is_over(status):
         return None
-    watcher = status.watcher
+    watcher, begun = status.watcher, status.status != QUEUED
+    if not begun and status.keeper.alive:
+        return None  # its watcher begins with its first stage
     if not watcher.alive or (watcher.age_s is not None and watcher.age_s >= 5):
         when = f"lost {age(watcher.age_s)} ago" if watcher.age_s is not None else "is not running"
         return f"watcher {when}: lanewatch watch {status.run}"

@@ -9,7 +9,7 @@ import pytest
 from shown import MakeApp, screen_text, show, text_of
 from textual.widgets import Input
 
-from monitor.model import Evidence, Liveness
+from monitor.model import Evidence, Liveness, Status
 from monitor.status_model import ForeignView, KeeperView, RunStatus, WatcherView
 from tui.messages import SampleFailed
 from tui.screens.board import BoardScreen
@@ -175,6 +175,25 @@ async def test_the_watchers_silence_is_seen_on_both_screens(
         await pilot.press("enter")
         await pilot.pause()
         assert f"watcher {said}: lanewatch watch {status.run}" in text_of(app, VerdictView)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_queued_run_is_not_said_to_be_unwatched_while_its_keeper_waits(
+    make_app: MakeApp, snap_of: Any, training: RunStatus, kept: bool
+) -> None:
+    queued = replace(
+        training,
+        status=Status.QUEUED,
+        stage=None,
+        watcher=WatcherView(),
+        keeper=KeeperView(pid=9, alive=kept),
+    )
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(pilot, snap_of(queued, opened=queued))
+        board = text_of(app, RunTable)
+        assert "queued" in board
+        assert ("unwatched" in board) is not kept
 
 
 async def test_foreign_text_is_shown_letter_by_letter(

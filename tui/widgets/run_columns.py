@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tui.glyphs import TONES, Glyphs
 from tui.presentation import UNKNOWN, age, ago, count, memory_tone, pace, remaining, size
-from tui.state import is_over, silence
+from tui.state import QUEUED, is_over, silence
 
 if TYPE_CHECKING:
     from monitor.status_model import RunStatus
@@ -58,6 +58,8 @@ def _lane(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
 def _stage(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
     if run.foreign is not None:
         return "foreign", "muted"
+    if run.status == QUEUED:
+        return "queued", "muted"
     if run.stage is None:
         return UNKNOWN, "muted"
     if run.stage_index is None or run.stage_count is None:
