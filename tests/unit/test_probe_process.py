@@ -172,7 +172,8 @@ def test_cpu_time_does_not_fall_when_a_child_ends(spawn: Spawn) -> None:
     assert after is not None
     assert before.cpu_s is not None
     assert after.cpu_s is not None
-    assert after.cpu_s >= before.cpu_s >= 0.3
+    # 0.2: the child's clock is finer than the kernel's ticks, in which the probe reads.
+    assert after.cpu_s >= before.cpu_s >= 0.2
 
 
 def test_found_by_environment_is_the_root_only(spawn: Spawn) -> None:
