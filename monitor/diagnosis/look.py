@@ -16,6 +16,7 @@ from pathlib import Path
 from monitor.diagnosis import faulthandler_dump, pyspy
 from monitor.diagnosis.kernel_threads import read_threads, read_ticks
 from monitor.diagnosis.stacks import compare
+from monitor.diagnosis.told import read_told
 from monitor.diagnosis.values import DiagnosisFacts, Stack, ThreadView
 from monitor.frozen import replace
 from monitor.model import FINAL, CheckpointReading, Heartbeat, Liveness, Observation
@@ -50,13 +51,15 @@ def look(run: RunDir) -> DiagnosisFacts:
     before = _Progress.of(target)
     taken = _take(pids)
     advanced = before.advanced_to(_Progress.of(target))
-    verdict = seen_of(read_target(run.root), read_watch(run.watch), read_now()).verdict
+    seen_last = seen_of(read_target(run.root), read_watch(run.watch), read_now())
+    verdict = seen_last.verdict
     sign = sign_of(_with_gpus(single.observation, watched)) if pids else Sign(None, "not seen")
     hung = verdict.liveness in (Liveness.SUSPECT, Liveness.STALLED) and not advanced
     if not taken.samples and hung and _may_be_asked(target, pids, process.state if process else ""):
         taken.ask(target)
     kernel = read_threads(pids, taken.ticks, taken.seconds)
     last = single.facts.checkpoints.last_complete if single.facts.checkpoints else None
+    found = str(sign.signature) if sign.signature else None
     return DiagnosisFacts(
         run=target.run_dir.root.name,
         attempt=target.attempt,
@@ -65,7 +68,7 @@ def look(run: RunDir) -> DiagnosisFacts:
         pid=target.process.pid if target.process else None,
         liveness=str(verdict.liveness),
         reason=clean_line(verdict.reason),
-        signature=str(sign.signature) if sign.signature else None,
+        signature=found,
         words=clean_line(sign.words),
         advanced=advanced,
         seconds=taken.seconds,
@@ -77,6 +80,7 @@ def look(run: RunDir) -> DiagnosisFacts:
         missing=(*taken.missing, *seen.problems),
         checkpoint=last.iteration if last else None,
         checkpoint_age_s=max(0.0, now.wall_s - last.modified_wall) if last else None,
+        told=read_told(read_target(run.root), seen_last, single, watched.value, found),
     )
 
 
