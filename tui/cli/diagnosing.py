@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from pathlib import Path
 
+from monitor.diagnosis.bundle import BundleError, write_bundle
 from monitor.diagnosis.record import Diagnosis, diagnose
 from monitor.rundir import runs_root
+from monitor.words import gibibytes
 from runners.runs import find_run
 from tui.cli import exits
 from tui.cli.output import complain, out, out_json
@@ -16,7 +19,11 @@ FRAMES = 6
 
 def diagnose_command(options: argparse.Namespace) -> int:
     """Look at a run for some seconds and say what was found."""
-    found = diagnose(find_run(runs_root(), options.run))
+    run = find_run(runs_root(), options.run)
+    bundle = Path(options.bundle).expanduser() if options.bundle else None
+    if bundle is not None and bundle.exists():
+        raise BundleError(f"{bundle} is there already: name another file for the bundle")
+    found = diagnose(run)
     if options.json:
         out_json(found.to_json())
     else:
@@ -24,6 +31,9 @@ def diagnose_command(options: argparse.Namespace) -> int:
             out(line)
     if found.unwritten:
         complain(found.unwritten)
+    if bundle is not None:
+        size = write_bundle(run, found, bundle)
+        complain(f"{bundle}: {gibibytes(size)}; look through it before you give it away")
     return exits.OK
 
 

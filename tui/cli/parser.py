@@ -250,6 +250,13 @@ def _drill(sub: argparse.ArgumentParser) -> None:
     _json(sub)
 
 
+def _diagnose(sub: argparse.ArgumentParser) -> None:
+    _status(sub)
+    sub.add_argument(
+        "--bundle", metavar="FILE.tar.gz", help="also write all that was seen, without secrets"
+    )
+
+
 def _doctor(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("recipe", nargs="?", help="recipe file (TOML); without one: the machine alone")
     sub.add_argument("--lane", help="how it will be trained (default from the configuration)")
@@ -341,7 +348,7 @@ _ARGUMENTS = {
     "service": _service,
     "replay": _replay,
     "drill": _drill,
-    "diagnose": _status,
+    "diagnose": _diagnose,
     "doctor": _doctor,
     "du": _runs,
     "prune": _prune,
