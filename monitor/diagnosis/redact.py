@@ -35,7 +35,7 @@ _SHAPES = re.compile(
     r"|(?<![0-9a-fA-F])[0-9a-f]{40}(?![0-9a-fA-F])",  # a key of wandb looks like a commit
     re.DOTALL,
 )
-_LONG = re.compile(r"(?<![\w/+.-])(?=[\w+/=-]*[a-z])(?=[\w+/=-]*[A-Z])(?=[\w+/=-]*\d)[\w+=-]{32,}")
+_LONG = re.compile(r"(?<![\w/+.-])(?=[\w+=-]*[a-z])(?=[\w+=-]*[A-Z])(?=[\w+=-]*\d)[\w+=-]{32,}")
 """Letters of both cases and digits, and long: no word of anybody's."""
 _BEARER = re.compile(r"\b(Bearer|Basic|Token)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
 _ASSIGNED = re.compile(

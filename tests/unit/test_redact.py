@@ -78,7 +78,7 @@ def test_what_was_planted_is_gone(planted: tuple[str, str]) -> None:
         "num_tokens: 1200, tokens=3, the tokenizer: fast, author: none",
         '  File "/opt/venv/lib/python3.12/site-packages/torch/functional.py", line 5, in cat',
         "stalled: no progress for 61 s; its process is stopped, `kill -CONT 4711`",
-        "reference-20261128-170538-26cf",
+        "runs/reference-20261128-170538-26cf/README.txt",
         "recipe_hash 6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
     ],
 )
