@@ -239,11 +239,13 @@ def _supports(facts: DiagnosisFacts) -> Iterator[str]:
     yield f"signature {facts.signature or 'none'}: {facts.words}"
     used = sum(each.cpu_share for each in facts.kernel)
     if facts.kernel:
-        yield f"CPU: {used:.2f} cores over {facts.seconds:.1f} s, {len(facts.kernel)} threads"
+        many = "one thread" if len(facts.kernel) == 1 else f"{len(facts.kernel)} threads"
+        yield f"CPU: {used:.2f} cores over {facts.seconds:.1f} s, {many}"
     main = _main_thread(facts)
     if main is not None:
-        seen = ", ".join(filter(None, (main.wchan, main.syscall))) or "not to be seen"
-        yield f"main thread: state {main.state}, held in {seen}"
+        seen = ", ".join(filter(None, (main.wchan, main.syscall)))
+        held = f"held in {seen}" if seen else "in what it is held cannot be seen"
+        yield f"main thread: state {main.state}, {held}"
     if facts.samples:
         still = sum(each.still for each in facts.threads)
         yield (
