@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
 from collections.abc import Iterator
 
 from monitor.diagnosis.record import Diagnosis, diagnose
-from monitor.rundir import runs_root
+from monitor.diagnosis.values import Group
+from monitor.rundir import RunDir, runs_root
+from runners.errors import RunnerError
 from runners.runs import find_run
+from runners.sidecar import Offer, Sidecar, offer_for
 from tui.cli import exits
 from tui.cli.output import complain, out, out_json
 
@@ -16,7 +21,10 @@ FRAMES = 6
 
 def diagnose_command(options: argparse.Namespace) -> int:
     """Look at a run for some seconds and say what was found."""
-    found = diagnose(find_run(runs_root(), options.run))
+    run = find_run(runs_root(), options.run)
+    offer = _confirmed(run, options)
+    with Sidecar(offer) if offer else contextlib.nullcontext() as spy:
+        found = diagnose(run, spy, native=options.native)
     if options.json:
         out_json(found.to_json())
     else:
@@ -25,6 +33,24 @@ def diagnose_command(options: argparse.Namespace) -> int:
     if found.unwritten:
         complain(found.unwritten)
     return exits.OK
+
+
+def _confirmed(run: RunDir, options: argparse.Namespace) -> Offer | None:
+    """What may be started beside the trainer, if that is needed and somebody said yes."""
+    asks = sys.stdin.isatty() and not options.json
+    if not (options.yes or asks):
+        return None
+    try:
+        offer = offer_for(run)
+    except RunnerError as error:
+        complain(f"no container can look into the trainer: {error}")
+        return None
+    if offer is None or options.yes:
+        return offer
+    complain(offer.words)
+    sys.stderr.write("start it? [y/N] ")
+    sys.stderr.flush()
+    return offer if sys.stdin.readline().strip().lower() in ("y", "yes") else None
 
 
 def _lines(found: Diagnosis) -> Iterator[str]:
@@ -39,6 +65,12 @@ def _lines(found: Diagnosis) -> Iterator[str]:
     for number, remedy in enumerate(said.remedies, 1):
         yield f"  remedy {number}    {remedy.do}; loses {remedy.loses}"
     for group in found.groups:
-        moved = "never moved" if group.still else "moves below"
-        yield f"  {moved}: {', '.join(group.threads)}"
-        yield from (f"    {frame}" for frame in group.frames[:FRAMES])
+        yield from _group_lines(group)
+
+
+def _group_lines(group: Group) -> Iterator[str]:
+    moved = "never moved" if group.still else "moves below"
+    how = {True: ", idle", False: ", active", None: ""}[group.idle]
+    yield f"  {moved}{how}: {', '.join(group.threads)}"
+    yield from (f"    native {call}" for call in group.native[:FRAMES])
+    yield from (f"    {frame}" for frame in group.frames[:FRAMES])

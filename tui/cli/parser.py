@@ -238,6 +238,18 @@ def _rm(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--yes", action="store_true", help="do not ask")
 
 
+def _diagnose(sub: argparse.ArgumentParser) -> None:
+    _status(sub)
+    sub.add_argument(
+        "--native", action="store_true", help="native calls too; pauses the trainer for some 60 ms"
+    )
+    sub.add_argument(
+        "--yes",
+        action="store_true",
+        help="where this user may not look into a container: start one that can, without asking",
+    )
+
+
 def _drill(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("drill", nargs="?", metavar="NAME", help="which; without one: list them")
     sub.add_argument("--keep", action="store_true", help="leave the run among your runs")
@@ -338,7 +350,7 @@ _ARGUMENTS = {
     "service": _service,
     "replay": _replay,
     "drill": _drill,
-    "diagnose": _status,
+    "diagnose": _diagnose,
     "doctor": _doctor,
     "du": _runs,
     "prune": _prune,
