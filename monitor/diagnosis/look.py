@@ -17,6 +17,7 @@ from monitor.diagnosis.pyspy import HostSpy, Spy
 from monitor.diagnosis.sampling import take
 from monitor.diagnosis.sources import Sources
 from monitor.diagnosis.stacks import compare, with_native
+from monitor.diagnosis.told import read_told
 from monitor.diagnosis.values import DiagnosisFacts
 from monitor.frozen import replace
 from monitor.model import FINAL, CheckpointReading, Heartbeat, Liveness, Observation
@@ -50,7 +51,8 @@ def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagno
     before = _Progress.of(target)
     taken = take(pids, spy or HostSpy(), native=native)
     advanced = before.advanced_to(_Progress.of(target))
-    verdict = seen_of(read_target(run.root), read_watch(run.watch), read_now()).verdict
+    seen_last = seen_of(read_target(run.root), read_watch(run.watch), read_now())
+    verdict = seen_last.verdict
     sign = sign_of(_with_gpus(single.observation, watched)) if pids else Sign(None, "not seen")
     hung = verdict.liveness in (Liveness.SUSPECT, Liveness.STALLED) and not advanced
     if not taken.samples and hung and _may_be_asked(target, pids, process.state if process else ""):
@@ -59,6 +61,7 @@ def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagno
     sources = Sources()
     threads = with_native(map(sources.add, compare(taken.samples, kernel)), taken.native)
     last = single.facts.checkpoints.last_complete if single.facts.checkpoints else None
+    found = str(sign.signature) if sign.signature else None
     return DiagnosisFacts(
         run=target.run_dir.root.name,
         attempt=target.attempt,
@@ -67,7 +70,7 @@ def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagno
         pid=target.process.pid if target.process else None,
         liveness=str(verdict.liveness),
         reason=clean_line(verdict.reason),
-        signature=str(sign.signature) if sign.signature else None,
+        signature=found,
         words=clean_line(sign.words),
         advanced=advanced,
         seconds=taken.seconds,
@@ -79,6 +82,7 @@ def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagno
         missing=(*taken.missing, *seen.problems),
         checkpoint=last.iteration if last else None,
         checkpoint_age_s=max(0.0, now.wall_s - last.modified_wall) if last else None,
+        told=read_told(read_target(run.root), seen_last, single, watched.value, found),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -24,6 +24,21 @@ class Cause(StrEnum):
     DEADLOCK = "deadlock"
     SPINNING = "spinning"
     WORKER_DEAD = "worker-dead"
+    LOG_STUCK = "log-stuck"
+    """It gets on; its log does not."""
+    LOSS = "loss"
+    """It gets on, but its loss is no number, or leaves all bounds."""
+    MEMORY_LIMIT = "memory-limit"
+    DISK_LOW = "disk-low"
+    CRASHED = "crashed"
+    OUT_OF_MEMORY = "out-of-memory"
+    DISK_FULL = "disk-full"
+    KILLED = "killed"
+    """By a signal that lanewatch was not asked to send."""
+    SILENT_END = "silent-end"
+    """Exit code 0 without a result."""
+    RESTARTED = "machine-restarted"
+    ON_REQUEST = "stopped-on-request"
     WAITS_FOR_LOCK = "waits-for-lock"
     WAITS_FOR_PIPE = "waits-for-pipe"
     WAITS_FOR_SOCKET = "waits-for-socket"
@@ -108,6 +123,37 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A known problem of this stack that was recognised."""
+
+    name: str
+    seen: str
+    """By what it was recognised."""
+    explanation: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the run's keeper, log and checkpoints say, beside what it does now."""
+
+    flags: tuple[str, ...] = ()
+    holder: str | None = None
+    """Who holds a silent log back, where that is visible."""
+    memory: str | None = None
+    """The memory verdict's reason, where memory is tight by what this run itself takes."""
+    cause: str | None = None
+    """How it ended, as its keeper recorded it."""
+    raised: str | None = None
+    """Last line of the traceback that ended it."""
+    frames: tuple[Frame, ...] = ()
+    """Of that traceback, innermost call first."""
+    pruned: int | None = None
+    """The tracker names this checkpoint, and it is not there."""
+    known: tuple[Known, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiagnosisFacts:
     """Everything that a conclusion may rest on."""
 
@@ -136,6 +182,7 @@ class DiagnosisFacts:
     """Rights and sources that were not to be had, and how to have them."""
     checkpoint: int | None = None
     checkpoint_age_s: float | None = None
+    told: Told = field(default_factory=Told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +191,8 @@ class Remedy:
 
     do: str
     loses: str
+    commands: tuple[tuple[str, ...], ...] = ()
+    """What a screen may run for it, in this order; none: it is not ours to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,3 +207,4 @@ class Conclusion:
     decides: str | None
     """When unsure: what would tell."""
     remedies: tuple[Remedy, ...]
+    known: tuple[Known, ...] = ()

@@ -25,6 +25,7 @@ from monitor.diagnosis.values import (
     KernelThread,
     Stack,
     ThreadView,
+    Told,
 )
 from monitor.files import write_json
 from monitor.model import Liveness
@@ -225,6 +226,11 @@ FACTS = st.builds(
     liveness=st.sampled_from([*map(str, Liveness)]),
     signature=st.sampled_from([None, *map(str, Signature)]),
     advanced=st.booleans(),
+    told=st.builds(
+        Told,
+        flags=st.sampled_from([(), ("log-stuck",), ("nan-loss",)]),
+        memory=st.sampled_from([None, "it climbs"]),
+    ),
     threads=st.lists(
         st.builds(
             lambda frame, tid, still, wait: view(frame, tid=tid, still=still, wait=wait),
@@ -253,7 +259,9 @@ def test_laws(facts: DiagnosisFacts) -> None:
     found = conclude(facts)
     over = facts.alive is not True or facts.liveness in ("finished", "failed", "stopped", "ended")
     if facts.advanced and not over:
-        assert found.cause == Cause.HEALTHY, "whoever gets on does not hang"
+        assert found.cause in (Cause.HEALTHY, Cause.LOG_STUCK, Cause.LOSS, Cause.MEMORY_LIMIT), (
+            "whoever gets on does not hang"
+        )
     if found.confidence is Confidence.UNSURE:
         assert found.decides, "who is unsure says what would tell"
     if found.confidence is Confidence.SURE and not over and not facts.advanced:

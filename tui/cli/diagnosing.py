@@ -61,6 +61,8 @@ def _lines(found: Diagnosis) -> Iterator[str]:
         yield from (f"  {word:<11} {text}" for text in texts)
     if said.decides:
         yield f"  would tell  {said.decides}"
+    for known in said.known:
+        yield f"  known       {known.name}: {known.seen}: {known.explanation}; {known.remedy}"
     yield from (f"  missing     {text}" for text in found.facts.missing)
     for number, remedy in enumerate(said.remedies, 1):
         yield f"  remedy {number}    {remedy.do}; loses {remedy.loses}"

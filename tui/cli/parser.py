@@ -254,6 +254,9 @@ def _drill(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("drill", nargs="?", metavar="NAME", help="which; without one: list them")
     sub.add_argument("--keep", action="store_true", help="leave the run among your runs")
     sub.add_argument(
+        "--diagnose", action="store_true", help="diagnose it too: is the true cause named?"
+    )
+    sub.add_argument(
         "--speed", type=speed, default=1.0, metavar="X", help="so many times as fast (0.05 to 3)"
     )
     _json(sub)
