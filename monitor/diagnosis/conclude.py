@@ -26,7 +26,7 @@ from monitor.signatures import Signature
 
 BUSY_SHARE = 0.2
 """Of a core: more than housekeeping threads use; a spinning thread may have to share its core."""
-NATIVE = "native frames would tell: py-spy dump --native --pid {pid}, as root"
+NATIVE = "native calls would tell: lanewatch diagnose {run} --native, as root"
 _AGAIN = "time: look again once it has been silent for longer than its limit"
 _TAKES_LOCK = re.compile(r"^\s*(async )?with |acquire\(|lock", re.IGNORECASE)
 """A line that takes a lock; what else waits in a futex may wait in native code (a GPU, a pool)."""
@@ -167,7 +167,7 @@ def _waits(facts: DiagnosisFacts) -> Found:
         words = f"{idle}: it waits{_place_words(facts) or ', for what cannot be seen'}"
         return Found(Cause.WAITS, Confidence.UNSURE, words, _more(facts))
     words = f"{idle}: its main thread waits for {kind[1]}{_place_words(facts)}"
-    return Found(kind[0], Confidence.UNSURE, words, NATIVE.format(pid=facts.pid))
+    return Found(kind[0], Confidence.UNSURE, words, NATIVE.format(run=facts.run))
 
 
 def _at_lock(view: ThreadView, facts: DiagnosisFacts) -> bool:
@@ -228,7 +228,7 @@ def _called(view: ThreadView) -> str:
 
 
 def _more(facts: DiagnosisFacts) -> str:
-    return facts.missing[0] if facts.missing else NATIVE.format(pid=facts.pid)
+    return facts.missing[0] if facts.missing else NATIVE.format(run=facts.run)
 
 
 def _supports(facts: DiagnosisFacts) -> Iterator[str]:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from monitor.diagnosis import faulthandler_dump, pyspy
-from monitor.diagnosis.kernel_threads import read_threads, read_ticks
-from monitor.diagnosis.stacks import compare
+from monitor.diagnosis.kernel_threads import read_threads
+from monitor.diagnosis.pyspy import HostSpy, Spy
+from monitor.diagnosis.sampling import take
+from monitor.diagnosis.sources import Sources
+from monitor.diagnosis.stacks import compare, with_native
 from monitor.diagnosis.told import read_told
-from monitor.diagnosis.values import DiagnosisFacts, Stack, ThreadView
+from monitor.diagnosis.values import DiagnosisFacts
 from monitor.frozen import replace
 from monitor.model import FINAL, CheckpointReading, Heartbeat, Liveness, Observation
 from monitor.probes.checkpoints import CheckpointProbe
@@ -31,17 +32,16 @@ from monitor.single_look import look_once
 from monitor.target import WatchTarget, read_target
 from monitor.watch_state import WatchRead, read_watch
 
-SAMPLES = 6
-PAUSE_S = 0.5
-LONGEST_S = 9.0
-"""After so long no further sample is begun."""
-SOURCE_BYTES = 2 << 20
 PROCESSES = 8
 """Of the trainer and its children, the first so many."""
 
 
-def look(run: RunDir) -> DiagnosisFacts:
-    """Return the facts of *run*, some seconds later. Raises nothing that its files may cause."""
+def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> DiagnosisFacts:
+    """Return the facts of *run*, some seconds later. Raises nothing that its files may cause.
+
+    *spy* takes the stacks, this user's own py-spy by default; *native*: with native calls, for
+    which the trainer is paused once, for some 60 ms.
+    """
     target, now, watched = read_target(run.root), read_now(), read_watch(run.watch)
     seen = seen_of(target, watched, now)
     single = look_once(target, watched.value, now)
@@ -49,7 +49,7 @@ def look(run: RunDir) -> DiagnosisFacts:
     over = target.final or seen.verdict.liveness in FINAL
     pids = process.pids[:PROCESSES] if process is not None and process.alive and not over else ()
     before = _Progress.of(target)
-    taken = _take(pids)
+    taken = take(pids, spy or HostSpy(), native=native)
     advanced = before.advanced_to(_Progress.of(target))
     seen_last = seen_of(read_target(run.root), read_watch(run.watch), read_now())
     verdict = seen_last.verdict
@@ -58,6 +58,8 @@ def look(run: RunDir) -> DiagnosisFacts:
     if not taken.samples and hung and _may_be_asked(target, pids, process.state if process else ""):
         taken.ask(target)
     kernel = read_threads(pids, taken.ticks, taken.seconds)
+    sources = Sources()
+    threads = with_native(map(sources.add, compare(taken.samples, kernel)), taken.native)
     last = single.facts.checkpoints.last_complete if single.facts.checkpoints else None
     found = str(sign.signature) if sign.signature else None
     return DiagnosisFacts(
@@ -74,7 +76,7 @@ def look(run: RunDir) -> DiagnosisFacts:
         seconds=taken.seconds,
         samples=len(taken.samples),
         source=taken.source,
-        threads=tuple(map(_with_line, compare(taken.samples, kernel))),
+        threads=threads,
         kernel=kernel,
         zombies=process.zombies if process is not None else (),
         missing=(*taken.missing, *seen.problems),
@@ -82,20 +84,6 @@ def look(run: RunDir) -> DiagnosisFacts:
         checkpoint_age_s=max(0.0, now.wall_s - last.modified_wall) if last else None,
         told=read_told(read_target(run.root), seen_last, single, watched.value, found),
     )
-
-
-def _with_line(view: ThreadView) -> ThreadView:
-    """Add the source of the line it stands at; a container's file is not here."""
-    if not view.still or not view.stays_in:
-        return view
-    try:
-        path = Path(view.stays_in[0].file)
-        if not path.is_file() or path.stat().st_size > SOURCE_BYTES:
-            return view
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        return replace(view, line=clean_line(lines[view.stays_in[0].line - 1].strip()))
-    except (OSError, ValueError, IndexError):
-        return view
 
 
 def _with_gpus(observation: Observation, watched: WatchRead) -> Observation:
@@ -131,56 +119,6 @@ class _Progress:
             return False
         saved = [each.iteration for each in (old.last_complete, new.last_complete) if each]
         return (new.tracker or 0) > (old.tracker or 0) or (len(saved) == 2 and saved[1] > saved[0])
-
-
-@dataclass(slots=True)
-class _Taken:
-    """What some seconds of sampling gave."""
-
-    ticks: dict[tuple[int, int], int]
-    seconds: float = 0.0
-    source: str | None = None
-    samples: list[Sequence[Stack]] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-
-    def ask(self, target: WatchTarget) -> None:
-        """Two answers are compared like two samples."""
-        assert target.process is not None
-        assert target.log is not None
-        first = faulthandler_dump.ask(target.process, target.log)
-        if first:
-            second = faulthandler_dump.ask(target.process, target.log)
-            self.samples = [each for each in (first, second) if each]
-            self.source = "faulthandler"
-
-
-def _take(pids: Sequence[int]) -> _Taken:
-    taken = _Taken(read_ticks(pids))
-    began = time.monotonic()
-    if not pids:
-        return taken
-    program = pyspy.find_pyspy()
-    if program is None:
-        taken.missing.append("stacks: py-spy is not installed; pip install py-spy==0.4.3")
-    asked = list(pids) if program else []
-    for _ in range(SAMPLES):
-        if time.monotonic() - began > LONGEST_S:
-            break
-        sample: list[Stack] = []
-        for pid in tuple(asked):
-            got = pyspy.dump(program or "", pid)
-            sample += got.stacks
-            if got.problem and (got.refused or not taken.samples):
-                asked.remove(pid)  # refused for good, or no Python at all
-                if pid == pids[0]:
-                    why = pyspy.missing_right(pid) if got.refused else f"stacks: {got.problem}"
-                    taken.missing.append(why)
-        if sample:
-            taken.samples.append(sample)
-            taken.source = "py-spy"
-        time.sleep(PAUSE_S)
-    taken.seconds = time.monotonic() - began
-    return taken
 
 
 def _may_be_asked(target: WatchTarget, pids: Sequence[int], state: str | None) -> bool:

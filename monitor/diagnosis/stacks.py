@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from monitor.diagnosis.values import Frame, Group, KernelThread, Stack, ThreadView
+from monitor.frozen import replace
+
+IDLE_SHARE = 0.02
+"""Of a core: less than a look around costs it."""
+NATIVE_CALLS = 12
+"""Innermost ones; what lies further out is the interpreter's own."""
 
 
 def compare(
@@ -26,10 +33,34 @@ def compare(
                 still=len(seen) == len(samples)
                 and all(each.frames == last.frames for each in seen),
                 stays_in=_common([each.frames for each in seen]),
-                kernel=known.get(last.tid) if last.tid is not None else None,
+                kernel=(at := known.get(last.tid) if last.tid is not None else None),
+                idle=_idle([each.active for each in seen], at),
             )
         )
     return tuple(sorted(views, key=lambda each: not each.still))
+
+
+def _idle(active: Sequence[bool | None], kernel: KernelThread | None) -> bool | None:
+    """It did next to nothing, by the kernel's count; else it ran in no sample, if they say so."""
+    if kernel is not None:
+        return kernel.state != "R" and kernel.cpu_share < IDLE_SHARE
+    return None if None in active else not any(active)
+
+
+def with_native(
+    views: Iterable[ThreadView], native: Iterable[Stack], python: str = ".py"
+) -> tuple[ThreadView, ...]:
+    """Add to each thread the native calls inside its innermost Python call."""
+    calls = {
+        (each.pid, each.tid): tuple(
+            f"{frame.function} ({frame.file.rpartition('/')[2]})"
+            for frame in takewhile(lambda it: not it.file.endswith(python), each.frames)
+        )
+        for each in native
+    }
+    return tuple(
+        replace(view, native=calls.get((view.pid, view.tid), ())[:NATIVE_CALLS]) for view in views
+    )
 
 
 def _common(stacks: Sequence[tuple[Frame, ...]]) -> tuple[Frame, ...]:
@@ -47,12 +78,12 @@ def _common(stacks: Sequence[tuple[Frame, ...]]) -> tuple[Frame, ...]:
 
 def grouped(threads: Iterable[ThreadView]) -> tuple[Group, ...]:
     """Put threads together that stand at the same place; still ones first, then the largest."""
-    found: dict[tuple[tuple[Frame, ...], bool], list[str]] = {}
+    found: dict[tuple[tuple[Frame, ...], bool, bool | None, tuple[str, ...]], list[str]] = {}
     for each in threads:
         name = f"{each.name or 'thread'} (pid {each.pid})"
-        found.setdefault((each.stays_in, each.still), []).append(name)
+        found.setdefault((each.stays_in, each.still, each.idle, each.native), []).append(name)
     groups = [
-        Group(frames=frames, still=still, threads=tuple(names))
-        for (frames, still), names in found.items()
+        Group(frames=frames, still=still, threads=tuple(names), idle=idle, native=native)
+        for (frames, still, idle, native), names in found.items()
     ]
     return tuple(sorted(groups, key=lambda each: (not each.still, -len(each.threads))))

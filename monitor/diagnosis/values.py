@@ -70,6 +70,8 @@ class Stack:
     tid: int | None
     name: str | None
     frames: tuple[Frame, ...]
+    active: bool | None = None
+    """It runs, in the eyes of who took the stack; an idle thread waits for something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,12 @@ class ThreadView:
     kernel: KernelThread | None = None
     line: str | None = None
     """The source of the innermost call's line, where it can be read."""
+    idle: bool | None = None
+    """It waited in every sample."""
+    native: tuple[str, ...] = ()
+    """Native calls inside its innermost Python call, innermost first, where they were asked for."""
+    holds: tuple[str, ...] = ()
+    """What the `with` blocks it stands in have taken, as their lines call it, innermost first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +117,9 @@ class Group:
     still: bool
     threads: tuple[str, ...]
     """Names, each with its pid."""
+    idle: bool | None = None
+    """They waited in every sample; False: one of them ran in one."""
+    native: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

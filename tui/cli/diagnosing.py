@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from monitor.diagnosis.bundle import BundleError, write_bundle
 from monitor.diagnosis.record import Diagnosis, diagnose
-from monitor.rundir import runs_root
+from monitor.diagnosis.values import Group
+from monitor.rundir import RunDir, runs_root
 from monitor.words import gibibytes
+from runners.errors import RunnerError
 from runners.runs import find_run
+from runners.sidecar import Offer, Sidecar, offer_for
 from tui.cli import exits
 from tui.cli.output import complain, out, out_json
 
@@ -23,7 +28,9 @@ def diagnose_command(options: argparse.Namespace) -> int:
     bundle = Path(options.bundle).expanduser() if options.bundle else None
     if bundle is not None and bundle.exists():
         raise BundleError(f"{bundle} is there already: name another file for the bundle")
-    found = diagnose(run)
+    offer = _confirmed(run, options)
+    with Sidecar(offer) if offer else contextlib.nullcontext() as spy:
+        found = diagnose(run, spy, native=options.native)
     if options.json:
         out_json(found.to_json())
     else:
@@ -35,6 +42,24 @@ def diagnose_command(options: argparse.Namespace) -> int:
         size = write_bundle(run, found, bundle)
         complain(f"{bundle}: {gibibytes(size)}; look through it before you give it away")
     return exits.OK
+
+
+def _confirmed(run: RunDir, options: argparse.Namespace) -> Offer | None:
+    """What may be started beside the trainer, if that is needed and somebody said yes."""
+    asks = sys.stdin.isatty() and not options.json
+    if not (options.yes or asks):
+        return None
+    try:
+        offer = offer_for(run)
+    except RunnerError as error:
+        complain(f"no container can look into the trainer: {error}")
+        return None
+    if offer is None or options.yes:
+        return offer
+    complain(offer.words)
+    sys.stderr.write("start it? [y/N] ")
+    sys.stderr.flush()
+    return offer if sys.stdin.readline().strip().lower() in ("y", "yes") else None
 
 
 def _lines(found: Diagnosis) -> Iterator[str]:
@@ -51,6 +76,12 @@ def _lines(found: Diagnosis) -> Iterator[str]:
     for number, remedy in enumerate(said.remedies, 1):
         yield f"  remedy {number}    {remedy.do}; loses {remedy.loses}"
     for group in found.groups:
-        moved = "never moved" if group.still else "moves below"
-        yield f"  {moved}: {', '.join(group.threads)}"
-        yield from (f"    {frame}" for frame in group.frames[:FRAMES])
+        yield from _group_lines(group)
+
+
+def _group_lines(group: Group) -> Iterator[str]:
+    moved = "never moved" if group.still else "moves below"
+    how = {True: ", idle", False: ", active", None: ""}[group.idle]
+    yield f"  {moved}{how}: {', '.join(group.threads)}"
+    yield from (f"    native {call}" for call in group.native[:FRAMES])
+    yield from (f"    {frame}" for frame in group.frames[:FRAMES])

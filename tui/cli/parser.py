@@ -255,6 +255,14 @@ def _diagnose(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--bundle", metavar="FILE.tar.gz", help="also write all that was seen, without secrets"
     )
+    sub.add_argument(
+        "--native", action="store_true", help="native calls too; pauses the trainer for some 60 ms"
+    )
+    sub.add_argument(
+        "--yes",
+        action="store_true",
+        help="where this user may not look into a container: start one that can, without asking",
+    )
 
 
 def _doctor(sub: argparse.ArgumentParser) -> None:
