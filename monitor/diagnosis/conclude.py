@@ -26,6 +26,8 @@ from monitor.signatures import Signature
 
 BUSY_SHARE = 0.2
 """Of a core: more than housekeeping threads use; a spinning thread may have to share its core."""
+STARVED_SHARE = 0.05
+"""The same of a thread that waits for a core in this very moment."""
 NATIVE = "native calls would tell: lanewatch diagnose {run} --native, as root"
 _AGAIN = "time: look again once it has been silent for longer than its limit"
 _TAKES_LOCK = re.compile(r"^\s*(async )?with |acquire\(|lock", re.IGNORECASE)
@@ -126,7 +128,7 @@ def _signed(facts: DiagnosisFacts) -> Found | None:
 
 
 def _spins(facts: DiagnosisFacts) -> Found | None:
-    busy = [each for each in facts.kernel if each.cpu_share >= BUSY_SHARE]
+    busy = [each for each in facts.kernel if _is_busy(each)]
     if not busy:
         return None
     most = max(busy, key=lambda each: each.cpu_share)
@@ -140,6 +142,13 @@ def _spins(facts: DiagnosisFacts) -> Found | None:
     words = f"{used}{_place_words(facts) or ': it spins, where cannot be seen'}"
     confidence = Confidence.LIKELY if facts.liveness == Liveness.STALLED else Confidence.UNSURE
     return Found(Cause.SPINNING, confidence, words, _more(facts))
+
+
+def _is_busy(thread: KernelThread) -> bool:
+    """It computes, or would if others left it a core."""
+    if thread.cpu_share >= BUSY_SHARE:
+        return True
+    return thread.state == "R" and thread.cpu_share >= STARVED_SHARE
 
 
 def _waits(facts: DiagnosisFacts) -> Found:

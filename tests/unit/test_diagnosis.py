@@ -171,6 +171,16 @@ STALLED = DiagnosisFacts(
         ),
         pytest.param(
             {
+                "threads": (view(STEP, still=False),),
+                "kernel": (replace(kernel(wait=None, share=0.06), state="R"),),
+            },
+            Cause.SPINNING,
+            Confidence.LIKELY,
+            "turns in step",
+            id="a spin on a machine that leaves it little",
+        ),
+        pytest.param(
+            {
                 "signature": "stopped",
                 "words": "stopped, `kill -CONT 7` lets it go on",
                 "kernel": (replace(kernel(), state="T"),),
