@@ -106,7 +106,7 @@ def test_the_cause_is_named(looks: Mapping[Key, dict[str, Any]], fault: str, uid
     _, cause, confidence, words = FAULTS[fault]
     found = said["conclusion"]
     assert (found["cause"], found["confidence"]) == (cause, confidence), json.dumps(said, indent=1)
-    assert words in found["sentence"]
+    assert words in found["sentence"], json.dumps(said, indent=1)
     assert said["facts"]["seconds"] < 15
     if fault != "spin":
         assert found["remedies"][0]["do"].startswith("kill -CONT"), "which loses nothing"

@@ -303,6 +303,14 @@ def test_a_thread_that_was_not_there_at_first_did_not_stand_still() -> None:
     assert [each.still for each in views] == [False]
 
 
+def test_a_thread_whose_last_sample_failed_is_left_if_the_kernel_has_it() -> None:
+    main, other = stack(STEP), stack(OTHER, tid=8)
+    samples = [[main, other], [main, other], [main]]
+    assert {each.tid for each in compare(samples, (kernel(), kernel(8)))} == {7, 8}
+    assert {each.tid for each in compare(samples, (kernel(),))} == {7}, "it has ended"
+    assert {each.tid for each in compare([[main, other], [main], [main]], (kernel(8),))} == {7}
+
+
 def test_the_words_of_faulthandler_are_read_among_lines_of_the_log() -> None:
     raw = b"""iteration 12/40 | loss 0.1
 Thread 0x00007f2a5b7fe6c0 (most recent call first):
