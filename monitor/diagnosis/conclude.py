@@ -22,7 +22,7 @@ from monitor.diagnosis.values import (
     ThreadView,
 )
 from monitor.model import FINAL, Liveness
-from monitor.signatures import Signature
+from monitor.signatures import BY_GPU, Signature
 
 BUSY_SHARE = 0.2
 """Of a core: more than housekeeping threads use; a spinning thread may have to share its core."""
@@ -130,7 +130,7 @@ def _signed(facts: DiagnosisFacts) -> Found | None:
 def _spins(facts: DiagnosisFacts) -> Found | None:
     busy = [each for each in facts.kernel if _is_busy(each)]
     if not busy:
-        return None
+        return _gpu_spins(facts)
     most = max(busy, key=lambda each: each.cpu_share)
     view = next((each for each in facts.threads if each.tid == most.tid), None)
     used = f"it uses {most.cpu_share:.0%} of a core and gets nowhere"
@@ -142,6 +142,16 @@ def _spins(facts: DiagnosisFacts) -> Found | None:
     words = f"{used}{_place_words(facts) or ': it spins, where cannot be seen'}"
     confidence = Confidence.LIKELY if facts.liveness == Liveness.STALLED else Confidence.UNSURE
     return Found(Cause.SPINNING, confidence, words, _more(facts))
+
+
+def _gpu_spins(facts: DiagnosisFacts) -> Found | None:
+    """Its GPU is busy and draws too little for that; the CPU need not know of it."""
+    if facts.signature != Signature.SPINNING or not facts.words.startswith(BY_GPU):
+        return None
+    words = f"{facts.words}{_place_words(facts)}"
+    if facts.liveness == Liveness.STALLED:
+        return Found(Cause.SPINNING, Confidence.LIKELY, words)
+    return Found(Cause.SPINNING, Confidence.UNSURE, words, _AGAIN)
 
 
 def _is_busy(thread: KernelThread) -> bool:
@@ -245,7 +255,9 @@ def _supports(facts: DiagnosisFacts) -> Iterator[str]:
     if facts.liveness in FINAL:
         yield from _recorded(facts)
         return
-    yield f"signature {facts.signature or 'none'}: {facts.words}"
+    hung = facts.liveness in _HUNG or facts.signature in _SURE
+    if hung and facts.words not in facts.reason:
+        yield f"signature {facts.signature or 'none'}: {facts.words}"
     used = sum(each.cpu_share for each in facts.kernel)
     if facts.kernel:
         many = "one thread" if len(facts.kernel) == 1 else f"{len(facts.kernel)} threads"
@@ -283,5 +295,6 @@ def _against(facts: DiagnosisFacts, found: Found) -> Iterator[str]:
     elif facts.liveness == Liveness.SUSPECT:
         yield "it is not past its limit yet: it may go on by itself"
     moving = [each for each in facts.threads if not each.still]
-    if moving and found.cause != Cause.SPINNING:
-        yield f"{len(moving)} threads moved while it was looked at"
+    if moving and not facts.advanced and found.cause != Cause.SPINNING:
+        many = "a thread" if len(moving) == 1 else f"{len(moving)} threads"
+        yield f"{many} moved while it was looked at"

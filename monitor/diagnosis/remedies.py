@@ -52,6 +52,20 @@ _MENDS = {
 }
 
 
+_HINTS = {
+    str(Signature.GPU_LOST): "`nvidia-smi` says whether the GPU is there; else restart the machine",
+    str(Signature.DRIVER_STUCK): "start nothing else on the GPU; a driver that stays silent takes "
+    "a restart of the machine",
+    str(Signature.SWAP_THRASH): "end what else takes memory on this machine",
+    str(Signature.BLOCKED_IO): "see to the disk or the file server that it waits for",
+    str(Signature.THERMAL): "let the machine cool: its fans, the room, another load on it",
+}
+_NO_USE_TO_WAIT = frozenset(
+    {Signature.STOPPED, Signature.GPU_LOST, Signature.SAVE_WORKER_DEAD, Cause.WORKER_DEAD}
+    | {Cause.LOG_STUCK, Cause.LOSS, Cause.MEMORY_LIMIT, Cause.DISK_LOW}
+)
+
+
 def _continue(facts: DiagnosisFacts, found: Found) -> Iterator[Remedy]:
     """What lets it go on, or waits for that."""
     command = _CONTINUE.findall(f"{facts.words} {found.sentence}")
@@ -64,7 +78,9 @@ def _continue(facts: DiagnosisFacts, found: Found) -> Iterator[Remedy]:
         yield Remedy(do="let the reader of its output read again", loses="nothing")
     if found.cause == Cause.LOG_STUCK:
         yield Remedy(do="or leave it: its checkpoints go on", loses="nothing but the log's news")
-    elif found.cause not in (Signature.STOPPED, Cause.LOSS, Cause.MEMORY_LIMIT, Cause.DISK_LOW):
+    elif (hint := _HINTS.get(found.cause)) is not None:
+        yield Remedy(do=hint, loses="nothing")
+    if found.cause not in _NO_USE_TO_WAIT:
         yield Remedy(do="wait", loses="time only; it may go on by itself, if this is wrong")
     if found.cause == Cause.DISK_LOW:
         yield Remedy(do=_MENDS[Cause.DISK_FULL], loses="nothing")
