@@ -28,6 +28,8 @@ from monitor.signatures import Signature
 
 BUSY_SHARE = 0.2
 """Of a core: more than housekeeping threads use; a spinning thread may have to share its core."""
+STARVED_SHARE = 0.05
+"""The same of a thread that waits for a core in this very moment."""
 NATIVE = "native calls would tell: lanewatch diagnose {run} --native, as root"
 _AGAIN = "time: look again once it has been silent for longer than its limit"
 _TAKES_LOCK = re.compile(r"^\s*(async )?with |acquire\(|lock", re.IGNORECASE)
@@ -131,7 +133,7 @@ def _signed(facts: DiagnosisFacts) -> Found | None:
 
 
 def _spins(facts: DiagnosisFacts) -> Found | None:
-    busy = [each for each in facts.kernel if each.cpu_share >= BUSY_SHARE]
+    busy = [each for each in facts.kernel if _is_busy(each)]
     if not busy:
         return None
     most = max(busy, key=lambda each: each.cpu_share)
@@ -145,6 +147,13 @@ def _spins(facts: DiagnosisFacts) -> Found | None:
     words = f"{used}{_place_words(facts) or ': it spins, where cannot be seen'}"
     confidence = Confidence.LIKELY if facts.liveness == Liveness.STALLED else Confidence.UNSURE
     return Found(Cause.SPINNING, confidence, words, _more(facts))
+
+
+def _is_busy(thread: KernelThread) -> bool:
+    """It computes, or would if others left it a core."""
+    if thread.cpu_share >= BUSY_SHARE:
+        return True
+    return thread.state == "R" and thread.cpu_share >= STARVED_SHARE
 
 
 def _waits(facts: DiagnosisFacts) -> Found:
@@ -245,11 +254,13 @@ def _supports(facts: DiagnosisFacts) -> Iterator[str]:
     yield f"signature {facts.signature or 'none'}: {facts.words}"
     used = sum(each.cpu_share for each in facts.kernel)
     if facts.kernel:
-        yield f"CPU: {used:.2f} cores over {facts.seconds:.1f} s, {len(facts.kernel)} threads"
+        many = "one thread" if len(facts.kernel) == 1 else f"{len(facts.kernel)} threads"
+        yield f"CPU: {used:.2f} cores over {facts.seconds:.1f} s, {many}"
     main = _main_thread(facts)
     if main is not None:
-        seen = ", ".join(filter(None, (main.wchan, main.syscall))) or "not to be seen"
-        yield f"main thread: state {main.state}, held in {seen}"
+        seen = ", ".join(filter(None, (main.wchan, main.syscall)))
+        held = f"held in {seen}" if seen else "in what it is held cannot be seen"
+        yield f"main thread: state {main.state}, {held}"
     if facts.samples:
         still = sum(each.still for each in facts.threads)
         yield (

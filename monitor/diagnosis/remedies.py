@@ -40,7 +40,7 @@ def _after_its_end(facts: DiagnosisFacts, found: Found) -> Iterator[Remedy]:
         return
     for each in facts.told.known:
         yield Remedy(do=each.remedy, loses="nothing")
-    if first := _MENDS.get(found.cause):
+    if not facts.told.known and (first := _MENDS.get(found.cause)):
         yield Remedy(do=first, loses="nothing")
     if not facts.foreign:
         yield _resume(facts)

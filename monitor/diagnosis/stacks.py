@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 
 from monitor.diagnosis.values import Frame, Group, KernelThread, Stack, ThreadView
@@ -17,13 +17,16 @@ NATIVE_CALLS = 12
 def compare(
     samples: Sequence[Sequence[Stack]], kernel: Iterable[KernelThread]
 ) -> tuple[ThreadView, ...]:
-    """One view for each thread of the last sample; those that never moved come first."""
+    """One view for each thread that is left; those that never moved come first.
+
+    Of a thread that runs a sample may fail, also the last one: the kernel says whether it is left.
+    """
     if not samples:
         return ()
     known = {each.tid: each for each in kernel}
     before = [{(each.pid, each.tid): each for each in sample} for sample in samples]
     views = []
-    for last in samples[-1]:
+    for last in _left(before, known):
         seen = [sample[key] for sample in before if (key := (last.pid, last.tid)) in sample]
         views.append(
             ThreadView(
@@ -38,6 +41,20 @@ def compare(
             )
         )
     return tuple(sorted(views, key=lambda each: not each.still))
+
+
+def _left(
+    samples: Sequence[Mapping[tuple[int, int | None], Stack]],
+    known: Mapping[int, KernelThread],
+) -> Iterator[Stack]:
+    """The newest stack of each thread of the last sample, and of those seen in most of them."""
+    newest: dict[tuple[int, int | None], Stack] = {}
+    for sample in samples:
+        newest |= sample
+    for key, stack in newest.items():
+        often = 2 * sum(key in sample for sample in samples) > len(samples)
+        if key in samples[-1] or (often and stack.tid in known):
+            yield stack
 
 
 def _idle(active: Sequence[bool | None], kernel: KernelThread | None) -> bool | None:

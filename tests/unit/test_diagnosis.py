@@ -171,6 +171,16 @@ STALLED = DiagnosisFacts(
         ),
         pytest.param(
             {
+                "threads": (view(STEP, still=False),),
+                "kernel": (replace(kernel(wait=None, share=0.06), state="R"),),
+            },
+            Cause.SPINNING,
+            Confidence.LIKELY,
+            "turns in step",
+            id="a spin on a machine that leaves it little",
+        ),
+        pytest.param(
+            {
                 "signature": "stopped",
                 "words": "stopped, `kill -CONT 7` lets it go on",
                 "kernel": (replace(kernel(), state="T"),),
@@ -291,6 +301,14 @@ def test_what_never_moved_comes_first_and_is_grouped_over_threads() -> None:
 def test_a_thread_that_was_not_there_at_first_did_not_stand_still() -> None:
     views = compare([[], [stack(STEP)]], ())
     assert [each.still for each in views] == [False]
+
+
+def test_a_thread_whose_last_sample_failed_is_left_if_the_kernel_has_it() -> None:
+    main, other = stack(STEP), stack(OTHER, tid=8)
+    samples = [[main, other], [main, other], [main]]
+    assert {each.tid for each in compare(samples, (kernel(), kernel(8)))} == {7, 8}
+    assert {each.tid for each in compare(samples, (kernel(),))} == {7}, "it has ended"
+    assert {each.tid for each in compare([[main, other], [main], [main]], (kernel(8),))} == {7}
 
 
 def test_the_words_of_faulthandler_are_read_among_lines_of_the_log() -> None:

@@ -6,10 +6,13 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
+from monitor.diagnosis.bundle import BundleError, write_bundle
 from monitor.diagnosis.record import Diagnosis, diagnose
 from monitor.diagnosis.values import Group
 from monitor.rundir import RunDir, runs_root
+from monitor.words import gibibytes
 from runners.errors import RunnerError
 from runners.runs import find_run
 from runners.sidecar import Offer, Sidecar, offer_for
@@ -22,6 +25,9 @@ FRAMES = 6
 def diagnose_command(options: argparse.Namespace) -> int:
     """Look at a run for some seconds and say what was found."""
     run = find_run(runs_root(), options.run)
+    bundle = Path(options.bundle).expanduser() if options.bundle else None
+    if bundle is not None and bundle.exists():
+        raise BundleError(f"{bundle} is there already: name another file for the bundle")
     offer = _confirmed(run, options)
     with Sidecar(offer) if offer else contextlib.nullcontext() as spy:
         found = diagnose(run, spy, native=options.native)
@@ -32,6 +38,9 @@ def diagnose_command(options: argparse.Namespace) -> int:
             out(line)
     if found.unwritten:
         complain(found.unwritten)
+    if bundle is not None:
+        size = write_bundle(run, found, bundle)
+        complain(f"{bundle}: {gibibytes(size)}; look through it before you give it away")
     return exits.OK
 
 

@@ -238,18 +238,6 @@ def _rm(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--yes", action="store_true", help="do not ask")
 
 
-def _diagnose(sub: argparse.ArgumentParser) -> None:
-    _status(sub)
-    sub.add_argument(
-        "--native", action="store_true", help="native calls too; pauses the trainer for some 60 ms"
-    )
-    sub.add_argument(
-        "--yes",
-        action="store_true",
-        help="where this user may not look into a container: start one that can, without asking",
-    )
-
-
 def _drill(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("drill", nargs="?", metavar="NAME", help="which; without one: list them")
     sub.add_argument("--keep", action="store_true", help="leave the run among your runs")
@@ -260,6 +248,21 @@ def _drill(sub: argparse.ArgumentParser) -> None:
         "--speed", type=speed, default=1.0, metavar="X", help="so many times as fast (0.05 to 3)"
     )
     _json(sub)
+
+
+def _diagnose(sub: argparse.ArgumentParser) -> None:
+    _status(sub)
+    sub.add_argument(
+        "--bundle", metavar="FILE.tar.gz", help="also write all that was seen, without secrets"
+    )
+    sub.add_argument(
+        "--native", action="store_true", help="native calls too; pauses the trainer for some 60 ms"
+    )
+    sub.add_argument(
+        "--yes",
+        action="store_true",
+        help="where this user may not look into a container: start one that can, without asking",
+    )
 
 
 def _doctor(sub: argparse.ArgumentParser) -> None:
