@@ -6,19 +6,24 @@ may free it; so the child is left behind, never waited for.
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from monitor.diagnosis.places import FileSystem
 from monitor.frozen import replace
+from monitor.probes.process import name_and_state
 from monitor.probes.raw import read_proc
 from monitor.probes.text import clean_line
 
 ANSWER_S = 2.0
+START_S = 5.0
 _ASK = (
-    "import os, sys, time; began = time.monotonic(); os.statvfs(sys.argv[1]); "
+    "import os, sys, time; print(flush=True); began = time.monotonic(); os.statvfs(sys.argv[1]); "
     "print(time.monotonic() - began)"
 )
 _OCTAL = re.compile(r"\\([0-7]{3})")
@@ -52,9 +57,27 @@ def mount_of(path: str, table: str) -> FileSystem | None:
 
 
 def asked(found: FileSystem, pid: int, wait_s: float = ANSWER_S) -> FileSystem:
-    """The same, with how long it took to answer *here*, through the root of *pid*."""
-    began = time.monotonic()
-    path = f"/proc/{pid}/root{found.point}"
+    """The same, with how long it took to answer here, through the root of *pid*."""
+    answer_s, silent_s = ask(f"/proc/{pid}/root{found.point}", wait_s)
+    return replace(found, answer_s=answer_s, silent_s=silent_s)
+
+
+def silent(path: Path) -> FileSystem | None:
+    """The file system of *path*, as this process sees it, if it does not answer."""
+    _, silent_s = ask(str(path), ANSWER_S)
+    if silent_s is None:
+        return None
+    found = file_system_of(os.getpid(), str(path)) or FileSystem(
+        point=clean_line(str(path)), kind="?", source="?"
+    )
+    return replace(found, silent_s=silent_s)
+
+
+def ask(path: str, wait_s: float) -> tuple[float | None, float | None]:
+    """(how long it took to answer, or for how long it has not); neither: it cannot be told.
+
+    A machine that is too busy to run the child at all says nothing of the file system.
+    """
     try:
         child = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _ASK, path],
@@ -62,19 +85,32 @@ def asked(found: FileSystem, pid: int, wait_s: float = ANSWER_S) -> FileSystem:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            bufsize=0,
         )
     except OSError:
-        return found
-    try:
-        said, _ = child.communicate(timeout=wait_s)
-    except subprocess.TimeoutExpired:
+        return None, None
+    assert child.stdout is not None
+    with child.stdout as stream:
+        begun = _line(stream.fileno(), START_S)
+        began = time.monotonic()
+        said = _line(stream.fileno(), wait_s) if begun else b""
+    if said is None:
+        waits_s, held = time.monotonic() - began, name_and_state(child.pid)
         child.kill()
         _LEFT.append(child)
-        return replace(found, silent_s=time.monotonic() - began)
+        return None, waits_s if held is not None and held[1] in "DS" else None
+    child.kill()
+    child.wait()
     try:
-        return replace(found, answer_s=float(said))
+        return float(said), None
     except ValueError:
-        return found  # this user may not ask
+        return None, None  # there is no such path, or this user may not ask
+
+
+def _line(descriptor: int, wait_s: float) -> bytes | None:
+    """The next line; empty at the end, None where none has come in time."""
+    ready, _, _ = select.select([descriptor], [], [], wait_s)
+    return os.read(descriptor, 256) if ready else None
 
 
 def _unescaped(text: str) -> str:

@@ -93,6 +93,8 @@ class Surroundings:
     """The path of its control group, which is frozen."""
     container: str | None = None
     """The short id of the container that it is in."""
+    checkpoints_silent: FileSystem | None = None
+    """Where its checkpoints lie, if that does not answer."""
     major_faults_s: float | None = None
     """Pages that the run's processes had to read from a disk, each second of the look."""
     box: tuple[str, ...] = ()

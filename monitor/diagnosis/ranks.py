@@ -45,6 +45,7 @@ def compare_ranks(facts: DiagnosisFacts) -> Found | None:
     waiting = [each for each in seen if each.waits_in is not None and each.view.still]
     return (
         _gone(ranks, waiting)
+        or _stopped(facts, ranks)
         or _elsewhere(facts, seen, waiting)
         or _recorded(facts.around.collectives)
         or _different(waiting)
@@ -108,6 +109,17 @@ def _gone(ranks: Sequence[Rank], waiting: list[_Seen]) -> Found | None:
     return Found(Cause.RANK_GONE, Confidence.LIKELY, words)
 
 
+def _stopped(facts: DiagnosisFacts, ranks: Sequence[Rank]) -> Found | None:
+    """Wherever it stands, a rank that is stopped holds the others up."""
+    states = {each.pid: each.state for each in facts.kernel if each.tid == each.pid}
+    stopped = [each for each in ranks if states.get(each.pid) in ("T", "t")]
+    if not stopped or len(stopped) == len(ranks):
+        return None
+    first = stopped[0]
+    words = f"{_numbers([each.rank for each in stopped])} of the ranks is stopped (state T)"
+    return Found(Cause.RANK_BEHIND, Confidence.LIKELY, f"{words}: `kill -CONT {first.pid}`")
+
+
 def _elsewhere(facts: DiagnosisFacts, seen: list[_Seen], waiting: list[_Seen]) -> Found | None:
     others = [each for each in seen if each.waits_in is None]
     if not waiting or not others:
@@ -129,8 +141,6 @@ def _state_words(facts: DiagnosisFacts, seen: _Seen) -> str:
     kernel = next((each for each in facts.kernel if each.tid == seen.rank.pid), None)
     if kernel is None:
         return ""
-    if kernel.state in ("T", "t"):
-        return f", stopped (`kill -CONT {seen.rank.pid}`)"
     if kernel.cpu_share >= 0.2:
         return f", at {kernel.cpu_share:.0%} of a core"
     if "nanosleep" in (kernel.syscall or ""):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from monitor.diagnosis.box import Meters, box_lines, faults_rate, read_meters
 from monitor.diagnosis.flight_recorder import read_collectives
 from monitor.diagnosis.freezer import read_frozen
-from monitor.diagnosis.places import Rank, Surroundings
+from monitor.diagnosis.places import FileSystem, Rank, Surroundings
 from monitor.diagnosis.rank_processes import read_ranks
 from monitor.diagnosis.rights import container_id
 from monitor.diagnosis.values import KernelThread
@@ -35,8 +35,9 @@ class Around:
         process: ProcessId | None,
         kernel: Sequence[KernelThread],
         gpus: Sequence[GpuReading],
+        dead: FileSystem | None = None,
     ) -> Surroundings:
-        """What was seen, now that the samples are taken."""
+        """What was seen, now that the samples are taken; *dead*: where the checkpoints lie."""
         if not self.pids or process is None:
             return Surroundings()
         now = read_meters(self.pids)
@@ -48,6 +49,7 @@ class Around:
             ),
             ranks=self.ranks,
             collectives=read_collectives(self.ranks),
+            checkpoints_silent=dead,
             frozen=read_frozen(self.pids[0]),
             container=container_id(self.pids[0]),
             major_faults_s=faults_rate(self._before, now),

@@ -36,7 +36,7 @@ def held_up(facts: DiagnosisFacts) -> Found | None:
         found = _dead_file_system(facts, each) or _stopped_end(facts, each)
         if found is not None:
             return found
-    return _nobody_writes(facts, waits) or _lock_held(facts)
+    return _no_checkpoints(facts) or _nobody_writes(facts, waits) or _lock_held(facts)
 
 
 def wait_words(facts: DiagnosisFacts) -> str | None:
@@ -54,6 +54,8 @@ def around_lines(facts: DiagnosisFacts) -> Iterator[str]:
     named = [each for each in facts.around.waits if each.kind is not WaitKind.LOCK]
     for each in named[:_SHOWN]:
         yield f"thread {each.tid} of pid {each.pid} waits in {each.call} for {_words(each)}"
+    if (place := facts.around.checkpoints_silent) is not None:
+        yield f"its checkpoints lie on {_mount_words(place)}"
     if (rate := facts.around.major_faults_s) is not None and rate >= 1:
         yield f"it reads {rate:.0f} pages a second back from a disk (major page faults)"
     yield from facts.around.box
@@ -100,6 +102,18 @@ def _dead_file_system(facts: DiagnosisFacts, wait: Wait) -> Found | None:
         return None
     words = f"its main thread waits in {wait.call} for {_words(wait)}{_place(facts)}"
     return Found(Cause.FILE_SYSTEM, Confidence.LIKELY, words)
+
+
+def _no_checkpoints(facts: DiagnosisFacts) -> Found | None:
+    """What it waits for was not seen, and where it saves does not answer."""
+    place = facts.around.checkpoints_silent
+    if place is None or facts.around.waits:
+        return None
+    words = f"its checkpoints lie on {_mount_words(place)}, and it waits{_place(facts)}"
+    held = any(each.tid == facts.pid and each.state == "D" for each in facts.kernel)
+    if held:
+        return Found(Cause.FILE_SYSTEM, Confidence.LIKELY, words)
+    return Found(Cause.FILE_SYSTEM, Confidence.UNSURE, words, "what it waits for, as root")
 
 
 def _stopped_end(facts: DiagnosisFacts, wait: Wait) -> Found | None:

@@ -188,6 +188,19 @@ def test_a_file_system_that_does_not_answer(folder: Path) -> None:
     assert said["facts"]["seconds"] < 15
 
 
+@needs_root
+def test_checkpoints_on_a_file_system_that_does_not_answer_do_not_hold_the_diagnosis(
+    folder: Path,
+) -> None:
+    with silent_mount(folder / "server") as point, trainer(0, folder, LOCK) as child:
+        run = make_run(folder / "runs", child.pid, 0)
+        run.checkpoints.rmdir()
+        run.checkpoints.symlink_to(point)
+        said = asked(run, 0)
+    assert said["facts"]["around"]["checkpoints_silent"]["silent_s"] > 1
+    assert said["conclusion"]["cause"] == "lock-held", "it waits for something else"
+
+
 @contextlib.contextmanager
 def silent_mount(point: Path) -> Iterator[Path]:
     """A FUSE file system whose server never says a word."""

@@ -16,7 +16,7 @@ from monitor.diagnosis.box import Meters, disk_lines, heat_lines, kernel_lines, 
 from monitor.diagnosis.calls import Call, polled
 from monitor.diagnosis.conclude import conclude
 from monitor.diagnosis.ends_of import _address
-from monitor.diagnosis.file_systems import asked, file_system_of, mount_of
+from monitor.diagnosis.file_systems import ask, asked, file_system_of, mount_of
 from monitor.diagnosis.flight_recorder import collective_of, parse
 from monitor.diagnosis.places import (
     Collective,
@@ -159,6 +159,23 @@ def test_the_rank_that_holds_the_others_up(
     assert (found.cause, found.confidence) == (cause, confidence), found.sentence
     assert says in found.sentence
     assert any(each.startswith("rank 0 (pid 7, state S)") for each in found.supports)
+
+
+def test_a_rank_that_is_stopped_is_named_wherever_it_stands() -> None:
+    facts = ranked(rank_view(7, *REDUCE), rank_view(8, *REDUCE))
+    stopped = replace(facts.kernel[1], state="T")
+    found = conclude(replace(facts, kernel=(facts.kernel[0], stopped)))
+    assert (found.cause, found.confidence) == (Cause.RANK_BEHIND, Confidence.LIKELY)
+    assert found.remedies[0].commands == (("kill", "-CONT", "8"),)
+
+
+def test_checkpoints_out_of_reach() -> None:
+    kernel_d = KernelThread(pid=7, tid=7, state="D", cpu_share=0.0)
+    facts = replace(STALLED, kernel=(kernel_d,), around=Surroundings(checkpoints_silent=NFS))
+    found = conclude(facts)
+    assert (found.cause, found.confidence) == (Cause.FILE_SYSTEM, Confidence.LIKELY)
+    asleep = replace(facts, kernel=(replace(kernel_d, state="S"),))
+    assert conclude(asleep).confidence == Confidence.UNSURE
 
 
 def test_who_was_not_seen_makes_it_unsure() -> None:
@@ -412,6 +429,7 @@ def test_a_file_system_of_ours_answers(tmp_path: Path) -> None:
     found = asked(place, os.getpid(), wait_s=60)
     assert found.answer_s is not None
     assert found.silent_s is None
+    assert ask(str(tmp_path / "nothing"), 60) == (None, None)
 
 
 def test_the_descriptors_of_a_select_are_read_from_its_sets(
