@@ -36,7 +36,9 @@ PROGRAM = "/lanewatch-py-spy"
 CAPABILITY = "SYS_PTRACE"
 PROCESSES = 4
 """Each has a container of its own, and a start takes half a second."""
-START_S = 5.0
+START_S = 3.0
+ANSWER_S = 5
+"""An engine that is slower than that is part of the trouble."""
 LEFT_S = 120.0
 """A container of ours that is older was left by somebody who was killed."""
 
@@ -75,7 +77,7 @@ def offer_for(run: RunDir, connection: DockerConnection | None = None) -> Offer 
     container = container_id(process.pid)
     if container is None or not is_static(Path(program)):
         return None
-    engine = connection or DockerConnection()
+    engine = connection or DockerConnection(ANSWER_S)
     found = engine.ask(lambda client: client.inspect_container(container))
     return Offer(
         container=str(found["Name"]).lstrip("/"),
@@ -101,7 +103,7 @@ class Sidecar:
 
     def __init__(self, offer: Offer, connection: DockerConnection | None = None) -> None:
         self._offer = offer
-        self._engine = connection or DockerConnection()
+        self._engine = connection or DockerConnection(ANSWER_S)
         self._made: dict[tuple[int, bool], tuple[str, int]] = {}
         """Of each (pid there, native): the container, and how much of its output was read."""
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from monitor.activity import STOPPED
 from monitor.diagnosis.ends import Found, ended, troubled
+from monitor.diagnosis.ranks import compare_ranks, rank_lines
 from monitor.diagnosis.remedies import remedies
 from monitor.diagnosis.values import (
     Cause,
@@ -21,6 +22,7 @@ from monitor.diagnosis.values import (
     KernelThread,
     ThreadView,
 )
+from monitor.diagnosis.where import around_lines, held_up, paused, wait_words
 from monitor.model import FINAL, Liveness
 from monitor.signatures import BY_GPU, Signature
 
@@ -62,7 +64,10 @@ def conclude(facts: DiagnosisFacts) -> Conclusion:
         or troubled(facts)
         or _advances(facts)
         or _excluded(facts)
+        or paused(facts)
         or _calm(facts)
+        or compare_ranks(facts)
+        or held_up(facts)
         or _signed(facts)
         or _spins(facts)
         or _waits(facts)
@@ -185,7 +190,8 @@ def _waits(facts: DiagnosisFacts) -> Found:
     if kind is None:
         words = f"{idle}: it waits{_place_words(facts) or ', for what cannot be seen'}"
         return Found(Cause.WAITS, Confidence.UNSURE, words, _more(facts))
-    words = f"{idle}: its main thread waits for {kind[1]}{_place_words(facts)}"
+    what = wait_words(facts) or kind[1]
+    words = f"{idle}: its main thread waits for {what}{_place_words(facts)}"
     return Found(kind[0], Confidence.UNSURE, words, NATIVE.format(run=facts.run))
 
 
@@ -273,6 +279,8 @@ def _supports(facts: DiagnosisFacts) -> Iterator[str]:
             f"stacks by {facts.source}: {facts.samples}, "
             f"{still} of {len(facts.threads)} threads never moved"
         )
+    yield from rank_lines(facts)
+    yield from around_lines(facts)
 
 
 def _recorded(facts: DiagnosisFacts) -> Iterator[str]:

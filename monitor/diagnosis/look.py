@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from monitor.diagnosis.file_systems import silent
 from monitor.diagnosis.kernel_threads import read_threads
+from monitor.diagnosis.places import FileSystem
 from monitor.diagnosis.pyspy import HostSpy, Spy
 from monitor.diagnosis.sampling import take
 from monitor.diagnosis.sources import Sources
 from monitor.diagnosis.stacks import compare, with_native
+from monitor.diagnosis.surroundings import Around
 from monitor.diagnosis.told import read_told
 from monitor.diagnosis.values import DiagnosisFacts
 from monitor.frozen import replace
@@ -32,9 +35,6 @@ from monitor.single_look import look_once
 from monitor.target import WatchTarget, read_target
 from monitor.watch_state import WatchRead, read_watch
 
-PROCESSES = 8
-"""Of the trainer and its children, the first so many."""
-
 
 def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> DiagnosisFacts:
     """Return the facts of *run*, some seconds later. Raises nothing that its files may cause.
@@ -42,18 +42,21 @@ def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagno
     *spy* takes the stacks, this user's own py-spy by default; *native*: with native calls, for
     which the trainer is paused once, for some 60 ms.
     """
-    target, now, watched = read_target(run.root), read_now(), read_watch(run.watch)
+    dead = silent(read_target(run.root).checkpoints)
+    target, now, watched = _reachable(run, dead), read_now(), read_watch(run.watch)
     seen = seen_of(target, watched, now)
     single = look_once(target, watched.value, now)
     process = single.facts.process
     over = target.final or seen.verdict.liveness in FINAL
-    pids = process.pids[:PROCESSES] if process is not None and process.alive and not over else ()
+    around = Around(process.pids if process is not None and process.alive and not over else ())
+    pids = around.pids
     before = _Progress.of(target)
     taken = take(pids, spy or HostSpy(), native=native)
     advanced = before.advanced_to(_Progress.of(target))
-    seen_last = seen_of(read_target(run.root), read_watch(run.watch), read_now())
+    seen_last = seen_of(_reachable(run, dead), read_watch(run.watch), read_now())
     verdict = seen_last.verdict
-    sign = sign_of(_with_gpus(single.observation, watched)) if pids else Sign(None, "not seen")
+    observed = _with_gpus(single.observation, watched)
+    sign = sign_of(observed) if pids else Sign(None, "not seen")
     hung = verdict.liveness in (Liveness.SUSPECT, Liveness.STALLED) and not advanced
     if not taken.samples and hung and _may_be_asked(target, pids, process.state if process else ""):
         taken.ask(target)
@@ -82,8 +85,22 @@ def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagno
         missing=(*taken.missing, *seen.problems),
         checkpoint=last.iteration if last else None,
         checkpoint_age_s=max(0.0, now.wall_s - last.modified_wall) if last else None,
-        told=read_told(read_target(run.root), seen_last, single, watched.value, found),
+        around=around.after(
+            target.process, kernel, observed.machine.gpus if observed.machine else (), dead
+        ),
+        told=read_told(_reachable(run, dead), seen_last, single, watched.value, found),
     )
+
+
+def _reachable(run: RunDir, dead: FileSystem | None) -> WatchTarget:
+    """The run without what lies on the file system that does not answer: it would hold us, too."""
+    target = read_target(run.root)
+    if dead is None:
+        return target
+    log = target.foreign_log
+    if log is not None and log.is_relative_to(dead.point):
+        target = replace(target, foreign_log=None)
+    return replace(target, checkpoints=run.diagnosis / "out-of-reach")
 
 
 def _with_gpus(observation: Observation, watched: WatchRead) -> Observation:

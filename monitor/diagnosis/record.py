@@ -49,7 +49,8 @@ class Diagnosis:
 def diagnose(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagnosis:
     """Look at *run* (see `look`), conclude, and keep the result in its folder `diagnosis/`."""
     facts = look(run, spy, native=native)
-    found = Diagnosis(facts=facts, conclusion=conclude(facts), groups=grouped(facts.threads))
+    groups = grouped(facts.threads, facts.around.ranks)
+    found = Diagnosis(facts=facts, conclusion=conclude(facts), groups=groups)
     try:
         run.diagnosis.mkdir(mode=0o700, exist_ok=True)
         write_json(run.diagnosis / LATEST, found.to_json(), durable=False)

@@ -15,7 +15,11 @@ from monitor.signatures import Signature
 from monitor.words import duration
 
 _CONTINUE = re.compile(r"`(kill -CONT [0-9 ]+)`")
-_DEAF = frozenset({Cause.DEADLOCK, Cause.SPINNING, Signature.BLOCKED_IO, Signature.STOPPED})
+_DEAF = frozenset(
+    {Cause.DEADLOCK, Cause.SPINNING, Cause.PAUSED, Cause.LOCK_HELD, Cause.FILE_SYSTEM}
+    | {Cause.RANK_BEHIND, Cause.RANK_GONE, Cause.COLLECTIVES_DIFFER}
+    | {Signature.BLOCKED_IO, Signature.STOPPED}
+)
 """Whoever stands like that does not come to the end of an iteration, at which it would save."""
 _READER = frozenset({Signature.BLOCKED_PIPE, Signature.BLOCKED_TERMINAL, Cause.LOG_STUCK})
 
@@ -72,6 +76,15 @@ def _continue(facts: DiagnosisFacts, found: Found) -> Iterator[Remedy]:
     if command:
         argv = tuple(command[-1].split())
         yield Remedy(do=command[-1].strip(), loses="nothing", commands=(argv,))
+    elif found.cause == Cause.PAUSED:
+        container = facts.around.container
+        argv = ("docker", "unpause", container or "")
+        yield Remedy(
+            do=" ".join(argv) if container else f"thaw the control group {facts.around.frozen}",
+            loses="nothing",
+            commands=(argv,) if container else (),
+        )
+        return
     elif found.cause == Signature.BLOCKED_TERMINAL:
         yield Remedy(do="Ctrl-Q in its terminal, if Ctrl-S holds it", loses="nothing")
     elif found.cause in _READER:

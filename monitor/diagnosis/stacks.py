@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 
+from monitor.diagnosis.places import Rank
 from monitor.diagnosis.values import Frame, Group, KernelThread, Stack, ThreadView
 from monitor.frozen import replace
 
@@ -93,11 +94,12 @@ def _common(stacks: Sequence[tuple[Frame, ...]]) -> tuple[Frame, ...]:
     return tuple(reversed(held))
 
 
-def grouped(threads: Iterable[ThreadView]) -> tuple[Group, ...]:
+def grouped(threads: Iterable[ThreadView], ranks: Iterable[Rank] = ()) -> tuple[Group, ...]:
     """Put threads together that stand at the same place; still ones first, then the largest."""
+    numbers = {each.pid: f"rank {each.rank} " for each in ranks}
     found: dict[tuple[tuple[Frame, ...], bool, bool | None, tuple[str, ...]], list[str]] = {}
     for each in threads:
-        name = f"{each.name or 'thread'} (pid {each.pid})"
+        name = f"{numbers.get(each.pid, '')}{each.name or 'thread'} (pid {each.pid})"
         found.setdefault((each.stays_in, each.still, each.idle, each.native), []).append(name)
     groups = [
         Group(frames=frames, still=still, threads=tuple(names), idle=idle, native=native)

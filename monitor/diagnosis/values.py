@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from monitor.diagnosis.places import Surroundings
+
 
 class Confidence(StrEnum):
     """How far a conclusion may be relied on."""
@@ -39,6 +41,18 @@ class Cause(StrEnum):
     """Exit code 0 without a result."""
     RESTARTED = "machine-restarted"
     ON_REQUEST = "stopped-on-request"
+    PAUSED = "paused"
+    """Its control group is frozen."""
+    RANK_BEHIND = "rank-behind"
+    """One rank stands elsewhere, and the others wait for it."""
+    RANK_GONE = "rank-gone"
+    COLLECTIVES_DIFFER = "collectives-differ"
+    FILE_SYSTEM = "file-system"
+    """It does not answer."""
+    PEER_STOPPED = "peer-stopped"
+    """Whoever ought to write what it reads is stopped."""
+    LOCK_HELD = "lock-held"
+    """By a thread that does not give it back."""
     WAITS_FOR_LOCK = "waits-for-lock"
     WAITS_FOR_PIPE = "waits-for-pipe"
     WAITS_FOR_SOCKET = "waits-for-socket"
@@ -183,6 +197,7 @@ class DiagnosisFacts:
     checkpoint: int | None = None
     checkpoint_age_s: float | None = None
     told: Told = field(default_factory=Told)
+    around: Surroundings = field(default_factory=Surroundings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,8 @@ class NotThereError(EngineError):
 class DockerConnection:
     """Asks the engine; connects at the first question."""
 
-    def __init__(self) -> None:
+    def __init__(self, answer_s: int = ANSWER_S) -> None:
+        self._answer_s = answer_s
         self._client: Any = None
         self._about: dict[str, Any] | None = None
 
@@ -56,7 +57,9 @@ class DockerConnection:
         except docker.errors.APIError as error:
             raise EngineError(in_words(_words(error), image)) from error
         except requests.Timeout as error:
-            raise EngineSilentError(f"the Docker engine did not answer in {ANSWER_S} s") from error
+            raise EngineSilentError(
+                f"the Docker engine did not answer in {self._answer_s} s"
+            ) from error
         except gone as error:
             self.close()
             why = _words(error)
@@ -91,7 +94,7 @@ class DockerConnection:
                 knock(path)
             except EngineError as error:
                 raise EngineSilentError(str(error)) from error
-            self._client = docker.APIClient(base_url=url, version="auto", timeout=ANSWER_S)
+            self._client = docker.APIClient(base_url=url, version="auto", timeout=self._answer_s)
         return self._client
 
 

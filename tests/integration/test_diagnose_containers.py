@@ -102,6 +102,20 @@ def test_as_the_containers_own_user_and_as_root(engine: Engine, folder: Path, re
     assert MAIN in found["sentence"]
 
 
+def test_a_paused_container_is_called_paused(engine: Engine, folder: Path) -> None:
+    boxed = Boxed(engine, folder, 0, 0)
+    engine.docker("pause", boxed.name)
+    try:
+        said = asked(boxed.run, 0)
+    finally:
+        engine.call("unpause", boxed.name)
+        engine.remove(boxed.name)
+    found = said["conclusion"]
+    assert (found["cause"], found["confidence"]) == ("paused", "sure"), said
+    assert found["remedies"][0]["do"] == f"docker unpause {boxed.id[:12]}"
+    assert found["remedies"][0]["loses"] == "nothing"
+
+
 def test_a_foreign_container_is_looked_into_by_another_after_a_yes(
     engine: Engine, folder: Path
 ) -> None:
