@@ -85,11 +85,20 @@ def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagno
         missing=(*taken.missing, *seen.problems),
         checkpoint=last.iteration if last else None,
         checkpoint_age_s=max(0.0, now.wall_s - last.modified_wall) if last else None,
+        work_s=_work_s(single.observation),
         around=around.after(
             target.process, kernel, observed.machine.gpus if observed.machine else (), dead
         ),
         told=read_told(_reachable(run, dead), seen_last, single, watched.value, found),
     )
+
+
+def _work_s(observation: Observation) -> float | None:
+    """From the newest checkpoint to the last progress; not known while another is half written."""
+    ages = observation.ages
+    if ages.checkpoint_s is None or ages.progress_s is None or ages.writing_s is not None:
+        return None
+    return max(0.0, ages.checkpoint_s - ages.progress_s)
 
 
 def _reachable(run: RunDir, dead: FileSystem | None) -> WatchTarget:

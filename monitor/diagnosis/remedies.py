@@ -143,6 +143,6 @@ def _resume(facts: DiagnosisFacts) -> Remedy:
 def _loss(facts: DiagnosisFacts) -> str:
     if facts.checkpoint is None:
         return "all of it: there is no whole checkpoint"
-    age = facts.checkpoint_age_s
+    age = facts.checkpoint_age_s if facts.work_s is None else facts.work_s
     since = "" if age is None or facts.liveness in FINAL else f": {duration(age)} of work"
     return f"what was done since checkpoint {facts.checkpoint}{since}"

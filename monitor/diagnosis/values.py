@@ -196,6 +196,8 @@ class DiagnosisFacts:
     """Rights and sources that were not to be had, and how to have them."""
     checkpoint: int | None = None
     checkpoint_age_s: float | None = None
+    work_s: float | None = None
+    """Of work since that checkpoint, by the watch; the time of the hang is left out."""
     told: Told = field(default_factory=Told)
     around: Surroundings = field(default_factory=Surroundings)
 

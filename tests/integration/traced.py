@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from monitor.diagnosis.look import _work_s
 from monitor.diagnosis.values import DiagnosisFacts, KernelThread
 from monitor.model import Liveness
 from monitor.replay import Look, Replay
@@ -53,4 +54,5 @@ def facts_of(name: str) -> DiagnosisFacts:
         missing=("stacks: the trainer is not of this machine",),
         checkpoint=last.iteration if last else None,
         checkpoint_age_s=seen.ages.checkpoint_s if last else None,
+        work_s=_work_s(seen),
     )

@@ -195,6 +195,8 @@ def test_the_remedies_of_a_hang_are_in_order_of_what_they_lose() -> None:
     kill = conclude(suspect).remedies[-1]
     assert kill.commands == (("lanewatch", "kill", "r"), ("lanewatch", "resume", "r"))
     assert "checkpoint 8: 10 min" in kill.loses
+    hung = replace(suspect, work_s=120.0)
+    assert "checkpoint 8: 2 min" in conclude(hung).remedies[-1].loses, "the hang itself is no work"
 
 
 def test_the_last_traceback_is_read_and_the_users_own_line_is_to_blame() -> None:
