@@ -47,12 +47,12 @@ def main() -> None:
     result.notes += [
         "Matrix: `lanewatch drill NAME --diagnose` for each drill, and two trainers that forbid "
         "ptrace, diagnosed by an ordinary user; a label stands in runners/drills/table.py.",
-        "Step time: a process that computes (pure Python, two threads) and nothing else, in "
+        "Step time: a process that computes (pure Python) and nothing else, in "
         f"windows of {options.window:g} s that take turns: without, and with diagnoses one after "
         "another without a pause, as nobody makes them. The ratio is of the medians of a pair of "
-        "neighbouring windows; the interval is a bootstrap of 95 % over the pairs. Pause: how much "
-        "longer the longest gap between two turns of a loop is in a window with than in the one "
-        "beside it.",
+        "neighbouring windows; the interval is a bootstrap of 95 % over the pairs. All the while a "
+        "thread of the bench looks whether the kernel calls the process stopped or traced: py-spy "
+        "without --native does neither.",
         "matrix: " + json.dumps(rows),
     ]
     result.write()
@@ -134,16 +134,21 @@ def _harm(result: Result, pairs: int, window_s: float) -> None:
         child = subprocess.Popen(
             [sys.executable, __file__, "--child", str(run)], stdin=subprocess.PIPE
         )
+        stops = Stops(child.pid)
         try:
             _describe(run, child.pid)
+            stops.start()
             windows = [_window(run, window_s, number % 2 == 1) for number in range(2 * pairs + 2)]
         finally:
+            stops.over = True
+            stops.join()
             child.kill()
             child.wait()
+        last = json.loads((run / "diagnosis" / "latest.json").read_text())
         steps = [tuple(map(float, line.split())) for line in _lines(run / "steps")]
-        gaps = [tuple(map(float, line.split())) for line in _lines(run / "gaps")]
     windows = windows[2:]  # the first of each is thrown away
-    wall, cpu, pauses = [], [], []
+    wall: list[float] = []
+    cpu: list[float] = []
     for without, with_ in zip(windows[::2], windows[1::2], strict=True):
         inside = [
             [each for each in steps if begin < each[0] < end] for begin, end in (without, with_)
@@ -153,16 +158,35 @@ def _harm(result: Result, pairs: int, window_s: float) -> None:
         for values, column in ((wall, 1), (cpu, 2)):
             off, on = (statistics.median(each[column] for each in window) for window in inside)
             values.append(100 * on / off - 100)
-        longest = [
-            max((gap for at, gap in gaps if begin < at < end), default=0.0)
-            for begin, end in (without, with_)
-        ]
-        pauses.append(1000 * (longest[1] - longest[0]))
     for name, values in (("wall", wall), ("CPU", cpu)):
         low, high = _interval(values)
         label = f"step time with diagnoses, {name}, added (95 %: {low:+.2f} to {high:+.2f})"
         result.add(label, "%", values, budget=1.0)
-    result.add("longest pause with diagnoses, added", "ms", pauses, budget=50)
+    result.add("looks that saw the trainer stopped or traced", "", [stops.seen], budget=0)
+    result.add("looks at whether it was", "", [stops.looks])
+    result.add("samples of its stacks in one diagnosis", "", [last["facts"]["samples"]], least=5)
+
+
+class Stops(threading.Thread):
+    """Looks a thousand times a second whether a process is stopped, or traced by anyone."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._pid = pid
+        self.looks = self.seen = 0
+        self.over = False
+
+    def run(self) -> None:
+        """Until `over`."""
+        descriptor = os.open(f"/proc/{self._pid}/status", os.O_RDONLY)
+        while not self.over:
+            status = os.pread(descriptor, 4096, 0)
+            state = status.partition(b"State:\t")[2][:1]
+            tracer = int(status.partition(b"TracerPid:\t")[2].split()[0])
+            self.looks += 1
+            self.seen += state in (b"t", b"T") or tracer != 0
+            time.sleep(0.001)
+        os.close(descriptor)
 
 
 def _describe(run: Path, pid: int) -> None:
@@ -207,19 +231,7 @@ def _interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _train(run: Path) -> None:
-    """Compute until killed: each step's end, wall and CPU seconds; each long gap of a loop."""
-
-    def notice() -> None:
-        with (run / "gaps").open("w", buffering=1) as stream:
-            before = time.monotonic()
-            while True:
-                time.sleep(0.001)
-                now = time.monotonic()
-                if now - before > 0.004:
-                    stream.write(f"{now} {now - before}\n")
-                before = now
-
-    threading.Thread(target=notice, daemon=True).start()
+    """Compute until killed: each step's end, wall and CPU seconds."""
     with (run / "steps").open("w", buffering=1) as stream:
         while os.getppid() != 1:
             began, cpu_s = time.monotonic(), time.thread_time()
