@@ -58,11 +58,9 @@ def test_the_cause_is_named(
         assert f"faults.py:{_line_of(function, line)}" in found["sentence"], found
     if drill == "blocked-pipe":
         assert "which is stopped" in found["sentence"]
-        assert found["remedies"][0] == {
-            "do": found["remedies"][0]["do"],
-            "loses": "nothing",
-        }
+        assert found["remedies"][0]["loses"] == "nothing"
         assert found["remedies"][0]["do"].startswith("kill -CONT")
+        assert found["remedies"][0]["commands"] == [found["remedies"][0]["do"].split()]
 
 
 @pytest.mark.parametrize("uid", users())
@@ -124,6 +122,15 @@ def test_a_trainer_that_forbids_ptrace_tells_by_itself() -> None:
     assert f"faults.py:{at}" in said["conclusion"]["sentence"]
     assert "PR_SET_DUMPABLE" in said["facts"]["missing"][0]
     assert "root" in said["facts"]["missing"][0]
+
+
+def test_the_class_of_a_spin_is_named_where_nobody_may_look() -> None:
+    spin = {"faults": ((12, "forbid_ptrace"), (13, "spin"))}
+    with hanging("spin", AS_ORDINARY, spin) as run:
+        until(run, "stalled")
+        said = diagnosed(run, AS_ORDINARY)
+    assert said["conclusion"]["cause"] == "spinning", said
+    assert said["facts"]["source"] != "py-spy"
 
 
 def _line_of(function: Any, text: str | None) -> int:
