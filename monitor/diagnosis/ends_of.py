@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -121,12 +122,12 @@ def _address(raw: bytes) -> str:
     text, _, port = raw.decode("ascii", "replace").partition(":")
     whole = bytes.fromhex(text)
     parts = [whole[at : at + 4][::-1] for at in range(0, len(whole), 4)]
-    if len(parts) == 4 and parts[:2] == [bytes(4)] * 2 and parts[2] == b"\0\0\xff\xff":
-        parts = parts[3:]
-    if len(parts) == 1:
-        return f"{'.'.join(map(str, parts[0]))}:{int(port, 16)}"
-    groups = b"".join(parts).hex(":", 2)
-    return f"[{groups}]:{int(port, 16)}"
+    address = ipaddress.ip_address(b"".join(parts))
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if isinstance(address, ipaddress.IPv4Address):
+        return f"{address}:{int(port, 16)}"
+    return f"[{address}]:{int(port, 16)}"
 
 
 def by_pid(holders: Mapping[str, list[Holder]], link: str | None) -> tuple[End, ...]:

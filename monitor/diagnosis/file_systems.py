@@ -91,9 +91,9 @@ def ask(path: str, wait_s: float) -> tuple[float | None, float | None]:
         return None, None
     assert child.stdout is not None
     with child.stdout as stream:
-        begun = _line(stream.fileno(), START_S)
+        begun = _read(stream.fileno(), START_S, 1)
         began = time.monotonic()
-        said = _line(stream.fileno(), wait_s) if begun else b""
+        said = _read(stream.fileno(), wait_s, 256) if begun else b""
     if said is None:
         waits_s, held = time.monotonic() - began, name_and_state(child.pid)
         child.kill()
@@ -107,10 +107,10 @@ def ask(path: str, wait_s: float) -> tuple[float | None, float | None]:
         return None, None  # there is no such path, or this user may not ask
 
 
-def _line(descriptor: int, wait_s: float) -> bytes | None:
-    """The next line; empty at the end, None where none has come in time."""
+def _read(descriptor: int, wait_s: float, size: int) -> bytes | None:
+    """What comes next; empty at the end, None where nothing has come in time."""
     ready, _, _ = select.select([descriptor], [], [], wait_s)
-    return os.read(descriptor, 256) if ready else None
+    return os.read(descriptor, size) if ready else None
 
 
 def _unescaped(text: str) -> str:

@@ -70,9 +70,11 @@ class Rank:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collective:
-    """What a rank's flight recorder holds: the last thing it did, and what it has not ended."""
+    """What a rank's flight recorder holds of one group: the last thing done, and what is open."""
 
     rank: int
+    group: str = ""
+    """Of ranks; numbers are counted in each apart."""
     done: int
     """The highest number of a collective that it has completed; 0 for none."""
     pending: str | None = None

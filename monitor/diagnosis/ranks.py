@@ -64,7 +64,10 @@ def rank_lines(facts: DiagnosisFacts) -> tuple[str, ...]:
     for each in facts.around.collectives:
         pending = f", then began {each.pending}" if each.pending else ""
         place = f" at {each.place}" if each.place else ""
-        lines.append(f"flight recorder, rank {each.rank}: completed {each.done}{pending}{place}")
+        group = f" of group {each.group}" if each.group else ""
+        lines.append(
+            f"flight recorder, rank {each.rank}: {each.done} completed{group}{pending}{place}"
+        )
     return tuple(lines)
 
 
@@ -149,7 +152,13 @@ def _state_words(facts: DiagnosisFacts, seen: _Seen) -> str:
 
 
 def _recorded(collectives: Sequence[Collective]) -> Found | None:
-    """Who has completed fewest, by the flight recorders."""
+    """Who has completed fewest of a group, by the flight recorders."""
+    groups = dict.fromkeys(each.group for each in collectives)
+    found = (_behind([each for each in collectives if each.group == name]) for name in groups)
+    return next((each for each in found if each is not None), None)
+
+
+def _behind(collectives: Sequence[Collective]) -> Found | None:
     if len(collectives) < 2:
         return None
     least, most = (pick(each.done for each in collectives) for pick in (min, max))

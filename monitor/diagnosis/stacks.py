@@ -26,6 +26,7 @@ def compare(
         return ()
     known = {each.tid: each for each in kernel}
     before = [{(each.pid, each.tid): each for each in sample} for sample in samples]
+    answered = [{each.pid for each in sample} for sample in samples]
     views = []
     for last in _left(before, known):
         seen = [sample[key] for sample in before if (key := (last.pid, last.tid)) in sample]
@@ -34,14 +35,19 @@ def compare(
                 pid=last.pid,
                 tid=last.tid,
                 name=last.name,
-                still=len(seen) == len(samples)
-                and all(each.frames == last.frames for each in seen),
+                still=_is_still(seen, [last.pid in each for each in answered]),
                 stays_in=_common([each.frames for each in seen]),
                 kernel=(at := known.get(last.tid) if last.tid is not None else None),
                 idle=_idle([each.active for each in seen], at),
             )
         )
     return tuple(sorted(views, key=lambda each: not each.still))
+
+
+def _is_still(seen: Sequence[Stack], answered: Sequence[bool]) -> bool:
+    """It stood alike in every sample that its process was seen in, and in two at least."""
+    alike = len({each.frames for each in seen}) == 1
+    return alike and len(seen) == sum(answered) and (len(seen) > 1 or len(answered) == 1)
 
 
 def _left(

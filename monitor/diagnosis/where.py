@@ -33,7 +33,7 @@ def held_up(facts: DiagnosisFacts) -> Found | None:
     """The thing that its main thread waits for cannot come."""
     waits = [each for each in facts.around.waits if each.tid == facts.pid]
     for each in waits:
-        found = _dead_file_system(facts, each) or _stopped_end(facts, each)
+        found = _dead_file_system(facts, each) or _stopped_end(facts, each, only=len(waits) == 1)
         if found is not None:
             return found
     return _no_checkpoints(facts) or _nobody_writes(facts, waits) or _lock_held(facts)
@@ -51,7 +51,13 @@ def wait_words(facts: DiagnosisFacts) -> str | None:
 
 def around_lines(facts: DiagnosisFacts) -> Iterator[str]:
     """Evidence: every wait that has a name, rates, and what the box says."""
-    named = [each for each in facts.around.waits if each.kind is not WaitKind.LOCK]
+    python = {(each.pid, each.tid) for each in facts.threads}  # not the helpers of libraries
+    named = [
+        each
+        for each in facts.around.waits
+        if each.kind is not WaitKind.LOCK
+        and (each.tid == each.pid or (each.pid, each.tid) in python)
+    ]
     for each in named[:_SHOWN]:
         yield f"thread {each.tid} of pid {each.pid} waits in {each.call} for {_words(each)}"
     if (place := facts.around.checkpoints_silent) is not None:
@@ -116,7 +122,7 @@ def _no_checkpoints(facts: DiagnosisFacts) -> Found | None:
     return Found(Cause.FILE_SYSTEM, Confidence.UNSURE, words, "what it waits for, as root")
 
 
-def _stopped_end(facts: DiagnosisFacts, wait: Wait) -> Found | None:
+def _stopped_end(facts: DiagnosisFacts, wait: Wait, *, only: bool) -> Found | None:
     """Everyone who could answer is stopped."""
     ends = wait.ends or ()
     if not ends or any(each.state not in _STOPPED for each in ends):
@@ -125,7 +131,11 @@ def _stopped_end(facts: DiagnosisFacts, wait: Wait) -> Found | None:
         return None  # the signature of a blocked pipe says more
     first = ends[0]
     words = f"its main thread waits for {_words(wait)}; it is stopped: `kill -CONT {first.pid}`"
-    return Found(Cause.PEER_STOPPED, Confidence.LIKELY, f"{words} lets it go on{_place(facts)}")
+    words = f"{words} lets it go on{_place(facts)}"
+    if only:
+        return Found(Cause.PEER_STOPPED, Confidence.LIKELY, words)
+    decides = "whether it goes on then: it waits for others beside it"
+    return Found(Cause.PEER_STOPPED, Confidence.UNSURE, words, decides)
 
 
 def _nobody_writes(facts: DiagnosisFacts, waits: list[Wait]) -> Found | None:

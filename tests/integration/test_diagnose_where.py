@@ -101,7 +101,7 @@ ranks[0].wait()
 """
 
 WORKER = """
-import os, time
+import os, pickle, time
 import torch
 import torch.distributed as dist
 
@@ -111,14 +111,33 @@ gradient = torch.ones(4)
 def nap():
     time.sleep(600)
 
+def record():
+    raw = b""
+    while not raw or not pickle.loads(raw)["entries"][0]["retired"]:  # a thread of gloo's does it
+        time.sleep(0.05)
+        raw = torch._C._distributed_c10d._dump_fr_trace()
+    with open(os.environ["TORCH_FR_DUMP_TEMP_FILE"] + os.environ["RANK"], "wb") as stream:
+        stream.write(raw)
+
 def step():
     dist.all_reduce(gradient)
 
+def step_as_nccl_does():
+    work = dist.all_reduce(gradient, async_op=True)
+    record()
+    print("recorded", flush=True)
+    work.wait()
+
 step()
-print("together", flush=True)
-if dist.get_rank() == 1:
+if "TORCH_FR_DUMP_TEMP_FILE" not in os.environ:
+    print("together", flush=True)
+    nap() if dist.get_rank() == 1 else step()
+elif dist.get_rank() == 1:
+    record()
+    print("recorded", flush=True)
     nap()
-step()
+else:
+    step_as_nccl_does()
 """
 
 
@@ -254,9 +273,23 @@ def test_the_rank_that_sleeps_is_named_while_the_other_waits_for_it(folder: Path
     assert (found["cause"], found["confidence"]) == ("rank-behind", "likely"), said
     assert found["sentence"].startswith("rank 1 (pid "), found
     assert "stands in nap (" in found["sentence"]
-    assert f"{at(WORKER, 'time.sleep', 'worker.py')}, asleep" in found["sentence"]
+    assert f"{at(WORKER, 'time.sleep(600)', 'worker.py')}, asleep" in found["sentence"]
     assert "rank 0 waits in all_reduce, called from step (" in found["sentence"]
     assert [each["rank"] for each in said["facts"]["around"]["ranks"]] == [0, 1]
+
+
+def test_where_the_stacks_do_not_tell_pytorchs_own_recorder_does(folder: Path) -> None:
+    worker = folder / "worker.py"
+    worker.write_text(WORKER)
+    recorder = {"TORCH_FR_DUMP_TEMP_FILE": f"{folder}/fr_", "TORCH_FR_BUFFER_SIZE": "100"}
+    said, _ = told(folder, os.geteuid(), RANKS, WORKER=str(worker), **recorder)
+    found = said["conclusion"]
+    assert (found["cause"], found["confidence"]) == ("rank-behind", "likely"), said
+    assert found["sentence"].startswith("rank 1 is behind by the flight recorder"), found
+    waits, naps = said["facts"]["around"]["collectives"]
+    assert (waits["done"], waits["pending"], waits["pending_number"]) == (1, "gloo:all_reduce", 2)
+    assert at(WORKER, "async_op=True", "worker.py") in waits["place"]
+    assert (naps["done"], naps["pending"]) == (1, None)
 
 
 def test_native_calls_are_told_on_request(folder: Path) -> None:

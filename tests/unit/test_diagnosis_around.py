@@ -17,7 +17,7 @@ from monitor.diagnosis.calls import Call, polled
 from monitor.diagnosis.conclude import conclude
 from monitor.diagnosis.ends_of import _address
 from monitor.diagnosis.file_systems import ask, asked, file_system_of, mount_of
-from monitor.diagnosis.flight_recorder import collective_of, parse
+from monitor.diagnosis.flight_recorder import collectives_of, parse
 from monitor.diagnosis.places import (
     Collective,
     End,
@@ -330,7 +330,7 @@ ENTRIES = [
 def test_a_flight_recorders_dump_is_read() -> None:
     content = parse(pickle.dumps({"version": "2.4", "entries": ENTRIES}, protocol=2))
     assert content is not None
-    found = collective_of(1, content)
+    (found,) = collectives_of(1, content)
     assert found == Collective(
         rank=1,
         done=1,
@@ -339,7 +339,12 @@ def test_a_flight_recorders_dump_is_read() -> None:
         place="step (a/train.py:12)",
     )
     assert parse(b'{"entries": []}') == {"entries": []}
-    assert collective_of(1, {"entries": "x"}) is None
+    assert collectives_of(1, {"entries": "x"}) == []
+    other = [each | {"process_group": ("1", "tp"), "collective_seq_id": 7} for each in ENTRIES[:1]]
+    both = collectives_of(1, {"entries": [*ENTRIES, *other]})
+    assert [(each.group, each.done) for each in both] == [("", 1), ("1 tp", 7)]
+    retired = collectives_of(1, {"entries": [each | {"retired": True} for each in ENTRIES]})
+    assert [(each.done, each.pending) for each in retired] == [(2, None)]
 
 
 class _Evil:
@@ -418,7 +423,7 @@ def test_tables_of_the_kernel_are_read() -> None:
     assert root.point == "/"
     assert _address(b"0100007F:6E5D") == "127.0.0.1:28253"
     assert _address(b"0000000000000000FFFF00000100007F:0050") == "127.0.0.1:80"
-    assert _address(b"00000000000000000000000001000000:0050").endswith(":0001]:80")
+    assert _address(b"00000000000000000000000001000000:0050") == "[::1]:80"
     assert box.parse_swapped("pswpin 3\npswpout 4\n") == (3, 4)
     assert box.parse_swapped("") is None
 

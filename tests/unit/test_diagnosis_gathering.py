@@ -111,6 +111,13 @@ def test_idle_is_what_the_kernel_counts() -> None:
     assert {each.tid: each.idle for each in compare(samples, [busy])} == {7: False, 8: False}
 
 
+def test_a_sample_that_a_process_did_not_give_is_no_movement_of_it() -> None:
+    both, one = [stack(7, 7, MAIN), stack(8, 8, MAIN)], [stack(8, 8, MAIN)]
+    assert {each.tid: each.still for each in compare([both, one, both], ())} == {7: True, 8: True}
+    born = [[stack(7, 7, MAIN)], [stack(7, 7, MAIN), stack(7, 9, MAIN)]]
+    assert {each.tid: each.still for each in compare(born, ())} == {7: True, 9: False}
+
+
 def test_native_calls_are_those_inside_the_innermost_python_call() -> None:
     views = compare([[stack(7, 7, MAIN)]], ())
     native = stack(7, 7, Frame("cuStreamSynchronize", "/usr/lib/libcuda.so.1", 0), MAIN)
