@@ -310,6 +310,10 @@ def test_what_lanewatch_did_not_start_it_does_not_end(
     assert b"train_megatron" in _command(pid)
 
 
+def _signature(run: RunDir) -> str | None:
+    return (read(run.watch).get("verdict") or {}).get("signature")
+
+
 def test_a_stopped_tee_is_a_stall_that_names_it_and_a_recovery_when_it_goes_on(
     attached: Lanewatch, start: Start, tmp_path: Path
 ) -> None:
@@ -321,7 +325,8 @@ def test_a_stopped_tee_is_a_stall_that_names_it_and_a_recovery_when_it_goes_on(
     tee = int(said["log_from"].rpartition("(")[2].rstrip(")"))
     os.kill(tee, signal.SIGSTOP)
     until(lambda: status(attached, run)["verdict"] == "stalled", "the stall")
-    assert read(run.watch)["verdict"]["signature"] == "blocked-pipe"
+    # Not at once: `status` looks for itself while its watcher is held up, and may be ahead of it.
+    until(lambda: _signature(run) == "blocked-pipe", "the watcher names it")
     assert f"kill -CONT {tee}" in status(attached, run)["reason"]
     os.kill(tee, signal.SIGCONT)
     until(lambda: status(attached, run)["verdict"] in ("training", "saving"), "it goes on")
