@@ -211,7 +211,7 @@ def test_a_python_without_unsloth_is_told_how_to_get_it(lanewatch: Lanewatch) ->
     lanewatch("wait", run.root.name, code=1)
     cause = lanewatch.json("status", run.root.name)["cause"]
     assert "lacks unsloth" in cause
-    assert "pip install 'lanewatch[unsloth]'" in cause
+    assert "`pip install '.[unsloth]'` there, in a checkout of lanewatch" in cause
 
 
 def test_a_dry_run_shows_the_stages_and_installs_nothing(

@@ -24,6 +24,7 @@ from runners.doctor.memory_checks import held_by
 from runners.doctor.values import Level, worst
 
 VLLM = "ab" * 32
+MIB = 1 << 20
 
 
 def test_a_spark_on_which_all_is_well() -> None:
@@ -61,7 +62,7 @@ def test_every_check_that_is_not_ok_has_a_remedy_in_one_line() -> None:
             replace(DOCKER, live_restore=False),
             "docker restarts",
             Level.WARN,
-            "kills a running training",
+            "saves first and goes on after `lanewatch resume`",
             id="no live-restore",
         ),
         pytest.param(
@@ -82,7 +83,14 @@ def test_every_check_that_is_not_ok_has_a_remedy_in_one_line() -> None:
             replace(DOCKER, rootless=True), "docker users", Level.OK, "rootless", id="rootless"
         ),
         pytest.param(
-            replace(DOCKER, userns=True), "docker users", Level.OK, "namespaces", id="userns"
+            replace(DOCKER, userns=True), "docker users", Level.FAIL, "userns-remap", id="userns"
+        ),
+        pytest.param(
+            replace(DOCKER, data_free_bytes=MIB),
+            "docker disk",
+            Level.FAIL,
+            "1 MiB are free where Docker keeps its data (/var/lib/docker)",
+            id="no room for a container",
         ),
         pytest.param(
             replace(
