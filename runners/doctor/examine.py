@@ -234,7 +234,7 @@ def _launch(
         on_gpu=_on_gpu(recipe, intended.lane, machine.driver),
         waits=intended.waits,
     )
-    return replace(launch, estimate=_estimate(launch, rows.longest))
+    return replace(launch, estimate=estimate_of(launch, rows.longest))
 
 
 def _on_gpu(recipe: Mapping[str, Any], lane: str, driver: DriverFacts) -> bool:
@@ -246,7 +246,11 @@ def _on_gpu(recipe: Mapping[str, Any], lane: str, driver: DriverFacts) -> bool:
     return bool(driver.gpus) or driver.version is not None
 
 
-def _estimate(launch: LaunchFacts, longest_row: int | None) -> MemoryEstimate | None:
+def estimate_of(launch: LaunchFacts, longest_row: int | None = None) -> MemoryEstimate | None:
+    """What the launch will take of the memory; None without the sizes of its base.
+
+    *longest_row* in tokens; None: as long as the recipe allows.
+    """
     if launch.base.shape is None:
         return None
     return estimate(

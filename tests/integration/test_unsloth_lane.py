@@ -137,6 +137,7 @@ def test_a_measured_length_evaluations_rotation_and_16_bits(lanewatch: Lanewatch
         "--set=train.auto_checkpoints=3",
         "--set=train.keep_last=2",
         "--set=train.precision=bf16",
+        "--set=lanes.unsloth.fused_lora=false",
         "--set=data.eval_fraction=0.05",
         "--set=data.eval_interval=4",
         iterations=9,

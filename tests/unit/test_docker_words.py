@@ -189,6 +189,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 
     path = tmp_path / "docker.sock"
     path.touch()
+    path.chmod(0o660)
     monkeypatch.setattr(docker_socket.socket, "socket", Refusing)
     return path
 
@@ -222,6 +223,14 @@ def test_a_member_who_is_refused_all_the_same_is_sent_to_look(
 ) -> None:
     group(monkeypatch, members=["ann"], ours=[refused.stat().st_gid])
     assert "may not either" in remedy_for_groups(refused)
+
+
+def test_nobody_is_sent_into_a_group_that_may_not(
+    refused: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group(monkeypatch, members=[], ours=[])
+    refused.chmod(0o600)
+    assert "only its owner may: run with sudo" in remedy_for_groups(refused)
 
 
 def test_what_an_engine_says_of_itself() -> None:
