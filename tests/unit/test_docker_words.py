@@ -65,6 +65,7 @@ def test_a_refusal_is_one_sentence_with_a_remedy(said: str, sentence: str) -> No
     [
         ("unauthorized: authentication required", "`docker login nvcr.io` as the user"),
         ("denied: requested access to the resource is denied", "$oauthtoken"),
+        ("unexpected status code 402 Payment Required", "$oauthtoken"),
         ("manifest for nvcr.io/x:1 not found: manifest unknown", "is name and tag right?"),
         ("no matching manifest for linux/arm64/v8 in the manifest list", "architecture"),
         ("failed to register layer: write /x: no space left on device", "is full"),
