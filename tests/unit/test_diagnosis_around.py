@@ -36,7 +36,7 @@ from monitor.diagnosis.values import (
     KernelThread,
     ThreadView,
 )
-from monitor.model import KernelReading
+from monitor.model import GpuReading, KernelReading
 
 STALLED = DiagnosisFacts(
     run="r",
@@ -407,6 +407,30 @@ def test_rates_of_the_box_are_of_the_look_itself() -> None:
         "the kernel killed for want of memory",
     ]
     assert list(kernel_lines(None)) == []
+
+
+def test_what_others_do_on_the_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {
+        "/proc/pressure/io": "some avg10=42.00 avg60=0 avg300=0 total=1\nfull avg10=9.9 total=1\n",
+        "/proc/pressure/cpu": "some avg10=0.00 total=1\nfull avg10=99.00 total=1\n",
+        "/proc/7/cgroup": "0::/system.slice/docker-0.scope\n",
+    }
+    monkeypatch.setattr(box, "_text", lambda path: files.get(path, ""))
+    assert list(box._pressure()) == ["some tasks waited for io 42 % of the last 10 s"]
+    monkeypatch.setattr(box, "container_id", lambda pid: "0123456789ab")
+    monkeypatch.setattr(box, "list_names", lambda folder: ["1", "self"])
+    monkeypatch.setattr(box, "end", lambda pid: End(pid=pid, name="dockerd", state="T"))
+    assert list(box._engine_lines([7])) == ["dockerd is in state T"]
+    gpu = GpuReading(
+        index=0, name="GB10", temperature_c=91, throttle=("hw-thermal",),
+        process_bytes=((7, 1 << 30), (9, 2 << 30)),
+    )  # fmt: skip
+    assert list(box._gpu_lines([gpu], [7])) == [
+        "GPU 0 is slowed at 91 °C: hw-thermal",
+        "dockerd (pid 9, 2.0 GiB) is on GPU 0 too",
+    ]
+    monkeypatch.setattr(box, "end", lambda pid: End(pid=pid, name="sh", state="S"))
+    assert "dockerd does not run" in next(iter(box._engine_lines([7])))
 
 
 def test_tables_of_the_kernel_are_read() -> None:
