@@ -127,10 +127,10 @@ class Sidecar:
 
     def dump(self, pid: int, *, native: bool = False) -> Dump:
         inside = pid_inside(pid)
-        if inside is None or (
-            (inside, native) not in self._made and len(self._made) >= PROCESSES + native
-        ):
-            return Dump(foreign=True)
+        if inside is None:
+            return Dump(problem=f"pid {pid} has ended", foreign=True)
+        if (inside, native) not in self._made and len(self._made) >= PROCESSES + native:
+            return Dump(problem=f"{PROCESSES} processes are looked at already", foreign=True)
         try:
             got = self._look(pid, inside, native=native)
         except EngineError as error:

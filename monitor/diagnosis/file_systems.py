@@ -21,14 +21,14 @@ from monitor.probes.raw import read_proc
 from monitor.probes.text import clean_line
 
 ANSWER_S = 2.0
-START_S = 5.0
+START_S = 2.0
 _ASK = (
     "import os, sys, time; print(flush=True); began = time.monotonic(); os.statvfs(sys.argv[1]); "
     "print(time.monotonic() - began)"
 )
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _LEFT: list[subprocess.Popen[bytes]] = []
-"""Children that could not be waited for."""
+"""Children that could not be waited for; each is asked again whether it has ended."""
 
 
 def file_system_of(pid: int, path: str) -> FileSystem | None:
@@ -78,6 +78,7 @@ def ask(path: str, wait_s: float) -> tuple[float | None, float | None]:
 
     A machine that is too busy to run the child at all says nothing of the file system.
     """
+    _LEFT[:] = [each for each in _LEFT if each.poll() is None]
     try:
         child = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _ASK, path],

@@ -37,10 +37,11 @@ def read_ranks(family: Sequence[int]) -> tuple[Rank, ...]:
         return ()
     first = read_variables(family[0], _NAMES)
     around = list(family)
-    if "RANK" in first:
+    launched = "RANK" in first and "MASTER_PORT" in first
+    if launched:
         around += [int(each) for each in list_names("/proc") if each.isdigit()]
     told = {pid: read_variables(pid, _NAMES) for pid in dict.fromkeys(around)}
-    if "RANK" in first:
+    if launched:
         key = [first.get(name) for name in _KEY]
         told = {
             pid: found for pid, found in told.items() if [found.get(name) for name in _KEY] == key

@@ -65,6 +65,8 @@ def take(pids: Sequence[int], spy: Spy, *, native: bool = False) -> Taken:
         time.sleep(PAUSE_S)
     if native and asked and time.monotonic() - began < NATIVE_UNTIL_S:
         taken.native = _native(spy, asked, taken)
+    elif native and asked:
+        taken.missing.append("native frames: the machine is too busy, the samples took too long")
     taken.seconds = time.monotonic() - began
     return taken
 

@@ -17,6 +17,8 @@ from monitor.probes.process import started_s
 
 PROCESSES = 8
 """Of the trainer and its children, the first so many; and every rank."""
+ASKED_S = 8.0
+"""After so long no file system is asked any more, for that takes some seconds."""
 
 
 class Around:
@@ -29,6 +31,7 @@ class Around:
         self.pids: tuple[int, ...] = tuple(dict.fromkeys([*family[:1], *ranked, *rest]))
         """Whose stacks are taken, the trainer first."""
         self._before: Meters = read_meters(self.pids)
+        self._until_s = self._before.at_s + ASKED_S
 
     def after(
         self,
@@ -43,9 +46,12 @@ class Around:
         now = read_meters(self.pids)
         return Surroundings(
             waits=read_waits(
-                (each.pid, each.tid)
-                for each in sorted(kernel, key=lambda each: each.tid != each.pid)
-                if each.state != "R"
+                (
+                    (each.pid, each.tid)
+                    for each in sorted(kernel, key=lambda each: each.tid != each.pid)
+                    if each.state != "R"
+                ),
+                self._until_s,
             ),
             ranks=self.ranks,
             collectives=read_collectives(self.ranks),

@@ -6,8 +6,10 @@ The rule: it is read once, after the samples; what this user may not see is left
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 
 from monitor.diagnosis.calls import Call, polled, read_call, read_path
 from monitor.diagnosis.ends_of import (
@@ -46,8 +48,11 @@ class _Seen:
     link: str
 
 
-def read_waits(threads: Iterable[tuple[int, int]]) -> tuple[Wait, ...]:
-    """What each (pid, tid) waits for; a thread may wait for several descriptors at once."""
+def read_waits(threads: Iterable[tuple[int, int]], until_s: float = inf) -> tuple[Wait, ...]:
+    """What each (pid, tid) waits for; a thread may wait for several descriptors at once.
+
+    No file system is asked after *until_s* of CLOCK_MONOTONIC.
+    """
     seen: list[_Seen] = []
     waits: list[Wait] = []
     for pid, tid in list(threads)[:THREADS]:
@@ -79,7 +84,7 @@ def read_waits(threads: Iterable[tuple[int, int]]) -> tuple[Wait, ...]:
         elif each.link.startswith("/"):
             kind = WaitKind.DEVICE if each.link.startswith("/dev/") else WaitKind.FILE
             waits.append(_wait(each, kind, each.link, None))
-    return _with_file_systems(waits)
+    return _with_file_systems(waits, until_s)
 
 
 def _links(pid: int, call: Call) -> list[str]:
@@ -131,14 +136,15 @@ def _wait(seen: _Seen, kind: WaitKind, what: str, ends: tuple[End, ...] | None) 
     )
 
 
-def _with_file_systems(waits: list[Wait]) -> tuple[Wait, ...]:
+def _with_file_systems(waits: list[Wait], until_s: float) -> tuple[Wait, ...]:
     """Ask each file system once that somebody waits for."""
     known: dict[str, FileSystem] = {}
     found = []
     for each in waits:
         place = file_system_of(each.pid, each.what) if each.kind is WaitKind.FILE else None
         if place is not None and place.point not in known and len(known) < 2:
-            known[place.point] = asked(place, each.pid)
+            late = time.monotonic() > until_s
+            known[place.point] = place if late else asked(place, each.pid)
         here = known.get(place.point) if place is not None else None
         found.append(each if here is None else replace(each, file_system=here))
     return tuple(found)

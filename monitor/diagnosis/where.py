@@ -33,7 +33,11 @@ def held_up(facts: DiagnosisFacts) -> Found | None:
     """The thing that its main thread waits for cannot come."""
     waits = [each for each in facts.around.waits if each.tid == facts.pid]
     for each in waits:
-        found = _dead_file_system(facts, each) or _stopped_end(facts, each, only=len(waits) == 1)
+        found = (
+            _dead_file_system(facts, each)
+            or _stopped_end(facts, each, only=len(waits) == 1)
+            or _other_waits(facts, each)
+        )
         if found is not None:
             return found
     return _no_checkpoints(facts) or _nobody_writes(facts, waits) or _lock_held(facts)
@@ -46,7 +50,16 @@ def wait_words(facts: DiagnosisFacts) -> str | None:
     if not named:
         return None
     more = f" and {len(named) - 1} more" if len(named) > 1 else ""
-    return f"{_words(named[0])}{more}"
+    return f"{_words(named[0])}{_end_place(facts, named[0])}{more}"
+
+
+def _end_place(facts: DiagnosisFacts, wait: Wait) -> str:
+    """Where the process at the other end stands itself, if it is one of the run's."""
+    for end in wait.ends or ():
+        view = next((each for each in facts.threads if each.tid == end.pid != facts.pid), None)
+        if view is not None and view.stays_in:
+            return f" and stands in {view.stays_in[0]}"
+    return ""
 
 
 def around_lines(facts: DiagnosisFacts) -> Iterator[str]:
@@ -136,6 +149,19 @@ def _stopped_end(facts: DiagnosisFacts, wait: Wait, *, only: bool) -> Found | No
         return Found(Cause.PEER_STOPPED, Confidence.LIKELY, words)
     decides = "whether it goes on then: it waits for others beside it"
     return Found(Cause.PEER_STOPPED, Confidence.UNSURE, words, decides)
+
+
+def _other_waits(facts: DiagnosisFacts, wait: Wait) -> Found | None:
+    """Whoever ought to write is held up itself, by a file system that does not answer."""
+    for end in wait.ends or ():
+        for theirs in facts.around.waits:
+            place = theirs.file_system
+            if theirs.tid == end.pid and place is not None and place.silent_s is not None:
+                words = f"its main thread waits for {_named(end)}, which waits in {theirs.call} for"
+                return Found(
+                    Cause.FILE_SYSTEM, Confidence.LIKELY, f"{words} {_words(theirs)}{_place(facts)}"
+                )
+    return None
 
 
 def _nobody_writes(facts: DiagnosisFacts, waits: list[Wait]) -> Found | None:

@@ -72,6 +72,20 @@ print("stands", flush=True)
 os.stat(os.environ["WHERE"] + "/weights.safetensors")
 """
 
+HELD_WORKER = """
+import multiprocessing, os
+
+def load(queue):
+    queue.put(os.stat(os.environ["WHERE"] + "/shard7"))
+
+fork = multiprocessing.get_context("fork")
+queue = fork.Queue()
+worker = fork.Process(target=load, args=(queue,), daemon=True)
+worker.start()
+print("stands", flush=True)
+queue.get()
+"""
+
 SHUT = """
 import ctypes, time
 ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
@@ -208,6 +222,17 @@ def test_a_file_system_that_does_not_answer(folder: Path) -> None:
 
 
 @needs_root
+def test_a_worker_that_a_file_system_holds_up(folder: Path) -> None:
+    with silent_mount(folder / "server") as point:
+        said, _ = told(folder, 0, HELD_WORKER, WHERE=str(point))
+    found = said["conclusion"]
+    assert (found["cause"], found["confidence"]) == ("file-system", "likely"), found
+    assert found["sentence"].startswith("its main thread waits for python"), found
+    assert f"{point}/shard7 on {point} (fuse of fuse), which has not answered" in found["sentence"]
+    assert at(HELD_WORKER, "queue.get()") in found["sentence"]
+
+
+@needs_root
 def test_checkpoints_on_a_file_system_that_does_not_answer_do_not_hold_the_diagnosis(
     folder: Path,
 ) -> None:
@@ -292,10 +317,25 @@ def test_where_the_stacks_do_not_tell_pytorchs_own_recorder_does(folder: Path) -
     assert (naps["done"], naps["pending"]) == (1, None)
 
 
-def test_native_calls_are_told_on_request(folder: Path) -> None:
+def files_of(root: Path) -> dict[str, int]:
+    """Every file below *root* with the time of its last change."""
+    found = (each for each in root.rglob("*") if each.is_file())
+    return {str(each.relative_to(root)): each.stat().st_mtime_ns for each in found}
+
+
+def test_native_calls_are_told_on_request_and_nothing_of_the_run_is_touched(folder: Path) -> None:
     with trainer(os.geteuid(), folder, LOCK) as child:
         run = make_run(folder / "runs", child.pid, os.geteuid())
+        before = files_of(run.root)
         said = asked(run, os.geteuid(), "--native")
+        assert child.poll() is None
+        status = Path(f"/proc/{child.pid}/status").read_text()
+    assert "TracerPid:\t0\n" in status, "whoever looked has let go"
+    assert "State:\tS" in status
+    after = files_of(run.root)
+    new = after.keys() - before.keys()
+    assert {each: after[each] for each in before} == before
+    assert {each.split("/")[0] for each in new} == {"diagnosis"}
     (main,) = (each for each in said["facts"]["threads"] if each["tid"] == child.pid)
     assert main["native"], said
     assert all(".py" not in each for each in main["native"])

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from monitor.diagnosis import box, flight_recorder
+from monitor.diagnosis import box, flight_recorder, freezer
 from monitor.diagnosis.box import Meters, disk_lines, heat_lines, kernel_lines, swap_lines
 from monitor.diagnosis.calls import Call, polled
 from monitor.diagnosis.conclude import conclude
@@ -36,7 +38,7 @@ from monitor.diagnosis.values import (
     KernelThread,
     ThreadView,
 )
-from monitor.model import KernelReading
+from monitor.model import GpuReading, KernelReading
 
 STALLED = DiagnosisFacts(
     run="r",
@@ -312,6 +314,117 @@ def test_a_frozen_group_is_sure_unless_it_advanced() -> None:
     assert conclude(alone).remedies[0].commands == ()
 
 
+ENDS = st.none() | st.lists(
+    st.builds(
+        End,
+        pid=st.sampled_from([7, 8, 9]),
+        name=st.just("python"),
+        state=st.sampled_from(["S", "T", "D", "Z"]),
+    ),
+    max_size=2,
+).map(tuple)
+WAITS = st.builds(
+    Wait,
+    pid=st.just(7),
+    tid=st.sampled_from([7, 8, 9]),
+    kind=st.sampled_from(list(WaitKind)),
+    call=st.sampled_from(["read", "poll", "futex", "openat", "write"]),
+    what=st.just("x"),
+    ends=ENDS,
+    file_system=st.sampled_from([None, NFS, SLOW]),
+)
+AROUND = st.builds(
+    Surroundings,
+    waits=st.lists(WAITS, max_size=3).map(tuple),
+    ranks=st.lists(
+        st.builds(
+            Rank,
+            rank=st.integers(0, 2),
+            pid=st.sampled_from([7, 8]),
+            local=st.none() | st.integers(0, 2),
+            world=st.none() | st.integers(0, 3),
+        ),
+        max_size=3,
+    ).map(tuple),
+    collectives=st.lists(
+        st.builds(
+            Collective,
+            rank=st.integers(0, 2),
+            group=st.sampled_from(["", "tp"]),
+            done=st.integers(0, 2),
+            pending=st.sampled_from([None, "nccl:all_reduce"]),
+            pending_number=st.none() | st.integers(0, 3),
+        ),
+        max_size=3,
+    ).map(tuple),
+    frozen=st.sampled_from([None, None, "/docker/x"]),
+    container=st.sampled_from([None, "0123456789ab"]),
+    checkpoints_silent=st.sampled_from([None, NFS]),
+    major_faults_s=st.sampled_from([None, 0.0, 900.0]),
+)
+VIEWS = st.lists(
+    st.builds(
+        ThreadView,
+        pid=st.sampled_from([7, 8]),
+        tid=st.sampled_from([7, 8, None]),
+        name=st.sampled_from([None, "MainThread"]),
+        still=st.booleans(),
+        stays_in=st.sampled_from([(), REDUCE, GATHER, NAP, QUEUE]),
+        kernel=st.sampled_from([None, kernel(), kernel(8, "read")]),
+        line=st.sampled_from([None, "with lock:", "lock.acquire()", "x = 1"]),
+        holds=st.sampled_from([(), ("lock",)]),
+    ),
+    max_size=3,
+).map(tuple)
+
+
+@given(AROUND, VIEWS, st.sampled_from(["stalled", "suspect", "training"]), st.booleans())
+def test_laws(
+    around: Surroundings, views: tuple[ThreadView, ...], liveness: str, advanced: bool
+) -> None:
+    facts = replace(STALLED, around=around, threads=views, liveness=liveness, advanced=advanced)
+    found = conclude(facts)
+    if advanced:
+        assert found.cause == Cause.HEALTHY, "whoever gets on does not hang"
+    elif around.frozen:
+        assert (found.cause, found.confidence) == (Cause.PAUSED, Confidence.SURE)
+    else:
+        assert found.confidence is not Confidence.SURE, "nothing around it is proof"
+        assert liveness != "training" or found.cause == Cause.HEALTHY
+    if found.confidence is Confidence.UNSURE:
+        assert found.decides, "who is unsure says what would tell"
+    if found.cause == Cause.RANK_BEHIND:
+        assert len(around.ranks) > 0
+
+
+@pytest.mark.parametrize(
+    ("group", "path", "content"),
+    [
+        ("9:freezer:/docker/x\n0::/y\n", "/sys/fs/cgroup/freezer/docker/x/freezer.state", "FROZEN"),
+        (
+            "0::/system.slice/docker-x.scope\n",
+            "/sys/fs/cgroup/system.slice/docker-x.scope/cgroup.events",
+            "populated 1\nfrozen 1\n",
+        ),
+    ],
+)
+def test_a_frozen_group_is_seen_in_both_versions(
+    monkeypatch: pytest.MonkeyPatch, group: str, path: str, content: str
+) -> None:
+    files = {"/proc/7/cgroup": group, path: content}
+
+    def read(name: str, limit: int = 0) -> bytes:
+        if name not in files:
+            raise FileNotFoundError(name)
+        return files[name].encode()
+
+    monkeypatch.setattr(freezer, "read_proc", read)
+    assert freezer.read_frozen(7) is not None
+    files[path] = "THAWED" if "FROZEN" in content else "frozen 0\n"
+    assert freezer.read_frozen(7) is None
+    assert freezer.read_frozen(8) is None
+
+
 ENTRIES = [
     {"collective_seq_id": 1, "state": "completed", "profiling_name": "nccl:broadcast"},
     {
@@ -407,6 +520,30 @@ def test_rates_of_the_box_are_of_the_look_itself() -> None:
         "the kernel killed for want of memory",
     ]
     assert list(kernel_lines(None)) == []
+
+
+def test_what_others_do_on_the_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {
+        "/proc/pressure/io": "some avg10=42.00 avg60=0 avg300=0 total=1\nfull avg10=9.9 total=1\n",
+        "/proc/pressure/cpu": "some avg10=0.00 total=1\nfull avg10=99.00 total=1\n",
+        "/proc/7/cgroup": "0::/system.slice/docker-0.scope\n",
+    }
+    monkeypatch.setattr(box, "_text", lambda path: files.get(path, ""))
+    assert list(box._pressure()) == ["some tasks waited for io 42 % of the last 10 s"]
+    monkeypatch.setattr(box, "container_id", lambda pid: "0123456789ab")
+    monkeypatch.setattr(box, "list_names", lambda folder: ["1", "self"])
+    monkeypatch.setattr(box, "end", lambda pid: End(pid=pid, name="dockerd", state="T"))
+    assert list(box._engine_lines([7])) == ["dockerd is in state T"]
+    gpu = GpuReading(
+        index=0, name="GB10", temperature_c=91, throttle=("hw-thermal",),
+        process_bytes=((7, 1 << 30), (9, 2 << 30)),
+    )  # fmt: skip
+    assert list(box._gpu_lines([gpu], [7])) == [
+        "GPU 0 is slowed at 91 °C: hw-thermal",
+        "dockerd (pid 9, 2.0 GiB) is on GPU 0 too",
+    ]
+    monkeypatch.setattr(box, "end", lambda pid: End(pid=pid, name="sh", state="S"))
+    assert "dockerd does not run" in next(iter(box._engine_lines([7])))
 
 
 def test_tables_of_the_kernel_are_read() -> None:
