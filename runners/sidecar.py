@@ -77,7 +77,7 @@ def offer_for(run: RunDir, connection: DockerConnection | None = None) -> Offer 
     container = container_id(process.pid)
     if container is None or not is_static(Path(program)):
         return None
-    engine = connection or DockerConnection(ANSWER_S)
+    engine = connection or DockerConnection(answer_s=ANSWER_S)
     found = engine.ask(lambda client: client.inspect_container(container))
     return Offer(
         container=str(found["Name"]).lstrip("/"),
@@ -103,7 +103,7 @@ class Sidecar:
 
     def __init__(self, offer: Offer, connection: DockerConnection | None = None) -> None:
         self._offer = offer
-        self._engine = connection or DockerConnection(ANSWER_S)
+        self._engine = connection or DockerConnection(answer_s=ANSWER_S)
         self._made: dict[tuple[int, bool], tuple[str, int]] = {}
         """Of each (pid there, native): the container, and how much of its output was read."""
 

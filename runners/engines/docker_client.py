@@ -29,8 +29,8 @@ class NotThereError(EngineError):
 class DockerConnection:
     """Asks the engine; connects at the first question."""
 
-    def __init__(self, answer_s: int = ANSWER_S) -> None:
-        self._answer_s = answer_s
+    def __init__(self, *, answer_s: int = ANSWER_S, elsewhere: str = ELSEWHERE) -> None:
+        self._answer_s, self._elsewhere = answer_s, elsewhere
         self._client: Any = None
         self._about: dict[str, Any] | None = None
 
@@ -74,7 +74,7 @@ class DockerConnection:
     def process(self) -> ProcessId | None:
         """The engine's own process, where that can be told."""
         try:
-            return listener(socket_path(engine_url(), ELSEWHERE))
+            return listener(socket_path(engine_url(), self._elsewhere))
         except EngineError:
             return None
 
@@ -89,7 +89,7 @@ class DockerConnection:
             import docker
 
             url = engine_url()
-            path = socket_path(url, ELSEWHERE)
+            path = socket_path(url, self._elsewhere)
             try:
                 knock(path)
             except EngineError as error:
