@@ -53,8 +53,8 @@ def main() -> None:
         "neighbouring windows; the interval is a bootstrap of 95 % over the pairs. All the while a "
         "thread of the bench looks whether the kernel calls the process stopped or traced: py-spy "
         "without --native does neither.",
-        "matrix: " + json.dumps(rows),
     ]
+    result.rows = rows
     result.write()
 
 

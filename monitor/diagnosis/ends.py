@@ -35,8 +35,11 @@ def ended(facts: DiagnosisFacts) -> Found:
         return _failed(facts)
     if facts.liveness == Liveness.STOPPED:
         by_guard = "memory guard" in facts.reason
-        cause = Cause.MEMORY_LIMIT if by_guard else Cause.ON_REQUEST
-        return Found(cause, Confidence.SURE, f"it was ended on request: {facts.reason}")
+        if by_guard:
+            words = f"memory came to its limit: {facts.reason}"
+            return Found(Cause.MEMORY_LIMIT, Confidence.SURE, words)
+        words = f"it was ended on request: {facts.reason}"
+        return Found(Cause.ON_REQUEST, Confidence.SURE, words)
     if facts.liveness == Liveness.FINISHED and (trouble := _loss_trouble(facts)) is not None:
         words = f"it finished, but its loss went wrong ({trouble}): {facts.reason}"
         return Found(Cause.LOSS, Confidence.SURE, words)

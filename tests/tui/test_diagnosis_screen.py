@@ -185,6 +185,24 @@ async def test_long_stacks_scroll(make_app: MakeApp) -> None:
         assert screen_text(app) == top
 
 
+async def test_the_mouse_scrolls_and_chooses_a_remedy(make_app: MakeApp) -> None:
+    app = make_app(stop=lambda run, save: None)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, DEADLOCK)
+        rows = screen.view.plain()
+        before = screen_text(app)
+        await pilot.click(screen.view, offset=(6, 1))
+        assert app.screen is screen, "the sentence is no remedy"
+        kill = next(at for at, row in enumerate(rows) if "lanewatch kill" in row)
+        await pilot.click(screen.view, offset=(6, kill))
+        assert isinstance(app.screen, ConfirmRemedyScreen)
+        await pilot.press("escape")
+        screen.view.on_mouse_scroll_down()
+        assert screen_text(app) != before
+        screen.view.on_mouse_scroll_up()
+        assert screen_text(app) == before
+
+
 def test_a_stopped_process_is_continued_and_only_a_stopped_one(tmp_path: Path) -> None:
     child = subprocess.Popen(["sleep", "600"])
     try:

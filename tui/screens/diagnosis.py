@@ -15,7 +15,7 @@ from textual.message import Message
 from tui.lines import clean
 from tui.screens.base import StateScreen
 from tui.state import Snapshot
-from tui.widgets.diagnosis_view import WAITING, DiagnosisView
+from tui.widgets.diagnosis_view import WAITING, DiagnosisView, RemedyClicked
 from tui.widgets.key_bar import KeyBar, Keys
 from tui.widgets.title_line import TitleLine
 
@@ -139,6 +139,10 @@ class DiagnosisScreen(StateScreen):
         self._busy = False
         self.view.found = message.diagnosis
         self._show_keys()
+
+    @on(RemedyClicked)
+    def _choose_clicked(self, message: RemedyClicked) -> None:
+        self.action_remedy(message.number)
 
     @on(Done)
     def _show_done(self, message: Done) -> None:

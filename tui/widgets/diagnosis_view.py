@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from textual import events
+from textual.message import Message
 from textual.reactive import reactive
 
 from tui.lines import Line, heading, line, wrap
@@ -21,7 +24,15 @@ WAITING = (
 CALM = frozenset({"healthy", "ended", "stopped-on-request"})
 FRAMES = 8
 ROWS = 6
+WHEEL = 3
 LABEL = 11
+
+
+@dataclass
+class RemedyClicked(Message):
+    """A remedy was clicked."""
+
+    number: int
 
 
 class DiagnosisView(LineView):
@@ -34,6 +45,8 @@ class DiagnosisView(LineView):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._top = 0
+        self._remedies: dict[int, int] = {}
+        """Row of the whole text: the number of the remedy that stands there."""
 
     def watch_found(self) -> None:
         self._top = 0
@@ -48,9 +61,25 @@ class DiagnosisView(LineView):
         self._top = min(max(0, self._top + rows), last)
         self.update_lines()
 
+    def on_mouse_scroll_down(self) -> None:
+        self.scroll_lines(WHEEL)
+
+    def on_mouse_scroll_up(self) -> None:
+        self.scroll_lines(-WHEEL)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a remedy chooses it, as its number does."""
+        number = self.remedy_at(self._top + event.y)
+        if number is not None:
+            self.post_message(RemedyClicked(number))
+
+    def remedy_at(self, row: int) -> int | None:
+        """The remedy that stands in *row* of the whole text."""
+        return self._remedies.get(row)
+
     def lines(self, width: int, height: int) -> list[Line]:
         shown = self._all(width)
-        top = min(self._top, max(0, len(shown) - height))
+        top = self._top = min(self._top, max(0, len(shown) - height))
         below = len(shown) - top - height
         if below <= 0 or height < 2:
             return shown[top : top + height]
@@ -71,9 +100,12 @@ class DiagnosisView(LineView):
                 shown += _entry("" if number else label, text, width, tone, indent=LABEL + 2)
         if said.remedies:
             shown += [line(), heading("what to do", width, rule)]
+        self._remedies = {}
         for number, remedy in enumerate(said.remedies, 1):
+            first = len(shown)
             shown += _entry(str(number), remedy.do, width, "accent" if remedy.commands else "muted")
             shown += _entry("", f"loses {remedy.loses}", width, "", "muted")
+            self._remedies |= dict.fromkeys(range(first, len(shown)), number)
         for group in found.groups:
             shown += [line(), *_stack(group, width, rule)]
         return shown
