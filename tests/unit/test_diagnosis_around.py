@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.diagnosis import box, flight_recorder, freezer
@@ -378,6 +378,7 @@ VIEWS = st.lists(
 ).map(tuple)
 
 
+@settings(deadline=None)
 @given(AROUND, VIEWS, st.sampled_from(["stalled", "suspect", "training"]), st.booleans())
 def test_laws(
     around: Surroundings, views: tuple[ThreadView, ...], liveness: str, advanced: bool
