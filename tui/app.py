@@ -1,7 +1,7 @@
 """The application: wires the sampler to the screen in front. It decides nothing about runs.
 
 It reads the disk and the machine and writes nothing; a run does not notice whether it is there.
-What changes a run (`stop`) is a callable that the command line hands in.
+What changes a run (`stop`) and what starts one (`launch`) is handed in by the command line.
 """
 
 from __future__ import annotations
@@ -27,9 +27,13 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from monitor.status_model import RunStatus
+    from tui.launching.desk import LaunchDesk
 
 StopRun = Callable[[str, bool], None]
 """(run id, save a checkpoint first). Raises with a sentence for the person when it cannot."""
+
+OpenDesk = Callable[[], "LaunchDesk"]
+"""What the launch form asks; made when it is first opened, since launching loads much."""
 
 HERE = Path(__file__).parent
 
@@ -59,12 +63,13 @@ class LanewatchApp(App[None]):
         read_only: bool = False,
         *,
         stop: StopRun | None = None,
+        launch: OpenDesk | None = None,
         sampling: bool = True,
     ) -> None:
         """Watch the runs below *root*, beginning with *run* (a full id) if one is named.
 
-        Without *stop*, or with *read_only*, nothing can be changed from here. With *sampling* off
-        the app shows only the messages that are posted to it.
+        Without *stop* and *launch*, or with *read_only*, nothing can be changed from here. With
+        *sampling* off the app shows only the messages that are posted to it.
         """
         # Textual takes an empty NO_COLOR as set; no-color.org says that it is not.
         if os.environ.get("NO_COLOR") == "":
@@ -76,6 +81,7 @@ class LanewatchApp(App[None]):
         self.snapshot: Snapshot | None = None
         self._first_run = run
         self._stop = stop
+        self._launch = launch
         self._sampler = (
             Sampler(
                 root,
@@ -124,6 +130,25 @@ class LanewatchApp(App[None]):
         if self._sampler is not None:
             self._sampler.open(None)
         self.pop_screen()
+
+    @property
+    def can_launch(self) -> bool:
+        """True when a run may be launched from here."""
+        return self._launch is not None and not self.read_only
+
+    def open_launch(self) -> None:
+        """Show the launch form on top of the board."""
+        if self._launch is None or self.read_only:
+            self._say("This view is read-only: nothing is launched from here.")
+            return
+        from tui.screens.launch import LaunchScreen
+
+        self.push_screen(LaunchScreen(self._launch()))
+
+    def show_launched(self, run: str) -> None:
+        """From the form that launched it to the run."""
+        self.pop_screen()
+        self.open_run(run)
 
     def ask_to_stop(self, status: RunStatus) -> None:
         """Ask how to stop a run, and have it done."""

@@ -6,10 +6,14 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from monitor.rundir import RunDir, runs_root
 from runners.errors import RunnerError
 from tui.cli import exits
+
+if TYPE_CHECKING:
+    from tui.launching.desk import LaunchDesk
 
 
 def screen_command(options: argparse.Namespace) -> int:
@@ -43,4 +47,9 @@ def show_screen(root: Path, run: str | None, *, read_only: bool) -> None:
 
         ask_to_stop(RunDir(root / run_id), save=save)
 
-    LanewatchApp(root=root, run=run, read_only=read_only, stop=stop).run()
+    def launch() -> LaunchDesk:
+        from tui.launching.desk import LaunchDesk
+
+        return LaunchDesk(root)
+
+    LanewatchApp(root=root, run=run, read_only=read_only, stop=stop, launch=launch).run()

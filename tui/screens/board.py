@@ -45,7 +45,7 @@ class BoardScreen(StateScreen):
         Binding("g,home", "jump(False)", show=False),
         Binding("G,end", "jump(True)", show=False),
         Binding("slash", "search", show=False),
-        Binding("n", "move(1)", show=False),
+        Binding("n", "launch", show=False),
         Binding("s", "stop", show=False),
     ]
 
@@ -94,6 +94,9 @@ class BoardScreen(StateScreen):
         chosen = self.table.selected
         if chosen is not None and not is_over(chosen):
             self.lanewatch.ask_to_stop(chosen)
+
+    def action_launch(self) -> None:
+        self.lanewatch.open_launch()
 
     def action_clear(self) -> None:
         self.close_prompt()

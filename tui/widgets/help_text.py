@@ -16,8 +16,15 @@ KEYS = (
     ("board", (
         ("enter", "open the selected run"),
         ("j k, arrows", "move; g G or Home End: first, last"),
-        ("/", "show only runs that match; n: the next one"),
+        ("/", "show only runs that match"),
+        ("n", "launch a run"),
         ("s", "stop the selected run; asks first"),
+    )),
+    ("launch", (
+        ("j k, tab", "move; left right: the next of few choices"),
+        ("enter", "change a field: type a part, or move; x: as the recipe says"),
+        ("L", "launch; S: a smoke run first, the whole behind it"),
+        ("c", "copy the command line; pagedown: more of the checks"),
     )),
     ("run", (
         ("j k, arrows", "scroll the log; g G or Home End: top, follow"),
