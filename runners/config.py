@@ -12,7 +12,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from monitor.files import replace_bytes
 from monitor.rundir import config_folder
 from runners.errors import RunnerError
 
@@ -180,6 +179,7 @@ def put(key: str, value: str) -> None:
 
     The environment still has the last word on what is in force.
     """
+    from monitor.files import replace_bytes
     from runners.config_edit import edited
 
     path = config_path()
