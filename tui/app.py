@@ -17,7 +17,7 @@ from textual.binding import Binding, BindingType
 
 from tui.glyphs import choose_glyphs
 from tui.lines import clean
-from tui.messages import Sampled, SampleFailed
+from tui.messages import Attached, Sampled, SampleFailed
 from tui.sampler import Sampler
 from tui.screens.base import StateScreen
 from tui.screens.board import BoardScreen
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from monitor.status_model import RunStatus
+    from tui.launching.attach_desk import AttachDesk
     from tui.launching.desk import LaunchDesk
 
 StopRun = Callable[[str, bool], None]
@@ -34,6 +35,9 @@ StopRun = Callable[[str, bool], None]
 
 OpenDesk = Callable[[], "LaunchDesk"]
 """What the launch form asks; made when it is first opened, since launching loads much."""
+
+OpenAttach = Callable[[], "AttachDesk"]
+"""What the attach screen asks, likewise."""
 
 HERE = Path(__file__).parent
 
@@ -64,12 +68,13 @@ class LanewatchApp(App[None]):
         *,
         stop: StopRun | None = None,
         launch: OpenDesk | None = None,
+        attach: OpenAttach | None = None,
         sampling: bool = True,
     ) -> None:
         """Watch the runs below *root*, beginning with *run* (a full id) if one is named.
 
-        Without *stop* and *launch*, or with *read_only*, nothing can be changed from here. With
-        *sampling* off the app shows only the messages that are posted to it.
+        Without *stop*, *launch* and *attach*, or with *read_only*, nothing can be changed from
+        here. With *sampling* off the app shows only the messages that are posted to it.
         """
         # Textual takes an empty NO_COLOR as set; no-color.org says that it is not.
         if os.environ.get("NO_COLOR") == "":
@@ -82,6 +87,7 @@ class LanewatchApp(App[None]):
         self._first_run = run
         self._stop = stop
         self._launch = launch
+        self._open_attach = attach
         self._sampler = (
             Sampler(
                 root,
@@ -144,6 +150,23 @@ class LanewatchApp(App[None]):
         from tui.screens.launch import LaunchScreen
 
         self.push_screen(LaunchScreen(self._launch()))
+
+    def open_attach(self) -> None:
+        """Show what trains here without lanewatch, and watch what is picked."""
+        if self._open_attach is None or self.read_only:
+            self._say("This view is read-only: nothing is attached from here.")
+            return
+        from tui.screens.pick import PickScreen
+
+        desk = self._open_attach()
+
+        def chosen(pid: str | None) -> None:
+            if pid is not None:
+                self._attach_to(desk, pid)
+
+        title = "attach: which training is to be watched? Nothing of it is touched."
+        none = "No training was found on this machine that lanewatch did not start."
+        self.push_screen(PickScreen(title, find=desk.candidates, none=none), chosen)
 
     def show_launched(self, run: str) -> None:
         """From the form that launched it to the run."""
@@ -236,6 +259,19 @@ class LanewatchApp(App[None]):
             self._stop(run, save)
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
             self.post_message(SampleFailed(f"{run} was not stopped: {error}"))
+
+    @work(thread=True, exclusive=True, group="attach", exit_on_error=False)
+    def _attach_to(self, desk: AttachDesk, pid: str) -> None:
+        try:
+            run = desk.attach(pid)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
+            self.post_message(SampleFailed(f"{pid} is not watched: {error}"))
+            return
+        self.post_message(Attached(run))
+
+    @on(Attached)
+    def _show_attached(self, message: Attached) -> None:
+        self.open_run(message.run)
 
     def _say(self, text: str) -> None:
         # Never as markup: the text may hold a path or an exception with brackets in it.

@@ -13,6 +13,7 @@ from runners.errors import RunnerError
 from tui.cli import exits
 
 if TYPE_CHECKING:
+    from tui.launching.attach_desk import AttachDesk
     from tui.launching.desk import LaunchDesk
 
 
@@ -52,4 +53,12 @@ def show_screen(root: Path, run: str | None, *, read_only: bool) -> None:
 
         return LaunchDesk(root)
 
-    LanewatchApp(root=root, run=run, read_only=read_only, stop=stop, launch=launch).run()
+    def attach() -> AttachDesk:
+        from tui.launching.attach_desk import AttachDesk
+
+        return AttachDesk(root)
+
+    app = LanewatchApp(
+        root=root, run=run, read_only=read_only, stop=stop, launch=launch, attach=attach
+    )
+    app.run()

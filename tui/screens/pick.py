@@ -15,7 +15,6 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from tui.launching.values import Choice
-from tui.lines import clean
 from tui.widgets.key_bar import KeyBar, Keys
 from tui.widgets.pick_list import PickDetail, PickList
 from tui.widgets.title_text import TitleText
@@ -30,6 +29,7 @@ class Found(Message):
 
     choices: tuple[Choice, ...]
     done: bool
+    problem: str = ""
 
 
 class PickScreen(ModalScreen[str]):
@@ -56,10 +56,11 @@ class PickScreen(ModalScreen[str]):
         free: bool = False,
         hint: str = "type a part of it",
         now: str | None = None,
+        none: str = "Nothing fits.",
     ) -> None:
         super().__init__()
         self._title, self._find, self._hint, self._now = title, find, hint, now
-        self.list = PickList(choices, free=free, busy=find is not None, id="list")
+        self.list = PickList(choices, free=free, busy=find is not None, none=none, id="list")
         self._detail = PickDetail(id="detail")
 
     def compose(self) -> ComposeResult:
@@ -85,15 +86,20 @@ class PickScreen(ModalScreen[str]):
 
     def _search(self) -> None:
         assert self._find is not None
-        for each in self._find():
-            if not self.is_attached:
-                return
-            self.post_message(Found((each,), done=False))
+        try:
+            for each in self._find():
+                if not self.is_attached:
+                    return
+                self.post_message(Found((each,), done=False))
+        except Exception as error:  # noqa: BLE001 - the thread's rim: it is said, the rest stays
+            self.post_message(Found((), done=True, problem=str(error)))
+            return
         self.post_message(Found((), done=True))
 
     @on(Found)
     def _add(self, message: Found) -> None:
         self.list.add(message.choices, done=message.done)
+        self.list.problem = message.problem
         if self._now is not None and not self.list.moved:
             self.list.select(self._now)
         self._show_detail()
@@ -130,4 +136,4 @@ class PickScreen(ModalScreen[str]):
 
     def _show_detail(self) -> None:
         chosen = self.list.selected
-        self._detail.text = clean(chosen.detail) if chosen else ""
+        self._detail.text = chosen.detail if chosen else ""

@@ -17,7 +17,10 @@ KEYS = (
         ("enter", "open the selected run"),
         ("j k, arrows", "move; g G or Home End: first, last"),
         ("/", "show only runs that match"),
+        ("o O", "sort: the next order, the one before; or click a heading"),
+        ("l", "show only what is live"),
         ("n", "launch a run"),
+        ("a", "attach: watch a training that lanewatch did not start"),
         ("s", "stop the selected run; asks first"),
     )),
     ("launch", (

@@ -20,15 +20,22 @@ class PickList(LineView):
         *,
         free: bool = False,
         busy: bool = False,
+        none: str = "Nothing fits.",
         id: str | None = None,
     ) -> None:
         super().__init__(id=id)
         self._choices = list(choices)
-        self._free, self._busy = free, busy
+        self._free, self._busy, self._none = free, busy, none
         self._typed = ""
         self._row = self._top = 0
         self.moved = False
         """True once the person moved the cursor: what comes in later leaves it there."""
+
+    problem: reactive[str] = reactive("", repaint=False)
+    """Why the search ended early."""
+
+    def watch_problem(self) -> None:
+        self.update_lines()
 
     def add(self, choices: tuple[Choice, ...], *, done: bool) -> None:
         """More was found, it may say more of what is here already; *done*: that was all."""
@@ -85,8 +92,10 @@ class PickList(LineView):
     def lines(self, width: int, height: int) -> list[Line]:
         shown = self.shown
         if not shown:
-            said = "Looking." if self._busy else "Nothing fits."
-            return [line(said, "muted")]
+            said = "Nothing fits." if self._typed else self._none
+            said = self.problem or ("Looking." if self._busy else said)
+            tone = "bad" if self.problem else "muted"
+            return [line(each, tone) for each in wrap(clean(said), width, height)]
         self._row = min(self._row, len(shown) - 1)
         self._top = min(max(self._top, self._row - height + 1), self._row)
         window = shown[self._top : self._top + height]
@@ -123,8 +132,12 @@ class PickDetail(LineView):
         self.update_lines()
 
     def lines(self, width: int, height: int) -> list[Line]:
-        rows = wrap(self.text, width, height - 1, self.glyphs.ellipsis)
-        return [line(), *(line(each, "muted") for each in rows)]
+        told = [
+            row
+            for each in self.text.split("\n")
+            for row in wrap(clean(each), width, height - 1, self.glyphs.ellipsis)
+        ]
+        return [line(), *(line(each, "muted") for each in told)][:height]
 
 
 def _fits(choice: Choice, words: list[str]) -> bool:
