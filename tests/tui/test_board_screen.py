@@ -281,3 +281,30 @@ async def test_a_read_only_view_attaches_nothing(make_app: MakeApp, snap_of: Any
         await pilot.press("a")
         await pilot.pause()
         assert isinstance(app.screen, BoardScreen)
+
+
+async def test_a_run_that_stopped_is_resumed(
+    make_app: MakeApp, snap_of: Any, states: dict[str, RunStatus], training: RunStatus
+) -> None:
+    resumed: list[str] = []
+
+    def resume(run: str) -> None:
+        if resumed:
+            raise RuntimeError("the box is [busy]")
+        resumed.append(run)
+
+    app = make_app(resume=resume)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await show(pilot, snap_of(states["failed"], training, states["finished"]))
+        assert "R resume" in screen_text(app)
+        await pilot.press("R")
+        await app.workers.wait_for_complete()
+        await pilot.press("j", "R", "j", "R")  # one trains, one is at its end
+        await app.workers.wait_for_complete()
+        assert "R resume" not in screen_text(app)
+        await pilot.press("g", "R")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        told = [each.message for each in app._notifications]
+    assert resumed == [states["failed"].run]  # type: ignore[union-attr]
+    assert any("was not resumed: the box is [busy]" in each for each in told)

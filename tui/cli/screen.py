@@ -15,6 +15,7 @@ from tui.cli import exits
 if TYPE_CHECKING:
     from tui.launching.attach_desk import AttachDesk
     from tui.launching.desk import LaunchDesk
+    from tui.launching.settings_desk import SettingsDesk
 
 
 def screen_command(options: argparse.Namespace) -> int:
@@ -48,6 +49,11 @@ def show_screen(root: Path, run: str | None, *, read_only: bool) -> None:
 
         ask_to_stop(RunDir(root / run_id), save=save)
 
+    def resume(run_id: str) -> None:
+        from tui.cli.acting import resume_run
+
+        resume_run(RunDir(root / run_id))
+
     def launch() -> LaunchDesk:
         from tui.launching.desk import LaunchDesk
 
@@ -58,7 +64,20 @@ def show_screen(root: Path, run: str | None, *, read_only: bool) -> None:
 
         return AttachDesk(root)
 
+    def settings() -> SettingsDesk:
+        from tui.launching.settings_desk import SettingsDesk
+
+        return SettingsDesk()
+
     app = LanewatchApp(
-        root=root, run=run, read_only=read_only, stop=stop, launch=launch, attach=attach
+        root=root,
+        run=run,
+        read_only=read_only,
+        stop=stop,
+        resume=resume,
+        launch=launch,
+        attach=attach,
+        settings=settings,
+        theme=os.environ.get("LANEWATCH_THEME") or "dark",  # `apply_config` has put it there
     )
     app.run()

@@ -30,6 +30,7 @@ KEYS: Keys = (
 )
 LAUNCH_KEYS: Keys = (("n", "launch"), ("a", "attach"))
 STOP_KEY: Keys = (("s", "stop"),)
+RESUME_KEY: Keys = (("R", "resume"),)
 EMPTY = (
     "No runs yet. n launches one from here, a watches a training that runs already. In another "
     "terminal: lanewatch demo (a real small fine-tune on this machine's CPU), lanewatch launch."
@@ -42,6 +43,14 @@ class BoardScreen(StateScreen):
     """The first screen. Quitting it leaves every run running."""
 
     PROMPT_HINT = "filter by run, name, lane or verdict"
+    COMMANDS_HERE = (
+        ("open the selected run", "enter", "open"),
+        ("stop the selected run; asks first", "s", "stop"),
+        ("resume the selected run from its last whole checkpoint", "R", "resume"),
+        ("filter the runs", "/", "search"),
+        ("sort: the next order", "o", "sort(1)"),
+        ("live runs only, or all", "l", "live"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", show=False),
         Binding("escape", "clear", show=False),
@@ -58,6 +67,7 @@ class BoardScreen(StateScreen):
         Binding("O", "sort(-1)", show=False),
         Binding("l", "live", show=False),
         Binding("s", "stop", show=False),
+        Binding("R", "resume", show=False),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -111,6 +121,11 @@ class BoardScreen(StateScreen):
         chosen = self.table.selected
         if chosen is not None and not is_over(chosen):
             self.lanewatch.ask_to_stop(chosen)
+
+    def action_resume(self) -> None:
+        chosen = self.table.selected
+        if chosen is not None:
+            self.lanewatch.resume(chosen)
 
     def action_launch(self) -> None:
         self.lanewatch.open_launch()
@@ -181,5 +196,7 @@ class BoardScreen(StateScreen):
         chosen = self.table.selected
         self.reason.show(chosen, now_wall)
         stop = STOP_KEY if self.lanewatch.may_stop(chosen) else ()
+        if self.lanewatch.may_resume(chosen):
+            stop = RESUME_KEY
         launch = LAUNCH_KEYS if self.lanewatch.can_launch else ()
         self.keys.keys = (*KEYS[:1], *stop, *launch, *KEYS[1:])

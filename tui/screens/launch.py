@@ -74,6 +74,12 @@ class LaunchScreen(StateScreen):
     """Begins with what was launched last, so that the same again is two keys."""
 
     CSS_PATH = "launch.tcss"
+    COMMANDS_HERE = (
+        ("launch it", "L", "launch"),
+        ("launch a smoke run, and this behind it", "S", "smoke"),
+        ("copy the command line", "c", "copy"),
+        ("change the field under the cursor", "enter", "change"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", show=False),
         Binding("j,down,tab", "move(1)", show=False),

@@ -52,6 +52,12 @@ class LineView(Widget):
         if changed:
             self.refresh(*(_changed_part(y, shown[y], fresh[y], width) for y in changed))
 
+    def redraw(self) -> None:
+        """Draw all of it anew: colours or characters are others now."""
+        self._tones.clear()
+        self._shown = []
+        self.update_lines()
+
     def plain(self) -> list[str]:
         """What the widget shows, as text without tones."""
         return ["".join(self._spelt(text) for text, _ in spans) for spans in self._shown]
