@@ -67,6 +67,7 @@ class LanewatchApp(App[None]):
         Binding("question_mark", "help", "help", show=False),
         Binding("ctrl+p", "palette", "commands", show=False),
         Binding("comma", "settings", "settings", show=False),
+        Binding("ctrl+z", "suspend_process", "to the shell", show=False),
     ]
 
     def __init__(
@@ -267,7 +268,7 @@ class LanewatchApp(App[None]):
 
     def action_open(self, run: str) -> None:
         """Show another run; only one run's screen is open at a time."""
-        while not isinstance(self.screen, BoardScreen):
+        while len(self.screen_stack) > 1 and not isinstance(self.screen, BoardScreen):
             self.pop_screen()
         self.open_run(run)
 

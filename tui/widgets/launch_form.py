@@ -18,7 +18,7 @@ EMPTY = {
     Field.DEVICE: "what the lane finds",
     Field.NAME: "none",
 }
-PROBLEM_ROWS = 2
+PROBLEM_ROWS = 3
 
 
 class LaunchForm(LineView):
@@ -107,6 +107,8 @@ class LaunchForm(LineView):
             return said, "by the recipe" if self.form.recipe is not None else "by default"
         if field is Field.DEVICE:
             return EMPTY[field], self.gpus
+        if field in AS_RECIPE and self.form.recipe is not None:
+            return "as the recipe says", ""
         return EMPTY.get(field, "as the recipe says"), ""
 
     def _problem(self, sentence: str, width: int, indent: int) -> list[Line]:

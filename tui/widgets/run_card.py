@@ -41,15 +41,20 @@ class RunCard(VerdictView):
         shown += self._reason(status, width)
         shown.append(line())
         for label, text in _facts(status, self.now_wall):
-            value = cut(clean(text), max(1, width - LABEL), self.glyphs.ellipsis)
-            shown.append(((pad(label, LABEL), "muted"), (value, "")))
+            shown += self._labelled(label, text, width)
         if status.evidence and len(shown) + 3 < height:
             shown += [line(), heading("evidence", width, self.glyphs.rule)]
             for each in status.evidence:
                 text = f"{each.detail}, {age(each.age_s)} ago" if each.age_s else each.detail
-                value = cut(clean(text), max(1, width - LABEL), self.glyphs.ellipsis)
-                shown.append(((pad(clean(each.signal)[: LABEL - 1], LABEL), "muted"), (value, "")))
+                shown += self._labelled(clean(each.signal)[: LABEL - 1], text, width)
         return shown[:height]
+
+    def _labelled(self, label: str, text: str, width: int) -> list[Line]:
+        rows = wrap(clean(text), max(1, width - LABEL), 2, self.glyphs.ellipsis) or [""]
+        labels = [label, *[""] * (len(rows) - 1)]
+        return [
+            ((pad(said, LABEL), "muted"), (row, "")) for said, row in zip(labels, rows, strict=True)
+        ]
 
     def _reason(self, status: RunStatus, width: int) -> list[Line]:
         """The whole of it: there is room to break what a single row would cut."""
