@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on, work
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 
 from tui.lines import clean
 from tui.messages import Attached, Sampled, SampleFailed
@@ -327,6 +328,12 @@ class LanewatchApp(App[None]):
         if text and not self.is_headless:
             # Through Textual's own writer, as its `bell` does: it never cuts into a frame.
             self._driver.write(text)
+
+    @on(Driver.SignalResume)
+    def _draw_anew(self) -> None:
+        """After ctrl+z and fg the terminal is empty, and only changes would be sent to it."""
+        self.refresh(layout=True)
+        self._title = ""
 
     def _tell_title(self, snapshot: Snapshot) -> None:
         """Verdict and percent in the terminal's title, written when they change."""

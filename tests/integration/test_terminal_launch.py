@@ -88,7 +88,7 @@ def test_a_refused_launch_says_why_and_nothing_is_left(
     terminal.type("L")
     terminal.shows("When memory reaches its limit?")
     terminal.type("Enter")
-    terminal.shows("demo.toml: train.save_interval: 50 is more")
+    terminal.shows("✗ not launched: train.save_interval: 50")
     assert not list(lanewatch.root.glob("reference-*"))
     terminal.escape()
     terminal.type("q")

@@ -221,7 +221,7 @@ async def test_a_refused_launch_shows_its_sentence_and_stays(
         await pilot.press("L")
         await settled(app, pilot)
         assert app.screen is screen
-        assert "the box is [busy/]: another run" in text_of(app, LaunchForm)
+        assert "not launched: the box is [busy/]: another run" in text_of(app, LaunchForm)
         await pilot.press("L")  # it can be tried again
         await settled(app, pilot)
 

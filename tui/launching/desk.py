@@ -74,9 +74,15 @@ class LaunchDesk:
 
     def start(self, said: Sequence[str], tell: Callable[[str], None]) -> str:
         """Launch, as `lanewatch` with these words does; the run's id. Raises RunnerError."""
+        from runners.errors import RunnerError
+        from runners.recipe.problems import RecipeError
         from tui.cli.launching import launch_words
 
-        return launch_words(said, tell)
+        try:
+            return launch_words(said, tell)
+        except RecipeError as error:
+            # Which recipe is on the screen; its path would take the room of the reason.
+            raise RunnerError("; ".join(str(each) for each in error.problems)) from error
 
     def look_at(self, form: Form, emit: Callable[[Looked], object]) -> None:
         """Find out on a thread of its own what a launch of *form* would meet.

@@ -22,6 +22,7 @@ from tui.launching.form import (
 )
 from tui.launching.values import Choice, Looked
 from tui.lines import clean
+from tui.messages import SampleFailed
 from tui.screens.base import StateScreen
 from tui.state import Snapshot, is_over
 from tui.widgets.command_view import CommandView
@@ -279,7 +280,7 @@ class LaunchScreen(StateScreen):
         try:
             self._desk.remember_at_limit(value)
         except Exception as error:  # noqa: BLE001 - the answer holds for this launch all the same
-            self.post_message(Launched(None, (str(error),)))
+            self.app.post_message(SampleFailed(f"ui.at_limit is not kept: {error}"))
 
     def _launch(self) -> None:
         self._begin()
@@ -313,7 +314,8 @@ class LaunchScreen(StateScreen):
         self._launching = False
         self.keys.trouble = ""
         if message.run is None:
-            refusal = clean(" ".join(message.told[-1].split()))
+            reason = clean(" ".join(message.told[-1].split()))
+            refusal = f"not launched: {reason.removeprefix('not launched: ')}"
             self.form_view.looked = Looked(
                 says=self.form_view.looked.says, problems=((None, refusal),)
             )
