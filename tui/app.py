@@ -297,12 +297,9 @@ class LanewatchApp(App[None]):
 
     def farewell(self) -> str | None:
         """What to say on the way out: that the live runs go on without this window."""
-        live = [run.run for run in self.snapshot.runs if not is_over(run)] if self.snapshot else []
-        if not live:
-            return None
-        if len(live) == 1:
-            return f"{live[0]} goes on; come back with: lanewatch {live[0]}"
-        return f"{len(live)} runs go on; come back with: lanewatch"
+        from tui.farewell import farewell
+
+        return farewell(self.snapshot)
 
     @on(Sampled)
     def _show_state(self, message: Sampled) -> None:

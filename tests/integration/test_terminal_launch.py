@@ -103,7 +103,7 @@ def test_ctrl_z_and_fg_and_a_storm_of_sizes(lanewatch: Lanewatch, terminal: Term
     terminal.shows("Stopped")
     terminal.command("echo in the $((40 + 2)) shell")
     terminal.shows("in the 42 shell")
-    terminal.command("fg")
+    terminal.command("fg; echo came back with $?")
     terminal.shows("No runs yet", "memory")
     for number in range(40):
         terminal.resize(20 + 7 * (number % 19), 6 + number % 31)
@@ -113,5 +113,5 @@ def test_ctrl_z_and_fg_and_a_storm_of_sizes(lanewatch: Lanewatch, terminal: Term
     terminal.shows("everywhere")
     terminal.escape()
     terminal.type("q")
-    terminal.shows("left with 0")
+    terminal.shows("came back with 0")
     assert "Traceback" not in terminal.screen()
