@@ -17,8 +17,11 @@ from tui.lines import joined
 from tui.memory_bar import memory_bar, memory_forecast, memory_legend, memory_shares
 from tui.run_order import ORDERS, URGENT
 from tui.screens.board import BoardScreen
+from tui.screens.confirm_stop import ConfirmStopScreen
+from tui.screens.help import HelpScreen
 from tui.screens.pick import PickScreen
 from tui.screens.run import RunScreen
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.machine_strip import MachineStrip
 from tui.widgets.run_card import RunCard
 from tui.widgets.run_table import RunTable
@@ -308,3 +311,28 @@ async def test_a_run_that_stopped_is_resumed(
         told = [each.message for each in app._notifications]
     assert resumed == [states["failed"].run]  # type: ignore[union-attr]
     assert any("was not resumed: the box is [busy]" in each for each in told)
+
+
+async def test_a_click_on_a_key_is_that_key(
+    make_app: MakeApp, snap_of: Any, training: RunStatus
+) -> None:
+    app = make_app(stop=lambda run, save: None)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await show(pilot, snap_of(training))
+
+        async def clicked(word: str) -> None:
+            (shown,) = app.screen.query_one(KeyBar).plain()
+            await pilot.click(KeyBar, offset=(shown.index(word), 0))
+            await pilot.pause()
+            await pilot.pause()
+
+        await clicked("live only")
+        assert app.screen.query_one(RunTable).live_only
+        await clicked("help")
+        assert isinstance(app.screen, HelpScreen)
+        await clicked("esc")
+        await clicked("stop")
+        assert isinstance(app.screen, ConfirmStopScreen)
+        await pilot.press("escape")
+        bar = app.screen.query_one(KeyBar)
+        assert bar.key_at(5000) is None

@@ -11,6 +11,8 @@ from monitor.rundir import runs_root
 from runners.choices import remember_launch
 from runners.doctor import examine
 from runners.errors import EngineError
+from runners.precedent import Precedent
+from runners.projection import SmokeResult, project
 from runners.recipe.demo import demo_corpus_path, demo_recipe_path
 from tui.launching import desk as desk_module
 from tui.launching.desk import LaunchDesk
@@ -117,3 +119,15 @@ def test_a_look_that_fails_is_told(desk: LaunchDesk, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(desk_module.LaunchDesk, "_examined", fail)
     assert "the disk is on fire" in _told(_last(desk, FORM), None)
+
+
+def test_the_last_run_of_the_same_training_projects_the_end(
+    desk: LaunchDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smoke = SmokeResult(step_s=2.0, first_save_s=10.0, later_save_s=1.0)
+    projection = project(smoke, iterations=100, save_interval=50)
+    found = Precedent(run="reference-1", step_s=2.0, projection=projection)
+    monkeypatch.setattr("runners.precedent.find_precedent", lambda *_: found)
+    said = _last(desk, FORM).projected
+    assert said.startswith("training takes 3m 31s, to about ")
+    assert said.endswith(", as reference-1 went")

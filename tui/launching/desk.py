@@ -21,7 +21,7 @@ from tui.launching.form import (
     words,
 )
 from tui.launching.values import CheckLine, Choice, Looked
-from tui.presentation import duration, size
+from tui.presentation import clock, duration, size
 
 if TYPE_CHECKING:
     from monitor.rundir import RunDir
@@ -189,12 +189,15 @@ class LaunchDesk:
         yield replace(seen, checks=_lines((*rows.checks, *examination.checks)), looking="")
 
     def _projected(self, recipe: Recipe, order: LaunchOrder) -> str:
+        from monitor.probes.clock import read_now
         from runners.precedent import find_precedent
 
         found = find_precedent(self._root, recipe, order.lane, order.engine)
         if found is None:
             return ""
-        return f"training takes {duration(found.train_s)}, as {found.run} went"
+        now = read_now().wall_s
+        ends = clock(now + found.train_s, now)
+        return f"training takes {duration(found.train_s)}, to about {ends}, as {found.run} went"
 
     def _recipes(self) -> Iterator[Choice]:
         from runners.choices import nearby_recipes

@@ -209,6 +209,12 @@ class LaunchScreen(StateScreen):
         else:
             self.form_view.cursor = tuple(Field).index(field)
 
+    def on_mouse_scroll_down(self) -> None:
+        self.checks.scroll_lines(3)
+
+    def on_mouse_scroll_up(self) -> None:
+        self.checks.scroll_lines(-3)
+
     def _few(self, field: Field) -> tuple[Choice, ...]:
         if field is Field.LANE:
             return tuple(Choice(value=each, title=each) for each in LANES)

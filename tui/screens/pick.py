@@ -124,6 +124,12 @@ class PickScreen(ModalScreen[str]):
             if chosen is not None:
                 self.dismiss(chosen.value)
 
+    def on_mouse_scroll_down(self) -> None:
+        self.action_move(3)
+
+    def on_mouse_scroll_up(self) -> None:
+        self.action_move(-3)
+
     def action_leave(self) -> None:
         self.dismiss(None)
 
