@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.files import read_json, write_json
+from monitor.rundir import SCHEMA
 from runners.recipe.base import hub_cache, missing
 from runners.recipe.data import DataError, Row, open_data, parse_row
 from runners.recipe.demo import demo_recipe_path
@@ -144,7 +145,8 @@ def remember_launch(root: Path, words: Sequence[str]) -> None:
     """Put *words* first among the recent launches; a disk that refuses is no reason to fail."""
     launches = [list(words), *(each for each in recent_launches(root) if each != list(words))]
     with suppress(OSError):
-        write_json(root / RECENT, {"launches": launches[:RECENT_KEPT]}, durable=False)
+        content = {"schema": SCHEMA, "launches": launches[:RECENT_KEPT]}
+        write_json(root / RECENT, content, durable=False)
 
 
 def _near(start: Path, suffix: str) -> list[Path]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,6 +113,31 @@ def test_what_can_be_picked(
     ]
     assert [each.note for each in desk.choices(Field.MODEL)] == ["made on the spot"]
     assert list(desk.choices(Field.LANE)) == []
+
+
+def test_a_later_look_ends_an_earlier_one(
+    desk: LaunchDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, done = threading.Event(), threading.Event(), threading.Event()
+    seen: list[str] = []
+
+    def look(self: LaunchDesk, form: Form) -> Iterator[Looked]:
+        yield Looked(looking=f"{form.name} begins")
+        if form.name == "first":
+            begun.set()
+            go_on.wait(60)
+        yield Looked(looking=f"{form.name} ends")
+        if form.name == "third":
+            done.set()
+
+    monkeypatch.setattr(LaunchDesk, "look", look)
+    desk.look_at(Form(name="first"), lambda looked: seen.append(looked.looking))
+    assert begun.wait(60)
+    for name in ("second", "third"):
+        desk.look_at(Form(name=name), lambda looked: seen.append(looked.looking))
+    go_on.set()
+    assert done.wait(60)
+    assert seen == ["first begins", "third begins", "third ends"]
 
 
 def test_a_look_that_fails_is_told(desk: LaunchDesk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 BANDS = ("safe", "tight", "refuse")
 AT_LIMIT = "ui.at_limit"
+PATIENCE_S = 10.0
+"""A look that hangs for so long, on a dead disk for one, keeps no later one waiting."""
 
 
 class LaunchDesk:
@@ -40,6 +42,7 @@ class LaunchDesk:
         self._root = root
         self._folder = folder or Path.cwd()
         self._turn = 0
+        self._looking = threading.Lock()
 
     def first_form(self) -> Form:
         """What was launched last, else the demo. Never raises for what lies on the disk."""
@@ -93,10 +96,16 @@ class LaunchDesk:
         turn = self._turn
 
         def look() -> None:
-            for seen in self.look(form):
-                if turn != self._turn:
-                    return
-                emit(seen)
+            # One at a time: rows take long, and a form is changed faster than they are read.
+            held = self._looking.acquire(timeout=PATIENCE_S)
+            try:
+                for seen in self.look(form) if turn == self._turn else ():
+                    if turn != self._turn:
+                        return
+                    emit(seen)
+            finally:
+                if held:
+                    self._looking.release()
 
         # A daemon: a look that hangs on a dead disk holds up neither the form nor quitting.
         threading.Thread(target=look, name="launch-look", daemon=True).start()
