@@ -18,6 +18,7 @@ from textual.binding import Binding, BindingType
 from tui.glyphs import choose_glyphs
 from tui.lines import clean
 from tui.messages import Sampled, SampleFailed
+from tui.openings import OPENING_KEYS, Openings
 from tui.sampler import Sampler
 from tui.screens.base import StateScreen
 from tui.screens.board import BoardScreen
@@ -40,7 +41,7 @@ SILENT_S = 10.0
 """A tick takes milliseconds; after so long without one, the disk does not answer."""
 
 
-class LanewatchApp(App[None]):
+class LanewatchApp(Openings, App[None]):
     """The board, and one run's screen on top of it."""
 
     # The default screen gets no CSS_PATH of its own loaded (Textual 8.2), so it is named here.
@@ -50,6 +51,7 @@ class LanewatchApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "quit", show=False),
         Binding("question_mark", "help", "help", show=False),
+        *OPENING_KEYS,
     ]
 
     def __init__(
@@ -72,6 +74,7 @@ class LanewatchApp(App[None]):
         super().__init__()
         self.animation_level = "none"
         self.glyphs = choose_glyphs(os.environ)
+        self.root = root
         self.read_only = read_only
         self.snapshot: Snapshot | None = None
         self._first_run = run

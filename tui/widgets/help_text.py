@@ -24,6 +24,17 @@ KEYS = (
         ("/", "search the end of the log; n: the next match"),
         ("s", "stop the run, with or without saving; asks first"),
     )),
+    ("log (l: of the run in front)", (
+        ("F f", "follow, or hold; G > End: the end, and follow; g < Home: the top"),
+        ("j k, arrows", "a line; space b, page keys: a page; d u: half of one; wheel"),
+        ("/ ?", "search down or up, a regular expression; n N: the next, back"),
+        ("&", "show only lines that match"),
+        ("w", "wrap long lines; left right: move sideways"),
+        ("[ ]", "the run's other logs"),
+        ("c y", "copy the lines chosen by click and shift-click, or those shown"),
+        ("s", "save what is shown of the whole log to a new file"),
+        ("h", "this page; ? searches up, as in less"),
+    )),
 )  # fmt: skip
 MEANINGS = {
     Liveness.STARTING: "training has begun, no iteration yet, inside the limits",
