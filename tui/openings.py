@@ -6,6 +6,7 @@ screen in front is about: its own, or the one under the board's cursor.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from textual.binding import Binding, BindingType
@@ -18,7 +19,9 @@ else:
     Base = object
 
 OPENING_KEYS: list[BindingType] = [
-    Binding("l", "open_log", "log", show=False),
+    Binding("t", "open_log", "log", show=False),
+    Binding("space", "mark", "mark to compare", show=False),
+    Binding("c", "open_compare", "compare", show=False),
 ]
 
 
@@ -37,6 +40,43 @@ class Openings(Base):
         run = self.run_in_front()
         if run is not None and not isinstance(self.screen, LogScreen):
             self.open_log(run)
+
+    @property
+    def marked_runs(self) -> list[str]:
+        """The runs that are marked to be compared, in the order of marking."""
+        marked: list[str] = self.__dict__.setdefault("_marked_runs", [])
+        return marked
+
+    def action_mark(self) -> None:
+        """Mark the run under the board's cursor for a comparison, or take its mark back."""
+        run, table = self.run_in_front(), getattr(self.screen, "table", None)
+        if run is None or table is None:
+            return
+        marked = self.marked_runs
+        if run in marked:
+            marked.remove(run)
+        else:
+            marked.append(run)
+        table.marked = frozenset(marked)
+
+    def open_compare(self, runs: Sequence[str]) -> None:
+        """Show *runs* (full ids) beside each other, held against the first one."""
+        from tui.screens.compare import CompareScreen
+
+        self.push_screen(CompareScreen(runs))
+
+    def action_open_compare(self) -> None:
+        """Compare the marked runs; with fewer than two, the marked one and the one in front."""
+        run = self.run_in_front()
+        if run is None:
+            return
+        marked = self.marked_runs
+        runs = marked if len(marked) > 1 else list(dict.fromkeys((*marked, run)))
+        if len(runs) < 2:
+            say = "mark runs on the board with space, then c compares them with the one in front"
+            self.notify(say, markup=False)
+            return
+        self.open_compare(runs)
 
     def run_in_front(self) -> str | None:
         """The run that the screen in front is about; None on a screen that is about none."""

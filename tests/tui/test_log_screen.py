@@ -335,9 +335,9 @@ async def test_help_by_h_and_back_by_escape(
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
         await show(pilot, snap_of(training))
-        await pilot.press("l")
+        await pilot.press("t")
         await settled(pilot, lambda: isinstance(app.screen, LogScreen))
-        await pilot.press("l")
+        await pilot.press("t")
         assert len(app.screen_stack) == 2
         await pilot.press("h")
         await settled(pilot, lambda: isinstance(app.screen, HelpScreen))

@@ -24,7 +24,7 @@ KEYS = (
         ("/", "search the end of the log; n: the next match"),
         ("s", "stop the run, with or without saving; asks first"),
     )),
-    ("log (l: of the run in front)", (
+    ("log (t: of the run in front)", (
         ("F f", "follow, or hold; G > End: the end, and follow; g < Home: the top"),
         ("j k, arrows", "a line; space b, page keys: a page; d u: half of one; wheel"),
         ("/ ?", "search down or up, a regular expression; n N: the next, back"),
@@ -34,6 +34,13 @@ KEYS = (
         ("c y", "copy the lines chosen by click and shift-click, or those shown"),
         ("s", "save what is shown of the whole log to a new file"),
         ("h", "this page; ? searches up, as in less"),
+    )),
+    ("compare", (
+        ("space, c", "on the board: mark runs, and show them beside each other"),
+        ("x", "curves by iteration or by time; 1 2 3 tab: which graph"),
+        ("b", "hold the others against the next run"),
+        ("j k, left right", "scroll the table; its columns"),
+        ("c", "copy it all as Markdown"),
     )),
 )  # fmt: skip
 MEANINGS = {
