@@ -20,6 +20,8 @@ else:
 
 OPENING_KEYS: list[BindingType] = [
     Binding("t", "open_log", "log", show=False),
+    Binding("v", "open_events(True)", "events", show=False),
+    Binding("V", "open_events", "events of this run", show=False),
     Binding("space", "mark", "mark to compare", show=False),
     Binding("c", "open_compare", "compare", show=False),
 ]
@@ -40,6 +42,21 @@ class Openings(Base):
         run = self.run_in_front()
         if run is not None and not isinstance(self.screen, LogScreen):
             self.open_log(run)
+
+    def open_events(self, run: str | None = None) -> None:
+        """Show what happened to *run* (a full id), or to all runs."""
+        from tui.screens.events import EventsScreen
+
+        self.push_screen(EventsScreen(run))
+
+    def action_open_events(self, of_all: bool = False) -> None:
+        from tui.screens.events import EventsScreen
+
+        run = self.run_in_front()
+        if self.screen.is_modal or isinstance(self.screen, EventsScreen):
+            return
+        if of_all or run is not None:
+            self.open_events(None if of_all else run)
 
     @property
     def marked_runs(self) -> list[str]:

@@ -42,6 +42,12 @@ KEYS = (
         ("j k, left right", "scroll the table; its columns"),
         ("c", "copy it all as Markdown"),
     )),
+    ("events (v: of all runs, V: of the run in front)", (
+        ("enter", "the log as it was at that moment; o: the run"),
+        ("f, 1 2 3", "show all, warnings and urgent, urgent only; /: with a text"),
+        ("r", "the run of the chosen event alone, or all runs again"),
+        ("m", "all seen: the divider goes above the newest"),
+    )),
 )  # fmt: skip
 MEANINGS = {
     Liveness.STARTING: "training has begun, no iteration yet, inside the limits",
