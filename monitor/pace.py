@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from monitor.costs import USUAL_SPREAD, Cost, Part, cost_of, several, spread_of
@@ -212,7 +213,7 @@ def _pace_changed(history: History) -> bool:
     return not usual / same <= recent <= usual * same
 
 
-def _saves(course: Course, history: History, measured: Sequence[float], steps_s: float) -> Part:
+def _saves(course: Course, history: History, measured: tuple[float, ...], steps_s: float) -> Part:
     """The saves that are left. A process's first is apart, it pays for what later ones find ready.
 
     Where none was ever seen, the range allows for twice what others were seen to take.
@@ -246,10 +247,10 @@ def _saves_to_end(course: Course) -> int:
     return remaining_saves(iteration, total, interval) + int(follows or _saving(course))
 
 
-def _save_costs(history: History, measured: Sequence[float]) -> tuple[float | None, Cost | None]:
+def _save_costs(history: History, measured: tuple[float, ...]) -> tuple[float | None, Cost | None]:
     """A process's first save and a later one; of which, after a first alone, half is expected."""
     first = measured[0] if measured else history.first_save_s
-    spread = spread_of(measured[1:]) or history.save
+    spread = _spread(measured[1:]) or history.save
     if spread is not None:
         return first, cost_of(spread)
     if first is None:
@@ -257,14 +258,19 @@ def _save_costs(history: History, measured: Sequence[float]) -> tuple[float | No
     return first, Cost(first / 2, 0.0, first / 2 / SIGMAS)
 
 
+@lru_cache(maxsize=8)  # a day has hundreds, and at most looks there is no new one
+def _spread(values: tuple[float, ...]) -> Spread | None:
+    return spread_of(values)
+
+
 def _evaluations(
-    course: Course, history: History, measured: Sequence[float], steps_s: float
+    course: Course, history: History, measured: tuple[float, ...], steps_s: float
 ) -> Part:
     evaluating = course.phase == Phase.EVALUATING
     count = remaining_evals(course.iteration or 0, course.total or 0, course.eval_interval)
     if not count and not evaluating:
         return Part()
-    spread = spread_of(measured) or history.evaluation
+    spread = _spread(measured) or history.evaluation
     if spread is None:
         return Part(higher_s=steps_s * UNSEEN, unknown=EVALUATION)
     cost = cost_of(spread)

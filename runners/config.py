@@ -246,7 +246,7 @@ def _problem(key: str, value: object) -> str | None:
     if key not in KEYS:
         import difflib
 
-        near = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.3)
+        near = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.6)
         return f"unknown key {key}" + (f", did you mean {near[0]}?" if near else "")
     takes = KEYS[key].takes
     if isinstance(value, bool):

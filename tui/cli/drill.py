@@ -62,7 +62,7 @@ def _find(name: str) -> Drill:
     try:
         return DRILLS[name]
     except KeyError:
-        near = difflib.get_close_matches(name, DRILLS, n=1, cutoff=0.3)
+        near = difflib.get_close_matches(name, DRILLS, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}? " if near else ""
         raise RunnerError(
             f"no drill is called {name!r}; {hint}`lanewatch drill` lists them"
