@@ -233,10 +233,14 @@ def _searched(run: RunDir, pattern: str) -> tuple[float, float]:
     """Seconds until a search of all of the log has ended, and from a key in between to its view."""
     with Terminal(lanewatch(run.root.name), 160, 48) as screen:
         screen.wait_for(LAST)
+        mark = screen.kept()
         screen.type(b"t")
-        screen.wait_for("following", after=screen.kept())
-        screen.type(b"?" + pattern.encode())
-        time.sleep(0.3)
+        screen.wait_for("following", after=mark)
+        mark = screen.kept()
+        screen.type(b"?")
+        screen.wait_for("expression", after=mark)
+        screen.type(pattern.encode())
+        time.sleep(1.0)
         mark, pressed_s = screen.kept(), time.monotonic() - screen.began_s
         screen.type(b"\r")
         screen.wait_for("searching", after=mark)

@@ -27,6 +27,7 @@ class Finder:
         self.searching = ""
         self._forwards = self._going = True
         self._turned = False
+        self._began = 0
         self._search: Search | None = None
         self._sieve: Search | None = None
         self._saver: Search | None = None
@@ -152,14 +153,21 @@ class Finder:
 
     def _find(self, pager: LogPager, *, forwards: bool, turned: bool = False) -> None:
         self._pager, self._turned = pager, turned
+        stop = None
         if turned:
+            stop = self._began
             start = 0 if forwards else pager.file.lines.size
         elif self.hit is not None:
             start = self.hit + 1 if forwards else self.hit
         else:
             start = pager.top if forwards else pager.below_view
         self._going = forwards
-        self._find_id = self._searcher().find(start, forwards=forwards, count=1)
+        if not turned:
+            self._began = start
+        elif stop == start or (not forwards and self._began >= start):
+            self.searching, pager.notice = "", f"no match for {self.pattern}"
+            return
+        self._find_id = self._searcher().find(start, forwards=forwards, count=1, stop=stop)
         self.searching = f"searching for {self.pattern}"
 
     def _take(self, search: Search, answer: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from monitor.probes.text import clean_line
-from tui.log_file import HARD_BYTES, SHOWN_CHARS, LineReader
+from tui.log_file import CHUNK_BYTES, HARD_BYTES, SHOWN_CHARS, LineReader
 from tui.log_text import compiled, plain_word
 
 STEP_CPU_S = 2.0
@@ -31,6 +31,9 @@ MARKS = 100
 _ODD = bytes(range(10)) + bytes(range(11, 13)) + bytes(range(14, 32)) + b"\x7f"
 """Control characters, but for newline and carriage return: a line that holds one is cleaned."""
 
+_LOOKS_BEYOND = re.compile(r"\\[AZ]|\(\?[!>(]|\(\?<!|[*+?}]\+")
+"""A line could match such a pattern by itself and yet not among others."""
+
 Found = tuple[list[int], int]
 """Beginnings of matching lines in the order of the search, and how far it has got."""
 
@@ -41,6 +44,8 @@ class Scanner:
     def __init__(self, descriptor: int, patterns: Sequence[str]) -> None:
         self._lines = LineReader(descriptor)
         self._patterns = [compiled(each) for each in patterns]
+        self._whole = [re.compile(each.pattern, each.flags | re.M) for each in self._patterns]
+        self._whole = [each for each in self._whole if not _LOOKS_BEYOND.search(each.pattern)]
         words = [word for each in patterns if (word := plain_word(each)) is not None]
         self._word = max(words, key=len, default="").lower().encode()
 
@@ -59,8 +64,11 @@ class Scanner:
         """The line that begins at *start*, as it is shown."""
         return self._lines.line_at(start).text
 
-    def find(self, start: int, *, forwards: bool) -> Iterator[Found]:
-        """Look at the lines from *start* on, or before it, a stretch of the file at a time."""
+    def find(self, start: int, *, forwards: bool, stop: int | None = None) -> Iterator[Found]:
+        """Look at the lines from *start* on, or before it, a stretch of the file at a time.
+
+        At *stop* it ends, give or take a stretch.
+        """
         self.measure()
         start = min(start, self.size)
         block = (start if forwards else max(0, start - 1)) // HARD_BYTES
@@ -74,6 +82,8 @@ class Scanner:
                 inside = [each for each in reversed(found) if each < start]
                 reached = block * HARD_BYTES
             yield inside, reached
+            if stop is not None and (reached >= stop if forwards else reached <= stop):
+                return
             block += 1 if forwards else -1
 
     def spans(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
@@ -96,18 +106,32 @@ class Scanner:
         first = low if begins == low else raw.find(b"\n") + 1 + low
         if begins != low and first == low:
             return []
-        if self._word and raw.isascii() and len(raw.translate(None, _ODD)) == len(raw):
-            return self._with_word(raw, low, first)
+        if raw.isascii() and len(raw.translate(None, _ODD)) == len(raw):
+            if self._word:
+                return self._with_word(raw, low, first)
+            if self._has_no_match(raw):
+                return []
         found = []
         start = first
         while start < high:
             end = raw.find(b"\n", start - low)
-            line = self._lines.line_at(start) if end < 0 else None
+            far = end < 0 or end - (start - low) > CHUNK_BYTES
+            line = self._lines.line_at(start) if far else None
             text = line.text if line else clean_line(raw[start - low : end], SHOWN_CHARS)
             if all(each.search(text) for each in self._patterns):
                 found.append(start)
             start = line.end if line else low + end + 1
         return found
+
+    def _has_no_match(self, raw: bytes) -> bool:
+        """True when a look at the whole stretch shows that none of its lines can match.
+
+        Its lines must stand there as they are shown, and the last one must end in it.
+        """
+        if b"\r" in raw or b" \n" in raw or not raw.endswith(b"\n"):
+            return False
+        text = raw.decode("ascii")
+        return any(each.search(text) is None for each in self._whole)
 
     def _with_word(self, raw: bytes, low: int, first: int) -> list[int]:
         """Only lines that hold the plain word are looked at; the last one goes beyond *raw*."""
@@ -163,7 +187,9 @@ class Server:
         forwards = job["forwards"]
         with_limit()
         reached = job["start"]
-        for found, reached in self._scanner.find(job["start"], forwards=forwards):
+        for found, reached in self._scanner.find(
+            job["start"], forwards=forwards, stop=job.get("stop")
+        ):
             hits += found
             if len(hits) >= wanted:
                 # The rest of this stretch was not asked for: it is looked at again.

@@ -42,9 +42,13 @@ class Search:
         self._thread = threading.Thread(target=self._listen, name="log-search", daemon=True)
         self._thread.start()
 
-    def find(self, start: int, *, forwards: bool, count: int) -> int:
-        """Ask for *count* lines from *start* on, or before it. Returns the request's number."""
-        return self._ask({"do": "find", "start": start, "forwards": forwards, "count": count})
+    def find(self, start: int, *, forwards: bool, count: int, stop: int | None = None) -> int:
+        """Ask for *count* lines from *start* on, or before it, up to about *stop*.
+
+        Returns the request's number.
+        """
+        asked = {"start": start, "forwards": forwards, "count": count, "stop": stop}
+        return self._ask({"do": "find", **asked})
 
     def spans(self, texts: Sequence[str]) -> int:
         """Ask where the first pattern occurs in *texts*."""

@@ -29,6 +29,7 @@ def _small_stretches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(tui.log_file, "HARD_BYTES", HARD)
     monkeypatch.setattr(tui.log_scan, "HARD_BYTES", HARD)
     monkeypatch.setattr(tui.log_file, "CHUNK_BYTES", 16)
+    monkeypatch.setattr(tui.log_scan, "CHUNK_BYTES", 16)
     yield
     monkeypatch.undo()
 
@@ -43,6 +44,23 @@ RAW = st.lists(
     st.sampled_from([b"a", b"ab", b"\n", b"\n", b"x" * 40, b"y" * 130, b"\r", b"\x1b[1m", b"\t"]),
     max_size=30,
 ).map(b"".join)
+
+
+PATTERNS = [
+    "ab",
+    "x",
+    "A",
+    "a|y{20}",
+    "^a",
+    "b$",
+    r"\x61",
+    "a b",
+    r"[^b]a",
+    r"^$",
+    r"a(?!b)",
+    r"b\Z",
+]
+PLAIN = st.lists(st.sampled_from([b"a", b"ab", b"\n", b" ", b"x" * 40]), max_size=40).map(b"".join)
 
 
 @given(RAW)
@@ -60,7 +78,7 @@ def test_lines_are_the_same_from_above_and_from_below(raw: bytes) -> None:
         os.close(descriptor)
 
 
-@given(RAW, st.sampled_from(["ab", "x", "A", "a|y{20}", "^a", "b$", r"\x61", "a b"]))
+@given(RAW | PLAIN, st.sampled_from(PATTERNS))
 def test_a_search_finds_what_reading_every_line_finds(raw: bytes, pattern: str) -> None:
     descriptor = opened(raw)
     try:
