@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from textual import events
 from textual.binding import Binding, BindingType
 
 if TYPE_CHECKING:
@@ -29,6 +30,21 @@ OPENING_KEYS: list[BindingType] = [
 
 class Openings(Base):
     """Opens log, comparison and events."""
+
+    def on_key(self, event: events.Key) -> None:
+        """What was typed before a prompt had the keyboard belongs to the prompt.
+
+        Over SSH "/nan" comes in one piece, and Textual 8.2 gives all of it to the screen.
+        """
+        prompts = self.screen.query("#prompt")
+        if not prompts or getattr(event, "went_to_prompt", False):
+            return
+        event.prevent_default()
+        event.stop()
+        again = events.Key(event.key, event.character)
+        again.went_to_prompt = True  # type: ignore[attr-defined]
+        again.set_sender(prompts.first())  # what it leaves alone comes back here
+        prompts.first().post_message(again)
 
     def open_log(self, run: str, *, stage: str | None = None, at_wall: float | None = None) -> None:
         """Show the log of *run* (a full id): of *stage*, or as it was at the moment *at_wall*."""

@@ -155,6 +155,24 @@ async def test_searching_down_and_up_and_round(
         await settled(pilot, lambda: screen.page.pattern == "nan" and screen.page.hit is not None)
 
 
+async def test_a_search_that_is_typed_in_one_piece(
+    make_app: MakeApp, snap_of: Any, training: Any, log: Path
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, snap_of(training))
+        await pilot.press("G")
+        for key, character in (
+            ("question_mark", "?"),
+            *((each, each) for each in "warning"),
+            ("enter", "\r"),
+        ):
+            app.post_message(events.Key(key, character))
+        await settled(pilot, lambda: screen.page.hit is not None)
+        assert screen.page.pattern == "warning"
+        assert not screen.prompting
+
+
 async def test_a_bad_pattern_is_one_sentence_and_the_prompt_stays(
     make_app: MakeApp, snap_of: Any, training: Any, log: Path
 ) -> None:
