@@ -20,9 +20,9 @@ from typing import Any
 
 from monitor.ack import AckWatch
 from monitor.alert_channels import channels_path
+from monitor.alert_model import Due, Severity
 from monitor.alert_settings import AlertSettings, minute_of_day
 from monitor.alert_text import Facts, compose, digest
-from monitor.alerts import Due, Severity
 from monitor.codec import decode, dumps
 from monitor.events import append_event
 from monitor.files import read_json

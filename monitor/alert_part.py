@@ -13,21 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.ack import AckWatch
 from monitor.alert_aftermath import leave_to_aftermath
+from monitor.alert_model import AlertState, Due, Kind, Look, Severity, Trouble
 from monitor.alert_settings import AlertSettings, minute_of_day, read_settings
 from monitor.alert_text import Facts, Text, compose, digest
-from monitor.alerts import (
-    AlertState,
-    Due,
-    Kind,
-    Look,
-    Severity,
-    Trouble,
-    advance,
-    is_by_user,
-    keeper_trouble,
-    memory_trouble,
-    sent_now,
-)
+from monitor.alerts import advance, is_by_user, sent_now
 from monitor.codec import decode, dumps
 from monitor.diagnosis.inquiry import Inquiry
 from monitor.frozen import replace
@@ -38,6 +27,7 @@ from monitor.probes.process import is_alive
 from monitor.probes.text import clean_line
 from monitor.rundir import RunDir
 from monitor.status_model import AlertView
+from monitor.troubles import keeper_trouble, memory_trouble
 
 if TYPE_CHECKING:
     from monitor.parts import Say, Tick

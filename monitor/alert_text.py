@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from monitor.alerts import Due, Kind
+from monitor.alert_model import Due, Kind
 from monitor.memory_model import is_of_others
 from monitor.words import duration
 

@@ -6,13 +6,12 @@ while it is a `wake` that nobody acknowledged, and its end only where its beginn
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Mapping
 
-from monitor.edges import LOOKS_OF_TROUBLE, looks_needed
+from monitor.alert_model import AlertState, Due, Kind, Look, Severity, Spell, Trouble
 from monitor.frozen import replace
 from monitor.model import FINAL, Liveness, Verdict
+from monitor.troubles import of_verdict
 
 RECOVERED_LOOKS = 10
 """A trouble must be away for so many looks before its end is told."""
@@ -20,120 +19,6 @@ CALM_LOOKS: Mapping[str, int] = {"memory": 60, "slow": 60, "log-stuck": 30, "dis
 """Of troubles that come and go: free space swings with whatever else writes there."""
 REARM_S = 1800.0
 """A `tell` of the same key is sent again after this long at the earliest."""
-HELD_LIMIT = 50
-"""Messages kept over the quiet hours."""
-
-
-class Severity(StrEnum):
-    """How urgent: `wake` pierces the quiet hours and repeats, `tell` does neither."""
-
-    WAKE = "wake"
-    TELL = "tell"
-
-
-class Kind(StrEnum):
-    """What an alert tells about its trouble."""
-
-    RAISED = "raised"
-    REMINDER = "reminder"
-    RECOVERED = "recovered"
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """Something that is wrong at one look."""
-
-    key: str
-    severity: Severity
-    word: str
-    """Names it in a title: "stalled", "memory high"."""
-    reason: str
-    level: int = 0
-    """A trouble that rises to a higher level is sent anew."""
-    looks: int = LOOKS_OF_TROUBLE
-    apart: bool = False
-    """Not in the verdict, which therefore cannot take it back."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """What one look has found that bears on alerts."""
-
-    verdict: Verdict | None
-    """None: by one who does not observe (the keeper)."""
-    now_s: float
-    """Observed seconds; no clock that may jump."""
-    attempt: int = 1
-    total: int | None = None
-    """Iterations expected."""
-    by_user: bool = False
-    """The run was stopped by the person who would be told."""
-    others: tuple[Trouble, ...] = ()
-    """Troubles that are not in the verdict: memory, the keeper."""
-    unclear: tuple[str, ...] = ()
-    """Keys that this look can say nothing of: what was, goes on."""
-    others_speak: tuple[str, ...] = ()
-    """Keys that another watcher of the machine now tells of: what was, is dropped in silence."""
-    acknowledged: bool = False
-    """Somebody has just said that they know."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spell:
-    """A trouble from its first look to its end."""
-
-    severity: Severity
-    word: str
-    reason: str
-    level: int = 0
-    apart: bool = False
-    looks: int = 0
-    """Looks in a row on which it was there, until it was confirmed."""
-    confirmed: bool = False
-    away: int = 0
-    """Looks in a row on which it was not there."""
-    sent_s: float | None = None
-    reminders: int = 0
-    acked: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
-    """An alert to be sent now."""
-
-    key: str
-    severity: Severity
-    kind: Kind
-    word: str
-    reason: str
-    reminders: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertState:
-    """What must be known from one look to the next, and by the next watcher."""
-
-    spells: Mapping[str, Spell] = field(default_factory=dict)
-    told_s: Mapping[str, float] = field(default_factory=dict)
-    """When a `tell` of this key was last sent."""
-    attempt: int = 1
-    ended: str | None = None
-    """The ending of this attempt that was told."""
-
-    @property
-    def pending(self) -> tuple[str, ...]:
-        """Wake troubles that were sent and that nobody has acknowledged."""
-        return tuple(
-            key
-            for key, spell in self.spells.items()
-            if spell.sent_s is not None and not spell.acked and spell.severity is Severity.WAKE
-        )
-
-    @property
-    def acked(self) -> tuple[str, ...]:
-        """Troubles that are still there and that somebody knows of."""
-        return tuple(key for key, spell in self.spells.items() if spell.acked)
 
 
 def advance(state: AlertState, look: Look, repeat_s: float) -> tuple[AlertState, tuple[Due, ...]]:
@@ -148,7 +33,7 @@ def advance(state: AlertState, look: Look, repeat_s: float) -> tuple[AlertState,
     kept = {key: each for key, each in state.spells.items() if key not in look.others_speak}
     state = replace(state, spells=kept)
     fold = _Fold(state, look, repeat_s)
-    present = {each.key: each for each in (*_of_verdict(look.verdict), *look.others)}
+    present = {each.key: each for each in (*of_verdict(look.verdict), *look.others)}
     for key in (*present, *(key for key in state.spells if key not in present)):
         fold.see(key, present.get(key))
     return fold.result()
@@ -268,42 +153,6 @@ def _unclear(verdict: Verdict | None) -> bool:
     return verdict is not None and verdict.liveness in doubtful
 
 
-def _of_verdict(verdict: Verdict | None) -> Iterator[Trouble]:
-    if verdict is None:
-        return
-    for liveness, severity in _LIVENESS.items():
-        if verdict.liveness is liveness or liveness in verdict.flags:
-            yield Trouble(
-                key=str(liveness),
-                severity=severity,
-                word=str(liveness),
-                reason=verdict.reason,
-                looks=looks_needed(liveness),
-            )
-    for flag, (severity, word, reason) in _FLAGS.items():
-        if flag in verdict.flags:
-            yield Trouble(key=flag, severity=severity, word=word, reason=reason)
-
-
-_LIVENESS = {
-    Liveness.STALLED: Severity.WAKE,
-    Liveness.LOG_STUCK: Severity.TELL,
-    Liveness.SLOW: Severity.TELL,
-    Liveness.LOST: Severity.TELL,
-}
-"""`suspect` and `saving` send nothing by themselves; a flag beside them may."""
-
-_FLAGS = {
-    "nan-loss": (Severity.WAKE, "NaN loss", "the loss is no number any more"),
-    "exploding-loss": (Severity.TELL, "loss explodes", "the loss is far above what it was"),
-    "disk-low": (
-        Severity.WAKE,
-        "disk low",
-        "the disk will not hold the next checkpoints",
-    ),
-}
-
-
 def _end(
     state: AlertState, look: Look, verdict: Verdict, repeat_s: float
 ) -> tuple[AlertState, tuple[Due, ...]]:
@@ -355,42 +204,3 @@ def ended_badly(verdict: Verdict, *, total: int | None, by_user: bool) -> bool:
 def is_by_user(cause: str | None) -> bool:
     """Whether the cause of a stop names the person who would be told of it."""
     return "by the user" in (cause or "")
-
-
-def memory_trouble(level: str, reason: str) -> Trouble | None:
-    """The trouble of a memory level: ok, warn, high or limit."""
-    rank = ("ok", "warn", "high", "limit").index(level)
-    if rank == 0:
-        return None
-    return Trouble(
-        key="memory",
-        severity=Severity.TELL if level == "warn" else Severity.WAKE,
-        word="memory at its limit" if level == "limit" else f"memory {level}",
-        reason=reason,
-        level=rank,
-        looks=1,  # the memory judge has asked for two samples already
-        apart=True,
-    )
-
-
-def keeper_trouble(reason: str, *, foreign: bool = False) -> Trouble:
-    """The run has no keeper, or no guard, and the watcher cannot give it one."""
-    return Trouble(
-        key="keeper-lost",
-        severity=Severity.WAKE,
-        word="guard lost" if foreign else "keeper lost",
-        reason=reason,
-        apart=True,
-    )
-
-
-def watcher_trouble(reason: str) -> Trouble:
-    """The run has no watcher, and the keeper cannot give it one."""
-    return Trouble(
-        key="watcher-lost",
-        severity=Severity.WAKE,
-        word="watcher lost",
-        reason=reason,
-        looks=1,
-        apart=True,
-    )

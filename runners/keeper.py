@@ -58,7 +58,7 @@ class Keeper:
         self._run = run
         self._info = read_run(run)
         self._plan = Plan(run, self._info)
-        engine = get_engine(self._info["engine"])
+        engine = self._engine = get_engine(self._info["engine"])
         self._keeper_lock = take_alone(run.keeper_lock)
         self._run_lock = take_shared(run.run_lock)
         stages = [plan.stage.value for plan in self._plan.stages]
@@ -84,7 +84,8 @@ class Keeper:
         """Become the run's keeper; False when there is nothing left to keep.
 
         *export* is a checkpoint to merge, and nothing else. Raises RunStateError where a resume or
-        an export is not possible.
+        an export is not possible, and EngineError where its engine could start nothing: no attempt
+        is begun for that.
         """
         state = self._state
         self._runner.anyway = anyway or self._info.get("anyway") is True
@@ -93,6 +94,7 @@ class Keeper:
         anew = resume or export is not None
         if anew:
             self._require_ended(also_finished=export is not None)
+            self._engine.check(self._plan.need)
             state.begin_attempt() if export is None else state.begin_export(export)
             self._run.request.unlink(missing_ok=True)
         elif state.status.final:

@@ -12,18 +12,10 @@ from typing import Any
 
 from monitor.ack import AckWatch
 from monitor.alert_aftermath import leave_to_aftermath
+from monitor.alert_model import AlertState, Due, Kind, Look, Severity
 from monitor.alert_settings import minute_of_day, read_settings
 from monitor.alert_text import Facts, compose
-from monitor.alerts import (
-    AlertState,
-    Due,
-    Kind,
-    Look,
-    Severity,
-    advance,
-    is_by_user,
-    watcher_trouble,
-)
+from monitor.alerts import advance, is_by_user
 from monitor.events import append_event
 from monitor.model import FINAL, Liveness, Status
 from monitor.outbox import Outbox
@@ -31,6 +23,7 @@ from monitor.probes.clock import read_now
 from monitor.probes.text import clean_line
 from monitor.rundir import RunDir
 from monitor.status import read_status
+from monitor.troubles import watcher_trouble
 from monitor.watch_state import read_watch
 
 logger = logging.getLogger(__name__)

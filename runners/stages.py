@@ -20,7 +20,7 @@ from monitor.model import Stage
 from monitor.probes.checkpoints import read_checkpoints
 from monitor.rundir import SCHEMA, RunDir, cache_root
 from runners.checkpoint_files import damage
-from runners.engines.base import Access, Container, StageRequest
+from runners.engines.base import Access, Container, Need, StageRequest
 from runners.errors import RunnerError
 from runners.lanes import get_lane
 from runners.lanes.base import StagePlan
@@ -57,6 +57,19 @@ class Plan:
             yield StagePlan(
                 stage=Stage.FETCH, module="runners.fetch", on_host=True, secrets=HUB_TOKENS
             )
+
+    @property
+    def need(self) -> Need:
+        """What the run needs of its engine, now as when it was launched."""
+        lane, image = get_lane(self.info["lane"]), self.info.get("image") or {}
+        return Need(
+            lane=lane.name,
+            modules=lane.modules,
+            extra=lane.extra,
+            python=self.info.get("python") or sys.executable,
+            image=image.get("id") or image.get("name"),
+            pull=self._docker.get("pull") != "never",
+        )
 
     def request(self, plan: StagePlan, attempt: int) -> StageRequest:
         """What the engine is asked to start."""

@@ -5,14 +5,14 @@ The rule: what cannot be asked is said once, in one sentence, and the search goe
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 from runners.attach.values import Container
-from runners.engines.docker_socket import TIMEOUT_S, engine_url, knock, socket_path
+from runners.engines.docker_client import DockerConnection, NotThereError
 from runners.errors import EngineError
 
-__all__ = ["DockerEngine", "container_from", "engine_url"]
+ANSWER_S = 10
+ELSEWHERE = "and only processes of this one can be watched: run lanewatch there"
 
 
 class DockerEngine:
@@ -32,35 +32,16 @@ class DockerEngine:
     def _ask(self, name: str) -> Container | None:
         if self.problem is not None:
             return None
+        engine = DockerConnection(answer_s=ANSWER_S, elsewhere=ELSEWHERE)
         try:
-            _knock(engine_url())
-            return _inspect(name)
+            return container_from(engine.ask(lambda client: client.inspect_container(name)))
+        except NotThereError:
+            return None
         except EngineError as error:
             self.problem = str(error)
+        finally:
+            engine.close()
         return None
-
-
-def _knock(url: str) -> None:
-    """Raise EngineError unless an engine of this machine listens."""
-    path = socket_path(url, "and only processes of this one can be watched: run lanewatch there")
-    knock(path, "run with sudo, or add the user to the group docker")
-
-
-def _inspect(name: str) -> Container | None:
-    import docker
-    import docker.errors
-    import requests
-
-    try:
-        client = docker.APIClient(base_url=engine_url(), version="auto", timeout=TIMEOUT_S)
-        with contextlib.closing(client):
-            return container_from(client.inspect_container(name))
-    except docker.errors.NotFound:
-        return None
-    except requests.Timeout as error:
-        raise EngineError(f"the Docker engine does not answer within {TIMEOUT_S} s") from error
-    except (docker.errors.DockerException, requests.RequestException, OSError) as error:
-        raise EngineError(f"the Docker engine cannot be asked: {error}") from error
 
 
 def container_from(inspected: dict[str, Any]) -> Container:

@@ -23,6 +23,12 @@ class Answers:
     """Why a question could not be answered."""
     unanswered: tuple[str, ...] = ()
 
+    def update(self, later: Answers) -> None:
+        """Take over what was asked later; it counts where both were asked."""
+        self.given |= later.given
+        self.failed |= later.failed
+        self.unanswered = (*self.unanswered, *later.unanswered)
+
     def get(self, name: str, default: Any = None) -> Any:
         """The answer, or *default* where there is none."""
         return self.given.get(name, default)

@@ -20,6 +20,8 @@ FILES_BYTES, TOKEN_BYTES = 1 << 20, 150
 EXPORT_WEIGHT_BYTES = 2
 UNPACKED = 3
 """An image on disk against its compressed layers, both kept while it is pulled."""
+CONTAINER_BYTES = 64 << 20
+"""What an engine needs to make a container, whose stage writes to mounts alone."""
 MARGIN = 1.2
 
 
@@ -69,6 +71,8 @@ def disk_checks(launch: LaunchFacts, docker: DockerFacts) -> Iterator[Check]:
         yield _room_check(launch, disk_need(shape, launch.recipe, launch.lane))
     if launch.image is not None and launch.image.pull_bytes and launch.image.local is False:
         yield _pull_room_check(launch.image.pull_bytes, docker)
+    elif launch.in_container and docker.data_free_bytes is not None:
+        yield _container_room_check(docker.data_free_bytes, docker.data_root)
 
 
 def _place_check(launch: LaunchFacts) -> Check:
@@ -105,6 +109,15 @@ def _room_check(launch: LaunchFacts, need: DiskNeed) -> Check:
             return warn(name, seen, "free some (`lanewatch prune`): little would be left")
     free = runs.free_bytes or 0
     return ok(name, f"{what}; {gibibytes(free)} are free in {runs.path}")
+
+
+def _container_room_check(free: int, where: str | None) -> Check:
+    name = "docker disk"
+    seen = f"{gibibytes(free)} are free where Docker keeps its data ({where})"
+    if free < CONTAINER_BYTES:
+        remedy = "`docker system df` shows what fills it, `docker image prune` frees some"
+        return fail(name, f"{seen}, too little to make a container", remedy)
+    return ok(name, seen)
 
 
 def _pull_room_check(pull: int, docker: DockerFacts) -> Check:

@@ -27,8 +27,7 @@ def docker_checks(facts: Facts) -> Iterator[Check]:
     if launch is None or needed:
         yield _gpu_check(facts)
     if docker.rootless or docker.userns:
-        word = "rootless" if docker.rootless else "with user namespaces"
-        yield ok("docker users", f"the engine runs {word}: stages run as uid 0 inside, you outside")
+        yield _users_check(docker, needed)
     if needed and launch is not None and launch.image is not None:
         yield image_check(launch.image)
 
@@ -58,11 +57,23 @@ def _restart_check(docker: DockerFacts, needed: bool) -> Check:
     name = "docker restarts"
     if docker.live_restore:
         return ok(name, "live-restore is on: containers outlive a restart of the engine")
-    seen = "live-restore is off: a restart or upgrade of the engine kills a running training"
+    seen = "live-restore is off: a restart or upgrade of the engine ends a running training, which "
+    seen += "saves first and goes on after `lanewatch resume`"
     if not needed:
         return ok(name, seen)
     remedy = 'put {"live-restore": true} into /etc/docker/daemon.json and reload the engine'
     return warn(name, seen, remedy)
+
+
+def _users_check(docker: DockerFacts, needed: bool) -> Check:
+    name = "docker users"
+    if docker.rootless:
+        return ok(name, "the engine runs rootless: stages run as uid 0 inside, as you outside")
+    seen = "the engine shifts the user ids of containers (userns-remap)"
+    if not needed:
+        return ok(name, seen)
+    remedy = "stages could not write the run's folder: use a rootless engine, or one without it"
+    return fail(name, seen, remedy, overridable=False)
 
 
 def _gpu_check(facts: Facts) -> Check:
@@ -86,7 +97,8 @@ def image_check(image: ImageFacts) -> Check:
         return ok(name, f"{image.name} is on this machine")
     if image.problem is not None:
         seen = f"{image.name} is not here, and {image.problem}"
-        return fail(name, seen, f"`docker pull {image.name}` by hand shows what is missing")
+        by_hand = f"`docker pull {image.name}` by hand shows what is missing"
+        return fail(name, seen, image.remedy or by_hand)
     if image.pull_bytes is None:
         return warn(
             name,

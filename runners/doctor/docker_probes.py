@@ -95,13 +95,29 @@ def _free(path: str) -> int | None:
 
 def read_image(name: str, *, may_pull: bool = True) -> ImageFacts:
     """Whether the image is here; where it is not, what its registry says of a pull, if one may."""
+    found = find_image(name, may_pull=may_pull)
+    return ask_registry(name) if to_be_pulled(found) else found
+
+
+def to_be_pulled(image: ImageFacts) -> bool:
+    """It is not here, and may be got."""
+    return image.local is False and image.problem is None
+
+
+def find_image(name: str, *, may_pull: bool = True) -> ImageFacts:
+    """Whether the image is here, as the engine knows at once."""
     connection = DockerConnection()
     try:
         connection.ask(lambda client: client.inspect_image(name))
     except NotThereError:
         if not may_pull:
-            return ImageFacts(name=name, local=False, problem="docker.pull forbids to get it")
-        return _at_registry(name)
+            return ImageFacts(
+                name=name,
+                local=False,
+                problem="docker.pull forbids to get it",
+                remedy=f'`docker pull {name}`, or docker.pull = "missing"',
+            )
+        return ImageFacts(name=name, local=False)
     except EngineError as error:
         return ImageFacts(name=name, problem=_without_preface(str(error)))
     finally:
@@ -109,13 +125,14 @@ def read_image(name: str, *, may_pull: bool = True) -> ImageFacts:
     return ImageFacts(name=name, local=True)
 
 
-def _at_registry(name: str) -> ImageFacts:
+def ask_registry(name: str) -> ImageFacts:
+    """What the registry of an image that is not here says of it; takes as long as the network."""
     try:
         size = image_size(name, stored_credentials(name))
     except EngineError as error:
-        return ImageFacts(
-            name=name, local=False, problem=pull_in_words(str(error), name) or str(error)
-        )
+        known = pull_in_words(str(error.__cause__), name)
+        problem, _, remedy = known.partition(": ") if known else (str(error), "", "")
+        return ImageFacts(name=name, local=False, problem=problem, remedy=remedy or None)
     return ImageFacts(name=name, local=False, pull_bytes=size.bytes)
 
 

@@ -6,8 +6,7 @@ answer is a check of its own.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,16 +33,18 @@ from runners.doctor.facts import (
 from runners.doctor.image_trial import trial_checks, try_image
 from runners.doctor.memory_estimate import MemoryEstimate, estimate
 from runners.doctor.rows_check import RowsCheck, check_rows
-from runners.doctor.values import Check, Examination, fail, ok
+from runners.doctor.stack import trainer_check
+from runners.doctor.values import Check, Examination
 from runners.doctor.verdict import judge
 from runners.engines.docker import DockerEngine
-from runners.errors import EngineError
-from runners.launch import LaunchOrder, check_lane
+from runners.launch import LaunchOrder
 from runners.recipe.load import recipe_hash
 from runners.recipe.model import Recipe
 
 LAUNCH_S = 1.0
 """Before a launch: it is to stay prompt."""
+REGISTRY_S = 15.0
+"""For a registry, before a launch that has to pull: a refusal now saves a run that fails later."""
 DOCTOR_S = 30.0
 """When a person asks."""
 DRIVER_S = 0.8
@@ -74,9 +75,16 @@ class Intended:
 
 
 def examine(
-    root: Path, intended: Intended | None, *, limit_bytes: int | None = None
+    root: Path,
+    intended: Intended | None,
+    *,
+    limit_bytes: int | None = None,
+    more: tuple[Check, ...] = (),
 ) -> Examination:
-    """All checks, for a person who waits for them; *intended* None: of the machine alone."""
+    """All checks, for a person who waits for them; *intended* None: of the machine alone.
+
+    *more* are checks that were made elsewhere.
+    """
     questions = _machine_questions(root) | {"docker": docker_probes.read_docker}
     if intended is not None:
         questions |= _launch_questions(root, intended)
@@ -85,26 +93,20 @@ def examine(
         answers.given["docker"] = DockerFacts(problem=HUNG)
         answers.unanswered = tuple(each for each in answers.unanswered if each != "docker")
     if intended is None:
-        return judge(_facts(answers, root, None, limit_bytes, RowsCheck()))
+        return judge(_facts(answers, root, None, limit_bytes, RowsCheck()), more)
     rows = check_rows(intended.recipe)
     facts = _facts(answers, root, intended, intended.limit_bytes, rows)
-    return judge(facts, (*rows.checks, *_trainer_checks(root, intended, facts)))
+    return judge(facts, (*more, *rows.checks, *_trainer_checks(root, intended, facts)))
 
 
 def _trainer_checks(root: Path, intended: Intended, facts: Facts) -> Iterator[Check]:
     """The trainer's Python or, once the image is here, the image itself, tried as this user."""
     launch = facts.launch
     assert launch is not None
-    order = order_of(root, intended, launch.base.folder)
     if not intended.in_container:
-        try:
-            check_lane(order)
-        except EngineError as error:
-            seen, _, remedy = str(error).partition(": ")
-            yield fail("trainer", seen, remedy or "install it", overridable=False)
-        else:
-            yield ok("trainer", f"{order.python or sys.executable} has what the lane imports")
+        yield trainer_check(intended.lane, intended.python)
     elif launch.image is not None and launch.image.local:
+        order = order_of(root, intended, launch.base.folder)
         yield from trial_checks(try_image(order), needs_gpu=launch.on_gpu)
 
 
@@ -129,7 +131,13 @@ def examine_before_launch(root: Path, intended: Intended) -> Examination:
     questions["driver"] = lambda: machine_probes.read_driver(DRIVER_S)
     if intended.in_container:
         questions["docker"] = docker_probes.read_docker
+        questions |= _image_question(intended, docker_probes.find_image)
     answers = ask_all(questions, LAUNCH_S)
+    image = answers.get("image")
+    if image is not None and docker_probes.to_be_pulled(image):
+        answers.update(
+            ask_all({"image": lambda: docker_probes.ask_registry(image.name)}, REGISTRY_S)
+        )
     answers.unanswered = tuple(each for each in answers.unanswered if each not in BESIDE)
     return judge(_facts(answers, root, intended, intended.limit_bytes, RowsCheck()))
 
@@ -149,18 +157,22 @@ def _machine_questions(root: Path) -> dict[str, Question]:
 
 
 def _launch_questions(root: Path, intended: Intended) -> dict[str, Question]:
-    image, python = intended.image, intended.python
+    python = intended.python
     questions: dict[str, Question] = {
         "base": lambda: launch_probes.read_base(intended.recipe),
         "runs folder": lambda: machine_probes.read_disk(root),
         "cache folder": lambda: machine_probes.read_disk(cache_root()),
     }
-    if intended.in_container and image is not None:
-        may_pull = intended.recipe.docker.pull != "never"
-        questions["image"] = lambda: docker_probes.read_image(image, may_pull=may_pull)
-    if not intended.in_container:
+    if intended.in_container:
+        questions |= _image_question(intended, docker_probes.read_image)
+    else:
         questions["packages"] = lambda: launch_probes.read_packages(python)
     return questions
+
+
+def _image_question(intended: Intended, look: Callable[..., ImageFacts]) -> dict[str, Question]:
+    image, may_pull = intended.image, intended.recipe.docker.pull != "never"
+    return {} if image is None else {"image": lambda: look(image, may_pull=may_pull)}
 
 
 def _facts(
@@ -222,7 +234,7 @@ def _launch(
         on_gpu=_on_gpu(recipe, intended.lane, machine.driver),
         waits=intended.waits,
     )
-    return replace(launch, estimate=_estimate(launch, rows.longest))
+    return replace(launch, estimate=estimate_of(launch, rows.longest))
 
 
 def _on_gpu(recipe: Mapping[str, Any], lane: str, driver: DriverFacts) -> bool:
@@ -234,7 +246,11 @@ def _on_gpu(recipe: Mapping[str, Any], lane: str, driver: DriverFacts) -> bool:
     return bool(driver.gpus) or driver.version is not None
 
 
-def _estimate(launch: LaunchFacts, longest_row: int | None) -> MemoryEstimate | None:
+def estimate_of(launch: LaunchFacts, longest_row: int | None = None) -> MemoryEstimate | None:
+    """What the launch will take of the memory; None without the sizes of its base.
+
+    *longest_row* in tokens; None: as long as the recipe allows.
+    """
     if launch.base.shape is None:
         return None
     return estimate(

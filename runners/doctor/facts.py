@@ -65,6 +65,8 @@ class ImageFacts:
     """Compressed, as the registry says; asked only where it is not local."""
     problem: str | None = None
     """Why the registry does not give its manifest."""
+    remedy: str | None = None
+    """What to do about that, where it is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

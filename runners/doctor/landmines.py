@@ -300,7 +300,7 @@ LANDMINES = (
         name="unsloth-limits",
         sign=_unsloth_limits,
         explanation="unsloth 2026.10.9 declares less (transformers 5.17.0, trl 1.15.0, datasets 4)",
-        remedy='set lanes.unsloth.packages to "lane", or install lanewatch[unsloth] there',
+        remedy='set lanes.unsloth.packages to "lane", or `pip install .[unsloth]` there',
         lanes=("unsloth",),
     ),
     Landmine(

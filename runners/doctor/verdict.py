@@ -15,12 +15,14 @@ from runners.doctor.values import Check, Examination, fail, ok, warn
 
 
 def judge(facts: Facts, more: tuple[Check, ...] = ()) -> Examination:
-    """Return all checks; *more* are those that somebody else has made (the rows, the image)."""
+    """Return all checks; *more* are those that somebody else has made (rows, trainer, image)."""
     launch = facts.launch
     checks = [*docker_checks(facts)]
     if launch is not None:
         checks += [] if "base" in facts.unanswered else [base_check(launch)]
-        checks += [*more, *disk_checks(launch, facts.docker)]
+    checks += more
+    if launch is not None:
+        checks += disk_checks(launch, facts.docker)
     checks += [*memory_checks(facts), *machine_checks(facts), *landmine_checks(facts)]
     checks += _unanswered(facts)
     return Examination(
@@ -49,7 +51,7 @@ def base_check(launch: LaunchFacts) -> Check:
         return fail(name, seen, remedy or "name a local folder, or fetch it", overridable=False)
     if base.hub is not None:
         seen = f"{base.hub} is not on this machine: the stage `fetch` loads it from the hub"
-        return warn(name, seen, "`hf download` it beforehand to have its sizes checked")
+        return warn(name, seen, "its sizes can be checked once it is in the Hugging Face cache")
     if not base.bytes:
         seen = f"{base.folder} holds no *.safetensors"
         return warn(name, seen, "the merged model cannot be compared with it: convert it first")

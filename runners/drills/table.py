@@ -222,15 +222,17 @@ _ALL = (
         name="memory-climb",
         wakes=True,
         about="memory climbs with each iteration; the guard may save and stop the run",
-        trainer={"faults": ((12, "climb"),), "iterations": 400, "most_bytes": 1 << 30},
+        # More of both than it comes to: a neighbour that frees memory meanwhile delays the limit.
+        trainer={"faults": ((12, "climb"),), "iterations": 2000, "most_bytes": 4 << 30},
         budget_bytes=768 << 20,
         at_limit="save-and-stop",
         expect=(
             _trains(),
             Step(flag="memory-warn"),
             Step(flag="memory-high"),
-            Step(verdict=Liveness.STOPPED, says="memory"),
+            Step(verdict=Liveness.STOPPED, says="memory guard in stage train, saved"),
         ),
+        allowed=frozenset({"memory-limit"}),  # where a neighbour takes the rest
     ),
     Drill(
         name="memory-burst",

@@ -29,7 +29,8 @@ class NotThereError(EngineError):
 class DockerConnection:
     """Asks the engine; connects at the first question."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, answer_s: int = ANSWER_S, elsewhere: str = ELSEWHERE) -> None:
+        self._answer_s, self._elsewhere = answer_s, elsewhere
         self._client: Any = None
         self._about: dict[str, Any] | None = None
 
@@ -56,7 +57,9 @@ class DockerConnection:
         except docker.errors.APIError as error:
             raise EngineError(in_words(_words(error), image)) from error
         except requests.Timeout as error:
-            raise EngineSilentError(f"the Docker engine did not answer in {ANSWER_S} s") from error
+            raise EngineSilentError(
+                f"the Docker engine did not answer in {self._answer_s} s"
+            ) from error
         except gone as error:
             self.close()
             why = _words(error)
@@ -71,7 +74,7 @@ class DockerConnection:
     def process(self) -> ProcessId | None:
         """The engine's own process, where that can be told."""
         try:
-            return listener(socket_path(engine_url(), ELSEWHERE))
+            return listener(socket_path(engine_url(), self._elsewhere))
         except EngineError:
             return None
 
@@ -86,12 +89,12 @@ class DockerConnection:
             import docker
 
             url = engine_url()
-            path = socket_path(url, ELSEWHERE)
+            path = socket_path(url, self._elsewhere)
             try:
                 knock(path)
             except EngineError as error:
                 raise EngineSilentError(str(error)) from error
-            self._client = docker.APIClient(base_url=url, version="auto", timeout=ANSWER_S)
+            self._client = docker.APIClient(base_url=url, version="auto", timeout=self._answer_s)
         return self._client
 
 

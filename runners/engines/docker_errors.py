@@ -54,7 +54,8 @@ _KNOWN = (
 )
 _REGISTRY = (
     (
-        r"unauthorized|denied|authentication required|no basic auth|forbidden|invalid username",
+        r"unauthorized|denied|authentication required|no basic auth|forbidden|invalid username"
+        r"|payment required",
         "the registry {registry} refuses: `docker login {registry}` as the user who launches{ngc}, "
         "or the name is wrong",
     ),

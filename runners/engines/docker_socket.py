@@ -10,6 +10,7 @@ import hashlib
 import os
 import pwd
 import socket
+import stat
 import struct
 from pathlib import Path
 
@@ -51,18 +52,16 @@ def socket_path(url: str, why: str) -> Path:
     return Path(path)
 
 
-def knock(path: Path, may_not: str | None = None) -> None:
-    """Raise EngineError unless an engine listens at *path*.
-
-    *may_not* is what to do for a user who may not ask; without it the groups are looked at.
-    """
+def knock(path: Path) -> None:
+    """Raise EngineError unless an engine listens at *path*, and this user may ask it."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
             knocking.settimeout(TIMEOUT_S)
             knocking.connect(str(path))
     except PermissionError as error:
-        remedy = may_not or remedy_for_groups(path)
-        raise EngineError(f"this user may not ask Docker ({path}): {remedy}") from error
+        raise EngineError(
+            f"this user may not ask Docker ({path}): {remedy_for_groups(path)}"
+        ) from error
     except OSError as error:
         raise EngineError(
             f"no Docker engine answers at {path} ({error.strerror or error}): is it running, is "
@@ -92,10 +91,12 @@ def remedy_for_groups(path: Path) -> str:
     """What a user whom the socket at *path* refuses has to do."""
     user = user_name()
     try:
-        number = path.stat().st_gid
-        group = grp.getgrgid(number)
+        status = path.stat()
+        number, group = status.st_gid, grp.getgrgid(status.st_gid)
     except (OSError, KeyError):
         return "run as a user who may, or ask whoever keeps this machine"
+    if not status.st_mode & stat.S_IWGRP:
+        return "only its owner may: run with sudo, or ask whoever keeps this machine"
     if number in (os.getegid(), *os.getgroups()):
         return f"its group {group.gr_name} may not either; `ls -l {path}` shows who may"
     if user in group.gr_mem:

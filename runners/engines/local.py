@@ -20,11 +20,24 @@ from typing import Any
 from monitor.model import ProcessId
 from monitor.probes.clock import boot_id
 from monitor.probes.process import find_by_environment, is_alive, parse_stat
+from monitor.probes.text import clean_line
 from runners.engines.base import Exit, Handle, Need, StageRequest
 from runners.errors import EngineError
 
 SECRETS = ("TOKEN", "SECRET", "PASSWORD", "API_KEY", "CREDENTIAL")
 """A variable whose name holds one of these is not handed to a trainer."""
+
+_MISSING = """
+import importlib.util, json, sys
+
+def missing(name):
+    try:
+        return importlib.util.find_spec(name) is None
+    except ModuleNotFoundError:
+        return True  # the package that it is in
+
+print(json.dumps([name for name in sys.argv[1:] if missing(name)]))
+"""
 
 KILL_WAIT_S = 5.0
 BURY_ROUNDS = 20
@@ -46,7 +59,7 @@ class LocalEngine:
         if missing := _missing_modules(need):
             raise EngineError(
                 f"the {need.lane} lane needs {', '.join(missing)} in {need.python}: "
-                f"pip install 'lanewatch[{need.extra}]' there"
+                f"`pip install '.[{need.extra}]'` there, in a checkout of lanewatch"
             )
 
     def start(self, request: StageRequest) -> Handle:
@@ -130,16 +143,19 @@ class LocalEngine:
 
 
 def _missing_modules(need: Need) -> list[str]:
-    code = (
-        "import importlib.util as u,json;"
-        f"print(json.dumps([m for m in {list(need.modules)!r} if u.find_spec(m) is None]))"
-    )
+    argv = [need.python, "-P", "-c", _MISSING, *need.modules]
     try:
-        result = subprocess.run(
-            [need.python, "-P", "-c", code], capture_output=True, text=True, timeout=60, check=True
-        )
+        result = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
         return [str(name) for name in json.loads(result.stdout)]
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.strip().splitlines() or [f"exit code {error.returncode}"]
+        why = clean_line(said[-1])
+        raise EngineError(f"the trainer's Python {need.python} does not run: {why}") from error
+    except subprocess.TimeoutExpired as error:
+        raise EngineError(
+            f"the trainer's Python {need.python} does not run: no answer in {error.timeout:.0f} s"
+        ) from error
+    except (OSError, ValueError) as error:
         raise EngineError(f"the trainer's Python {need.python} does not run: {error}") from error
 
 

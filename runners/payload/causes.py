@@ -26,6 +26,7 @@ _WRITER_TEXTS = ("pytorchstreamwriter", "failed writing file", "unexpected pos")
 _FULL_BELOW_BYTES = 1 << 20
 _REFERENCE_MODULES = frozenset({"torch", "transformers", "peft", "accelerate", "safetensors"})
 _BASE_MODULES = frozenset({"tokenizers", "jinja2"})
+_THERE = "in a checkout of lanewatch"
 
 
 class StageError(Exception):
@@ -145,7 +146,7 @@ def _missing_module(error: ImportError) -> str:
     if not isinstance(error, ModuleNotFoundError):
         return f"cannot import {name or 'a module'}: {error}"
     if name in _REFERENCE_MODULES:
-        return f"the module {name} is missing: pip install 'lanewatch[reference]'"
+        return f"the module {name} is missing: `pip install '.[reference]'` {_THERE}"
     if name in _BASE_MODULES:
-        return f"the module {name} is missing: pip install lanewatch"
+        return f"the module {name} is missing: `pip install .` {_THERE}"
     return f"the module {name or error} is missing from this lane's environment"

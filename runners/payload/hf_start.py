@@ -6,15 +6,15 @@ happens after the first heartbeat.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from .checkpoints import is_whole_trainer_save
 from .contract import Contract, StageError
 from .files import remove_tree
-from .job import TRAINER_FOLDER, Job, read_job
-from .rows import Order, Row, read_order, read_rows
+from .inputs import begin, read_inputs
+from .job import TRAINER_FOLDER, Job
+from .rows import Order, Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,17 +30,9 @@ class Start:
 
 def begin_training(contract: Contract) -> Start:
     """Read what work/job.json names; a stop now ends the stage. Raises StageError and OSError."""
-    job = read_job(contract)
-    contract.facts["iteration"] = job.resume_from or 0
-    contract.heartbeat(done=job.resume_from or 0, total=job.iterations)
+    job = begin(contract)
     resume = checkpoint_to_resume(contract, job)
-    rows = read_rows(job.data / "train.jsonl")
-    order = read_order(job.data / "order.json", rows)
-    contract.raise_if_stopped()
-    contract.raise_on_stop = True
-    contract.heartbeat()
-    # One device: Trainer would spread itself over all it sees, and lanes are compared on one.
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    rows, order = read_inputs(contract, job)
     return Start(job=job, rows=rows, order=order, resume=resume)
 
 

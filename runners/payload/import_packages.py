@@ -69,8 +69,8 @@ def _own(contract: Contract, job: Job, wanted: Wanted) -> Mapping[str, Any]:
     missing = [name for name in wanted.imports if installed(name) is None]
     if missing:
         raise StageError(
-            f"{sys.executable} lacks {', '.join(missing)}: pip install 'lanewatch[{wanted.lane}]' "
-            f'there, or set lanes.{wanted.lane}.packages = "lane"'
+            f"{sys.executable} lacks {', '.join(missing)}: `pip install '.[{wanted.lane}]'` there, "
+            f'in a checkout of lanewatch, or set lanes.{wanted.lane}.packages = "lane"'
         )
     differs = {
         name: version

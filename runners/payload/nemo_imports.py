@@ -46,7 +46,7 @@ def bridge_versions() -> dict[str, str]:
         if version is None:
             raise StageError(
                 f"{name} is not installed in this Python: the nemo lane runs in NVIDIA's NeMo "
-                "container, or with lanewatch[nemo]"
+                "container, or where `pip install '.[nemo]'` was done in a checkout of lanewatch"
             )
     return {name: str(version) for name, version in found.items()}
 

@@ -6,25 +6,22 @@ happens after the first heartbeat.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .contract import Contract, StageError, end_process, run_stage
-from .job import TRAINER_FOLDER, Job, read_job
+from .inputs import begin, read_inputs
+from .job import TRAINER_FOLDER, Job
 from .nemo_adapter import adapter_targets
 from .nemo_imports import named_import
 from .nemo_saves import make_tree
-from .rows import read_order, read_rows
 from .training_plan import given_plan
 
 
 def main(contract: Contract) -> Mapping[str, Any]:
     """Train as work/job.json says; returns the fields of result.json."""
-    job = read_job(contract)
-    contract.facts["iteration"] = job.resume_from or 0
-    contract.heartbeat(done=job.resume_from or 0, total=job.iterations)
+    job = begin(contract)
     if job.calibrate is not None and job.smoke is None:
         raise StageError(
             'train.iterations = "auto" is for the other lanes; give the nemo lane a number'
@@ -34,12 +31,7 @@ def main(contract: Contract) -> Mapping[str, Any]:
     targets = adapter_targets(list(job.table("lora")["targets"]), fused=fused)
     base = named_import(job.work)
     make_tree(job.work / TRAINER_FOLDER, _published(contract, job), job.resume_from)
-    rows = read_rows(job.data / "train.jsonl")
-    order = read_order(job.data / "order.json", rows)
-    contract.raise_if_stopped()
-    contract.raise_on_stop = True
-    contract.heartbeat()
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    rows, order = read_inputs(contract, job)
     from .nemo_training import Inputs, train
 
     inputs = Inputs(plan=plan, base=base, targets=targets, fused=fused, rows=rows, order=order)

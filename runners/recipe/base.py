@@ -1,4 +1,4 @@
-"""Find the base model of a recipe on this machine. Never downloads: it says how to."""
+"""Find the base model of a recipe on this machine. Downloads nothing: a stage of the run does."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def resolve_base(recipe: Recipe, cache_root: Path | None = None) -> Path | None:
     whole = [folder for folder in _folders(snapshots) if not missing(folder)]
     if not whole:
         raise NotFetchedError(
-            f"model.path: {name} is not in the Hugging Face cache {hub}; "
-            f"run `hf download {name}` first, or name a local folder"
+            f"model.path: {name} is not in the Hugging Face cache {hub} yet; "
+            "the stage `fetch` of a run loads it, or name a local folder"
         )
     newest = max(whole, key=lambda folder: folder.stat().st_mtime)
     return _require_usable(newest)

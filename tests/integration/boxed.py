@@ -29,6 +29,8 @@ class Stranger(Lanewatch):
         super().__init__(root)
         self.engine = engine
         self.groups = [engine.socket.stat().st_gid]
+        self.around: list[str] = []
+        """The words of a program that runs each command."""
         self.home = root.parent
         self.rows = self.home / "rows" / ROWS.name
 
@@ -43,7 +45,7 @@ class Stranger(Lanewatch):
         }
         argv = as_stranger([*CLI, *words], groups=self.groups, scratch=self.home / "root")
         return subprocess.run(
-            argv,
+            [*self.around, *argv],
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,

@@ -7,6 +7,7 @@ from typing import Any
 
 from monitor.readings import GpuReading, MemoryReading
 from runners.doctor.base_shape import BaseShape
+from runners.doctor.examine import estimate_of
 from runners.doctor.facts import (
     BaseFacts,
     DiskFacts,
@@ -19,7 +20,6 @@ from runners.doctor.facts import (
     MachineFacts,
     SessionFacts,
 )
-from runners.doctor.memory_estimate import estimate
 from runners.doctor.values import Check, Examination
 from runners.doctor.verdict import judge
 from runners.recipe.model import Recipe
@@ -100,21 +100,8 @@ def launch(lane: str = "unsloth", engine: str = "docker", **changes: Any) -> Lau
         image=ImageFacts(name="nvcr.io/nvidia/pytorch:25.11-py3", local=True),
         on_gpu=True,
     )
-    return with_estimate(replace(given, **changes))
-
-
-def with_estimate(given: LaunchFacts) -> LaunchFacts:
-    shape = given.base.shape
-    if shape is None or given.estimate is not None:
-        return given
-    found = estimate(
-        shape,
-        given.recipe,
-        given.lane,
-        on_gpu=given.on_gpu,
-        largest_file_bytes=given.base.largest_file_bytes,
-    )
-    return replace(given, estimate=found)
+    given = replace(given, **changes)
+    return given if given.estimate else replace(given, estimate=estimate_of(given))
 
 
 def facts(

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 SOURCE = Path(__file__).parents[2]
 ITERATIONS = 30
 ROWS = 40
@@ -136,6 +138,22 @@ class Lab:
 
     def tracker(self) -> str:
         return (self.root / "checkpoints" / "latest_checkpointed_iteration.txt").read_text()
+
+
+def assert_learns_the_same_though_stopped_twice(lab: Lab, whole: Lab) -> None:
+    """Stop with a save, stop without one, go on: fail unless every loss is that of *whole*."""
+    saved = lab.train_until(4, signal.SIGTERM, attempt=1)
+    at = saved["iteration"]
+    assert (saved["outcome"], saved["ok"], lab.tracker()) == ("stopped", True, f"{at}\n")
+    assert [line["forced"] for line in lab.lines() if "save_s" in line][-1] is (at % 10 != 0)
+    abandoned = lab.train_until(at + 1, signal.SIGINT, attempt=2, resume_from=at)
+    assert (abandoned["outcome"], abandoned["attempt"]) == ("stopped", 2)
+    assert at < abandoned["iteration"] < ITERATIONS
+    last = int(lab.tracker())
+    result = lab.run("train", lab.train_module, attempt=3, resume_from=last)
+    assert (result["outcome"], result["iteration"]) == ("finished", ITERATIONS)
+    assert next(line["iteration"] for line in lab.lines() if line["attempt"] == 3) == last + 1
+    assert lab.losses() == pytest.approx(whole.losses(), abs=1e-5)
 
 
 def assert_is_base_plus_adapter(merged: Path, base: Path, adapter: Path, layers: int = 8) -> None:

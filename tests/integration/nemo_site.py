@@ -11,6 +11,7 @@ import hashlib
 import importlib.metadata
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,26 +38,27 @@ SHIMS = Path(__file__).parent / "nemo_shims"
 WHOLE = "whole"
 
 
-def environment(site: Path) -> dict[str, str]:
+def environment(site: Path, shims: Path = SHIMS) -> dict[str, str]:
     """What a stage of the nemo lane needs around it to run on a CPU."""
     return {
-        "PYTHONPATH": os.pathsep.join([str(SHIMS), str(site)]),
+        "PYTHONPATH": os.pathsep.join([str(shims), str(site)]),
         # Its small compiled functions take minutes to compile and nothing here depends on them.
         "TORCHDYNAMO_DISABLE": "1",
         "PYTHONWARNINGS": "ignore",
     }
 
 
-def python(folder: Path, site: Path) -> Path:
+def python(folder: Path, site: Path, shims: Path = SHIMS) -> Path:
     """Write a program into *folder* that is this Python with all of that around it."""
-    around = environment(site)
+    around = environment(site, shims)
     places = around.pop("PYTHONPATH")
     lines = [f"export {name}={shlex.quote(value)}" for name, value in around.items()]
     lines += [f'export PYTHONPATH="$PYTHONPATH:"{shlex.quote(places)}']
     lines += [f'exec {shlex.quote(sys.executable)} "$@"']
     program = folder / "python-of-the-nemo-lane"
-    program.write_text("\n".join(["#!/bin/sh", *lines, ""]))
-    program.chmod(0o700)
+    # Where an image of this machine's own programs has it, too.
+    program.write_text("\n".join([f"#!{shutil.which('sh')}", *lines, ""]))
+    program.chmod(0o755)
     return program
 
 

@@ -25,7 +25,8 @@ from night import (
 )
 
 from monitor import alerts as alert_rules
-from monitor.alerts import AlertState, Kind, Severity
+from monitor.alert_model import AlertState, Kind, Severity
+from monitor.alert_model import Look as AlertLook
 from monitor.model import FINAL, Liveness
 from monitor.replay import Look, Replay
 from monitor.trace import Frame
@@ -278,7 +279,7 @@ def _wake(result: Outcome, alerts: AlertState, look: Look) -> AlertState:
     """Ask the alerts, twice: a watcher looks again a second later."""
     seen = look.judged.observation
     for later in (0.0, 1.0):
-        told = alert_rules.Look(verdict=look.verdict, now_s=seen.taken_at + later, total=seen.total)
+        told = AlertLook(verdict=look.verdict, now_s=seen.taken_at + later, total=seen.total)
         alerts, due = alert_rules.advance(alerts, told, math.inf)
         result.wakes += sum(
             each.severity is Severity.WAKE and each.kind is not Kind.RECOVERED for each in due

@@ -30,6 +30,8 @@ class Trouble:
     """So many large answers end in the middle of their bytes."""
     answer: int | None = None
     """Every request gets this status instead."""
+    wait_s: float = 0.0
+    """So long every request waits for its answer."""
     asked: list[str] = field(default_factory=list)
     """Method, path and range of each request."""
 
@@ -70,6 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
         trouble.asked.append(
             f"{self.command} {self.path} {self.headers.get('Range') or ''}".strip()
         )
+        time.sleep(trouble.wait_s)
         if trouble.answer is not None:
             self._send(trouble.answer, b"{}", self.refusal(trouble.answer), with_body)
             return

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boxed import ROWS
+from boxed import ROWS, stranger_at
 from conftest import Lanewatch
 from docker_stage import Stage, staged
 from engine import IMAGE, Engine, why_not_here
-from strangers import UID, as_stranger
+from strangers import UID
 
 from runners.engines.base import Gpu, Need
 from runners.engines.docker import DockerEngine
@@ -99,7 +97,7 @@ def full_engine() -> Iterator[Engine]:
 
 
 def test_a_full_disk_is_named_with_what_frees_some(
-    full_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    full_engine: Engine, lanewatch: Lanewatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in full_engine.env.items():
         monkeypatch.setenv(name, value)
@@ -107,6 +105,10 @@ def test_a_full_disk_is_named_with_what_frees_some(
     with pytest.raises(EngineError, match=r"data is full: .*`docker image prune`"):
         stage.docker.start(stage.request("pass"))
     assert stage.containers() == []
+    refused = lanewatch(*LAUNCH, f"--set=docker.image={IMAGE}", code=2)
+    assert "docker disk: " in refused
+    assert "`docker image prune`" in refused
+    assert not list(lanewatch.root.glob("reference-*"))
 
 
 NEED = Need(lane="reference", modules=(), extra="", python="python3", image=IMAGE)
@@ -154,6 +156,12 @@ LAUNCH = ("launch", f"--data={ROWS}", "--model=tiny-random-qwen3", "--engine=doc
             "run lanewatch on that host",
             id="another machine",
         ),
+        pytest.param(
+            ["--lane=nemo", f"--set=docker.image={IMAGE}"],
+            {},
+            "install nvidia-container-toolkit",
+            id="no GPU runtime",
+        ),
         pytest.param([], {}, "has no container image of its own", id="no image named"),
         pytest.param(
             ["--set=docker.image=no/such:1", "--set=docker.pull=never"],
@@ -175,7 +183,7 @@ def test_a_launch_that_cannot_work_is_refused_with_one_sentence_and_makes_nothin
     said = lanewatch(*LAUNCH, *words, code=2, **env)
     assert sentence in said
     assert "Traceback" not in said
-    assert not list(lanewatch.root.glob("reference-*"))
+    assert not list(lanewatch.root.glob("*-*"))
 
 
 def test_a_dry_run_shows_what_would_be_asked_of_an_engine_that_is_not_there(
@@ -199,16 +207,34 @@ def test_a_dry_run_shows_what_would_be_asked_of_an_engine_that_is_not_there(
     assert images == ["of/recipe:1"] * 3
 
 
-def test_a_user_outside_of_the_group_is_told_what_to_do(stage: Stage, tmp_path: Path) -> None:
-    stage.engine.folder.chmod(0o711)
-    code = (
-        "from runners.engines.docker import DockerEngine\n"
-        "from runners.engines.base import Need\n"
-        "DockerEngine().check(Need(lane='l', modules=(), extra='', python='p', image='i'))"
-    )
-    argv = as_stranger([sys.executable, "-c", code], groups=[], scratch=tmp_path / "root")
-    env = os.environ | stage.engine.env
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env, cwd="/")
-    assert f"this user may not ask Docker ({stage.engine.socket})" in done.stderr
-    assert "usermod -aG" in done.stderr
-    assert str(UID) in done.stderr
+@pytest.mark.parametrize(
+    ("member", "remedy"),
+    [
+        pytest.param(False, f"`sudo usermod -aG dockers {UID}`", id="not in the group"),
+        pytest.param(True, "log out and in again, or run `newgrp dockers` first", id="not yet"),
+    ],
+)
+def test_a_user_whom_the_socket_refuses_is_told_what_to_do(
+    engine: Engine, tmp_path: Path, member: bool, remedy: str
+) -> None:
+    """Added to the group or not: this session is not in it either way."""
+    engine.folder.chmod(0o711)
+    with stranger_at(engine) as cli:
+        cli.groups = []
+        cli.around = _with_users(engine, tmp_path, member=member)
+        words = (f"--data={cli.rows}", *LAUNCH[2:], f"--set=docker.image={IMAGE}")
+        refused = cli("launch", *words, code=2)
+        assert not cli.root.exists() or not list(cli.root.glob("*-*"))
+    assert f"this user may not ask Docker ({engine.socket})" in refused
+    assert remedy in refused
+
+
+def _with_users(engine: Engine, folder: Path, *, member: bool) -> list[str]:
+    """To run a program where the socket's group has a name, and its *member* too."""
+    users, groups = folder / "passwd", folder / "group"
+    users.write_text(f"ann:x:{UID}:{UID}::/:/bin/sh\n" if member else "")
+    number = engine.socket.stat().st_gid
+    groups.write_text(f"dockers:x:{number}:{'ann' if member else ''}\n")
+    see = 'mount --bind "$1" /etc/passwd; mount --bind "$2" /etc/group; shift 2; exec "$@"'
+    names = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", see, "sh"]
+    return [*names, str(users), str(groups)]

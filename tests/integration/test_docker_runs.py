@@ -96,6 +96,9 @@ def test_a_fine_tune_in_containers_survives_its_surroundings_and_is_resumed_to_i
     assert stranger.containers(run) == []
     assert state(run)["process"] is None
 
+    refused = stranger("resume", "boxed", code=2, DOCKER_HOST="unix:///no/such.sock")
+    assert "no Docker engine answers at /no/such.sock" in refused
+    assert (state(run)["status"], state(run)["attempt"]) == ("stopped", 1), "none was begun"
     stranger("resume", "boxed")
     until(lambda: trained(run) > at, "the second attempt")
     (container,) = stranger.containers(run)

@@ -77,6 +77,23 @@ def test_what_is_missing_fails_with_a_remedy(lanewatch: Lanewatch, tmp_path: Pat
     assert all(each["remedy"] for each in found["checks"] if each["level"] != "ok")
 
 
+@pytest.mark.parametrize(
+    ("words", "check", "level", "sentence"),
+    [
+        (["--lane=reference"], "trainer", "ok", "has what the lane imports"),
+        (["--lane=nemo"], "trainer", "fail", "the nemo lane needs torch, transformers, meg"),
+        (["--lane=nemo", "--engine=docker"], "image", "fail", "no Docker engine answers"),
+    ],
+)
+def test_without_a_recipe_it_is_asked_whether_a_lane_is_here(
+    lanewatch: Lanewatch, words: list[str], check: str, level: str, sentence: str
+) -> None:
+    bare = {"LANEWATCH_PYTHON": python()} if "nemo" in words[0] else {}
+    found = told(lanewatch, *words, code=int(level != "ok"), **NOBODY, **bare)
+    assert checks(found)[check]["level"] == level
+    assert sentence in checks(found)[check]["seen"]
+
+
 def test_a_launch_that_cannot_fit_is_refused_unless_anyway(lanewatch: Lanewatch) -> None:
     huge = ("--set=memory.limit_gib=0.1", "--set=train.iterations=2", "--set=train.save_interval=2")
     refused = lanewatch("launch", str(RECIPE), *huge, code=2)
@@ -158,6 +175,28 @@ def test_what_a_pull_takes_is_told_before_there_is_one(
     assert gibibytes(3 * sent) in found["disk for the pull"]["seen"]
     assert "lanewatch-test/python" in engine.docker("images")
     assert server.image.partition("/")[0] not in engine.docker("images"), "nothing was pulled"
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        pytest.param(401, "refuses: `docker login 127.0.0.1:", id="no login"),
+        pytest.param(404, "has no image 127.0.0.1:", id="no such image"),
+    ],
+)
+def test_a_registry_that_will_never_give_the_image_refuses_the_launch(
+    lanewatch: Lanewatch, engine: Engine, answer: int, sentence: str
+) -> None:
+    server = Registry([b"small"])
+    server.trouble.answer = answer
+    server.trouble.wait_s = examine.LAUNCH_S  # a registry is waited for longer than this machine
+    with serving(server):
+        words = ["--engine=docker", f"--set=docker.image={server.image}"]
+        refused = lanewatch("launch", str(RECIPE), *words, code=2, **engine.env)
+    (line,) = [each for each in refused.splitlines() if "not launched" in each]
+    assert f"image: {server.image} is not here, and the registry" in line
+    assert sentence in line
+    assert not list(lanewatch.root.glob("reference-*"))
 
 
 @pytest.mark.parametrize("place", ["local", "docker"])

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import RECIPE, Lanewatch, read, state
-from lane_lab import ITERATIONS, Lab, assert_is_base_plus_adapter
+from lane_lab import (
+    ITERATIONS,
+    Lab,
+    assert_is_base_plus_adapter,
+    assert_learns_the_same_though_stopped_twice,
+)
 from nemo_site import environment, python, site_or_skip, version
 
 from monitor.rundir import RunDir
@@ -95,18 +99,7 @@ def test_a_training_reports_every_iteration_and_publishes_every_save(whole: Nemo
 def test_stopped_twice_and_resumed_a_run_learns_as_if_nobody_had_touched_it(
     lab: NemoLab, whole: NemoLab
 ) -> None:
-    saved = lab.train_until(4, signal.SIGTERM, attempt=1)
-    at = saved["iteration"]
-    assert (saved["outcome"], saved["ok"], lab.tracker()) == ("stopped", True, f"{at}\n")
-    assert [line["forced"] for line in lab.lines() if "save_s" in line][-1] is (at % 10 != 0)
-    abandoned = lab.train_until(at + 1, signal.SIGINT, attempt=2, resume_from=at)
-    assert (abandoned["outcome"], abandoned["attempt"]) == ("stopped", 2)
-    assert at < abandoned["iteration"] < ITERATIONS
-    last = int(lab.tracker())
-    result = lab.run("train", "train_nemo", attempt=3, resume_from=last)
-    assert (result["outcome"], result["iteration"]) == ("finished", ITERATIONS)
-    assert next(line["iteration"] for line in lab.lines() if line["attempt"] == 3) == last + 1
-    assert lab.losses() == pytest.approx(whole.losses(), abs=1e-5)
+    assert_learns_the_same_though_stopped_twice(lab, whole)
 
 
 def test_a_merge_is_the_base_plus_the_adapter_and_loads_again(whole: NemoLab) -> None:

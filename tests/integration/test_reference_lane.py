@@ -12,7 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lane_lab import ITERATIONS, Lab, assert_is_base_plus_adapter
+from lane_lab import (
+    ITERATIONS,
+    Lab,
+    assert_is_base_plus_adapter,
+    assert_learns_the_same_though_stopped_twice,
+)
+
+TRACKER = """
+import json, os
+class SummaryWriter:
+    def __init__(self, log_dir, **others):
+        os.makedirs(log_dir)
+        self.file = open(os.path.join(log_dir, "told.jsonl"), "a")
+    def add_scalar(self, name, value, step):
+        print(json.dumps([name, value, step]), file=self.file, flush=True)
+    def __getattr__(self, name):
+        return lambda *words, **others: None
+"""
 
 pytest.importorskip("torch")
 pytest.importorskip("peft")
@@ -24,9 +41,18 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     lab = Lab(tmp_path_factory.mktemp("lane") / "whole")
     made = lab.run("fetch", "make_tiny")
     assert made["made"] is True
-    lab.run("train", "train_reference")
+    lab.environment["PYTHONPATH"] = str(_tracker(lab.root / "tracker"))
+    lab.run("train", "train_reference", recipe=lab.recipe(report_to=["tensorboard"]))
     lab.trained, lab.last_beat = lab.result(), lab.heartbeat()
     return lab
+
+
+def _tracker(folder: Path) -> Path:
+    """A package that stands for TensorBoard's, where that is not installed."""
+    package = folder / "tensorboardX"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(TRACKER)
+    return folder
 
 
 @pytest.fixture
@@ -61,25 +87,21 @@ def test_a_training_reports_every_iteration_and_publishes_every_save(whole: Lab)
     log = whole.log("train").read_text()
     assert len([line for line in log.splitlines() if line.startswith("iteration 7/30 | loss")]) == 1
     assert "\r" not in log
-    saves = [path.name for path in (whole.root / "work" / "trainer").iterdir()]
+    saves = [path.name for path in (whole.root / "work" / "trainer").glob("checkpoint-*")]
     assert saves == ["checkpoint-30"]
+
+
+def test_what_report_to_names_is_told_as_well(whole: Lab) -> None:
+    (told,) = (whole.root / "work" / "trainer" / "runs").glob("*/told.jsonl")
+    lines = [json.loads(line) for line in told.read_text().splitlines()]
+    losses = {step: value for name, value, step in lines if name == "train/loss"}
+    assert losses == pytest.approx(whole.losses(), abs=1e-3)
 
 
 def test_stopped_twice_and_resumed_a_run_learns_as_if_nobody_had_touched_it(
     lab: Lab, whole: Lab
 ) -> None:
-    saved = lab.train_until(4, signal.SIGTERM, attempt=1)
-    at = saved["iteration"]
-    assert (saved["outcome"], saved["ok"], lab.tracker()) == ("stopped", True, f"{at}\n")
-    assert [line["forced"] for line in lab.lines() if "save_s" in line][-1] is (at % 10 != 0)
-    abandoned = lab.train_until(at + 1, signal.SIGINT, attempt=2, resume_from=at)
-    assert (abandoned["outcome"], abandoned["attempt"]) == ("stopped", 2)
-    assert at < abandoned["iteration"] < ITERATIONS
-    last = int(lab.tracker())
-    result = lab.run("train", "train_reference", attempt=3, resume_from=last)
-    assert (result["outcome"], result["iteration"]) == ("finished", ITERATIONS)
-    assert next(line["iteration"] for line in lab.lines() if line["attempt"] == 3) == last + 1
-    assert lab.losses() == pytest.approx(whole.losses(), abs=1e-5)
+    assert_learns_the_same_though_stopped_twice(lab, whole)
     lrs = [{each["iteration"]: each.get("lr") for each in lab.lines() if "lr" in each}]
     assert lrs == [{each["iteration"]: each["lr"] for each in whole.lines() if "lr" in each}]
 

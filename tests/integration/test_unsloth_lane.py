@@ -137,6 +137,7 @@ def test_a_measured_length_evaluations_rotation_and_16_bits(lanewatch: Lanewatch
         "--set=train.auto_checkpoints=3",
         "--set=train.keep_last=2",
         "--set=train.precision=bf16",
+        "--set=lanes.unsloth.fused_lora=false",
         "--set=data.eval_fraction=0.05",
         "--set=data.eval_interval=4",
         iterations=9,
@@ -211,7 +212,7 @@ def test_a_python_without_unsloth_is_told_how_to_get_it(lanewatch: Lanewatch) ->
     lanewatch("wait", run.root.name, code=1)
     cause = lanewatch.json("status", run.root.name)["cause"]
     assert "lacks unsloth" in cause
-    assert "pip install 'lanewatch[unsloth]'" in cause
+    assert "`pip install '.[unsloth]'` there, in a checkout of lanewatch" in cause
 
 
 def test_a_dry_run_shows_the_stages_and_installs_nothing(

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.alert_aftermath import aged
+from monitor.alert_model import Due, Kind, Severity
 from monitor.alert_text import LINE_LIMIT, Facts, compose, digest
-from monitor.alerts import Due, Kind, Severity
 
 FACTS = Facts(
     run="reference-20260101-000000-abcd",

@@ -9,22 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alerts import (
-    CALM_LOOKS,
-    REARM_S,
-    RECOVERED_LOOKS,
-    AlertState,
-    Due,
-    Kind,
-    Look,
-    Severity,
-    Trouble,
-    advance,
-    keeper_trouble,
-    memory_trouble,
-)
+from monitor.alert_model import AlertState, Due, Kind, Look, Severity, Trouble
+from monitor.alerts import CALM_LOOKS, REARM_S, RECOVERED_LOOKS, advance
 from monitor.codec import decode, dumps
 from monitor.model import FINAL, Liveness, Verdict
+from monitor.troubles import keeper_trouble, memory_trouble
 
 REPEAT_S = 900.0
 T, S, X, SAVING, LOST = (

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from runners.attach.docker_engine import container_from, engine_url
+from runners.attach.docker_engine import container_from
 from runners.attach.expected import from_checkpoints, from_log
 from runners.attach.folders import open_folder, saved_below
 from runners.attach.mounts import by_pairs, parse_mountinfo, to_host
 from runners.attach.saving import Claim, choose_folder
 from runners.attach.values import Descriptor
+from runners.engines.docker_socket import engine_url
 
 OURS = parse_mountinfo(
     """\

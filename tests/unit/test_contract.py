@@ -219,7 +219,7 @@ CAUSES = [
     ),
     pytest.param(
         ModuleNotFoundError("No module named 'peft.tuners'", name="peft.tuners"),
-        "the module peft is missing: pip install 'lanewatch[reference]'",
+        "the module peft is missing: `pip install '.[reference]'` in a checkout of lanewatch",
         id="an extra that is not installed",
     ),
     pytest.param(

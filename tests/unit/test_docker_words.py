@@ -65,6 +65,7 @@ def test_a_refusal_is_one_sentence_with_a_remedy(said: str, sentence: str) -> No
     [
         ("unauthorized: authentication required", "`docker login nvcr.io` as the user"),
         ("denied: requested access to the resource is denied", "$oauthtoken"),
+        ("unexpected status code 402 Payment Required", "$oauthtoken"),
         ("manifest for nvcr.io/x:1 not found: manifest unknown", "is name and tag right?"),
         ("no matching manifest for linux/arm64/v8 in the manifest list", "architecture"),
         ("failed to register layer: write /x: no space left on device", "is full"),
@@ -189,6 +190,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 
     path = tmp_path / "docker.sock"
     path.touch()
+    path.chmod(0o660)
     monkeypatch.setattr(docker_socket.socket, "socket", Refusing)
     return path
 
@@ -222,6 +224,14 @@ def test_a_member_who_is_refused_all_the_same_is_sent_to_look(
 ) -> None:
     group(monkeypatch, members=["ann"], ours=[refused.stat().st_gid])
     assert "may not either" in remedy_for_groups(refused)
+
+
+def test_nobody_is_sent_into_a_group_that_may_not(
+    refused: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group(monkeypatch, members=[], ours=[])
+    refused.chmod(0o600)
+    assert "only its owner may: run with sudo" in remedy_for_groups(refused)
 
 
 def test_what_an_engine_says_of_itself() -> None:

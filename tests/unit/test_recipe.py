@@ -311,7 +311,7 @@ def test_a_hub_model_is_its_newest_whole_snapshot(
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     recipe = recipe_from_data(Path("x"), "owner/model")
-    with pytest.raises(BaseModelError, match="run `hf download owner/model` first"):
+    with pytest.raises(BaseModelError, match="the stage `fetch` of a run loads it"):
         resolve_base(recipe)
     snapshots = tmp_path / "hub" / "models--owner--model" / "snapshots"
     for age, name in enumerate(["half", "new", "old"]):

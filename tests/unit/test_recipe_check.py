@@ -97,7 +97,7 @@ def test_without_a_tokenizer_lengths_are_unknown_not_zero(tmp_path: Path) -> Non
     report = check(tmp_path, GOOD + "oops\n", model="owner/model")
     assert (report.tokens, report.cut, report.rows) == (None, None, 2)
     (warning,) = said(report, Level.WARNING)
-    assert "hf download owner/model" in warning
+    assert "the stage `fetch` of a run loads it" in warning
     assert "token lengths unknown" in warning
     assert said(report, Level.ERROR) == ["data.path: line 2: is not JSON"]
 

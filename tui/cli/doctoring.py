@@ -8,7 +8,9 @@ from pathlib import Path
 from monitor.rundir import runs_root
 from runners import config
 from runners.doctor.examine import Intended, examine
-from runners.doctor.values import Examination, Level
+from runners.doctor.stack import stack_check
+from runners.doctor.values import Check, Examination, Level
+from runners.engines import get_engine
 from runners.errors import RunnerError
 from runners.lanes import get_lane
 from runners.recipe.load import load_recipe
@@ -26,12 +28,14 @@ def doctor_command(options: argparse.Namespace) -> int:
         from tui.cli.proving import prove_command
 
         return prove_command(options)
-    intended = None
+    intended, more = None, tuple[Check, ...]()
     if options.recipe is not None:
         intended = intended_of(load_recipe(Path(options.recipe), options.set), options)
     elif options.set:
         raise RunnerError("doctor: --set changes a recipe; name its file as well")
-    examination = examine(runs_root(), intended, limit_bytes=machine_limit_bytes())
+    elif options.lane:
+        more = (_stack(options),)
+    examination = examine(runs_root(), intended, limit_bytes=machine_limit_bytes(), more=more)
     if options.json:
         out_json(examination.to_json() | {"recipe": options.recipe})
     else:
@@ -49,6 +53,16 @@ def intended_of(recipe: Recipe, options: argparse.Namespace) -> Intended:
         image=recipe.docker.image or config.get("docker.image") or get_lane(lane).image,
         python=config.get("launch.python"),
         limit_bytes=limit_bytes(recipe),
+    )
+
+
+def _stack(options: argparse.Namespace) -> Check:
+    lane = get_lane(options.lane)
+    return stack_check(
+        lane.name,
+        get_engine(options.engine or config.get("launch.engine") or "local").name,
+        image=config.get("docker.image") or lane.image,
+        python=config.get("launch.python"),
     )
 
 

@@ -260,7 +260,11 @@ def _drill(sub: argparse.ArgumentParser) -> None:
 
 def _doctor(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("recipe", nargs="?", help="recipe file (TOML); without one: the machine alone")
-    sub.add_argument("--lane", help="how it will be trained (default from the configuration)")
+    sub.add_argument(
+        "--lane",
+        help="how it will be trained (default from the configuration); without a recipe: whether "
+        "the engine has what this lane needs",
+    )
     sub.add_argument("--engine", help="where: local, docker (default from the configuration)")
     _set(sub)
     sub.add_argument(
