@@ -23,6 +23,8 @@ SIZE = 1 << 30
 WALL_BUDGET_MS = 100.0
 GROWTH_BUDGET_MIB = 10.0
 LAST = "the-very-last-line"
+FIRST = "iteration        0/"
+"""Of the first line; it comes again every 5,000 lines, but not on the last screen."""
 STAGE = "merge"
 """The last stage's log is the one that commands and screens show."""
 
@@ -246,7 +248,7 @@ def _searched(run: RunDir, pattern: str) -> tuple[float, float]:
         screen.wait_for("searching", after=mark)
         middle, key_s = screen.kept(), time.monotonic() - screen.began_s
         screen.type(b"g")
-        answered_s = screen.wait_for("consumed", after=middle) - key_s
+        answered_s = screen.wait_for(FIRST, after=middle) - key_s
         ended_s = screen.wait_for("match", after=mark, patience_s=180.0) - pressed_s
         return ended_s, answered_s
 
