@@ -8,7 +8,6 @@ from typing import Any
 from runners.compare.facts import Curve, RunFacts
 from runners.compare.judge import Weight
 from runners.compare.table import Comparison, Row
-from tui.lines import clean, pad
 from tui.presentation import UNKNOWN, duration, figure, pace, size
 
 __all__ = [
@@ -97,24 +96,22 @@ def text_lines(comparison: Comparison) -> Iterator[str]:
     for at, run in enumerate(comparison.runs):
         facts = ", ".join(each for each in (run.lane, run.engine, run.kind, run.status) if each)
         name = f"{run.name}  " if run.name else ""
-        yield clean(f"{letter(at)}  {name}{run.run}  {facts}")
-    yield f"comparable? {clean(comparison.sentence)}"
+        yield _printable(f"{letter(at)}  {name}{run.run}  {facts}")
+    yield f"comparable? {_printable(comparison.sentence)}"
     for each in comparison.differences:
         values = " | ".join(difference_values(each.values))
-        yield clean(f"  {each.weight:<8} {each.what}: {values}")
+        yield _printable(f"  {each.weight:<8} {each.what}: {values}")
     yield ""
     table = cells(comparison)
     widths = [max(len(line[at]) for line in table) for at in range(len(table[0]))]
     for line in table:
         first, *others = line
-        parts = [pad(first, widths[0])]
-        parts += [
-            pad(text, width, right=True) for text, width in zip(others, widths[1:], strict=True)
-        ]
+        parts = [first.ljust(widths[0])]
+        parts += [text.rjust(width) for text, width in zip(others, widths[1:], strict=True)]
         yield "  ".join(parts).rstrip()
     for run in comparison.runs:
         for problem in run.problems:
-            yield clean(f"unreadable  {run.run}: {problem}")
+            yield _printable(f"unreadable  {run.run}: {problem}")
 
 
 def markdown_lines(comparison: Comparison) -> Iterator[str]:
@@ -144,9 +141,14 @@ def _md_row(texts: Sequence[str]) -> str:
     return f"| {' | '.join(_escaped(each) for each in texts)} |"
 
 
+def _printable(text: str) -> str:
+    """As `tui.lines.clean`, which would load a drawing library into a command that only prints."""
+    return "".join(each if each.isprintable() else "·" for each in text)
+
+
 def _escaped(text: str) -> str:
     """Foreign text as text: a name can neither end a cell nor be a link or a tag."""
-    shown = clean(text)
+    shown = _printable(text)
     for sign in "\\|<>[]*`_":
         shown = shown.replace(sign, f"\\{sign}")
     return shown
