@@ -43,4 +43,4 @@ clean:
 # judge last: alone it takes as long as all the others, on every core (bench/README.md).
 .PHONY: bench
 bench: $(VENV)/.dev
-	for subject in contract cli log watcher tui pace memory judge; do $(BIN)/python bench/$$subject.py || exit 1; done
+	for subject in contract cli log watcher tui pace memory diagnose judge; do $(BIN)/python bench/$$subject.py || exit 1; done

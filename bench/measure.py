@@ -139,6 +139,8 @@ class Result:
     peers: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     figures: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    """What the figures were counted from, where that is worth reading."""
     load: list[float] = field(default_factory=lambda: [os.getloadavg()[0]])
 
     def add(
@@ -178,6 +180,7 @@ class Result:
             "notes": self.notes,
             "figures": self.figures,
         }
+        value |= {"rows": self.rows} if self.rows else {}
         RESULTS.mkdir(exist_ok=True)
         path = RESULTS / f"{self.subject}.json"
         path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")

@@ -50,6 +50,8 @@ FILTERS = frozenset(
 """Programs that hold back what they write into a pipe or a file, 4 KiB or more of it."""
 CLIENTS = frozenset({"docker", "podman", "nerdctl", "kubectl", "ssh"})
 PIPE_BYTES = "64 KiB"
+BY_GPU = "it spins:"
+"""So the words begin where the GPU's own power told it."""
 
 
 class Signature(StrEnum):
@@ -325,7 +327,7 @@ def _spinning(observation: Observation) -> Sign | None:
     busy = f"its GPU shows {history.recent_busy_percent:.0f} % or more"
     drawn = f"draws an even {history.recent_power_w:.0f} W"
     usual = f"at work it drew {history.power_low_w:.0f} W at least"
-    return Sign(Signature.SPINNING, f"it spins: {busy}, yet {drawn}; {usual}")
+    return Sign(Signature.SPINNING, f"{BY_GPU} {busy}, yet {drawn}; {usual}")
 
 
 def _by_cpu(observation: Observation) -> Sign:

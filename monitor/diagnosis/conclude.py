@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from monitor.activity import STOPPED
+from monitor.diagnosis.ends import Found, ended, troubled
+from monitor.diagnosis.ranks import compare_ranks, rank_lines
+from monitor.diagnosis.remedies import remedies
 from monitor.diagnosis.values import (
     Cause,
     Conclusion,
@@ -18,16 +20,17 @@ from monitor.diagnosis.values import (
     DiagnosisFacts,
     Frame,
     KernelThread,
-    Remedy,
     ThreadView,
 )
+from monitor.diagnosis.where import around_lines, held_up, paused, wait_words
 from monitor.model import FINAL, Liveness
-from monitor.signatures import Signature
-from monitor.words import duration
+from monitor.signatures import BY_GPU, Signature
 
 BUSY_SHARE = 0.2
 """Of a core: more than housekeeping threads use; a spinning thread may have to share its core."""
-NATIVE = "native frames would tell: py-spy dump --native --pid {pid}, as root"
+STARVED_SHARE = 0.05
+"""The same of a thread that waits for a core in this very moment."""
+NATIVE = "native calls would tell: lanewatch diagnose {run} --native, as root"
 _AGAIN = "time: look again once it has been silent for longer than its limit"
 _TAKES_LOCK = re.compile(r"^\s*(async )?with |acquire\(|lock", re.IGNORECASE)
 """A line that takes a lock; what else waits in a futex may wait in native code (a GPU, a pool)."""
@@ -54,21 +57,17 @@ _KINDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    cause: str
-    confidence: Confidence
-    sentence: str
-    decides: str | None = None
-
-
 def conclude(facts: DiagnosisFacts) -> Conclusion:
     """Return what *facts* support."""
     found = (
         _over(facts)
+        or troubled(facts)
         or _advances(facts)
         or _excluded(facts)
+        or paused(facts)
         or _calm(facts)
+        or compare_ranks(facts)
+        or held_up(facts)
         or _signed(facts)
         or _spins(facts)
         or _waits(facts)
@@ -80,82 +79,102 @@ def conclude(facts: DiagnosisFacts) -> Conclusion:
         supports=tuple(_supports(facts)),
         against=tuple(_against(facts, found)),
         decides=found.decides,
-        remedies=tuple(_remedies(facts, found)),
+        remedies=tuple(remedies(facts, found)),
+        known=facts.told.known,
     )
 
 
-def _over(facts: DiagnosisFacts) -> _Found | None:
-    if facts.liveness in FINAL or facts.alive is False:
+def _over(facts: DiagnosisFacts) -> Found | None:
+    if facts.liveness in FINAL:
+        return ended(facts)
+    if facts.alive is False:
         words = f"there is nothing to diagnose, its process has ended: {facts.reason}"
-        return _Found(Cause.ENDED, Confidence.SURE, words)
+        return Found(Cause.ENDED, Confidence.SURE, words)
     if facts.alive is None:
         words = f"no process of it is known: {facts.reason}"
-        return _Found(Cause.UNKNOWN, Confidence.UNSURE, words, "the pid of its trainer")
+        return Found(Cause.UNKNOWN, Confidence.UNSURE, words, "the pid of its trainer")
     return None
 
 
-def _advances(facts: DiagnosisFacts) -> _Found | None:
+def _advances(facts: DiagnosisFacts) -> Found | None:
     if not facts.advanced:
         return None
     words = f"it is healthy: it advanced while it was looked at; {facts.reason}"
-    return _Found(Cause.HEALTHY, Confidence.SURE, words)
+    return Found(Cause.HEALTHY, Confidence.SURE, words)
 
 
-def _excluded(facts: DiagnosisFacts) -> _Found | None:
+def _excluded(facts: DiagnosisFacts) -> Found | None:
     if facts.signature not in _SURE:
         return None
     if facts.signature == Signature.STOPPED:
         main = _main_thread(facts)
         if main is not None and main.state not in STOPPED:
             return None  # it was continued meanwhile
-        return _Found(facts.signature, Confidence.SURE, facts.words)
+        return Found(facts.signature, Confidence.SURE, facts.words)
     words = f"{facts.words}{_place_words(facts)}"
     if facts.liveness in _HUNG:
-        return _Found(str(facts.signature), Confidence.SURE, words)
-    return _Found(str(facts.signature), Confidence.LIKELY, words, _AGAIN)  # or it is merely slow
+        return Found(str(facts.signature), Confidence.SURE, words)
+    return Found(str(facts.signature), Confidence.LIKELY, words, _AGAIN)  # or it is merely slow
 
 
-def _calm(facts: DiagnosisFacts) -> _Found | None:
+def _calm(facts: DiagnosisFacts) -> Found | None:
     """Inside its limits; a hang that is younger than they are cannot be told from patience."""
     if facts.liveness in _HUNG or facts.liveness == Liveness.LOST:
         return None
     words = f"nothing says that it hangs ({facts.liveness}): {facts.reason}"
-    return _Found(Cause.HEALTHY, Confidence.LIKELY, words, _AGAIN)
+    return Found(Cause.HEALTHY, Confidence.LIKELY, words, _AGAIN)
 
 
-def _signed(facts: DiagnosisFacts) -> _Found | None:
+def _signed(facts: DiagnosisFacts) -> Found | None:
     if facts.signature in _BY_CPU:
         return None
     words = f"{facts.words}{_place_words(facts)}"
-    return _Found(str(facts.signature), Confidence.LIKELY, words)
+    return Found(str(facts.signature), Confidence.LIKELY, words)
 
 
-def _spins(facts: DiagnosisFacts) -> _Found | None:
-    busy = [each for each in facts.kernel if each.cpu_share >= BUSY_SHARE]
+def _spins(facts: DiagnosisFacts) -> Found | None:
+    busy = [each for each in facts.kernel if _is_busy(each)]
     if not busy:
-        return None
+        return _gpu_spins(facts)
     most = max(busy, key=lambda each: each.cpu_share)
     view = next((each for each in facts.threads if each.tid == most.tid), None)
     used = f"it uses {most.cpu_share:.0%} of a core and gets nowhere"
     if view is not None and (place := _own_frame(view.stays_in)) is not None:
         words = f"{used}: {_called(view)} turns in {place}{_caller(view, place)}"
         if facts.liveness != Liveness.STALLED:  # a long step or a compilation looks like that
-            return _Found(Cause.SPINNING, Confidence.UNSURE, words, _AGAIN)
-        return _Found(Cause.SPINNING, Confidence.LIKELY, words)
+            return Found(Cause.SPINNING, Confidence.UNSURE, words, _AGAIN)
+        return Found(Cause.SPINNING, Confidence.LIKELY, words)
     words = f"{used}{_place_words(facts) or ': it spins, where cannot be seen'}"
     confidence = Confidence.LIKELY if facts.liveness == Liveness.STALLED else Confidence.UNSURE
-    return _Found(Cause.SPINNING, confidence, words, _more(facts))
+    return Found(Cause.SPINNING, confidence, words, _more(facts))
 
 
-def _waits(facts: DiagnosisFacts) -> _Found:
+def _gpu_spins(facts: DiagnosisFacts) -> Found | None:
+    """Its GPU is busy and draws too little for that; the CPU need not know of it."""
+    if facts.signature != Signature.SPINNING or not facts.words.startswith(BY_GPU):
+        return None
+    words = f"{facts.words}{_place_words(facts)}"
+    if facts.liveness == Liveness.STALLED:
+        return Found(Cause.SPINNING, Confidence.LIKELY, words)
+    return Found(Cause.SPINNING, Confidence.UNSURE, words, _AGAIN)
+
+
+def _is_busy(thread: KernelThread) -> bool:
+    """It computes, or would if others left it a core."""
+    if thread.cpu_share >= BUSY_SHARE:
+        return True
+    return thread.state == "R" and thread.cpu_share >= STARVED_SHARE
+
+
+def _waits(facts: DiagnosisFacts) -> Found:
     idle = f"it used no CPU time in {facts.seconds:.0f} s"
     if facts.zombies:
         words = (
             f"its child {facts.zombies[0]} has died (a zombie) and it waits{_place_words(facts)}"
         )
         if any(_is_main(each) and _in_library(each) for each in facts.threads):
-            return _Found(Cause.WORKER_DEAD, Confidence.LIKELY, words)
-        return _Found(Cause.WORKER_DEAD, Confidence.UNSURE, words, _more(facts))
+            return Found(Cause.WORKER_DEAD, Confidence.LIKELY, words)
+        return Found(Cause.WORKER_DEAD, Confidence.UNSURE, words, _more(facts))
     locked = [each for each in facts.threads if _at_lock(each, facts)]
     if len(locked) >= 2 and any(each.tid == each.pid or _is_main(each) for each in locked):
         places = " and ".join(
@@ -165,14 +184,15 @@ def _waits(facts: DiagnosisFacts) -> _Found:
         named = all(each.kernel and _kind(each.kernel) and _takes_lock(each) for each in locked)
         confidence = Confidence.LIKELY if named else Confidence.UNSURE
         decides = None if named else _more(facts)
-        return _Found(Cause.DEADLOCK, confidence, words, decides)
+        return Found(Cause.DEADLOCK, confidence, words, decides)
     main = _main_thread(facts)
     kind = _kind(main) if main else None
     if kind is None:
         words = f"{idle}: it waits{_place_words(facts) or ', for what cannot be seen'}"
-        return _Found(Cause.WAITS, Confidence.UNSURE, words, _more(facts))
-    words = f"{idle}: its main thread waits for {kind[1]}{_place_words(facts)}"
-    return _Found(kind[0], Confidence.UNSURE, words, NATIVE.format(pid=facts.pid))
+        return Found(Cause.WAITS, Confidence.UNSURE, words, _more(facts))
+    what = wait_words(facts) or kind[1]
+    words = f"{idle}: its main thread waits for {what}{_place_words(facts)}"
+    return Found(kind[0], Confidence.UNSURE, words, NATIVE.format(run=facts.run))
 
 
 def _at_lock(view: ThreadView, facts: DiagnosisFacts) -> bool:
@@ -233,66 +253,56 @@ def _called(view: ThreadView) -> str:
 
 
 def _more(facts: DiagnosisFacts) -> str:
-    return facts.missing[0] if facts.missing else NATIVE.format(pid=facts.pid)
+    return facts.missing[0] if facts.missing else NATIVE.format(run=facts.run)
 
 
 def _supports(facts: DiagnosisFacts) -> Iterator[str]:
     yield f"verdict {facts.liveness}: {facts.reason}"
-    yield f"signature {facts.signature or 'none'}: {facts.words}"
+    if facts.liveness in FINAL:
+        yield from _recorded(facts)
+        return
+    hung = facts.liveness in _HUNG or facts.signature in _SURE
+    if hung and facts.words not in facts.reason:
+        yield f"signature {facts.signature or 'none'}: {facts.words}"
     used = sum(each.cpu_share for each in facts.kernel)
     if facts.kernel:
-        yield f"CPU: {used:.2f} cores over {facts.seconds:.1f} s, {len(facts.kernel)} threads"
+        many = "one thread" if len(facts.kernel) == 1 else f"{len(facts.kernel)} threads"
+        yield f"CPU: {used:.2f} cores over {facts.seconds:.1f} s, {many}"
     main = _main_thread(facts)
     if main is not None:
-        seen = ", ".join(filter(None, (main.wchan, main.syscall))) or "not to be seen"
-        yield f"main thread: state {main.state}, held in {seen}"
+        seen = ", ".join(filter(None, (main.wchan, main.syscall)))
+        held = f"held in {seen}" if seen else "in what it is held cannot be seen"
+        yield f"main thread: state {main.state}, {held}"
     if facts.samples:
         still = sum(each.still for each in facts.threads)
         yield (
             f"stacks by {facts.source}: {facts.samples}, "
             f"{still} of {len(facts.threads)} threads never moved"
         )
+    yield from rank_lines(facts)
+    yield from around_lines(facts)
 
 
-def _against(facts: DiagnosisFacts, found: _Found) -> Iterator[str]:
+def _recorded(facts: DiagnosisFacts) -> Iterator[str]:
+    """What is left of a run that is over."""
+    if facts.told.raised is not None:
+        yield f"the last traceback in its log: {facts.told.raised}"
+    yield from (f"called from {each}" for each in facts.told.frames[1:4])
+    if facts.told.pruned is not None:
+        yield f"its tracker names checkpoint {facts.told.pruned}, and no such folder is there"
+
+
+def _against(facts: DiagnosisFacts, found: Found) -> Iterator[str]:
     """What would have to be otherwise, were it so without doubt."""
-    if found.cause in (Cause.HEALTHY, Cause.ENDED):
+    if found.cause in (Cause.HEALTHY, Cause.ENDED) or facts.liveness in FINAL:
         return
-    if facts.liveness not in _HUNG:
+    if facts.advanced:
+        yield "it advanced while it was looked at: whatever is wrong, it does not hang"
+    elif facts.liveness not in _HUNG:
         yield f"its verdict is {facts.liveness}, not stalled"
     elif facts.liveness == Liveness.SUSPECT:
         yield "it is not past its limit yet: it may go on by itself"
     moving = [each for each in facts.threads if not each.still]
-    if moving and found.cause != Cause.SPINNING:
-        yield f"{len(moving)} threads moved while it was looked at"
-
-
-def _remedies(facts: DiagnosisFacts, found: _Found) -> Iterator[Remedy]:
-    if found.cause in (Cause.ENDED, Cause.UNKNOWN):
-        return
-    if found.cause == Cause.HEALTHY:
-        yield Remedy(do="leave it alone", loses="nothing")
-        return
-    if found.cause in _SURE:
-        command = re.findall(r"`(kill -CONT [0-9]+)`", facts.words)
-        go_on = command[-1] if command else "let the reader of its output read again"
-        if found.cause == Signature.BLOCKED_TERMINAL and not command:
-            go_on = "Ctrl-Q in its terminal, if Ctrl-S holds it"
-        yield Remedy(do=go_on, loses="nothing")
-    else:
-        yield Remedy(do="wait", loses="time only; it may go on by itself, if this is wrong")
-    if facts.foreign:
-        yield Remedy(
-            do="end it where it was started; lanewatch does not own it", loses=_loss(facts)
-        )
-        return
-    go = f"lanewatch kill {facts.run}, then lanewatch resume {facts.run}"
-    yield Remedy(do=go, loses=_loss(facts))
-
-
-def _loss(facts: DiagnosisFacts) -> str:
-    if facts.checkpoint is None:
-        return "all of it: there is no whole checkpoint"
-    age = facts.checkpoint_age_s
-    since = "" if age is None else f": {duration(age)} of work"
-    return f"what was done since checkpoint {facts.checkpoint}{since}"
+    if moving and not facts.advanced and found.cause != Cause.SPINNING:
+        many = "a thread" if len(moving) == 1 else f"{len(moving)} threads"
+        yield f"{many} moved while it was looked at"

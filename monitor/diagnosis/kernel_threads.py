@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Iterable, Mapping
 
+from monitor.diagnosis.calls import read_call
 from monitor.diagnosis.values import KernelThread
 from monitor.probes.process import parse_stat
 from monitor.probes.raw import list_names, read_proc
 
 THREADS_LIMIT = 512
 _TICKS = os.sysconf("SC_CLK_TCK")
-_X86 = (
-    {0: "read", 1: "write", 7: "poll", 23: "select", 35: "nanosleep", 43: "accept"}
-    | {
-        42: "connect",
-        45: "recvfrom",
-        47: "recvmsg",
-        61: "wait4",
-        202: "futex",
-        230: "clock_nanosleep",
-    }
-    | {232: "epoll_wait", 247: "waitid", 270: "pselect6", 271: "ppoll", 281: "epoll_pwait"}
-)
-_ARM = (
-    {63: "read", 64: "write", 72: "pselect6", 73: "ppoll", 22: "epoll_pwait", 202: "accept"}
-    | {203: "connect", 207: "recvfrom", 212: "recvmsg", 260: "wait4", 95: "waitid", 98: "futex"}
-    | {101: "nanosleep", 115: "clock_nanosleep"}
-)
-_SYSCALLS: Mapping[str, Mapping[int, str]] = {"x86_64": _X86, "aarch64": _ARM}
 
 
 def read_ticks(pids: Iterable[int]) -> dict[tuple[int, int], int]:
@@ -61,7 +43,7 @@ def read_threads(
                     state=stat[0],
                     cpu_share=max(0, used) / _TICKS / max(seconds, 0.1),
                     wchan=_word(pid, tid, "wchan"),
-                    syscall=_syscall(pid, tid),
+                    syscall=call.name if (call := read_call(pid, int(tid))) else None,
                 )
             )
     return tuple(found)
@@ -82,11 +64,3 @@ def _word(pid: int, tid: str, name: str) -> str | None:
         return None
     text = raw.decode("ascii", "replace").strip()
     return text if text not in ("", "0") else None
-
-
-def _syscall(pid: int, tid: str) -> str | None:
-    """Its name; a number that is not known here says nothing."""
-    word = _word(pid, tid, "syscall")
-    number = word.split()[0] if word else ""
-    names = _SYSCALLS.get(platform.machine(), {})
-    return names.get(int(number)) if number.isdigit() else None

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from monitor.diagnosis import faulthandler_dump, pyspy
-from monitor.diagnosis.kernel_threads import read_threads, read_ticks
-from monitor.diagnosis.stacks import compare
-from monitor.diagnosis.values import DiagnosisFacts, Stack, ThreadView
+from monitor.diagnosis.file_systems import silent
+from monitor.diagnosis.kernel_threads import read_threads
+from monitor.diagnosis.places import FileSystem
+from monitor.diagnosis.pyspy import HostSpy, Spy
+from monitor.diagnosis.sampling import take
+from monitor.diagnosis.sources import Sources
+from monitor.diagnosis.stacks import compare, with_native
+from monitor.diagnosis.surroundings import Around
+from monitor.diagnosis.told import read_told
+from monitor.diagnosis.values import DiagnosisFacts
 from monitor.frozen import replace
 from monitor.model import FINAL, CheckpointReading, Heartbeat, Liveness, Observation
 from monitor.probes.checkpoints import CheckpointProbe
@@ -30,33 +35,36 @@ from monitor.single_look import look_once
 from monitor.target import WatchTarget, read_target
 from monitor.watch_state import WatchRead, read_watch
 
-SAMPLES = 6
-PAUSE_S = 0.5
-LONGEST_S = 9.0
-"""After so long no further sample is begun."""
-SOURCE_BYTES = 2 << 20
-PROCESSES = 8
-"""Of the trainer and its children, the first so many."""
 
+def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> DiagnosisFacts:
+    """Return the facts of *run*, some seconds later. Raises nothing that its files may cause.
 
-def look(run: RunDir) -> DiagnosisFacts:
-    """Return the facts of *run*, some seconds later. Raises nothing that its files may cause."""
-    target, now, watched = read_target(run.root), read_now(), read_watch(run.watch)
+    *spy* takes the stacks, this user's own py-spy by default; *native*: with native calls, for
+    which the trainer is paused once, for some 60 ms.
+    """
+    dead = silent(read_target(run.root).checkpoints)
+    target, now, watched = _reachable(run, dead), read_now(), read_watch(run.watch)
     seen = seen_of(target, watched, now)
     single = look_once(target, watched.value, now)
     process = single.facts.process
     over = target.final or seen.verdict.liveness in FINAL
-    pids = process.pids[:PROCESSES] if process is not None and process.alive and not over else ()
+    around = Around(process.pids if process is not None and process.alive and not over else ())
+    pids = around.pids
     before = _Progress.of(target)
-    taken = _take(pids)
+    taken = take(pids, spy or HostSpy(), native=native)
     advanced = before.advanced_to(_Progress.of(target))
-    verdict = seen_of(read_target(run.root), read_watch(run.watch), read_now()).verdict
-    sign = sign_of(_with_gpus(single.observation, watched)) if pids else Sign(None, "not seen")
+    seen_last = seen_of(_reachable(run, dead), read_watch(run.watch), read_now())
+    verdict = seen_last.verdict
+    observed = _with_gpus(single.observation, watched)
+    sign = sign_of(observed) if pids else Sign(None, "not seen")
     hung = verdict.liveness in (Liveness.SUSPECT, Liveness.STALLED) and not advanced
     if not taken.samples and hung and _may_be_asked(target, pids, process.state if process else ""):
         taken.ask(target)
     kernel = read_threads(pids, taken.ticks, taken.seconds)
+    sources = Sources()
+    threads = with_native(map(sources.add, compare(taken.samples, kernel)), taken.native)
     last = single.facts.checkpoints.last_complete if single.facts.checkpoints else None
+    found = str(sign.signature) if sign.signature else None
     return DiagnosisFacts(
         run=target.run_dir.root.name,
         attempt=target.attempt,
@@ -65,33 +73,43 @@ def look(run: RunDir) -> DiagnosisFacts:
         pid=target.process.pid if target.process else None,
         liveness=str(verdict.liveness),
         reason=clean_line(verdict.reason),
-        signature=str(sign.signature) if sign.signature else None,
+        signature=found,
         words=clean_line(sign.words),
         advanced=advanced,
         seconds=taken.seconds,
         samples=len(taken.samples),
         source=taken.source,
-        threads=tuple(map(_with_line, compare(taken.samples, kernel))),
+        threads=threads,
         kernel=kernel,
         zombies=process.zombies if process is not None else (),
         missing=(*taken.missing, *seen.problems),
         checkpoint=last.iteration if last else None,
         checkpoint_age_s=max(0.0, now.wall_s - last.modified_wall) if last else None,
+        work_s=_work_s(single.observation),
+        around=around.after(
+            target.process, kernel, observed.machine.gpus if observed.machine else (), dead
+        ),
+        told=read_told(_reachable(run, dead), seen_last, single, watched.value, found),
     )
 
 
-def _with_line(view: ThreadView) -> ThreadView:
-    """Add the source of the line it stands at; a container's file is not here."""
-    if not view.still or not view.stays_in:
-        return view
-    try:
-        path = Path(view.stays_in[0].file)
-        if not path.is_file() or path.stat().st_size > SOURCE_BYTES:
-            return view
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        return replace(view, line=clean_line(lines[view.stays_in[0].line - 1].strip()))
-    except (OSError, ValueError, IndexError):
-        return view
+def _work_s(observation: Observation) -> float | None:
+    """From the newest checkpoint to the last progress; not known while another is half written."""
+    ages = observation.ages
+    if ages.checkpoint_s is None or ages.progress_s is None or ages.writing_s is not None:
+        return None
+    return max(0.0, ages.checkpoint_s - ages.progress_s)
+
+
+def _reachable(run: RunDir, dead: FileSystem | None) -> WatchTarget:
+    """The run without what lies on the file system that does not answer: it would hold us, too."""
+    target = read_target(run.root)
+    if dead is None:
+        return target
+    log = target.foreign_log
+    if log is not None and log.is_relative_to(dead.point):
+        target = replace(target, foreign_log=None)
+    return replace(target, checkpoints=run.diagnosis / "out-of-reach")
 
 
 def _with_gpus(observation: Observation, watched: WatchRead) -> Observation:
@@ -127,56 +145,6 @@ class _Progress:
             return False
         saved = [each.iteration for each in (old.last_complete, new.last_complete) if each]
         return (new.tracker or 0) > (old.tracker or 0) or (len(saved) == 2 and saved[1] > saved[0])
-
-
-@dataclass(slots=True)
-class _Taken:
-    """What some seconds of sampling gave."""
-
-    ticks: dict[tuple[int, int], int]
-    seconds: float = 0.0
-    source: str | None = None
-    samples: list[Sequence[Stack]] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-
-    def ask(self, target: WatchTarget) -> None:
-        """Two answers are compared like two samples."""
-        assert target.process is not None
-        assert target.log is not None
-        first = faulthandler_dump.ask(target.process, target.log)
-        if first:
-            second = faulthandler_dump.ask(target.process, target.log)
-            self.samples = [each for each in (first, second) if each]
-            self.source = "faulthandler"
-
-
-def _take(pids: Sequence[int]) -> _Taken:
-    taken = _Taken(read_ticks(pids))
-    began = time.monotonic()
-    if not pids:
-        return taken
-    program = pyspy.find_pyspy()
-    if program is None:
-        taken.missing.append("stacks: py-spy is not installed; pip install py-spy==0.4.3")
-    asked = list(pids) if program else []
-    for _ in range(SAMPLES):
-        if time.monotonic() - began > LONGEST_S:
-            break
-        sample: list[Stack] = []
-        for pid in tuple(asked):
-            got = pyspy.dump(program or "", pid)
-            sample += got.stacks
-            if got.problem and (got.refused or not taken.samples):
-                asked.remove(pid)  # refused for good, or no Python at all
-                if pid == pids[0]:
-                    why = pyspy.missing_right(pid) if got.refused else f"stacks: {got.problem}"
-                    taken.missing.append(why)
-        if sample:
-            taken.samples.append(sample)
-            taken.source = "py-spy"
-        time.sleep(PAUSE_S)
-    taken.seconds = time.monotonic() - began
-    return taken
 
 
 def _may_be_asked(target: WatchTarget, pids: Sequence[int], state: str | None) -> bool:

@@ -13,14 +13,18 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from monitor.diagnosis.namespaces import as_here, is_inside, threads_inside
 from monitor.diagnosis.values import Frame, Stack
+from monitor.frozen import replace
 from monitor.probes.text import clean_line
 
 DUMP_S = 2.0
 """One dump takes some 30 ms; a machine that swaps takes longer."""
-_YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
+NATIVE_S = 8.0
+"""Reading the symbols of a trainer's libraries takes seconds; meanwhile it runs on."""
+_REFUSALS = ("permission denied", "eperm", "not permitted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,38 @@ class Dump:
     problem: str | None = None
     refused: bool = False
     """The kernel does not let this user look."""
+    foreign: bool = False
+    """There is no Python in it; asking again is of no use."""
+
+
+class Spy(Protocol):
+    """Who takes the stacks: py-spy here, or one in a container beside the trainer."""
+
+    def dump(self, pid: int, *, native: bool = False) -> Dump:
+        """The stacks of *pid* (as this machine counts) now; *native* ones pause it shortly."""
+        ...
+
+    def available(self) -> str | None:
+        """Why there are no stacks from here at all; None where there may be some."""
+        ...
+
+
+class HostSpy:
+    """py-spy as this user, on this machine; a container's processes are of this machine too."""
+
+    def __init__(self) -> None:
+        self._program = find_pyspy()
+
+    def available(self) -> str | None:
+        if self._program is not None:
+            return None
+        return "stacks: py-spy is not installed; pip install py-spy==0.4.3"
+
+    def dump(self, pid: int, *, native: bool = False) -> Dump:
+        got = dump(self._program or "", pid, native=native)
+        if not got.stacks or not is_inside(pid):
+            return got
+        return replace(got, stacks=as_here(got.stacks, pid, threads_inside(pid)))
 
 
 def find_pyspy() -> str | None:
@@ -39,22 +75,41 @@ def find_pyspy() -> str | None:
     return str(beside) if os.access(beside, os.X_OK) else shutil.which("py-spy")
 
 
-def dump(program: str, pid: int) -> Dump:
+def dump_argv(program: str, pid: int, *, native: bool) -> list[str]:
+    """The command line. Native frames cannot be had of a process that goes on meanwhile."""
+    how = "--native" if native else "--nonblocking"
+    return [program, "dump", how, "--json", "--full-filenames", "--pid", str(pid)]
+
+
+def dump(program: str, pid: int, *, native: bool = False) -> Dump:
     """Take the stacks of *pid* once. Never raises."""
-    argv = [program, "dump", "--nonblocking", "--json", "--full-filenames", "--pid", str(pid)]
+    limit_s = NATIVE_S if native else DUMP_S
     try:
         done = subprocess.run(
-            argv, capture_output=True, timeout=DUMP_S, check=False, stdin=subprocess.DEVNULL
+            dump_argv(program, pid, native=native),
+            capture_output=True,
+            timeout=limit_s,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired:
-        return Dump(problem=f"py-spy gave no stacks of pid {pid} within {DUMP_S:.0f} s")
+        return Dump(problem=f"py-spy gave no stacks of pid {pid} within {limit_s:.0f} s")
     except OSError as error:
         return Dump(problem=f"py-spy cannot be run: {error.strerror or error}")
     if done.returncode == 0:
         return parse_dump(done.stdout)
-    said = clean_line(done.stderr.strip().replace(b"\n", b" "))
-    refused = any(word in said.lower() for word in ("permission denied", "eperm", "not permitted"))
-    return Dump(problem=f"py-spy on pid {pid}: {said}", refused=refused)
+    return failed_dump(pid, done.stderr)
+
+
+def failed_dump(pid: int, stderr: bytes) -> Dump:
+    """What py-spy says where it has no stacks, without its own backtrace."""
+    said = clean_line(stderr.partition(b"Stack backtrace:")[0].strip().replace(b"\n", b" "))
+    low = said.lower()
+    return Dump(
+        problem=f"py-spy on pid {pid}: {said}",
+        refused=any(word in low for word in _REFUSALS),
+        foreign="failed to find python" in low or "no python" in low,
+    )
 
 
 def parse_dump(raw: bytes) -> Dump:
@@ -67,48 +122,14 @@ def parse_dump(raw: bytes) -> Dump:
 
 def _stack(each: dict[str, Any]) -> Stack:
     tid, name = each.get("os_thread_id"), each.get("thread_name")
+    active = each.get("active")
     return Stack(
         pid=int(each["pid"]),
         tid=int(tid) if tid is not None else None,
         name=clean_line(str(name)) if name else None,
+        active=active if isinstance(active, bool) else None,
         frames=tuple(
             Frame(clean_line(str(it["name"])), clean_line(str(it["filename"])), int(it["line"]))
             for it in each["frames"]
         ),
     )
-
-
-def missing_right(pid: int) -> str:
-    """Why this user may not look into *pid*, and how it could be allowed."""
-    way = "run `lanewatch diagnose` as root"
-    owner = _owner(pid)
-    if owner not in (None, os.geteuid()):
-        return f"stacks: the process is uid {owner}'s; {way}, or as that user"
-    if _shut(pid):
-        return f"stacks: the process forbids ptrace (PR_SET_DUMPABLE 0); {way}"
-    try:
-        scope = _YAMA.read_text(encoding="ascii").strip()
-    except OSError:
-        scope = "0"
-    if scope != "0":
-        allow = "`sudo sysctl kernel.yama.ptrace_scope=0`"
-        return f"stacks: kernel.yama.ptrace_scope is {scope}; {way}, or {allow}"
-    return f"stacks: the kernel refuses ptrace (CAP_SYS_PTRACE is missing); {way}"
-
-
-def _owner(pid: int) -> int | None:
-    """The uid that the process runs as."""
-    try:
-        text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
-        line = next(each for each in text.splitlines() if each.startswith("Uid:"))
-        return int(line.split()[2])
-    except (OSError, StopIteration, ValueError, IndexError):
-        return None
-
-
-def _shut(pid: int) -> bool:
-    """The files below its folder in /proc, not the folder, are root's where it is not dumpable."""
-    try:
-        return Path(f"/proc/{pid}/stat").stat().st_uid != _owner(pid)
-    except OSError:
-        return False

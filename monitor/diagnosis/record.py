@@ -10,6 +10,7 @@ from monitor.codec import dumps
 from monitor.diagnosis.answer import LATEST
 from monitor.diagnosis.conclude import conclude
 from monitor.diagnosis.look import look
+from monitor.diagnosis.pyspy import Spy
 from monitor.diagnosis.stacks import grouped
 from monitor.diagnosis.values import Conclusion, DiagnosisFacts, Group
 from monitor.files import write_json
@@ -45,10 +46,11 @@ class Diagnosis:
         return value
 
 
-def diagnose(run: RunDir) -> Diagnosis:
-    """Look at *run*, conclude, and keep the result in its folder `diagnosis/`."""
-    facts = look(run)
-    found = Diagnosis(facts=facts, conclusion=conclude(facts), groups=grouped(facts.threads))
+def diagnose(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagnosis:
+    """Look at *run* (see `look`), conclude, and keep the result in its folder `diagnosis/`."""
+    facts = look(run, spy, native=native)
+    groups = grouped(facts.threads, facts.around.ranks)
+    found = Diagnosis(facts=facts, conclusion=conclude(facts), groups=groups)
     try:
         run.diagnosis.mkdir(mode=0o700, exist_ok=True)
         write_json(run.diagnosis / LATEST, found.to_json(), durable=False)

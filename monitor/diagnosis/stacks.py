@@ -2,34 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 
+from monitor.diagnosis.places import Rank
 from monitor.diagnosis.values import Frame, Group, KernelThread, Stack, ThreadView
+from monitor.frozen import replace
+
+IDLE_SHARE = 0.02
+"""Of a core: less than a look around costs it."""
+NATIVE_CALLS = 12
+"""Innermost ones; what lies further out is the interpreter's own."""
 
 
 def compare(
     samples: Sequence[Sequence[Stack]], kernel: Iterable[KernelThread]
 ) -> tuple[ThreadView, ...]:
-    """One view for each thread of the last sample; those that never moved come first."""
+    """One view for each thread that is left; those that never moved come first.
+
+    Of a thread that runs a sample may fail, also the last one: the kernel says whether it is left.
+    """
     if not samples:
         return ()
     known = {each.tid: each for each in kernel}
     before = [{(each.pid, each.tid): each for each in sample} for sample in samples]
+    answered = [{each.pid for each in sample} for sample in samples]
     views = []
-    for last in samples[-1]:
+    for last in _left(before, known):
         seen = [sample[key] for sample in before if (key := (last.pid, last.tid)) in sample]
         views.append(
             ThreadView(
                 pid=last.pid,
                 tid=last.tid,
                 name=last.name,
-                still=len(seen) == len(samples)
-                and all(each.frames == last.frames for each in seen),
+                still=_is_still(seen, [last.pid in each for each in answered]),
                 stays_in=_common([each.frames for each in seen]),
-                kernel=known.get(last.tid) if last.tid is not None else None,
+                kernel=(at := known.get(last.tid) if last.tid is not None else None),
+                idle=_idle([each.active for each in seen], at),
             )
         )
     return tuple(sorted(views, key=lambda each: not each.still))
+
+
+def _is_still(seen: Sequence[Stack], answered: Sequence[bool]) -> bool:
+    """It stood alike in every sample that its process was seen in, and in two at least."""
+    alike = len({each.frames for each in seen}) == 1
+    return alike and len(seen) == sum(answered) and (len(seen) > 1 or len(answered) == 1)
+
+
+def _left(
+    samples: Sequence[Mapping[tuple[int, int | None], Stack]],
+    known: Mapping[int, KernelThread],
+) -> Iterator[Stack]:
+    """The newest stack of each thread of the last sample, and of those seen in most of them."""
+    newest: dict[tuple[int, int | None], Stack] = {}
+    for sample in samples:
+        newest |= sample
+    for key, stack in newest.items():
+        often = 2 * sum(key in sample for sample in samples) > len(samples)
+        if key in samples[-1] or (often and stack.tid in known):
+            yield stack
+
+
+def _idle(active: Sequence[bool | None], kernel: KernelThread | None) -> bool | None:
+    """It did next to nothing, by the kernel's count; else it ran in no sample, if they say so."""
+    if kernel is not None:
+        return kernel.state != "R" and kernel.cpu_share < IDLE_SHARE
+    return None if None in active else not any(active)
+
+
+def with_native(
+    views: Iterable[ThreadView], native: Iterable[Stack], python: str = ".py"
+) -> tuple[ThreadView, ...]:
+    """Add to each thread the native calls inside its innermost Python call."""
+    calls = {
+        (each.pid, each.tid): tuple(
+            f"{frame.function} ({frame.file.rpartition('/')[2]})"
+            for frame in takewhile(lambda it: not it.file.endswith(python), each.frames)
+        )
+        for each in native
+    }
+    return tuple(
+        replace(view, native=calls.get((view.pid, view.tid), ())[:NATIVE_CALLS]) for view in views
+    )
 
 
 def _common(stacks: Sequence[tuple[Frame, ...]]) -> tuple[Frame, ...]:
@@ -45,14 +100,15 @@ def _common(stacks: Sequence[tuple[Frame, ...]]) -> tuple[Frame, ...]:
     return tuple(reversed(held))
 
 
-def grouped(threads: Iterable[ThreadView]) -> tuple[Group, ...]:
+def grouped(threads: Iterable[ThreadView], ranks: Iterable[Rank] = ()) -> tuple[Group, ...]:
     """Put threads together that stand at the same place; still ones first, then the largest."""
-    found: dict[tuple[tuple[Frame, ...], bool], list[str]] = {}
+    numbers = {each.pid: f"rank {each.rank} " for each in ranks}
+    found: dict[tuple[tuple[Frame, ...], bool, bool | None, tuple[str, ...]], list[str]] = {}
     for each in threads:
-        name = f"{each.name or 'thread'} (pid {each.pid})"
-        found.setdefault((each.stays_in, each.still), []).append(name)
+        name = f"{numbers.get(each.pid, '')}{each.name or 'thread'} (pid {each.pid})"
+        found.setdefault((each.stays_in, each.still, each.idle, each.native), []).append(name)
     groups = [
-        Group(frames=frames, still=still, threads=tuple(names))
-        for (frames, still), names in found.items()
+        Group(frames=frames, still=still, threads=tuple(names), idle=idle, native=native)
+        for (frames, still, idle, native), names in found.items()
     ]
     return tuple(sorted(groups, key=lambda each: (not each.still, -len(each.threads))))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from monitor.diagnosis.places import Surroundings
 
 
 class Confidence(StrEnum):
@@ -24,6 +26,33 @@ class Cause(StrEnum):
     DEADLOCK = "deadlock"
     SPINNING = "spinning"
     WORKER_DEAD = "worker-dead"
+    LOG_STUCK = "log-stuck"
+    """It gets on; its log does not."""
+    LOSS = "loss"
+    """It gets on, but its loss is no number, or leaves all bounds."""
+    MEMORY_LIMIT = "memory-limit"
+    DISK_LOW = "disk-low"
+    CRASHED = "crashed"
+    OUT_OF_MEMORY = "out-of-memory"
+    DISK_FULL = "disk-full"
+    KILLED = "killed"
+    """By a signal that lanewatch was not asked to send."""
+    SILENT_END = "silent-end"
+    """Exit code 0 without a result."""
+    RESTARTED = "machine-restarted"
+    ON_REQUEST = "stopped-on-request"
+    PAUSED = "paused"
+    """Its control group is frozen."""
+    RANK_BEHIND = "rank-behind"
+    """One rank stands elsewhere, and the others wait for it."""
+    RANK_GONE = "rank-gone"
+    COLLECTIVES_DIFFER = "collectives-differ"
+    FILE_SYSTEM = "file-system"
+    """It does not answer."""
+    PEER_STOPPED = "peer-stopped"
+    """Whoever ought to write what it reads is stopped."""
+    LOCK_HELD = "lock-held"
+    """By a thread that does not give it back."""
     WAITS_FOR_LOCK = "waits-for-lock"
     WAITS_FOR_PIPE = "waits-for-pipe"
     WAITS_FOR_SOCKET = "waits-for-socket"
@@ -55,6 +84,8 @@ class Stack:
     tid: int | None
     name: str | None
     frames: tuple[Frame, ...]
+    active: bool | None = None
+    """It runs, in the eyes of who took the stack; an idle thread waits for something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +115,12 @@ class ThreadView:
     kernel: KernelThread | None = None
     line: str | None = None
     """The source of the innermost call's line, where it can be read."""
+    idle: bool | None = None
+    """It waited in every sample."""
+    native: tuple[str, ...] = ()
+    """Native calls inside its innermost Python call, innermost first, where they were asked for."""
+    holds: tuple[str, ...] = ()
+    """What the `with` blocks it stands in have taken, as their lines call it, innermost first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +131,40 @@ class Group:
     still: bool
     threads: tuple[str, ...]
     """Names, each with its pid."""
+    idle: bool | None = None
+    """They waited in every sample; False: one of them ran in one."""
+    native: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A known problem of this stack that was recognised."""
+
+    name: str
+    seen: str
+    """By what it was recognised."""
+    explanation: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the run's keeper, log and checkpoints say, beside what it does now."""
+
+    flags: tuple[str, ...] = ()
+    holder: str | None = None
+    """Who holds a silent log back, where that is visible."""
+    memory: str | None = None
+    """The memory verdict's reason, where memory is tight by what this run itself takes."""
+    cause: str | None = None
+    """How it ended, as its keeper recorded it."""
+    raised: str | None = None
+    """Last line of the traceback that ended it."""
+    frames: tuple[Frame, ...] = ()
+    """Of that traceback, innermost call first."""
+    pruned: int | None = None
+    """The tracker names this checkpoint, and it is not there."""
+    known: tuple[Known, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +196,10 @@ class DiagnosisFacts:
     """Rights and sources that were not to be had, and how to have them."""
     checkpoint: int | None = None
     checkpoint_age_s: float | None = None
+    work_s: float | None = None
+    """Of work since that checkpoint, by the watch; the time of the hang is left out."""
+    told: Told = field(default_factory=Told)
+    around: Surroundings = field(default_factory=Surroundings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +208,8 @@ class Remedy:
 
     do: str
     loses: str
+    commands: tuple[tuple[str, ...], ...] = ()
+    """What a screen may run for it, in this order; none: it is not ours to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,3 +224,4 @@ class Conclusion:
     decides: str | None
     """When unsure: what would tell."""
     remedies: tuple[Remedy, ...]
+    known: tuple[Known, ...] = ()

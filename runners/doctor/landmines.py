@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from monitor.known_problems import PROBLEMS
 from runners.doctor.base_shape import is_yarn, rope_of
 from runners.doctor.facts import Facts, LaunchFacts, MachineFacts
 from runners.doctor.values import Check, Level, ok
@@ -241,9 +242,8 @@ LANDMINES = (
     Landmine(
         name="yarn-incomplete",
         sign=_yarn_lacks,
-        explanation="Megatron-Bridge hands None on, which ends in a TypeError; nobody can guess "
-        "what is missing",
-        remedy="complete rope_scaling in the base's config.json",
+        explanation=PROBLEMS["yarn-incomplete"].explanation,
+        remedy=PROBLEMS["yarn-incomplete"].remedy,
         level=Level.FAIL,
         lanes=("nemo",),
     ),
@@ -258,8 +258,8 @@ LANDMINES = (
     Landmine(
         name="template-cuts-reasoning",
         sign=_template_cuts,
-        explanation="rendered through it, the rows to train on would lose their reasoning",
-        remedy="see that `lanewatch recipe check` counts no row that lost it",
+        explanation=PROBLEMS["template-cuts-reasoning"].explanation,
+        remedy=PROBLEMS["template-cuts-reasoning"].remedy,
     ),
     Landmine(
         name="four-bit",
@@ -285,16 +285,15 @@ LANDMINES = (
     Landmine(
         name="torchao-old",
         sign=_old_torchao,
-        explanation="peft 0.18.1 and later raises ImportError beside a torchao before 0.16",
-        remedy="`pip uninstall torchao`, which nothing needs, or `pip install torchao==0.16.0`",
+        explanation=PROBLEMS["torchao-old"].explanation,
+        remedy=PROBLEMS["torchao-old"].remedy,
         level=Level.FAIL,
     ),
     Landmine(
         name="torchao-new",
         sign=_new_torchao,
-        explanation="its extensions are of a later torch: ScalingType is missing, or they do not "
-        "load",
-        remedy="`pip uninstall torchao`, which nothing needs, or `pip install torchao==0.16.0`",
+        explanation=PROBLEMS["torchao-new"].explanation,
+        remedy=PROBLEMS["torchao-new"].remedy,
     ),
     Landmine(
         name="unsloth-limits",
@@ -313,8 +312,8 @@ LANDMINES = (
     Landmine(
         name="torchvision-cpu",
         sign=_torchvision,
-        explanation="its operators do not load beside a torch for CPUs: unsloth refuses to start",
-        remedy="`pip uninstall torchvision`",
+        explanation=PROBLEMS["torchvision-cpu"].explanation,
+        remedy=PROBLEMS["torchvision-cpu"].remedy,
         level=Level.FAIL,
         lanes=("unsloth",),
     ),
@@ -335,8 +334,8 @@ LANDMINES = (
     Landmine(
         name="image-before-25-11",
         sign=_early_image,
-        explanation="its torch does not know a GB10, and unsloth says that it finds no GPU",
-        remedy="use nvcr.io/nvidia/pytorch:25.11-py3",
+        explanation=PROBLEMS["image-before-25-11"].explanation,
+        remedy=PROBLEMS["image-before-25-11"].remedy,
         lanes=("unsloth",),
     ),
     Landmine(

@@ -22,6 +22,7 @@ from monitor.rundir import RunDir
 from monitor.target import process_id
 from monitor.watch_state import WatchState, read_watch
 from runners.drills.casts import Cast, ForeignCast, KeptCast
+from runners.drills.diagnosed import Diagnosed, Examiner
 from runners.drills.notes import read_notes
 from runners.drills.table import Drill, Then
 from runners.drills.timeline import Look, Timeline
@@ -55,8 +56,13 @@ Show = Callable[[Shown], None]
 class Director:
     """Directs one rehearsal in a root folder of its own."""
 
-    def __init__(self, drill: Drill, root: Path, rate: float, show: Show) -> None:
+    def __init__(
+        self, drill: Drill, root: Path, rate: float, show: Show, *, diagnose: bool = False
+    ) -> None:
         self._drill = drill
+        self._diagnose = diagnose
+        self._examiner = Examiner()
+        self.diagnoses: list[Diagnosed] = []
         self._rate = rate
         self._show = show
         self.began_s = time.monotonic()
@@ -82,10 +88,11 @@ class Director:
             if time.monotonic() > deadline:
                 return [*self.timeline.verdict(None), "the drill did not end in its time"]
             time.sleep(LOOK_S)
-        return self.timeline.verdict(self._woken())
+        return [*self.timeline.verdict(self._woken()), *self._misnamed()]
 
     def close(self) -> None:
         """End whatever still lives of the run. The folder is its owner's to remove."""
+        self._examiner.close()
         with contextlib.suppress(RunnerError, OSError):
             self.cast.kill()
         deadline = time.monotonic() + END_S
@@ -106,6 +113,11 @@ class Director:
         if state is not None and self._seen != (state.pid, state.monotonic_s):
             self._seen = (state.pid, state.monotonic_s)
             self._take(_look_of(state, self._now()))
+        if self._examiner.busy:
+            return
+        if (found := self._examiner.take()) is not None:
+            self.diagnoses.append(found)
+            self._tell(f"diagnosed as {found.cause} ({found.confidence}): {found.sentence}")
         if self._due is not None and time.monotonic() >= self._due[0]:
             action, self._due = self._due[1], None
             self._do(action)
@@ -115,15 +127,17 @@ class Director:
         brought = self.timeline.add(look)
         if len(self.timeline.lines) > before:
             self._tell(look.reason, look, brought is not None)
+        if brought is not None and brought.cause is not None and self._diagnose:
+            self._examiner.begin(self.run, brought)
         if brought is not None and brought.then is not None:
             self._due = (time.monotonic() + HELD_S, brought.then)
 
     def _finished(self) -> bool:
         """Nothing more is to come: the watcher has recorded the end, and no one is to resume it."""
-        if self._due is not None or not self.cast.over():
+        if self._due is not None or self._examiner.busy or not self.cast.over():
             return False
         self._look()
-        return self._due is None
+        return self._due is None and not self._examiner.busy
 
     def _do(self, action: Then) -> None:
         if action is Then.KILL:
@@ -173,6 +187,14 @@ class Director:
 
     def _now(self) -> float:
         return time.monotonic() - self.began_s
+
+    def _misnamed(self) -> list[str]:
+        """What the diagnoses did not say as they had to."""
+        if not self._diagnose:
+            return []
+        if len(self.diagnoses) < sum(step.cause is not None for step in self._drill.expect):
+            return ["a diagnosis gave no answer"]
+        return [each.problem for each in self.diagnoses if each.problem is not None]
 
     def _woken(self) -> list[str]:
         return [

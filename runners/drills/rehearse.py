@@ -15,6 +15,7 @@ from pathlib import Path
 
 from monitor.rundir import runs_root
 from runners.drills import kernel
+from runners.drills.diagnosed import Diagnosed
 from runners.drills.director import Director, Show, Shown
 from runners.drills.guardian import guarded
 from runners.drills.recording import replay_drill
@@ -42,6 +43,7 @@ class Rehearsed:
     problems: tuple[str, ...]
     replayed: bool = False
     """It was not rehearsed: a recording was judged again."""
+    diagnoses: tuple[Diagnosed, ...] = ()
     began_s: float = 0.0
     """CLOCK_MONOTONIC at second 0 of the lines."""
 
@@ -55,11 +57,16 @@ def may_rehearse(drill: Drill) -> bool:
     return drill.needs is None or _ALLOWED[drill.needs]()
 
 
-def rehearse(drill: Drill, *, rate: float, keep: bool, show: Show) -> Rehearsed:
-    """Run *drill* for real. Raises RunnerError or OSError where it cannot be run at all."""
+def rehearse(
+    drill: Drill, *, rate: float, keep: bool, show: Show, diagnose: bool = False
+) -> Rehearsed:
+    """Run *drill* for real; with *diagnose*, have the run diagnosed where the table says so.
+
+    Raises RunnerError or OSError where it cannot be run at all.
+    """
     place = _make_place(drill, keep)
     try:
-        director = Director(drill, place.root, rate, show)
+        director = Director(drill, place.root, rate, show, diagnose=diagnose)
 
         def clear() -> None:
             director.close()
@@ -81,6 +88,7 @@ def rehearse(drill: Drill, *, rate: float, keep: bool, show: Show) -> Rehearsed:
         folder=folder,
         lines=tuple(director.lines),
         problems=tuple(problems),
+        diagnoses=tuple(director.diagnoses),
         began_s=director.began_s,
     )
 

@@ -41,6 +41,10 @@ class Step:
     says: str | None = None
     """Words that its reason must hold."""
     then: Then | None = None
+    cause: str | None = None
+    """What a diagnosis must name once this was seen; None: it is not diagnosed then."""
+    blames: str | None = None
+    """Words of its sentence: the function and file that are to blame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,19 +80,37 @@ CALM = frozenset({"starting", "training", "saving", "slow"})
 """Always allowed. `slow` too: the machine of a rehearsal may be busy with something else."""
 
 
-def _ends(*, at: int = 40) -> Step:
-    return Step(verdict=Liveness.FINISHED, says=f"iteration {at} of {at}")
+def _ends(*, at: int = 40, cause: str | None = None) -> Step:
+    return Step(verdict=Liveness.FINISHED, says=f"iteration {at} of {at}", cause=cause)
 
 
-def _trains() -> Step:
-    return Step(verdict=Liveness.TRAINING)
+def _trains(*, cause: str | None = None) -> Step:
+    return Step(verdict=Liveness.TRAINING, cause=cause)
 
 
-def _stalls(signature: str, then: Then, says: str | None = None) -> tuple[Step, ...]:
+def _fails(says: str, cause: str, blames: str | None = None, then: Then | None = None) -> Step:
+    return Step(verdict=Liveness.FAILED, says=says, cause=cause, blames=blames, then=then)
+
+
+def _stalls(
+    signature: str,
+    then: Then,
+    says: str | None = None,
+    cause: str | None = None,
+    blames: str | None = None,
+) -> tuple[Step, ...]:
+    """*cause*: what the diagnosis calls it, where that is not the signature."""
     return (
         _trains(),
         Step(verdict=Liveness.SUSPECT),
-        Step(verdict=Liveness.STALLED, signature=signature, says=says, then=then),
+        Step(
+            verdict=Liveness.STALLED,
+            signature=signature,
+            says=says,
+            then=then,
+            cause=cause or signature,
+            blames=blames,
+        ),
     )
 
 
@@ -104,21 +126,20 @@ _FOREIGN: Mapping[str, Any] = {
 }
 _STOPPED = Step(verdict=Liveness.STOPPED, says="killed by the user")
 _FINISHES = (_trains(), _ends())
+_LOG_STUCK = Step(
+    verdict=Liveness.LOG_STUCK, says="which is stopped", then=Then.CONTINUE, cause="log-stuck"
+)
 
 _ALL = (
     Drill(
         name="log-stuck",
         about="the filter that stdout is piped through stops; the trainer goes on",
-        trainer={"faults": ((12, "stop_reader"),), "pipe": True, "iterations": 60},
+        trainer={"faults": ((12, "stop_reader"),), "pipe": True, "iterations": 80},
         expect=(
             _trains(),
-            Step(
-                verdict=Liveness.LOG_STUCK,
-                says="which is stopped",
-                then=Then.CONTINUE,
-            ),
+            _LOG_STUCK,
             _trains(),
-            _ends(at=60),
+            _ends(at=80),
         ),
     ),
     Drill(
@@ -137,13 +158,13 @@ _ALL = (
     Drill(
         name="attached-log-stuck",
         about="a trainer that lanewatch did not start: its log stops, its checkpoints go on",
-        trainer={**_FOREIGN, "faults": ((50, "stop_reader"),)},
+        trainer={**_FOREIGN, "iterations": 180, "faults": ((50, "stop_reader"),)},
         foreign=True,
         expect=(
             _trains(),
-            Step(verdict=Liveness.LOG_STUCK, says="which is stopped", then=Then.CONTINUE),
+            _LOG_STUCK,
             _trains(),
-            _reached(120),
+            _reached(180),
         ),
     ),
     Drill(
@@ -177,21 +198,29 @@ _ALL = (
         wakes=True,
         about="two threads wait for each other's lock",
         trainer={"faults": ((12, "deadlock"),)},
-        expect=(*_stalls("idle-deadlock", Then.KILL), _STOPPED),
+        expect=(
+            *_stalls(
+                "idle-deadlock", Then.KILL, cause="deadlock", blames="deadlock (drills/faults.py:"
+            ),
+            _STOPPED,
+        ),
     ),
     Drill(
         name="spin",
         wakes=True,
         about="a thread burns CPU and never gets on",
         trainer={"faults": ((12, "spin"),)},
-        expect=(*_stalls("spinning", Then.KILL), _STOPPED),
+        expect=(
+            *_stalls("spinning", Then.KILL, blames="spin.<locals>.turn (drills/faults.py:"),
+            _STOPPED,
+        ),
         late_s=180,  # it uses the CPU as while it trained: three times the limit of 60 s
     ),
     Drill(
         name="slow-save",
         about="the first save takes 5 minutes, 50 times a later one",
         trainer={"first_save_s": 300, "save_s": 6},
-        expect=(_trains(), Step(verdict=Liveness.SAVING), *_FINISHES),
+        expect=(_trains(), Step(verdict=Liveness.SAVING, cause="healthy"), *_FINISHES),
         healthy=True,
     ),
     Drill(
@@ -199,7 +228,7 @@ _ALL = (
         about="the first iteration compiles for 5 minutes",
         trainer={"first_step_s": 300},
         expect=(
-            Step(verdict=Liveness.STARTING, says="first iteration"),
+            Step(verdict=Liveness.STARTING, says="first iteration", cause="healthy"),
             *_FINISHES,
         ),
         healthy=True,
@@ -208,14 +237,17 @@ _ALL = (
         name="long-eval",
         about="an evaluation takes 6 minutes",
         trainer={"eval_interval": 20, "eval_s": 360},
-        expect=(Step(verdict=Liveness.TRAINING, says="evaluation"), *_FINISHES),
+        expect=(Step(verdict=Liveness.TRAINING, says="evaluation", cause="healthy"), *_FINISHES),
         healthy=True,
     ),
     Drill(
         name="long-import",
         about="importing and loading take 9 minutes",
         trainer={"load_s": 540},
-        expect=(Step(verdict=Liveness.STARTING, says="loads the model"), *_FINISHES),
+        expect=(
+            Step(verdict=Liveness.STARTING, says="loads the model", cause="healthy"),
+            *_FINISHES,
+        ),
         healthy=True,
     ),
     Drill(
@@ -230,7 +262,11 @@ _ALL = (
             _trains(),
             Step(flag="memory-warn"),
             Step(flag="memory-high"),
-            Step(verdict=Liveness.STOPPED, says="memory guard in stage train, saved"),
+            Step(
+                verdict=Liveness.STOPPED,
+                says="memory guard in stage train, saved",
+                cause="memory-limit",
+            ),
         ),
         allowed=frozenset({"memory-limit"}),  # where a neighbour takes the rest
     ),
@@ -254,7 +290,7 @@ _ALL = (
         expect=(
             _trains(),
             Step(flag="memory-limit"),
-            Step(verdict=Liveness.STOPPED, says="memory"),
+            Step(verdict=Liveness.STOPPED, says="memory", cause="memory-limit"),
         ),
         allowed=frozenset({"memory-warn", "memory-high"}),
     ),
@@ -263,21 +299,24 @@ _ALL = (
         wakes=True,
         about="the trainer dies of an exception",
         trainer={"faults": ((12, "crash"),)},
-        expect=(_trains(), Step(verdict=Liveness.FAILED, says="shapes cannot be multiplied")),
+        expect=(
+            _trains(),
+            _fails("shapes cannot be multiplied", "crashed", "crash (drills/faults.py:"),
+        ),
     ),
     Drill(
         name="oom-exit",
         wakes=True,
         about="the trainer runs out of memory",
         trainer={"faults": ((12, "exhaust_memory"),)},
-        expect=(_trains(), Step(verdict=Liveness.FAILED, says="out of memory")),
+        expect=(_trains(), _fails("out of memory", "out-of-memory")),
     ),
     Drill(
         name="nan-loss",
         wakes=True,
         about="the learning rate is far too large: the loss becomes no number",
         trainer={"faults": ((12, "diverge"),)},
-        expect=(_trains(), Step(flag="nan-loss"), _ends()),
+        expect=(_trains(), Step(flag="nan-loss"), _ends(cause="loss")),
         allowed=frozenset({"exploding-loss"}),
     ),
     Drill(
@@ -285,7 +324,7 @@ _ALL = (
         wakes=True,
         about="the disk of the run fills up; then someone makes room",
         trainer={"faults": ((13, "fill_disk"),)},
-        expect=(_trains(), Step(verdict=Liveness.FAILED, says="disk full")),
+        expect=(_trains(), _fails("disk full", "disk-full")),
         allowed=frozenset({"disk-low"}),
         needs=Right.MOUNT,
     ),
@@ -296,7 +335,7 @@ _ALL = (
         trainer={"save_interval": 8, "faults": ((17, "lose_checkpoint"), (23, "die"))},
         expect=(
             _trains(),
-            Step(verdict=Liveness.FAILED, says="SIGKILL", then=Then.RESUME),
+            _fails("SIGKILL", "killed", then=Then.RESUME),
             *_FINISHES,
         ),
     ),
@@ -304,7 +343,7 @@ _ALL = (
         name="clock-jump",
         about="the trainer's clocks jump an hour ahead and half an hour back",
         trainer={"faults": ((13, "clock_ahead"), (22, "clock_back"))},
-        expect=_FINISHES,
+        expect=(_trains(cause="healthy"), _ends()),
         healthy=True,
         needs=Right.TIME_NAMESPACE,
     ),
@@ -313,20 +352,20 @@ _ALL = (
         wakes=True,
         about="the process that trains is killed, and the script around it exits with 0",
         trainer={"faults": ((12, "die"),), "wrapped": True},
-        expect=(_trains(), Step(verdict=Liveness.FAILED, says="never said that it had finished")),
+        expect=(_trains(), _fails("never said that it had finished", "silent-end")),
     ),
     Drill(
         name="slow-but-fine",
         about="iterations become six times slower, little by little",
         trainer={"iterations": 70, "slower": ((40, 8), (48, 14), (56, 24))},
-        expect=(_trains(), Step(verdict=Liveness.SLOW), _ends(at=70)),
+        expect=(_trains(), Step(verdict=Liveness.SLOW, cause="healthy"), _ends(at=70)),
         healthy=True,
     ),
     Drill(
         name="quiet-log-by-design",
         about="the log speaks once in eight iterations",
         trainer={"log_interval": 8},
-        expect=_FINISHES,
+        expect=(_trains(cause="healthy"), _ends()),
         healthy=True,
     ),
     Drill(
@@ -336,7 +375,7 @@ _ALL = (
         budget_bytes=2 << 30,
         rate=5.0,  # what others take meanwhile would climb twenty times as fast
         expect=(
-            Step(verdict=Liveness.STARTING, says="loads the model"),
+            Step(verdict=Liveness.STARTING, says="loads the model", cause="healthy"),
             _trains(),
             _ends(at=20),
         ),

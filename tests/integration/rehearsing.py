@@ -1,4 +1,7 @@
-"""Rehearse drills as a user does, several at once, each in a folder that must end up empty."""
+"""Rehearse drills as a user does, several at once, each in a folder that must end up empty.
+
+Each is diagnosed where its table says so: a drill is too dear to be run once more for that.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +43,11 @@ class Outcome:
         ]
         return "\n".join([*self.said.get("problems", []), *lines, self.complained])
 
+    def diagnosed(self) -> dict[str, Any]:
+        """The one diagnosis of the drill; {} where it was judged from a recording."""
+        found: list[dict[str, Any]] = self.said.get("diagnoses", [])
+        return found[0] if found else {}
+
     def verdicts(self) -> list[str]:
         """Every verdict and flag of the timeline."""
         lines = [each for each in self.said["timeline"] if each["kind"] == "verdict"]
@@ -73,7 +81,7 @@ class Stage:
 def rehearse(name: str, home: Path, *flags: str) -> Outcome:
     """Run one drill to its end."""
     done = subprocess.run(
-        [*CLI, name, "--json", *flags],
+        [*CLI, name, "--json", "--diagnose", *flags],
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,

@@ -8,14 +8,17 @@ import time
 from typing import Any
 
 import pytest
-from hanging import diagnosed, hanging, until, users
+from hanging import diagnosed, environment, hanging, until, users
 
 from monitor.diagnosis.answer import recorded_sentence
 from monitor.diagnosis.pyspy import find_pyspy
+from monitor.diagnosis.record import diagnose as diagnosed_here
 from monitor.events import Event, read_events
 from monitor.rundir import RunDir
+from monitor.target import read_target
 from runners.diagnosis import diagnose
 from runners.drills import faults
+from tui.remedy_acts import carry_out
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -58,11 +61,9 @@ def test_the_cause_is_named(
         assert f"faults.py:{_line_of(function, line)}" in found["sentence"], found
     if drill == "blocked-pipe":
         assert "which is stopped" in found["sentence"]
-        assert found["remedies"][0] == {
-            "do": found["remedies"][0]["do"],
-            "loses": "nothing",
-        }
+        assert found["remedies"][0]["loses"] == "nothing"
         assert found["remedies"][0]["do"].startswith("kill -CONT")
+        assert found["remedies"][0]["commands"] == [found["remedies"][0]["do"].split()]
 
 
 @pytest.mark.parametrize("uid", users())
@@ -124,6 +125,29 @@ def test_a_trainer_that_forbids_ptrace_tells_by_itself() -> None:
     assert f"faults.py:{at}" in said["conclusion"]["sentence"]
     assert "PR_SET_DUMPABLE" in said["facts"]["missing"][0]
     assert "root" in said["facts"]["missing"][0]
+
+
+def test_the_class_of_a_spin_is_named_where_nobody_may_look() -> None:
+    spin = {"faults": ((12, "forbid_ptrace"), (13, "spin"))}
+    with hanging("spin", AS_ORDINARY, spin) as run:
+        until(run, "stalled")
+        said = diagnosed(run, AS_ORDINARY)
+    assert said["conclusion"]["cause"] == "spinning", said
+    assert said["facts"]["source"] != "py-spy"
+
+
+def test_its_last_remedy_kills_and_goes_on_from_the_checkpoint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with hanging("deadlock", os.geteuid()) as run:
+        for name, value in environment(run.root.parent).items():
+            monkeypatch.setenv(name, value)
+        until(run, "stalled")
+        remedy = diagnosed_here(run).conclusion.remedies[-1]
+        assert carry_out(remedy, run.root.parent).startswith("done: lanewatch kill")
+        until(run, "finished")
+        assert read_target(run.root).attempt == 2
+    assert "checkpoint 8" in remedy.loses
 
 
 def _line_of(function: Any, text: str | None) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from conftest import Lanewatch, until
 from rehearsing import CLI, Outcome, Stage, environment, leftovers, processes, rehearse
 
+from runners.drills import faults
 from runners.drills.table import DRILLS
 from tui.cli.main import run
 
@@ -50,6 +52,33 @@ def test_the_watcher_says_what_it_should(outcome: Outcome, name: str) -> None:
 @pytest.mark.parametrize("name", [pytest.param(name, id=name) for name in HEALTHY])
 def test_a_healthy_run_is_never_doubted(outcome: Outcome, name: str) -> None:
     assert not DOUBT & set(outcome.verdicts()), outcome.told
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, id=name) for name in DRILLS])
+def test_a_diagnosis_names_the_cause(outcome: Outcome, name: str) -> None:
+    """One cell of the confusion matrix; nothing else than its label, and never a sure mistake."""
+    if outcome.said["replayed"]:
+        assert outcome.said["diagnoses"] == [], "nobody can look into a recording"
+        return
+    found = outcome.diagnosed()
+    assert found["naming"] == "named", outcome.told
+    assert found["seconds"] < 15
+    if name in BLAMED:
+        function, text = BLAMED[name]
+        assert f"drills/faults.py:{_line_of(function, text)}" in found["sentence"]
+
+
+BLAMED = {
+    "deadlock": (faults.deadlock, "with theirs:"),
+    "spin": (faults.spin, "trainer.model.descend"),
+    "crash": (faults.crash, "raise RuntimeError"),
+}
+
+
+def _line_of(function: Callable[..., None], text: str) -> int:
+    """The last line of *function* that holds *text*."""
+    lines, first = inspect.getsourcelines(function)
+    return first + max(number for number, each in enumerate(lines) if text in each)
 
 
 @pytest.mark.parametrize("name", [pytest.param("sigstop", id="sigstop")])

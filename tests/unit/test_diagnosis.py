@@ -25,6 +25,7 @@ from monitor.diagnosis.values import (
     KernelThread,
     Stack,
     ThreadView,
+    Told,
 )
 from monitor.files import write_json
 from monitor.model import Liveness
@@ -170,6 +171,16 @@ STALLED = DiagnosisFacts(
         ),
         pytest.param(
             {
+                "threads": (view(STEP, still=False),),
+                "kernel": (replace(kernel(wait=None, share=0.06), state="R"),),
+            },
+            Cause.SPINNING,
+            Confidence.LIKELY,
+            "turns in step",
+            id="a spin on a machine that leaves it little",
+        ),
+        pytest.param(
+            {
                 "signature": "stopped",
                 "words": "stopped, `kill -CONT 7` lets it go on",
                 "kernel": (replace(kernel(), state="T"),),
@@ -225,6 +236,11 @@ FACTS = st.builds(
     liveness=st.sampled_from([*map(str, Liveness)]),
     signature=st.sampled_from([None, *map(str, Signature)]),
     advanced=st.booleans(),
+    told=st.builds(
+        Told,
+        flags=st.sampled_from([(), ("log-stuck",), ("nan-loss",)]),
+        memory=st.sampled_from([None, "it climbs"]),
+    ),
     threads=st.lists(
         st.builds(
             lambda frame, tid, still, wait: view(frame, tid=tid, still=still, wait=wait),
@@ -253,7 +269,9 @@ def test_laws(facts: DiagnosisFacts) -> None:
     found = conclude(facts)
     over = facts.alive is not True or facts.liveness in ("finished", "failed", "stopped", "ended")
     if facts.advanced and not over:
-        assert found.cause == Cause.HEALTHY, "whoever gets on does not hang"
+        assert found.cause in (Cause.HEALTHY, Cause.LOG_STUCK, Cause.LOSS, Cause.MEMORY_LIMIT), (
+            "whoever gets on does not hang"
+        )
     if found.confidence is Confidence.UNSURE:
         assert found.decides, "who is unsure says what would tell"
     if found.confidence is Confidence.SURE and not over and not facts.advanced:
@@ -283,6 +301,14 @@ def test_what_never_moved_comes_first_and_is_grouped_over_threads() -> None:
 def test_a_thread_that_was_not_there_at_first_did_not_stand_still() -> None:
     views = compare([[], [stack(STEP)]], ())
     assert [each.still for each in views] == [False]
+
+
+def test_a_thread_whose_last_sample_failed_is_left_if_the_kernel_has_it() -> None:
+    main, other = stack(STEP), stack(OTHER, tid=8)
+    samples = [[main, other], [main, other], [main]]
+    assert {each.tid for each in compare(samples, (kernel(), kernel(8)))} == {7, 8}
+    assert {each.tid for each in compare(samples, (kernel(),))} == {7}, "it has ended"
+    assert {each.tid for each in compare([[main, other], [main], [main]], (kernel(8),))} == {7}
 
 
 def test_the_words_of_faulthandler_are_read_among_lines_of_the_log() -> None:

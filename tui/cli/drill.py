@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import difflib
 import signal
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ def drill_command(options: argparse.Namespace) -> int:
         with _ended_by_signals():
             show: Show = _silent if options.json else _Teller()
             rehearsed = (
-                rehearse(drill, rate=rate, keep=options.keep, show=show)
+                rehearse(drill, rate=rate, keep=options.keep, show=show, diagnose=options.diagnose)
                 if real
                 else replay_instead(drill, show=show)
             )
@@ -117,6 +118,7 @@ def _json_of(rehearsed: Rehearsed) -> dict[str, Any]:
         "run": rehearsed.run if rehearsed.folder else None,
         "as_expected": rehearsed.as_expected,
         "problems": list(rehearsed.problems),
+        "diagnoses": [dataclasses.asdict(each) for each in rehearsed.diagnoses],
         "timeline": [_line_json(line, rehearsed.rate) for line in rehearsed.lines],
     }
 

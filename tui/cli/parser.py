@@ -253,9 +253,27 @@ def _drill(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("drill", nargs="?", metavar="NAME", help="which; without one: list them")
     sub.add_argument("--keep", action="store_true", help="leave the run among your runs")
     sub.add_argument(
+        "--diagnose", action="store_true", help="diagnose it too: is the true cause named?"
+    )
+    sub.add_argument(
         "--speed", type=speed, default=1.0, metavar="X", help="so many times as fast (0.05 to 3)"
     )
     _json(sub)
+
+
+def _diagnose(sub: argparse.ArgumentParser) -> None:
+    _status(sub)
+    sub.add_argument(
+        "--bundle", metavar="FILE.tar.gz", help="also write all that was seen, without secrets"
+    )
+    sub.add_argument(
+        "--native", action="store_true", help="native calls too; pauses the trainer for some 60 ms"
+    )
+    sub.add_argument(
+        "--yes",
+        action="store_true",
+        help="where this user may not look into a container: start one that can, without asking",
+    )
 
 
 def _doctor(sub: argparse.ArgumentParser) -> None:
@@ -354,7 +372,7 @@ _ARGUMENTS = {
     "service": _service,
     "replay": _replay,
     "drill": _drill,
-    "diagnose": _status,
+    "diagnose": _diagnose,
     "doctor": _doctor,
     "du": _runs,
     "prune": _prune,

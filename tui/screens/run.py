@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
@@ -57,6 +58,7 @@ class RunScreen(StateScreen):
         Binding("slash", "search", show=False),
         Binding("n", "next_match", show=False),
         Binding("s", "stop", show=False),
+        Binding("d", "diagnose", show=False),
     ]
 
     def __init__(self, run: str) -> None:
@@ -136,6 +138,14 @@ class RunScreen(StateScreen):
         status = snapshot.status_of(self.run) if snapshot else None
         if status is not None and not is_over(status):
             self.lanewatch.ask_to_stop(status)
+
+    def action_diagnose(self) -> None:
+        """Say why it hangs, on a screen of its own."""
+        from tui.screens.diagnosis import DiagnosisScreen
+
+        snapshot = self.lanewatch.snapshot
+        if snapshot is not None and snapshot.root:
+            self.app.push_screen(DiagnosisScreen(self.run, Path(snapshot.root)))
 
     def _show_status(
         self, snapshot: Snapshot, status: RunStatus | None, notes: tuple[str, ...]

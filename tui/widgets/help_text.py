@@ -23,6 +23,7 @@ KEYS = (
         ("j k, arrows", "scroll the log; g G or Home End: top, follow"),
         ("/", "search the end of the log; n: the next match"),
         ("s", "stop the run, with or without saving; asks first"),
+        ("d", "diagnose it: why it hangs, and what to do"),
     )),
     ("log (t: of the run in front)", (
         ("F f", "follow, or hold; G > End: the end, and follow; g < Home: the top"),

@@ -1,0 +1,235 @@
+"""The screen of a diagnosis: looked at off the screen's thread, remedies only after a question."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fabricated_diagnoses import CRASHED, DEADLOCK, HEALTHY, RUN, STOPPED, UNSURE
+from shown import MakeApp, screen_text, show
+from textual.pilot import Pilot
+
+from monitor.diagnosis.record import Diagnosis
+from monitor.diagnosis.values import Remedy
+from monitor.probes.process import parse_stat
+from monitor.rundir import RunDir
+from tui.remedy_acts import NotDoneError, carry_out
+from tui.screens.confirm_remedy import ConfirmRemedyScreen
+from tui.screens.diagnosis import DiagnosisScreen
+from tui.screens.run import RunScreen
+
+
+class Acts:
+    """Notes what would be done."""
+
+    def __init__(self, problem: str = "") -> None:
+        self.done: list[Remedy] = []
+        self.problem = problem
+
+    def __call__(self, remedy: Remedy) -> str:
+        if self.problem:
+            raise NotDoneError(self.problem)
+        self.done.append(remedy)
+        return "done: it"
+
+
+async def opened(pilot: Pilot[None], found: Diagnosis, acts: Acts | None = None) -> DiagnosisScreen:
+    screen = DiagnosisScreen(RUN, Path("/runs"), look=lambda: found, act=acts or Acts())
+    pilot.app.push_screen(screen)
+    await settled(pilot)
+    return screen
+
+
+async def settled(pilot: Pilot[None]) -> None:
+    await pilot.pause()
+    await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+
+
+def notices(pilot: Pilot[None]) -> list[str]:
+    return [each.message for each in pilot.app._notifications]
+
+
+async def test_d_on_a_run_looks_without_holding_the_screen(
+    make_app: MakeApp, snap_of: Any, training: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, looked_at = threading.Event(), []
+
+    def slow(run: RunDir) -> Diagnosis:
+        looked_at.append(run.root)
+        go.wait(60)
+        return DEADLOCK
+
+    monkeypatch.setattr("monitor.diagnosis.record.diagnose", slow)
+    app = make_app(run=training.run)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(pilot, snap_of(training, opened=training))
+        await pilot.press("d")
+        await pilot.pause()
+        assert isinstance(app.screen, DiagnosisScreen)
+        assert "It is not paused" in screen_text(app)
+        await pilot.press("d")  # one look at a time
+        go.set()
+        await settled(pilot)
+        assert looked_at == [Path("/runs") / training.run]
+        assert "a deadlock: thread MainThread at wait_for_save" in screen_text(app)
+        await pilot.press("escape")
+        assert isinstance(app.screen, RunScreen)
+
+
+async def test_it_says_why_how_sure_what_to_do_and_where_the_threads_stand(
+    make_app: MakeApp,
+) -> None:
+    app = make_app(stop=lambda run, save: None)
+    async with app.run_test(size=(120, 60)) as pilot:
+        await opened(pilot, DEADLOCK)
+        text = screen_text(app)
+        assert "deadlock  likely" in text
+        assert "loses what was done since checkpoint 210: 28 min of work" in text
+        assert "never moved" in text
+        assert "Thread-2 (pid 4711), Thread-3 (pid 4711)" in text, "grouped where they stand"
+        assert "1 calls further out" in text
+        assert "2 do it" in text
+        await opened(pilot, UNSURE)
+        assert "would tell" in screen_text(app)
+        assert "as root" in screen_text(app)
+        await opened(pilot, CRASHED)
+        assert "torchao-old" in screen_text(app)
+
+
+async def test_a_remedy_is_done_after_a_question_and_not_by_the_wrong_key(
+    make_app: MakeApp,
+) -> None:
+    acts = Acts()
+    app = make_app(stop=lambda run, save: None)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, DEADLOCK, acts)
+        await pilot.press("2")
+        assert isinstance(app.screen, ConfirmRemedyScreen)
+        assert f"lanewatch kill {RUN}" in screen_text(app)
+        await pilot.press("y", "enter")
+        assert isinstance(app.screen, ConfirmRemedyScreen), "what kills takes a capital letter"
+        await pilot.press("escape")
+        await settled(pilot)
+        assert acts.done == []
+        await pilot.press("2", "X")
+        await settled(pilot)
+        assert acts.done == [DEADLOCK.conclusion.remedies[1]]
+        assert "done: it" in notices(pilot)
+        await opened(pilot, STOPPED, acts)
+        await pilot.press("1", "y")
+        await settled(pilot)
+        assert acts.done[-1].commands == (("kill", "-CONT", "4711"),)
+
+
+async def test_what_cannot_be_done_from_here_is_said(make_app: MakeApp) -> None:
+    app = make_app(stop=lambda run, save: None)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, DEADLOCK)
+        await pilot.press("1", "9")
+        assert isinstance(app.screen, DiagnosisScreen)
+        assert any("not lanewatch's to do: wait" in each for each in notices(pilot))
+        await opened(pilot, STOPPED, Acts(problem="process 4711 is [not] stopped any more"))
+        await pilot.press("1", "y")
+        await settled(pilot)
+        assert any("It was not done: process 4711 is [not]" in each for each in notices(pilot))
+
+
+async def test_a_read_only_view_does_nothing(make_app: MakeApp) -> None:
+    acts = Acts()
+    app = make_app(read_only=True, stop=lambda run, save: None)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, DEADLOCK, acts)
+        await pilot.press("2", "X")
+        await settled(pilot)
+        assert acts.done == []
+        assert any("read-only" in each for each in notices(pilot))
+        assert "do it" not in screen_text(app)
+
+
+async def test_a_look_that_fails_is_a_sentence_and_can_be_made_again(make_app: MakeApp) -> None:
+    answers: list[Any] = [OSError("the disk [is] gone"), HEALTHY]
+
+    def look() -> Diagnosis:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, Diagnosis)
+        return answer
+
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.push_screen(DiagnosisScreen(RUN, Path("/runs"), look=look))
+        await settled(pilot)
+        assert "It could not be diagnosed: the disk [is] gone" in screen_text(app)
+        await pilot.press("d")
+        await settled(pilot)
+        assert "it is healthy" in screen_text(app)
+
+
+async def test_long_stacks_scroll(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(60, 14)) as pilot:
+        await opened(pilot, DEADLOCK)
+        top = screen_text(app)
+        assert "_pin_memory_loop" not in top
+        await pilot.press("G")
+        assert "_pin_memory_loop" in screen_text(app)
+        await pilot.press("g")
+        assert screen_text(app) == top
+
+
+async def test_the_mouse_scrolls_and_chooses_a_remedy(make_app: MakeApp) -> None:
+    app = make_app(stop=lambda run, save: None)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, DEADLOCK)
+        rows = screen.view.plain()
+        before = screen_text(app)
+        await pilot.click(screen.view, offset=(6, 1))
+        assert app.screen is screen, "the sentence is no remedy"
+        kill = next(at for at, row in enumerate(rows) if "lanewatch kill" in row)
+        await pilot.click(screen.view, offset=(6, kill))
+        assert isinstance(app.screen, ConfirmRemedyScreen)
+        await pilot.press("escape")
+        screen.view.on_mouse_scroll_down()
+        assert screen_text(app) != before
+        screen.view.on_mouse_scroll_up()
+        assert screen_text(app) == before
+
+
+def test_a_stopped_process_is_continued_and_only_a_stopped_one(tmp_path: Path) -> None:
+    child = subprocess.Popen(["sleep", "600"])
+    try:
+        os.kill(child.pid, signal.SIGSTOP)
+        _await_state(child.pid, "T")
+        remedy = Remedy(do="", loses="", commands=(("kill", "-CONT", str(child.pid)),))
+        assert carry_out(remedy, tmp_path).startswith("done: kill -CONT")
+        _await_state(child.pid, "S")
+        with pytest.raises(NotDoneError, match="is not stopped any more"):
+            carry_out(remedy, tmp_path)
+    finally:
+        child.kill()
+        child.wait()
+
+
+def _await_state(pid: int, state: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = parse_stat(Path(f"/proc/{pid}/stat").read_bytes())
+        if found is not None and found.state == state:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"{pid} is not in state {state}")
+
+
+def test_only_what_is_lanewatchs_is_run_and_its_refusal_is_told(tmp_path: Path) -> None:
+    with pytest.raises(NotDoneError, match="not lanewatch's to run"):
+        carry_out(Remedy(do="", loses="", commands=(("rm", "-r", "/"),)), tmp_path)
+    with pytest.raises(NotDoneError, match="no run matches"):
+        carry_out(Remedy(do="", loses="", commands=(("lanewatch", "kill", "nobody"),)), tmp_path)
