@@ -60,7 +60,7 @@ PATTERNS = [
     r"a(?!b)",
     r"b\Z",
 ]
-PLAIN = st.lists(st.sampled_from([b"a", b"ab", b"\n", b" ", b"x" * 40]), max_size=40).map(b"".join)
+PLAIN = st.lists(st.sampled_from([b"a", b"AB", b"\n", b" ", b"x" * 40]), max_size=40).map(b"".join)
 
 
 @given(RAW)
