@@ -261,9 +261,10 @@ def _supports(facts: DiagnosisFacts) -> Iterator[str]:
     if facts.liveness in FINAL:
         yield from _recorded(facts)
         return
+    by_cpu = facts.signature in _BY_CPU and not facts.words.startswith(BY_GPU)
     hung = facts.liveness in _HUNG or facts.signature in _SURE
-    if hung and facts.words not in facts.reason:
-        yield f"signature {facts.signature or 'none'}: {facts.words}"
+    if hung and not by_cpu and facts.words not in facts.reason:
+        yield f"signature {facts.signature}: {facts.words}"
     used = sum(each.cpu_share for each in facts.kernel)
     if facts.kernel:
         many = "one thread" if len(facts.kernel) == 1 else f"{len(facts.kernel)} threads"

@@ -16,9 +16,10 @@ SECRET, URL, MAIL, HOME = "<secret>", "<url>", "<mail>", "~"
 LEAST = 6
 """A shorter value of a secret variable would take half the text with it."""
 _NAMES = (
-    r"[\w.-]*(?:token(?!iz|s\b|s[_.]|ed)|secret|passw(?:or)?d|passphrase|api[_-]?key|access[_-]?key"
-    r"|private[_-]?key|credential|authorization|auth(?!or)|cookie|session[_-]?id|webhook)[\w.-]*"
+    r"[\w.-]{0,64}?(?:token(?!iz|s\b|s[_.]|ed)|secret|passw(?:or)?d|passphrase|api[_-]?key|access[_-]?key"
+    r"|private[_-]?key|credential|authorization|auth(?!or)|cookie|session[_-]?id|webhook)[\w.-]{0,64}"
 )
+_HINT = re.compile(r"token|secret|pass|key|credential|auth|cookie|session|webhook", re.IGNORECASE)
 _SECRET_NAME = re.compile(rf"^-*{_NAMES}$", re.IGNORECASE)
 _TABLES = re.compile(r"^(env|environ|environment|environment_variables|headers|urls)$", re.I)
 """Every value below such a name goes."""
@@ -48,6 +49,14 @@ _MAILS = re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _HOMES = re.compile(r"(?:/home/|/Users/|/var/home/|/export/home/)[^/\s\"':,;)\]}]+|/root\b")
 
 
+def _without_values(line: str) -> str:
+    """Without what stands beside a secret's name; few lines hold one, and looking costs."""
+    if _HINT.search(line) is None:
+        return line
+    line = _ASSIGNED.sub(rf"\g<name>{SECRET}", line)
+    return _FLAG.sub(rf"\g<name>{SECRET}", line)
+
+
 @dataclass(frozen=True, slots=True)
 class Redactor:
     """What is known of this machine, and must not be told."""
@@ -66,8 +75,7 @@ class Redactor:
         text = _URLS.sub(URL, text)
         text = _MAILS.sub(MAIL, text)
         text = _BEARER.sub(rf"\1 {SECRET}", text)
-        text = _ASSIGNED.sub(rf"\g<name>{SECRET}", text)
-        text = _FLAG.sub(rf"\g<name>{SECRET}", text)
+        text = "\n".join(map(_without_values, text.split("\n")))
         text = _LONG.sub(SECRET, text)
         for home in self.homes:
             text = text.replace(home, HOME)

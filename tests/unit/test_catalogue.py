@@ -194,3 +194,11 @@ def test_doctor_and_diagnosis_have_one_text_for_one_problem() -> None:
 def test_what_a_line_says_is_quoted_short() -> None:
     found = recognise(over("No CUDA GPUs are available " + "x" * 999))
     assert len(found[0].seen) < 170
+
+
+def test_the_document_has_every_row_in_the_programs_own_words() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "diagnose.md").read_text()
+    for row in CATALOGUE:
+        words = PROBLEMS[row.name]
+        assert f"| `{row.name}` |" in text
+        assert f"| {words.explanation} | {words.remedy} |" in text
