@@ -1,4 +1,4 @@
-"""A log of 1 GiB: how soon its last line is shown, and what that costs in memory."""
+"""A log of 1 GiB: how soon its last line is shown, how soon a search answers, at what memory."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ SIZE = 1 << 30
 WALL_BUDGET_MS = 100.0
 GROWTH_BUDGET_MIB = 10.0
 LAST = "the-very-last-line"
+FIRST = "iteration        0/"
+"""Of the first line; it comes again every 5,000 lines, but not on the last screen."""
 STAGE = "merge"
 """The last stage's log is the one that commands and screens show."""
 
@@ -41,6 +43,34 @@ ms = 1000 * (time.perf_counter() - began)
 assert lines[-1].endswith(sys.argv[2])
 json.dump({"ms": ms, "growth_mib": (peak() - before) / 1024, "lines": len(lines)}, sys.stdout)
 """
+
+VIEW = """
+import json, os, sys, time
+from pathlib import Path
+from tui.log_pager import LogPager
+path, last = Path(sys.argv[1]), sys.argv[2]
+def peak():
+    text = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("VmHWM"))
+before = peak()
+began = time.perf_counter()
+pager = LogPager(path, width=160, height=46)
+pager.look()
+rows = pager.page()
+ms = 1000 * (time.perf_counter() - began)
+assert rows[-1].text == last
+moved = []
+down, up = [lambda: pager.move(46)] * 20, [lambda: pager.move(-46)] * 20
+for call in [pager.to_start, *down, pager.to_end, *up]:
+    began = time.perf_counter()
+    call()
+    pager.page()
+    moved.append(1000 * (time.perf_counter() - began))
+json.dump({"ms": ms, "growth_mib": (peak() - before) / 1024, "key_ms": max(moved)}, sys.stdout)
+"""
+
+NEVER = "this-word-is-nowhere"
+SEARCHES = {"a word": NEVER, "a regular expression": "gr[ae]y area [0-9]+$"}
 
 COMMAND = """
 import sys
@@ -64,10 +94,12 @@ def main() -> None:
         run = root.finished()
         small = RunDir(root.folder / root.multiply(run, 1)[0])
         _grow(run.log(STAGE))
-        result.peers = {"less": version("less"), "tail": version("tail")}
+        result.peers = {name: version(name) for name in ("less", "tail", "tl")}
         _commands(result, run, small, options.rounds)
         _probe(result, run, options.rounds)
+        _view(result, run, options.rounds)
         _shown(result, run, small, options.rounds // 3)
+        _log_screen(result, run, small, options.rounds // 3)
     result.notes.append(
         "The file is in the page cache unless a figure says cold; the commands' walls hold the "
         "start of their interpreter. Growth: peak RSS with the 1 GiB log, less with a small one."
@@ -154,6 +186,87 @@ def _shown(result: Result, run: RunDir, small: RunDir, rounds: int) -> None:
         "TUI, last line of 1 GiB later than of a small log", "ms", later, budget=WALL_BUDGET_MS
     )
     result.add("TUI, growth with 1 GiB log", "MiB", grown, budget=GROWTH_BUDGET_MIB)
+
+
+def _view(result: Result, run: RunDir, rounds: int) -> None:
+    """What the log screen reads: its first view, pages to and fro, without a terminal."""
+    taken = []
+    for _ in range(rounds):
+        argv = [sys.executable, "-c", VIEW, str(run.log(STAGE)), LAST]
+        done = subprocess.run(argv, capture_output=True, check=True, env=environment())
+        taken.append(json.loads(done.stdout))
+    walls, grown, keys = ([each[key] for each in taken] for key in ("ms", "growth_mib", "key_ms"))
+    result.add("log view, last page read, wall", "ms", walls, budget=WALL_BUDGET_MS)
+    result.add("log view, growth after paging at both ends", "MiB", grown, budget=GROWTH_BUDGET_MIB)
+    result.add("log view, slowest of 42 moves", "ms", keys)
+
+
+def _log_screen(result: Result, run: RunDir, small: RunDir, rounds: int) -> None:
+    """The log screen on a terminal, with the big log and a small one, and toolong beside it."""
+    big = [_opened(run) for _ in range(rounds)]
+    bare = [_opened(small) for _ in range(rounds)]
+    result.add("log screen, key to last line of 1 GiB", "ms", [1000 * each[0] for each in big])
+    result.add("log screen, key to last line, small log", "ms", [1000 * each[0] for each in bare])
+    later = [1000 * (one[0] - two[0]) for one, two in zip(big, bare, strict=True)]
+    grown = [one[1] - two[1] for one, two in zip(big, bare, strict=True)]
+    result.add("log screen, later than with a small log", "ms", later, budget=WALL_BUDGET_MS)
+    result.add("log screen, growth with 1 GiB log", "MiB", grown, budget=GROWTH_BUDGET_MIB)
+    for name, pattern in SEARCHES.items():
+        taken = [_searched(run, pattern) for _ in range(min(3, rounds))]
+        result.add(f"log screen, {name} that is nowhere in 1 GiB", "s", [each[0] for each in taken])
+        keys = [1000 * each[1] for each in taken]
+        result.add(f"log screen, a key while it looks for {name}", "ms", keys)
+    _toolong(result, run, min(3, rounds))
+
+
+def _opened(run: RunDir) -> tuple[float, float]:
+    """(seconds from the key to the view that follows, peak RSS in MiB)."""
+    with Terminal(lanewatch(run.root.name), 160, 48) as screen:
+        screen.wait_for(LAST)
+        time.sleep(0.5)
+        mark, pressed_s = screen.kept(), time.monotonic() - screen.began_s
+        screen.type(b"t")
+        shown_s = screen.wait_for("following", after=mark) - pressed_s
+        time.sleep(0.5)
+        return shown_s, peak_rss_mib(screen.pid)
+
+
+def _searched(run: RunDir, pattern: str) -> tuple[float, float]:
+    """Seconds until a search of all of the log has ended, and from a key in between to its view."""
+    with Terminal(lanewatch(run.root.name), 160, 48) as screen:
+        screen.wait_for(LAST)
+        mark = screen.kept()
+        screen.type(b"t")
+        screen.wait_for("following", after=mark)
+        mark = screen.kept()
+        screen.type(b"?")
+        screen.wait_for("expression", after=mark)
+        screen.type(pattern.encode())
+        time.sleep(1.0)
+        mark, pressed_s = screen.kept(), time.monotonic() - screen.began_s
+        screen.type(b"\r")
+        screen.wait_for("searching", after=mark)
+        middle, key_s = screen.kept(), time.monotonic() - screen.began_s
+        screen.type(b"g")
+        answered_s = screen.wait_for(FIRST, after=middle) - key_s
+        ended_s = screen.wait_for("match", after=mark, patience_s=180.0) - pressed_s
+        return ended_s, answered_s
+
+
+def _toolong(result: Result, run: RunDir, rounds: int) -> None:
+    """Where it is installed: from its start, the key to the end of the file as soon as it shows."""
+    path = peer("tl")
+    if path is None:
+        return
+    shown, peaks = [], []
+    for _ in range(rounds):
+        with Terminal([path, str(run.log(STAGE))], 160, 48) as screen:
+            screen.wait_for("consumed")
+            screen.type(b"\x1b[F")
+            shown.append(1000 * screen.wait_for(LAST, patience_s=120.0))
+            peaks.append(peak_rss_mib(screen.pid))
+    result.add("toolong, last line shown", "ms", shown)
+    result.add("toolong, peak RSS", "MiB", peaks)
 
 
 def _screens(result: Result, name: str, argv: list[str], rounds: int) -> list[tuple[float, float]]:

@@ -18,6 +18,7 @@ from textual.driver import Driver
 
 from tui.lines import clean
 from tui.messages import Attached, Sampled, SampleFailed
+from tui.openings import OPENING_KEYS, Openings
 from tui.sampler import Sampler
 from tui.screens.base import StateScreen
 from tui.screens.board import BoardScreen
@@ -56,7 +57,7 @@ SILENT_S = 10.0
 """A tick takes milliseconds; after so long without one, the disk does not answer."""
 
 
-class LanewatchApp(App[None]):
+class LanewatchApp(Openings, App[None]):
     """The board, and one run's screen on top of it."""
 
     # The default screen gets no CSS_PATH of its own loaded (Textual 8.2), so it is named here.
@@ -69,6 +70,7 @@ class LanewatchApp(App[None]):
         Binding("ctrl+p", "palette", "commands", show=False),
         Binding("comma", "settings", "settings", show=False),
         Binding("ctrl+z", "suspend_process", "to the shell", show=False),
+        *OPENING_KEYS,
     ]
 
     def __init__(
@@ -99,6 +101,7 @@ class LanewatchApp(App[None]):
         self.glyphs = glyphs_of(theme, os.environ)
         if theme != "dark":
             self.theme = textual_theme(self, theme)
+        self.root = root
         self.read_only = read_only
         self.snapshot: Snapshot | None = None
         self._first_run = run

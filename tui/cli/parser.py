@@ -25,6 +25,10 @@ COMMANDS = {
     "status": ("one run: verdict, evidence, progress", f"{_READING}:status_command"),
     "events": ("what happened to a run", f"{_READING}:events_command"),
     "logs": ("the log of a run", f"{_READING}:logs_command"),
+    "compare": (
+        "two or more runs beside each other: is that fair, and what came of each",
+        "tui.cli.comparing:compare_command",
+    ),
     "wait": ("wait until a run has ended; 0 only if it finished", f"{_READING}:wait_command"),
     "stop": (
         "end a run at its next step, with --save after a checkpoint",
@@ -221,6 +225,13 @@ def _logs(sub: argparse.ArgumentParser) -> None:
     _json(sub)
 
 
+def _compare(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("run", nargs="+", help="ids or names, or any unique parts; first: the base")
+    form = sub.add_mutually_exclusive_group()
+    form.add_argument("--md", action="store_true", help="as Markdown")
+    form.add_argument("--json", action="store_true", help="machine-readable result on stdout")
+
+
 def _wait(sub: argparse.ArgumentParser) -> None:
     _status(sub)
     sub.add_argument(
@@ -351,6 +362,7 @@ _ARGUMENTS = {
     "status": _status,
     "events": _events_trace,
     "logs": _logs,
+    "compare": _compare,
     "wait": _wait,
     "stop": _stop,
     "resume": _resume,

@@ -41,6 +41,30 @@ KEYS = (
         ("s", "stop the run, with or without saving; asks first"),
         ("d", "diagnose it: why it hangs, and what to do"),
     )),
+    ("log (t: of the run in front)", (
+        ("F f", "follow, or hold; G > End: the end, and follow; g < Home: the top"),
+        ("j k, arrows", "a line; space b, page keys: a page; d u: half of one; wheel"),
+        ("/ ?", "search down or up, a regular expression; n N: the next, back"),
+        ("&", "show only lines that match"),
+        ("w", "wrap long lines; left right: move sideways"),
+        ("[ ]", "the run's other logs"),
+        ("c y", "copy the lines chosen by click and shift-click, or those shown"),
+        ("s", "save what is shown of the whole log to a new file"),
+        ("h", "this page; ? searches up, as in less"),
+    )),
+    ("compare", (
+        ("space, c", "on the board: mark runs, and show them beside each other"),
+        ("x", "curves by iteration or by time; 1 2 3 tab: which graph"),
+        ("b", "hold the others against the next run"),
+        ("j k, left right", "scroll the table; its columns"),
+        ("c", "copy it all as Markdown"),
+    )),
+    ("events (v: of all runs, V: of the run in front)", (
+        ("enter", "the log as it was at that moment; o: the run"),
+        ("f, 1 2 3", "show all, warnings and urgent, urgent only; /: with a text"),
+        ("r", "the run of the chosen event alone, or all runs again"),
+        ("m", "all seen: the divider goes above the newest"),
+    )),
 )  # fmt: skip
 MEANINGS = {
     Liveness.STARTING: "training has begun, no iteration yet, inside the limits",

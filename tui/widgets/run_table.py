@@ -33,6 +33,8 @@ class RunTable(LineView):
         self._top = 0
 
     filter_text: reactive[str] = reactive("", repaint=False)
+    marked: reactive[frozenset[str]] = reactive(frozenset(), repaint=False)
+    """Runs that are marked to be compared."""
 
     def show(self, runs: tuple[RunStatus, ...], now_wall: float) -> None:
         """Show *runs*, which come live first and newest first, in the order that was chosen."""
@@ -56,6 +58,9 @@ class RunTable(LineView):
 
     def watch_filter_text(self) -> None:
         self._row, self._visible = 0, None
+        self.update_lines()
+
+    def watch_marked(self) -> None:
         self.update_lines()
 
     @property
@@ -152,7 +157,7 @@ class RunTable(LineView):
 
     def _line(self, run: RunStatus, columns: list[Column], width: int, *, selected: bool) -> Line:
         room = run_width(columns, width - MARK)
-        spans: list[Span] = [(pad(self.glyphs.cursor if selected else "", MARK), "accent")]
+        spans: list[Span] = [(self._mark(run, selected=selected), "accent")]
         for number, column in enumerate(columns):
             text, tone = column.cell(run, self._now_wall, self.glyphs)
             if number:
@@ -165,6 +170,10 @@ class RunTable(LineView):
                 for at, (text, tone) in enumerate(spans)
             )
         return tuple(spans)
+
+    def _mark(self, run: RunStatus, *, selected: bool) -> str:
+        cursor = self.glyphs.cursor if selected else " "
+        return cursor + ("+" if run.run in self.marked else " ")
 
     def _cell(self, text: str, column: Column, width: int) -> str:
         shorten = cut_middle if column.middle else cut

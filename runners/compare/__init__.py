@@ -1,0 +1,1 @@
+"""Two or more runs beside each other: whether that is fair, and what came of them."""

@@ -1,0 +1,364 @@
+"""The log screen: every key of it, on real files that a thread of its own reads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shown import MakeApp, screen_text, show
+from textual import events
+from textual.pilot import Pilot
+from textual.widgets import Input
+from waiting import settled
+
+from tui.screens.board import BoardScreen
+from tui.screens.help import HelpScreen
+from tui.screens.log import LogScreen
+
+RUN = "nemo-20260521-101112-3fa2"
+NOW = 1_779_370_200.0
+
+
+def lines_of(count: int) -> str:
+    return "".join(
+        f"[2026-05-21 11:{n // 60:02d}:{n % 60:02d}] INFO step={n} loss={2 - n / 500:.3f}\n"
+        for n in range(count)
+    )
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """The train log of a run below the app's root: 300 lines, a warning, an error, a bar."""
+    path = tmp_path / RUN / "logs" / "train.log"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        lines_of(200)
+        + "WARNING: the loss is NaN\n"
+        + lines_of(98)
+        + "Traceback (most recent call last):\n\x1b[31mValueError: [b]bad[/b]\x1b[0m\n"
+    )
+    os.utime(path, (NOW - 12 * 60, NOW - 12 * 60))
+    return path
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def shown(screen: LogScreen) -> list[str]:
+    return [row for row in screen.view.plain() if row]
+
+
+async def opened(pilot: Pilot[None], snapshot: Any, **options: Any) -> LogScreen:
+    """Open the log and wait until it is drawn."""
+    await show(pilot, snapshot)
+    pilot.app.open_log(RUN, **options)  # type: ignore[attr-defined]
+    await settled(pilot, lambda: isinstance(pilot.app.screen, LogScreen) and pilot.app.screen.page)
+    screen = pilot.app.screen
+    assert isinstance(screen, LogScreen)
+    await settled(pilot, lambda: bool(screen.page.path))
+    return screen
+
+
+async def test_the_log_opens_at_its_end_and_follows(
+    make_app: MakeApp, snap_of: Any, training: Any, log: Path
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, snap_of(training))
+        await settled(pilot, lambda: bool(shown(screen)))
+        assert shown(screen)[-1] == "ValueError: [b]bad[/b]"
+        assert "last line 12m ago" in screen_text(app)
+        assert "following" in screen_text(app)
+        with log.open("a") as file:
+            file.write("one more\n 10%|#\r 20%|##")
+        await settled(pilot, lambda: shown(screen)[-1] == " 20%|##")
+        assert "one more" in shown(screen)
+
+
+async def test_moving_as_in_less(make_app: MakeApp, snap_of: Any, training: Any, log: Path) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, snap_of(training))
+        room = screen.view.size.height
+
+        async def press(key: str, expected: str, *, row: int = 0) -> None:
+            await pilot.press(key)
+            await settled(pilot, lambda: bool(shown(screen)) and expected in shown(screen)[row])
+
+        await press("g", "step=0 ")
+        assert not screen.page.follow
+        assert "held" in screen_text(app)
+        await press("j", "step=1 ")
+        await press("down", "step=2 ")
+        await press("enter", "step=3 ")
+        await press("k", "step=2 ")
+        await press("up", "step=1 ")
+        await press("pagedown", f"step={room} ")
+        await press("pageup", "step=1 ")
+        await press("space", f"step={room} ")
+        await press("b", "step=1 ")
+        await press("ctrl+f", f"step={room} ")
+        await press("ctrl+b", "step=1 ")
+        half = (room - 1) // 2
+        await press("d", f"step={1 + half} ")
+        await press("u", "step=1 ")
+        await press("ctrl+d", f"step={1 + half} ")
+        await press("ctrl+u", "step=1 ")
+        await press("home", "step=0 ")
+        await press("right", lines_of(1)[39:44])
+        await press("left", "step=0 ")
+        await press("G", "ValueError", row=-1)
+        assert screen.page.follow
+        await pilot.press("F")
+        await settled(pilot, lambda: not screen.page.follow)
+        with log.open("a") as file:
+            file.write("unseen\n")
+        await settled(pilot, lambda: screen.page.below > 0)
+        assert "unseen" not in "\n".join(shown(screen))
+        await press("f", "unseen", row=-1)
+        await press("less_than_sign", "step=0 ")
+        await press("greater_than_sign", "unseen", row=-1)
+        await press("g", "step=0 ")
+        await press("end", "unseen", row=-1)
+
+
+async def test_searching_down_and_up_and_round(
+    make_app: MakeApp, snap_of: Any, training: Any, log: Path
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, snap_of(training))
+        await pilot.press("g")
+        await pilot.press("slash", *"step=4[12]", "enter")
+        await settled(pilot, lambda: any("step=41 " in row for row in shown(screen)))
+        first = screen.page.hit
+        await settled(pilot, lambda: bool(screen.page.spans))
+        await pilot.press("n")
+        await settled(pilot, lambda: screen.page.hit not in (first, None))
+        await pilot.press("N")
+        await settled(pilot, lambda: screen.page.hit == first)
+        await pilot.press("N")
+        await settled(pilot, lambda: "round, from the end" in screen.page.notice)
+        await pilot.press("n")
+        await settled(pilot, lambda: screen.page.hit == first)
+        await pilot.press("question_mark", *"warn", "enter")
+        await settled(pilot, lambda: any("WARNING" in row for row in shown(screen)))
+        assert screen.page.pattern == "warn"
+        await pilot.press("slash", *"Warn", "enter")
+        await settled(pilot, lambda: screen.page.notice == "no match for Warn")
+        await pilot.press("escape")
+        await settled(pilot, lambda: screen.page.pattern == "")
+        await pilot.press("slash", *"nan", "enter", "slash", "enter")
+        await settled(pilot, lambda: screen.page.pattern == "nan" and screen.page.hit is not None)
+
+
+async def test_a_search_that_is_typed_in_one_piece(
+    make_app: MakeApp, snap_of: Any, training: Any, log: Path
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, snap_of(training))
+        await pilot.press("G")
+        for key, character in (
+            ("question_mark", "?"),
+            *((each, each) for each in "warning"),
+            ("enter", "\r"),
+        ):
+            app.post_message(events.Key(key, character))
+        await settled(pilot, lambda: screen.page.hit is not None)
+        assert screen.page.pattern == "warning"
+        assert not screen.prompting
+
+
+async def test_a_bad_pattern_is_one_sentence_and_the_prompt_stays(
+    make_app: MakeApp, snap_of: Any, training: Any, log: Path
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, snap_of(training))
+        await pilot.press("slash", *"(step", "enter")
+        await pilot.pause()
+        assert screen.prompting
+        assert "not a regular expression: missing )" in screen_text(app)
+        await pilot.press(")")
+        await pilot.pause()
+        assert "not a regular" not in screen_text(app)
+        await pilot.press("enter")
+        await settled(pilot, lambda: screen.page.pattern == "(step)")
+
+
+async def test_a_pattern_without_end_blocks_nobody_and_is_given_up(
+    make_app: MakeApp, snap_of: Any, training: Any, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with log.open("a") as file:
+        file.write("a" * 60 + "!\n")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, snap_of(training))
+        await pilot.press("question_mark", *"(a+)+$", "enter")
+        await settled(pilot, lambda: "searching" in screen.page.searching)
+        await pilot.press("g")
+        await settled(pilot, lambda: "step=0 " in shown(screen)[0])
+        await settled(pilot, lambda: "put it more simply" in screen.page.notice)
+        assert screen.page.pattern == ""
+
+
+async def test_only_matching_lines(
+    make_app: MakeApp, snap_of: Any, training: Any, log: Path
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, snap_of(training))
+        await pilot.press("ampersand", *"step=5.? ", "enter")
+        await settled(pilot, lambda: len(shown(screen)) == 21)
+        assert all("step=5" in row for row in shown(screen))
+        assert "only step=5.? " in screen_text(app)
+        with log.open("a") as file:
+            file.write("step=57 at last\nstep=61 not this\n")
+        await settled(pilot, lambda: "at last" in shown(screen)[-1])
+        await pilot.press("question_mark", *"loss", "enter")
+        await settled(pilot, lambda: screen.page.hit is not None)
+        assert len(shown(screen)) >= 21
+        await pilot.press("escape", "escape")
+        await settled(pilot, lambda: screen.page.only == "")
+        await pilot.press("G")
+        await settled(pilot, lambda: "not this" in shown(screen)[-1])
+
+
+async def test_wrapping_shows_the_whole_of_a_long_line(
+    make_app: MakeApp, snap_of: Any, training: Any, log: Path
+) -> None:
+    with log.open("a") as file:
+        file.write("begin " + "x" * 150 + " end\n")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, snap_of(training))
+        await settled(pilot, lambda: shown(screen)[-1].endswith("…"))
+        await pilot.press("w")
+        await settled(pilot, lambda: shown(screen)[-1].endswith(" end"))
+        assert screen.page.wrap
+        await pilot.press("k")
+        await settled(pilot, lambda: not shown(screen)[-1].endswith(" end"))
+        await pilot.press("w")
+        await settled(pilot, lambda: not screen.page.wrap)
+
+
+async def test_other_logs_of_the_run(
+    make_app: MakeApp, snap_of: Any, training: Any, log: Path
+) -> None:
+    log.with_name("pull.log").write_text("pulled\n")
+    log.with_name("keeper.log").write_text("kept\n")
+    (log.parents[1] / "state.json").write_text('{"stage": "train"}')
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, snap_of(training))
+        assert screen.page.path.endswith("train.log")
+        await pilot.press("right_square_bracket")
+        await settled(pilot, lambda: shown(screen) == ["kept"])
+        await pilot.press("left_square_bracket", "left_square_bracket")
+        await settled(pilot, lambda: shown(screen) == ["pulled"])
+        assert "pull.log" in screen_text(app)
+
+
+async def test_copying_by_key_and_mouse(
+    make_app: MakeApp, snap_of: Any, training: Any, log: Path
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, snap_of(training))
+        await settled(pilot, lambda: bool(shown(screen)))
+        await pilot.press("c")
+        await settled(pilot, lambda: app.clipboard.endswith("ValueError: [b]bad[/b]"))
+        assert app.clipboard.count("\n") == screen.view.size.height - 1
+        assert "\x1b" not in app.clipboard
+        await pilot.click("#log", offset=(3, 2))
+        await pilot.click("#log", offset=(3, 4), shift=True)
+        await pilot.press("y")
+        await settled(pilot, lambda: app.clipboard.count("\n") == 2)
+        assert app.clipboard.splitlines()[0] == shown(screen)[2]
+        await pilot.press("escape")
+        assert screen.view.marked is None
+        await pilot.click("#status", offset=(2, 0))
+        await settled(pilot, lambda: not screen.page.follow)
+
+
+async def test_saving_what_is_shown(
+    make_app: MakeApp, snap_of: Any, training: Any, log: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "kept.txt"
+    app = make_app()
+    async with app.run_test(size=(120, 24)) as pilot:
+        screen = await opened(pilot, snap_of(training))
+        for expected in ("301 lines in", "was not written: File exists"):
+            await pilot.press("s")
+            prompt = screen.query_one("#prompt", Input)
+            assert prompt.value == f"~/{RUN}-train.log"
+            prompt.value = str(target)
+            await pilot.press("enter")
+            await settled(pilot, lambda expected=expected: expected in screen.page.notice)
+        assert target.read_text().endswith("ValueError: [b]bad[/b]\n")
+        assert target.stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_wheel_scrolls(make_app: MakeApp, snap_of: Any, training: Any, log: Path) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, snap_of(training))
+        await pilot.press("g")
+        await settled(pilot, lambda: "step=0 " in shown(screen)[0])
+        down = events.MouseScrollDown(screen.view, 1, 1, 0, 1, 0, False, False, False)
+        screen.view.post_message(down)
+        await settled(pilot, lambda: "step=3 " in shown(screen)[0])
+        up = events.MouseScrollUp(screen.view, 1, 1, 0, -1, 0, False, False, False)
+        screen.view.post_message(up)
+        await settled(pilot, lambda: "step=0 " in shown(screen)[0])
+
+
+async def test_a_log_that_is_replaced_cut_short_or_deleted(
+    make_app: MakeApp, snap_of: Any, training: Any, log: Path
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, snap_of(training))
+        os.rename(log, f"{log}.1")  # noqa: PTH104
+        await settled(pilot, lambda: "was deleted" in screen.page.problem)
+        assert "ValueError" in "\n".join(shown(screen))
+        _write(log, "anew\nand on\n")
+        await settled(pilot, lambda: shown(screen) == ["anew", "and on"])
+        assert "was replaced" in screen.page.notice
+        os.truncate(log, 5)
+        await settled(pilot, lambda: shown(screen) == ["anew"])
+        assert "cut short" in screen.page.notice
+
+
+async def test_a_run_without_a_log_says_so_and_shows_it_once_there_is_one(
+    make_app: MakeApp, snap_of: Any, training: Any, tmp_path: Path
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, snap_of(training))
+        await settled(pilot, lambda: "folder is gone" in screen.page.problem)
+        (tmp_path / RUN / "logs").mkdir(parents=True)
+        await settled(pilot, lambda: "no log yet" in screen.page.problem)
+        (tmp_path / RUN / "logs" / "train.log").write_text("first\n")
+        await settled(pilot, lambda: shown(screen) == ["first"])
+
+
+async def test_help_by_h_and_back_by_escape(
+    make_app: MakeApp, snap_of: Any, training: Any, log: Path
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(pilot, snap_of(training))
+        await pilot.press("t")
+        await settled(pilot, lambda: isinstance(app.screen, LogScreen))
+        await pilot.press("t")
+        assert len(app.screen_stack) == 2
+        await pilot.press("h")
+        await settled(pilot, lambda: isinstance(app.screen, HelpScreen))
+        await pilot.press("escape")
+        await pilot.press("slash", "escape", "escape")
+        await settled(pilot, lambda: isinstance(app.screen, BoardScreen))

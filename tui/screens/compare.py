@@ -1,0 +1,195 @@
+"""Two or more runs beside each other: is that fair, their curves, and a table of deltas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.message import Message
+
+from runners.compare.table import Comparison, compare
+from tui.compare_text import MOST_RUNS, markdown_lines
+from tui.screens.base import StateScreen
+from tui.state import Snapshot, is_over
+from tui.widgets.compare_view import PICTURES, CompareTable, CompareVerdict, Overlay
+from tui.widgets.key_bar import KeyBar, Keys
+
+KEYS: Keys = (
+    ("esc", "back"),
+    ("x", "by time"),
+    ("1 2 3", "graph"),
+    ("j k", "scroll"),
+    ("b", "other base"),
+    ("c", "copy as Markdown"),
+    ("?", "help"),
+    ("left right", "columns"),
+    ("q", "quit"),
+)
+AGAIN_S = 15.0
+"""A comparison with a live run in it is made anew so often."""
+
+GRAPH_COLUMNS = 40
+SHORT_ROWS = 18
+
+
+@dataclass
+class Compared(Message):
+    """What was read, or why nothing could be."""
+
+    comparison: Comparison | None
+    problem: str = ""
+
+
+class CompareScreen(StateScreen):
+    """Compares runs (full ids); the first one is what the others are held against."""
+
+    CSS_PATH = "compare.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", show=False),
+        Binding("x", "axis", show=False),
+        Binding("1", "picture(0)", show=False),
+        Binding("2", "picture(1)", show=False),
+        Binding("3", "picture(2)", show=False),
+        Binding("tab", "next_picture", show=False),
+        Binding("b", "base", show=False),
+        Binding("c,y", "copy", show=False),
+        Binding("j,down", "scroll(1)", show=False),
+        Binding("k,up", "scroll(-1)", show=False),
+        Binding("pagedown,space,ctrl+d", "page(1)", show=False),
+        Binding("pageup,ctrl+u", "page(-1)", show=False),
+        Binding("g,home", "scroll(-9999)", show=False),
+        Binding("G,end", "scroll(9999)", show=False),
+        Binding("right", "columns(1)", show=False),
+        Binding("left", "columns(-1)", show=False),
+    ]
+
+    def __init__(self, runs: Sequence[str]) -> None:
+        super().__init__()
+        self.runs = list(runs)[:MOST_RUNS]
+        self.left_out = len(runs) - len(self.runs)
+        self.comparison: Comparison | None = None
+        self.verdict = CompareVerdict(id="verdict")
+        self.pictures = [Overlay() for _ in PICTURES]
+        self.table = CompareTable(id="table")
+        self.keys = KeyBar(id="keys")
+
+    def compose(self) -> ComposeResult:
+        yield self.verdict
+        with Horizontal(id="pictures"):
+            yield from self.pictures
+        yield self.table
+        yield self.keys
+
+    def on_mount(self) -> None:
+        self.keys.keys = KEYS
+        self.verdict.note = "Reading the runs."
+        for number, each in enumerate(self.pictures):
+            each.picture = number
+        self._read()
+        self.set_interval(AGAIN_S, self._read_again)
+
+    def on_resize(self, event: events.Resize) -> None:
+        shown = max(1, min(len(PICTURES), (event.size.width - 2) // GRAPH_COLUMNS))
+        for number, each in enumerate(self.pictures):
+            each.display = number < shown
+        self.set_class(event.size.height < SHORT_ROWS, "-short")
+        self.call_after_refresh(self._fit)
+
+    def show_state(self, snapshot: Snapshot) -> None:
+        """What is compared is read by itself, not taken from the state."""
+
+    @on(Compared)
+    def _show(self, message: Compared) -> None:
+        if message.comparison is None:
+            self.verdict.note = message.problem
+            return
+        self.call_after_refresh(self._fit)
+        self.comparison = message.comparison
+        self.verdict.comparison = message.comparison
+        self.table.comparison = message.comparison
+        for each in self.pictures:
+            each.comparison = message.comparison
+
+    def action_back(self) -> None:
+        self.app.pop_screen()
+
+    def action_axis(self) -> None:
+        for each in self.pictures:
+            each.by_wall = not each.by_wall
+        label = "by iteration" if self.pictures[0].by_wall else "by time"
+        self.keys.keys = (*KEYS[:1], ("x", label), *KEYS[2:])
+
+    def action_picture(self, number: int) -> None:
+        """Show this graph first, and the next ones where there is room."""
+        for at, each in enumerate(self.pictures):
+            each.picture = (number + at) % len(PICTURES)
+
+    def action_next_picture(self) -> None:
+        self.action_picture(self.pictures[0].picture + 1)
+
+    def action_base(self) -> None:
+        """Hold the others against the next run."""
+        self.runs = [*self.runs[1:], self.runs[0]]
+        self._read()
+
+    def action_copy(self) -> None:
+        if self.comparison is not None:
+            self.app.copy_to_clipboard("\n".join(markdown_lines(self.comparison)))
+            self.notify("the comparison is copied, as Markdown", markup=False)
+
+    def action_scroll(self, rows: int) -> None:
+        self.table.scroll_lines(rows)
+
+    def action_page(self, pages: int) -> None:
+        self.table.scroll_lines(pages * max(1, self.table.size.height - 1))
+
+    def action_columns(self, columns: int) -> None:
+        self.table.scroll_columns(columns)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.action_scroll(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.action_scroll(-3)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a graph shows the next one, on the verdict the other axis."""
+        if isinstance(event.widget, Overlay):
+            self.action_next_picture()
+        elif event.widget is self.verdict:
+            self.action_axis()
+
+    def _fit(self) -> None:
+        most = 3 if self.has_class("-short") else 5
+        self.verdict.styles.height = min(most, self.verdict.rows_needed(self.size.width - 2))
+
+    def _read_again(self) -> None:
+        snapshot = self.lanewatch.snapshot
+        known = [snapshot.status_of(run) if snapshot else None for run in self.runs]
+        if any(status is not None and not is_over(status) for status in known):
+            self._read()
+
+    @work(thread=True, exclusive=True, group="compare", exit_on_error=False)
+    def _read(self) -> None:
+        from monitor.rundir import RunDir
+        from runners.compare.read import read_facts
+
+        runs = list(self.runs)
+        root = self.lanewatch.root
+        gone = next((run for run in runs if not (root / run).is_dir()), None)
+        if gone is not None:
+            self.post_message(Compared(None, f"The folder of run {gone} is gone: esc goes back."))
+            return
+        try:
+            found = compare([read_facts(RunDir(root / run)) for run in runs])
+        except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
+            self.post_message(Compared(None, f"The runs could not be compared: {error}"))
+            return
+        self.post_message(Compared(found))

@@ -1,0 +1,212 @@
+"""Runs beside each other: curves over each other, what differs, and the table of figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from textual.reactive import reactive
+
+from tui.compare_text import (
+    Comparison,
+    Curve,
+    RunFacts,
+    Weight,
+    cells,
+    difference_values,
+    letter,
+)
+from tui.lines import Line, Span, cut, fit, heading, line, pad, width_of, wrap
+from tui.overlay import overlay, reach, scale
+from tui.presentation import duration, figure, pace, size
+from tui.widgets.line_view import LineView
+
+TONES = ("accent", "warn", "good", "bad", "strong", "muted")
+"""Of the runs' curves, in their order."""
+
+WEIGHTS = {Weight.DIFFERS: "bad", Weight.UNKNOWN: "warn", Weight.MIND: "muted"}
+LABEL_COLUMNS = 27
+
+
+def tone_of(number: int) -> str:
+    """The tone of one run's curve."""
+    return TONES[number % len(TONES)]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One graph: its title, where its curves are, and how its values are written."""
+
+    title: str
+    by_iteration: Callable[[RunFacts], Curve]
+    by_wall: Callable[[RunFacts], Curve]
+    text: Callable[[float], str]
+
+
+PICTURES = (
+    Picture("loss", lambda run: run.curves.loss, lambda run: run.curves.loss_wall, figure),
+    Picture("s/iteration", lambda run: run.curves.step, lambda run: run.curves.step_wall, pace),
+    Picture("memory", lambda run: run.curves.memory, lambda run: run.curves.memory, size),
+)
+
+
+class Overlay(LineView):
+    """One picture of all runs, by iteration or by time since the start."""
+
+    comparison: reactive[Comparison | None] = reactive(None, repaint=False)
+    picture: reactive[int] = reactive(0, repaint=False)
+    by_wall: reactive[bool] = reactive(False, repaint=False)
+
+    def watch_comparison(self) -> None:
+        self.update_lines()
+
+    def watch_picture(self) -> None:
+        self.update_lines()
+
+    def watch_by_wall(self) -> None:
+        self.update_lines()
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        if self.comparison is None:
+            return []
+        picture = PICTURES[self.picture]
+        in_time = self.by_wall or picture.title == "memory"
+        choose = picture.by_wall if in_time else picture.by_iteration
+        curves = [choose(run) for run in self.comparison.runs]
+        axis, bounds = reach(curves), scale(curves)
+        note = ""
+        if axis is not None and bounds is not None:
+            end = duration(axis[1]) if in_time else f"iteration {axis[1]:.0f}"
+            note = f"{picture.text(bounds[0])} to {picture.text(bounds[1])}, to {end}"
+        head = heading(picture.title, width, self.glyphs.rule, note)
+        if axis is None:
+            return [head, line("no data", "muted")][:height]
+        letters = [letter(at) for at in range(len(curves))]
+        tones = [tone_of(at) for at in range(len(curves))]
+        braille = self.glyphs.braille
+        return [head, *overlay(curves, tones, letters, width, height - 1, braille=braille)]
+
+
+class CompareVerdict(LineView):
+    """The runs by their letters, and whether they can be compared."""
+
+    comparison: reactive[Comparison | None] = reactive(None, repaint=False)
+    note: reactive[str] = reactive("", repaint=False)
+    """Shown while there is no comparison."""
+
+    def watch_comparison(self) -> None:
+        self.update_lines()
+
+    def watch_note(self) -> None:
+        self.update_lines()
+
+    def rows_needed(self, width: int) -> int:
+        """Rows that hold the runs and the whole sentence."""
+        said = self.comparison.sentence if self.comparison else self.note
+        return 1 + len(wrap(f"comparable? {said}", width, 9))
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        comparison = self.comparison
+        if comparison is None:
+            return [line(each, "muted") for each in wrap(self.note, width, height)]
+        runs = [
+            (f"{letter(at)} {run.label}{f' ({run.lane})' if run.lane else ''}", tone_of(at))
+            for at, run in enumerate(comparison.runs)
+        ]
+        names = fit(runs, width, gap="  ")
+        if width_of(names) == 0:
+            names = ((cut(runs[0][0], width, self.glyphs.ellipsis), runs[0][1]),)
+        label, said = "comparable?", comparison.sentence
+        tone = {"y": "good", "n": "bad" if said.startswith("no:") else "warn"}[said[0]]
+        first, *others = wrap(f"{label} {said}", width, height - 1, self.glyphs.ellipsis) or [""]
+        rest = first.removeprefix(label)
+        shown: list[Line] = [((label, "strong"), (rest, tone))]
+        return [names, *shown, *(line(each, tone) for each in others)][:height]
+
+
+class CompareTable(LineView):
+    """What differs, then the figures; scrolls down, and sideways over its columns."""
+
+    comparison: reactive[Comparison | None] = reactive(None, repaint=False)
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._top = 0
+        self._left = 0
+
+    def watch_comparison(self) -> None:
+        self.update_lines()
+
+    def scroll_lines(self, rows: int) -> None:
+        """Move by *rows*, held within the table."""
+        last = max(0, len(self._all(self.size.width)) - self.size.height)
+        self._top = min(max(0, self._top + rows), last)
+        self.update_lines()
+
+    def scroll_columns(self, columns: int) -> None:
+        """Begin with a later column, or an earlier one."""
+        count = len(cells(self.comparison)[0]) - 1 if self.comparison else 1
+        self._left = min(max(0, self._left + columns), count - 1)
+        self.update_lines()
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        shown = self._all(width)
+        self._top = min(self._top, max(0, len(shown) - height))
+        return shown[self._top : self._top + height]
+
+    def _all(self, width: int) -> list[Line]:
+        comparison = self.comparison
+        if comparison is None:
+            return []
+        found = [*self._differences(comparison, width), *self._figures(comparison, width)]
+        problems = [
+            f"unreadable of {run.run}: {x}" for run in comparison.runs for x in run.problems
+        ]
+        return [
+            *found,
+            *(line(cut(each, width, self.glyphs.ellipsis), "warn") for each in problems),
+        ]
+
+    def _differences(self, comparison: Comparison, width: int) -> list[Line]:
+        if not comparison.differences:
+            return []
+        shown: list[Line] = [heading("what differs", width, self.glyphs.rule)]
+        for each in comparison.differences:
+            label = f"{pad(each.weight.value, 9)}{each.what}: "
+            values = " | ".join(difference_values(each.values))
+            text = wrap(f"{each.what}: {values}", max(10, width - 9), 3, self.glyphs.ellipsis)
+            first: Span = (pad(each.weight.value, 9), WEIGHTS[each.weight])
+            shown.append((first, (text[0] if text else label, "")))
+            shown += [((" " * 9 + more, ""),) for more in text[1:]]
+        return shown
+
+    def _figures(self, comparison: Comparison, width: int) -> list[Line]:
+        table = cells(comparison)
+        label = min(LABEL_COLUMNS, max(len(row[0]) for row in table))
+        columns = self._columns(table, width - label)
+        shown: list[Line] = [heading("figures", width, self.glyphs.rule)]
+        for number, row in enumerate(table):
+            spans: list[Span] = [(pad(cut(row[0], label, self.glyphs.ellipsis), label), "muted")]
+            for column, room in columns:
+                spans += [("  ", ""), (pad(row[column], room, right=True), "")]
+            shown.append(_titled(spans) if number == 0 else tuple(spans))
+        return shown
+
+    def _columns(self, table: Sequence[Sequence[str]], width: int) -> list[tuple[int, int]]:
+        """(column, its width) of those that fit, from the first one that is not scrolled away."""
+        found = []
+        for column in range(1 + self._left, len(table[0])):
+            room = max(len(row[column]) for row in table)
+            if width < room + 2:
+                break
+            width -= room + 2
+            found.append((column, room))
+        return found
+
+
+def _titled(spans: Sequence[Span]) -> Line:
+    """The heading: each column of a run in the tone of its curve."""
+    return tuple(
+        (text, tone_of(ord(text.strip()[0]) - ord("A")) if text.strip()[:1].isalpha() else tone)
+        for text, tone in spans
+    )

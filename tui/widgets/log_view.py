@@ -1,0 +1,139 @@
+"""The rows of a log that fill a screen, with its levels coloured and what was searched marked."""
+
+from __future__ import annotations
+
+from textual.reactive import reactive
+
+from tui.lines import Line, Span, cut, fit, line, spread, width_of
+from tui.log_pager import LogPage
+from tui.log_text import TONES, Row, info_word
+from tui.presentation import age, ago, percent, size
+from tui.widgets.line_view import LineView
+
+
+class LogView(LineView):
+    """Foreign text, never markup. `marked` are the lines that a person has chosen, by offset."""
+
+    page: reactive[LogPage] = reactive(LogPage(), repaint=False)
+    marked: reactive[tuple[int, int] | None] = reactive(None, repaint=False)
+
+    def watch_page(self) -> None:
+        self.update_lines()
+
+    def watch_marked(self) -> None:
+        self.update_lines()
+
+    def line_on(self, row: int) -> int | None:
+        """The line that is shown in *row* of the widget."""
+        rows = self.page.rows
+        return rows[row].line if 0 <= row < len(rows) else None
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        if not self.page.rows:
+            return [(("nothing here yet", "muted"),)] if not self._elsewhere_said else []
+        return [self._line(row, width) for row in self.page.rows[:height]]
+
+    @property
+    def _elsewhere_said(self) -> bool:
+        page = self.page
+        return bool(page.problem or page.notice or page.searching)
+
+    def _line(self, row: Row, width: int) -> Line:
+        shown = cut(row.text, width, self.glyphs.ellipsis)
+        chosen = self.marked is not None and self.marked[0] <= row.line <= self.marked[1]
+        tone = TONES.get(row.level, "")
+        if chosen:
+            return ((shown or " ", f"cursor {tone}".strip()),)
+        if row.line == self.page.hit:
+            tone = tone or "strong"
+        marks = [(first - row.begin, last - row.begin) for first, last in self._spans(row)]
+        if not marks and row.level == "info" and row.begin == 0:
+            word = info_word(row.text)
+            return _toned(shown, [word] if word else [], "", "accent")
+        return _toned(shown, marks, tone, "match")
+
+    def _spans(self, row: Row) -> tuple[tuple[int, int], ...]:
+        return self.page.spans.get(row.line, ())
+
+
+def _toned(text: str, spans: list[tuple[int, int]], tone: str, special: str) -> Line:
+    """*text* in one tone, and in another where *spans* (ascending) say so."""
+    found: list[Span] = []
+    at = 0
+    for first, last in spans:
+        first, last = max(at, first), min(last, len(text))
+        if first >= last:
+            continue
+        found += [(text[at:first], tone), (text[first:last], special)]
+        at = last
+    return (*(span for span in found if span[0]), (text[at:], tone))
+
+
+class LogTitle(LineView):
+    """Whose log this is, how large, and how old its last line."""
+
+    def show(self, run: str, page: LogPage, now_wall: float, *, stuck: bool) -> None:
+        """Show this; *stuck* is what the run's verdict says of the log."""
+        shown = (run, page.path, page.size, page.modified_wall, now_wall, stuck)
+        if shown != getattr(self, "_state", None):
+            self._state = shown
+            self.update_lines()
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        run, path, bytes_, modified, now, stuck = getattr(
+            self, "_state", ("", "", 0, None, 0.0, False)
+        )
+        name = path.rpartition("/")[2]
+        badge: Span = ("", "")
+        if modified is not None and now > 0:
+            badge = (f"last line {age(ago(modified, now))} ago", "warn" if stuck else "muted")
+        right = fit([badge, (size(bytes_), "muted")], max(0, width - len(name) - 2), gap="  ")
+        room = width - width_of(right) - 2
+        left = fit([(name, "strong"), (run, "muted")], room, gap="  ")
+        return [spread(left, right, width)][:height]
+
+
+class LogStatus(LineView):
+    """The line below the log: where one stands, what is searched, what went wrong."""
+
+    page: reactive[LogPage] = reactive(LogPage(), repaint=False)
+    complaint: reactive[str] = reactive("", repaint=False)
+    """Of what is being typed: it hides everything else."""
+
+    def watch_page(self) -> None:
+        self.update_lines()
+
+    def watch_complaint(self) -> None:
+        self.update_lines()
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        page = self.page
+        if self.complaint:
+            return [line(cut(self.complaint, width, self.glyphs.ellipsis), "warn")][:height]
+        right = fit(self._flags(page), max(0, width // 2), gap="  ")
+        text, tone = _state_of(page)
+        room = width - width_of(right) - (2 if right else 0)
+        left: Line = ((cut(text, room, self.glyphs.ellipsis), tone),)
+        return [spread(left, right, width)][:height]
+
+    def _flags(self, page: LogPage) -> list[Span]:
+        return [
+            (f"only {page.only}" if page.only else "", "accent"),
+            (f"/{page.pattern}" if page.pattern else "", "accent"),
+            ("wrap" if page.wrap else "", "muted"),
+            (percent(page.percent) if page.percent is not None else "", "muted"),
+        ]
+
+
+def _state_of(page: LogPage) -> Span:
+    if page.problem:
+        return page.problem, "warn"
+    if page.searching:
+        return page.searching, "accent"
+    if page.notice:
+        return page.notice, "warn"
+    if page.follow:
+        return "following", "good"
+    if page.only:
+        return "held", ""
+    return (f"held, {size(page.below)} below" if page.below else "held at the end"), ""
