@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from measure import environment, peer
 
@@ -23,6 +24,24 @@ SCREENS = (
     Peer(name="htop", argv=("htop", "-d", "10")),
     Peer(name="btop", argv=("btop", "--utf-force")),
 )
+
+
+LOG_VIEWERS = (
+    Peer(name="less", argv=("less", "-n", "+F")),
+    Peer(name="toolong", argv=("tl",)),
+)
+
+
+def log_viewers(log: Path) -> tuple[list[Peer], dict[str, str]]:
+    """Programs that follow *log*, as far as they are here, and their versions."""
+    found, about = [], {}
+    for each in LOG_VIEWERS:
+        path = peer(each.argv[0])
+        about[each.name] = version(each.argv[0]) if path else "not installed"
+        if path is not None:
+            argv = (path, *each.argv[1:], str(log))
+            found.append(Peer(name=f"{each.name}, the live log", argv=argv))
+    return found, about
 
 
 def usable() -> tuple[list[Peer], dict[str, str]]:

@@ -1,15 +1,19 @@
-"""The terminal UI: CPU, memory and bytes to the terminal, first paint, a board of 1,000 runs."""
+"""The terminal UI: CPU, memory, bytes to the terminal, first paint, keys, a night, a big board."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
+import statistics
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
-from measure import Memory, Result, cpu_percent, lanewatch, memory
-from peers import usable
+from measure import Memory, Result, cpu_percent, environment, lanewatch, memory
+from peers import log_viewers, usable
 from runs import SLOW, RunRoot, run_root, settle
 from terminal import Terminal
 
@@ -20,6 +24,8 @@ PSS_BUDGET = 55.0
 QUIET_BUDGET = 400.0
 LIVE_BUDGET = 2500.0
 PAINT_BUDGET = 1.2
+KEY_BUDGET_MS = 50.0
+NIGHT_BUDGET_MIB = 5.0
 MANY = 1000
 MANY_BUDGET_MS = 1000.0
 MANY_CPU_BUDGET = 2.0
@@ -45,6 +51,8 @@ class Scene:
     rows: int = 48
     cpu: float | None = None
     traffic: float | None = None
+    keys: bytes = b""
+    """Pressed once it is shown."""
 
 
 def main() -> None:
@@ -53,12 +61,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="of one window")
     parser.add_argument("--windows", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=10, help="of the first paint")
+    parser.add_argument("--presses", type=int, default=100, help="of a key")
+    parser.add_argument("--hours", type=float, default=12.0, help="of the simulated night")
     options = parser.parse_args()
     result = Result("tui")
     with run_root() as root:
         _paint(result, root.finished(), options.rounds)
         _quiet(result, root, options.windows, options.seconds)
-        _live(result, root, options.windows, options.seconds)
+        _live(result, root, options.windows, options.seconds, options.presses)
+        _night(result, root, options.hours)
         _many(result, root, options.windows, options.seconds)
     result.notes += [
         "Live: the demo recipe, some 8 iterations a second, the trainer on one core. Slow: the "
@@ -66,6 +77,10 @@ def main() -> None:
         "draws every 2 s, its default, the others once a second.",
         "First paint: from the start of the process until its first frame was written, programs "
         "taking turns. The CPU time is the whole process's when it was killed at that instant.",
+        "Live, four graphs: the tab of loss, gradient norm, step time and learning rate. A key: "
+        "from its press until the first word of the tab that it opens was written; both tabs have "
+        "graphs in motion. The night: a run's screen without a terminal, a look every 5 simulated "
+        "s, an iteration every 2, all tabs in turn; PSS after half an hour and at the end.",
     ]
     result.write()
 
@@ -97,14 +112,56 @@ def _quiet(result: Result, root: RunRoot, windows: int, seconds: float) -> None:
     root.end(slow)
 
 
-def _live(result: Result, root: RunRoot, windows: int, seconds: float) -> None:
+def _live(result: Result, root: RunRoot, windows: int, seconds: float, presses: int) -> None:
     run = root.launch(iterations=100_000)
     peers, result.peers = usable()
+    viewers, about = log_viewers(run.log("train"))
+    result.peers |= about
     scenes = _scenes("live", run, cpu=CPU_BUDGET, traffic=LIVE_BUDGET)
-    others = [Scene(name=each.name, argv=list(each.argv)) for each in peers]
+    four = Scene(
+        name="run screen, live, four graphs, 160x48",
+        argv=lanewatch(run.root.name),
+        cpu=CPU_BUDGET,
+        traffic=LIVE_BUDGET,
+        keys=b"2",
+    )
+    scenes.append(four)
+    others = [Scene(name=each.name, argv=list(each.argv)) for each in (*peers, *viewers)]
     settle(60)  # graphs have filled a good part of their width
     _hold(result, scenes + others, windows, seconds)
+    _keys(result, run, presses)
     root.end(run)
+
+
+def _keys(result: Result, run: RunDir, presses: int) -> None:
+    """Switch between two tabs with graphs in motion, and see when each shows its first word."""
+    took = []
+    with Terminal(lanewatch(run.root.name), 160, 48) as screen:
+        screen.wait_for("heartbeat")
+        settle(8)
+        for number in range(presses + 2):
+            key, word = ((b"2", "gradient"), (b"1", "heartbeat"))[number % 2]
+            before = screen.kept()
+            pressed_s = time.monotonic() - screen.began_s
+            screen.type(key)
+            shown_s = screen.wait_for(word, after=before)
+            if number >= 2:  # the first press makes the tab
+                took.append(1000 * (shown_s - pressed_s))
+            time.sleep(0.13)  # at every place within a second's tick
+    p95 = statistics.quantiles(took, n=20)[-1]
+    result.add("key press to screen, live, four graphs", "ms", took)
+    result.add("key press to screen, live, four graphs, p95", "ms", [p95], budget=KEY_BUDGET_MS)
+
+
+def _night(result: Result, root: RunRoot, hours: float) -> None:
+    script = Path(__file__).with_name("long_screen.py")
+    argv = [sys.executable, str(script), str(root.finished().root), str(hours)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, env=environment())
+    found = json.loads(done.stdout)
+    name = f"run screen after {hours:g} simulated hours"
+    grown = found["end_mib"] - found["settled_mib"]
+    result.add(f"{name}, PSS", "MiB", [found["end_mib"]])
+    result.add(f"{name}, PSS more", "MiB", [grown], budget=NIGHT_BUDGET_MIB)
 
 
 def _many(result: Result, root: RunRoot, windows: int, seconds: float) -> None:
@@ -134,7 +191,11 @@ def _hold(result: Result, scenes: list[Scene], windows: int, seconds: float) -> 
             each.name: stack.enter_context(Terminal(each.argv, each.columns, each.rows))
             for each in scenes
         }
-        settle(12)
+        settle(10)
+        for scene in scenes:
+            if scene.keys:
+                screens[scene.name].type(scene.keys)
+        settle(3)
         for _ in range(windows):
             written = {name: screen.bytes for name, screen in screens.items()}
             began_s = time.monotonic()

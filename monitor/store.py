@@ -192,7 +192,7 @@ def read_samples(
     try:
         if not path.exists():
             return Read(())
-        rows = _fetch(path, query, arguments)
+        rows = fetch_rows(path, query, arguments)
     except (sqlite3.Error, OSError) as error:
         return Read((), f"{path.name} cannot be read: {error}")
     samples = (from_row(row[1:]) for row in reversed(rows))
@@ -218,8 +218,8 @@ def _query(
     }
 
 
-def _fetch(path: Path, query: str, arguments: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Run *query* read-only.
+def fetch_rows(path: Path, query: str, arguments: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Run *query* read-only on the telemetry in *path*. Raises sqlite3.Error or OSError.
 
     Without a write-ahead log there is no writer, and the file is read as it stands: an ordinary
     open would leave files of SQLite's own in the run folder. Should one just begin: once more.

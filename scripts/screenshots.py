@@ -7,6 +7,7 @@ more than four hours, while heartbeat and checkpoints went on. Nothing is read f
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import random
 import time
@@ -180,10 +181,12 @@ def detail() -> RunDetail:
     )
     history = tuple(
         Point(
-            wall_s=NOW - 900 + 5 * at,
+            wall_s=NOW - 8100 + 45 * at,
             memory_bytes=(51.4 + 0.6 * (at % 13 > 5) + noise.random() / 4) * GIB,
             gpu_percent=float(noise.choice((94, 96, 96, 97))),
             power_w=noise.gauss(47.5, 0.8),
+            clock_mhz=noise.gauss(2400, 6),
+            temperature_c=71.0,
             cpu_percent=10.0,
         )
         for at in range(181)
@@ -193,9 +196,31 @@ def detail() -> RunDetail:
         f"step={at} loss={losses[at - 1][1]:.3f} lr=8.2e-05"
         for at in range(60, 117)
     )
-    return RunDetail(
-        run=NEMO.run, losses=losses, history=history, log_name="train.log", log_lines=lines
+    steps = tuple(
+        (at, STEP_S + noise.gauss(0, 0.4) + 41 * (at % 70 == 1 and at > 1))
+        for at in range(1, ITERATION + 1)
     )
+    return RunDetail(
+        run=NEMO.run,
+        losses=losses,
+        lrs=tuple((at, _rate(at)) for at in range(1, ITERATION + 1)),
+        grad_norms=tuple(
+            (at, 0.5 + 2.4 / (1 + at / 9) + abs(noise.gauss(0, 0.06)))
+            for at in range(1, ITERATION + 1)
+        ),
+        step_times=steps,
+        history=history,
+        save_interval=70,
+        log_name="train.log",
+        log_lines=lines,
+    )
+
+
+def _rate(iteration: int) -> float:
+    """Warm-up over 5 %, then a cosine."""
+    if iteration <= 31:
+        return 1e-4 * iteration / 31
+    return 5e-5 * (1 + math.cos(math.pi * (iteration - 31) / (625 - 31)))
 
 
 def _clock(steps_before: int) -> str:
@@ -211,7 +236,8 @@ async def picture(
         "attach": PicturedAttach,
         "settings": PicturedSettings,
     }
-    app = LanewatchApp(Path(), run, sampling=False, stop=lambda _run, _save: None, **desks)
+    desks |= {"stop": lambda _run, _save: None, "act": lambda _run, _action: ""}
+    app = LanewatchApp(Path(), run, sampling=False, **desks)
     async with app.run_test(size=size) as pilot:
         app.post_message(Sampled(snapshot))
         await pilot.pause()
@@ -238,7 +264,10 @@ async def main() -> None:
     await picture("palette.svg", None, board, (100, 26), "ctrl+p")
     await picture("settings.svg", None, board, (80, 24), "comma")
     await picture("help.svg", None, board, (80, 40), "question_mark")
-    await picture("run-log-stuck.svg", NEMO.run, replace(board, detail=detail()), (120, 36))
+    night = replace(board, detail=detail())
+    await picture("run-log-stuck.svg", NEMO.run, night, (120, 36))
+    await picture("run-training.svg", NEMO.run, night, (120, 32), "2")
+    await picture("run-checkpoints.svg", NEMO.run, night, (120, 24), "4")
 
 
 if __name__ == "__main__":

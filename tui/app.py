@@ -6,6 +6,7 @@ What changes a run (`stop`) and what starts one (`launch`) is handed in by the c
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,28 +17,21 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 
+from tui.changing import ActOn, Changing, ResumeRun, StopRun
 from tui.lines import clean
 from tui.messages import Attached, Sampled, SampleFailed
 from tui.openings import OPENING_KEYS, Openings
 from tui.sampler import Sampler
 from tui.screens.base import StateScreen
-from tui.screens.board import BoardScreen
-from tui.state import Snapshot, is_over
+from tui.state import Snapshot
 from tui.themes import glyphs_of, textual_theme
 
 if TYPE_CHECKING:
     from textual.screen import Screen
 
-    from monitor.status_model import RunStatus
     from tui.launching.attach_desk import AttachDesk
     from tui.launching.desk import LaunchDesk
     from tui.launching.settings_desk import SettingsDesk
-
-StopRun = Callable[[str, bool], None]
-"""(run id, save a checkpoint first). Raises with a sentence for the person when it cannot."""
-
-ResumeRun = Callable[[str], None]
-"""(run id). Goes on from the last whole checkpoint; raises with a sentence when it cannot."""
 
 OpenDesk = Callable[[], "LaunchDesk"]
 """What the launch form asks; made when it is first opened, since launching loads much."""
@@ -50,18 +44,13 @@ OpenSettings = Callable[[], "SettingsDesk"]
 
 HERE = Path(__file__).parent
 
-DRAW_FIRST_S = 0.05
-"""From mounting to the first paint it takes about 20 ms here."""
-
 SILENT_S = 10.0
 """A tick takes milliseconds; after so long without one, the disk does not answer."""
 
 
-class LanewatchApp(Openings, App[None]):
+class LanewatchApp(Openings, Changing, App[None]):
     """The board, and one run's screen on top of it."""
 
-    # The default screen gets no CSS_PATH of its own loaded (Textual 8.2), so it is named here.
-    CSS_PATH: ClassVar = [HERE / "app.tcss", HERE / "screens" / "board.tcss"]
     TITLE = "lanewatch"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -80,6 +69,7 @@ class LanewatchApp(Openings, App[None]):
         read_only: bool = False,
         *,
         stop: StopRun | None = None,
+        act: ActOn | None = None,
         resume: ResumeRun | None = None,
         launch: OpenDesk | None = None,
         attach: OpenAttach | None = None,
@@ -89,13 +79,15 @@ class LanewatchApp(Openings, App[None]):
     ) -> None:
         """Watch the runs below *root*, beginning with *run* (a full id) if one is named.
 
-        Without *stop*, *launch* and *attach*, or with *read_only*, nothing can be changed from
-        here. With *sampling* off the app shows only the messages that are posted to it.
+        Without *stop*, *act*, *launch* and *attach*, or with *read_only*, nothing can be changed
+        from here. With *sampling* off the app shows only the messages that are posted to it.
         """
         # Textual takes an empty NO_COLOR as set; no-color.org says that it is not.
         if os.environ.get("NO_COLOR") == "":
             del os.environ["NO_COLOR"]
-        super().__init__()
+        # The default screen gets no CSS_PATH of its own loaded (Textual 8.2), so it is named here.
+        first = "run" if run is not None else "board"
+        super().__init__(css_path=[HERE / "app.tcss", HERE / "screens" / f"{first}.tcss"])
         self.animation_level = "none"
         self.theme_name = theme
         self.glyphs = glyphs_of(theme, os.environ)
@@ -106,6 +98,7 @@ class LanewatchApp(Openings, App[None]):
         self.snapshot: Snapshot | None = None
         self._first_run = run
         self._stop = stop
+        self._act = act
         self._resume = resume
         self._launch = launch
         self._open_attach = attach
@@ -122,25 +115,29 @@ class LanewatchApp(Openings, App[None]):
         )
 
     def get_default_screen(self) -> Screen[None]:
+        """The run that was named, alone: the board is made when one goes back to it."""
+        if self._first_run is not None:
+            from tui.screens.run import RunScreen
+
+            return RunScreen(self._first_run, id="_default")
+        from tui.screens.board import BoardScreen
+
         return BoardScreen(id="_default")
 
-    @property
-    def can_stop(self) -> bool:
-        """True when a run may be stopped from here."""
-        return self._stop is not None and not self.read_only
-
-    def may_stop(self, status: RunStatus | None) -> bool:
-        """True when this run may be stopped from here; a foreign one is not ours to stop."""
-        ours = status is not None and status.foreign is None
-        return self.can_stop and ours and status is not None and not is_over(status)
-
     def on_mount(self) -> None:
-        if self._first_run is not None:
-            self.open_run(self._first_run)
         if self._sampler is not None:
+            self._sampler.open(self._first_run)
             # Draw first: reading competes with drawing for the interpreter.
-            self.set_timer(DRAW_FIRST_S, self._sampler.start)
+            self.screen.call_after_refresh(self._begin)
             self.set_interval(SILENT_S / 2, self._check_sampler)
+
+    def _begin(self) -> None:
+        """After the first frame: collect garbage again, and read."""
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
+        if self._sampler is not None:
+            self._sampler.start()
 
     def on_unmount(self) -> None:
         if self._title and self._driver is not None and not self.is_headless:
@@ -162,19 +159,13 @@ class LanewatchApp(Openings, App[None]):
         """Go back to the board."""
         if self._sampler is not None:
             self._sampler.open(None)
-        self.pop_screen()
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+            return
+        from tui.screens.board import BoardScreen
 
-    def may_resume(self, status: RunStatus | None) -> bool:
-        """True when this run may be resumed from here: ours, over, and not at its end."""
-        if self._resume is None or self.read_only or status is None or status.foreign is not None:
-            return False
-        return status.verdict in ("failed", "stopped") and status.kind != "smoke"
-
-    def resume(self, status: RunStatus) -> None:
-        """Have a run go on from its last whole checkpoint."""
-        if self.may_resume(status):
-            self._say(f"{status.run} is resumed from its last whole checkpoint.")
-            self._resume_run(status.run)
+        # On top of the run, which was the first screen and has nothing below it.
+        self.push_screen(BoardScreen())
 
     @property
     def can_launch(self) -> bool:
@@ -184,7 +175,7 @@ class LanewatchApp(Openings, App[None]):
     def open_launch(self) -> None:
         """Show the launch form on top of the board."""
         if self._launch is None or self.read_only:
-            self._say("This view is read-only: nothing is launched from here.")
+            self.say("This view is read-only: nothing is launched from here.")
             return
         from tui.screens.launch import LaunchScreen
 
@@ -193,7 +184,7 @@ class LanewatchApp(Openings, App[None]):
     def open_attach(self) -> None:
         """Show what trains here without lanewatch, and watch what is picked."""
         if self._open_attach is None or self.read_only:
-            self._say("This view is read-only: nothing is attached from here.")
+            self.say("This view is read-only: nothing is attached from here.")
             return
         from tui.screens.pick import PickScreen
 
@@ -211,23 +202,6 @@ class LanewatchApp(Openings, App[None]):
         """From the form that launched it to the run."""
         self.pop_screen()
         self.open_run(run)
-
-    def ask_to_stop(self, status: RunStatus) -> None:
-        """Ask how to stop a run, and have it done."""
-        from tui.screens.confirm_stop import Choice, ConfirmStopScreen
-
-        if not self.can_stop:
-            self._say("This view is read-only: runs cannot be stopped from here.")
-            return
-        if status.foreign is not None:
-            self._say("lanewatch did not start this run: end it where it was started.")
-            return
-
-        def chosen(choice: Choice | None) -> None:
-            if choice is not None and choice is not Choice.CANCEL:
-                self._stop_run(status.run, save=choice is Choice.SAVE)
-
-        self.push_screen(ConfirmStopScreen(status), chosen)
 
     def set_theme(self, theme: str) -> None:
         """Put a theme in force on every screen, and keep it for the next time."""
@@ -251,6 +225,7 @@ class LanewatchApp(Openings, App[None]):
     def action_palette(self) -> None:
         """What can be done from here, by name."""
         from tui.commands import palette
+        from tui.screens.board import BoardScreen
         from tui.screens.pick import PickScreen
         from tui.themes import THEMES
 
@@ -272,6 +247,9 @@ class LanewatchApp(Openings, App[None]):
 
     def action_open(self, run: str) -> None:
         """Show another run; only one run's screen is open at a time."""
+        from tui.screens.board import BoardScreen
+
+        # A run that was named on the command line lies below the board, and stays there.
         while len(self.screen_stack) > 1 and not isinstance(self.screen, BoardScreen):
             self.pop_screen()
         self.open_run(run)
@@ -296,7 +274,7 @@ class LanewatchApp(Openings, App[None]):
 
     def action_help_quit(self) -> None:
         """ctrl+c reaches no run and does not quit either: say what does."""
-        self._say("q quits lanewatch. Runs go on either way.")
+        self.say("q quits lanewatch. Runs go on either way.")
 
     def farewell(self) -> str | None:
         """What to say on the way out: that the live runs go on without this window."""
@@ -349,7 +327,7 @@ class LanewatchApp(Openings, App[None]):
 
     @on(SampleFailed)
     def _report_failure(self, message: SampleFailed) -> None:
-        self._say(message.problem)
+        self.say(message.problem)
 
     def _check_sampler(self) -> None:
         silent_s = self._sampler.silent_s if self._sampler is not None else 0.0
@@ -359,22 +337,6 @@ class LanewatchApp(Openings, App[None]):
         for screen in self.screen_stack:
             if isinstance(screen, StateScreen):
                 screen.show_trouble(text)
-
-    @work(thread=True, exclusive=True, group="stop", exit_on_error=False)
-    def _stop_run(self, run: str, *, save: bool) -> None:
-        assert self._stop is not None
-        try:
-            self._stop(run, save)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
-            self.post_message(SampleFailed(f"{run} was not stopped: {error}"))
-
-    @work(thread=True, exclusive=True, group="resume", exit_on_error=False)
-    def _resume_run(self, run: str) -> None:
-        assert self._resume is not None
-        try:
-            self._resume(run)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
-            self.post_message(SampleFailed(f"{run} was not resumed: {error}"))
 
     @work(thread=True, group="keep", exit_on_error=False)
     def _keep(self, key: str, value: str) -> None:
@@ -397,6 +359,6 @@ class LanewatchApp(Openings, App[None]):
     def _show_attached(self, message: Attached) -> None:
         self.open_run(message.run)
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
         # Never as markup: the text may hold a path or an exception with brackets in it.
         self.notify(clean(text), markup=False)

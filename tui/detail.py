@@ -1,8 +1,4 @@
-"""What one run's screen shows beyond its status, read by what was appended since the last look.
-
-History comes once from the telemetry store; from then on every tick adds what the status said, so
-that no database is opened a second time while a screen is open.
-"""
+"""What one run's screen shows beyond its status, read by what was appended since the last look."""
 
 from __future__ import annotations
 
@@ -11,24 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monitor.files import read_json
-from monitor.metrics import Metrics, MetricsFollower
 from monitor.model import Stage
 from monitor.probes.log import LogFollower
 from monitor.rundir import RunDir
 from tui.projections import projection_lines
-from tui.state import Point, RunDetail, is_over
+from tui.run_past import Curves, MachineHistory
+from tui.state import RunDetail, is_over
 
 if TYPE_CHECKING:
-    from monitor.samples import Sample
+    from monitor.events import Event
     from monitor.status_model import RunStatus
-
-HISTORY_S = 900.0
-POINT_S = 5.0
-"""Seconds between two points of the history."""
+    from tui.provenance import Rows
 
 LOG_LINES = 500
 LOG_BYTES = 64 * 1024
-METRICS_KEPT = 20_000
+EVENTS = 500
+EVENT_BYTES = 256 * 1024
 
 
 class DetailReader:
@@ -37,34 +31,37 @@ class DetailReader:
     def __init__(self, folder: Path) -> None:
         self._paths = RunDir(folder)
         self.run = folder.name
-        self._metrics = MetricsFollower(self._paths.metrics, keep=METRICS_KEPT)
-        self._seen_metrics: Metrics | None = None
-        self._losses: tuple[tuple[int, float], ...] = ()
-        self._told: dict[int, float] = {}
-        """Losses of a run without metrics, from its log by way of the watcher."""
-        self._points: deque[Point] = deque(maxlen=int(HISTORY_S / POINT_S) + 1)
-        self._history: tuple[Point, ...] = ()
-        self._history_read = False
-        self._log_path: Path | None = None
-        self._log: LogFollower | None = None
-        self._lines: deque[str] = deque(maxlen=LOG_LINES)
-        self._lines_seen = 0
-        self._problem: str | None = None
+        self._curves = Curves(self._paths)
+        self._history = MachineHistory(self._paths)
+        self._log = _LogReader(self._paths)
+        self._about = _AboutReader(self._paths)
         self._projection: tuple[str, ...] | None = None
 
     def read(self, status: RunStatus | None, wall_s: float) -> RunDetail:
         """Return all that is known now; *status* names the stage whose log is shown."""
-        self._read_metrics()
-        self._read_history(status, wall_s)
-        self._read_log(status)
+        curves, log, about = self._curves, self._log, self._about
+        self._history.read(status, wall_s, curves)
+        curves.read(wall_s)
+        log.read(status)
+        about.read(status)
         return RunDetail(
             run=self.run,
-            losses=self._losses or tuple(sorted(self._told.items())),
-            history=self._history,
-            log_name=self._log_path.name if self._log_path else None,
-            log_lines=self._shown_lines(),
-            log_first=self._lines_seen - len(self._lines),
-            problem=self._problem,
+            losses=curves.of("loss"),
+            lrs=curves.of("lr"),
+            grad_norms=curves.of("grad_norm"),
+            step_times=curves.of("step_s"),
+            saves=curves.saves,
+            history=self._history.points,
+            recent=self._history.recent,
+            log_name=log.name,
+            log_lines=log.shown,
+            log_first=log.first,
+            events=about.events,
+            recipe=about.rows,
+            save_interval=about.save_interval,
+            keep_last=about.keep_last,
+            remedy=about.remedy,
+            problem=self._history.problem,
             projection=self._read_projection(status),
         )
 
@@ -80,63 +77,113 @@ class DetailReader:
             self._projection = tuple(projection_lines(summary))
         return self._projection
 
-    def _read_metrics(self) -> None:
-        self._metrics.read()
-        while self._metrics.behind_bytes:
-            before = self._metrics.behind_bytes
-            self._metrics.read()
-            if self._metrics.behind_bytes >= before:
-                break
-        known = self._metrics.metrics
-        if known is self._seen_metrics:
+
+class _AboutReader:
+    """Events as they come; recipe and diagnosis when their files are others than before."""
+
+    def __init__(self, paths: RunDir) -> None:
+        from monitor.events import EventFollower
+
+        self._paths = paths
+        self._follower = EventFollower(paths.events, tail_bytes=EVENT_BYTES)
+        self._kept: deque[Event] = deque(maxlen=EVENTS)
+        self._stamps: tuple[int | None, ...] = ()
+        self._diagnosed: int | None = None
+        self.events: tuple[Event, ...] = ()
+        self.rows: Rows = ()
+        self.save_interval: int | None = None
+        self.keep_last: int | None = None
+        self.remedy: str | None = None
+
+    def read(self, status: RunStatus | None) -> None:
+        """Look again."""
+        new = self._follower.read()
+        if new:
+            self._kept.extend(new)
+            self.events = tuple(self._kept)
+        stamps = (_stamp(self._paths.run_json), _stamp(self._paths.state))
+        if stamps != self._stamps:
+            self._stamps = stamps
+            self._read_run()
+        self._read_remedy(status)
+
+    def _read_run(self) -> None:
+        from monitor.target import read_target
+        from tui.provenance import provenance
+
+        run = read_json(self._paths.run_json).value or {}
+        self.rows = provenance(run, read_json(self._paths.state).value or {})
+        target = read_target(self._paths.root)
+        self.save_interval, self.keep_last = target.save_interval, target.keep_last
+
+    def _read_remedy(self, status: RunStatus | None) -> None:
+        from monitor.diagnosis.answer import LATEST
+
+        if status is None:
             return
-        self._seen_metrics = known
-        self._losses = tuple(
-            (each.iteration, each.loss) for each in known.iterations if each.loss is not None
-        )
+        path = self._paths.diagnosis / LATEST
+        stamp = _stamp(path)
+        if stamp != self._diagnosed:
+            self._diagnosed = stamp
+            self.remedy = first_advice(read_json(path).value or {}, status.attempt)
 
-    def _read_history(self, status: RunStatus | None, wall_s: float) -> None:
-        if not self._history_read:
-            self._history_read = True
-            ended = status.ended_wall if status and is_over(status) else None
-            self._points.extend(self._stored((ended or wall_s) - HISTORY_S))
-            self._history = tuple(self._points)
-        if status is None or is_over(status):
-            return
-        if status.iteration.source == "log":
-            self._note_loss(status.iteration.value, status.loss)
-        # Not every tick: a graph that stands still for five seconds is neither drawn nor sent.
-        if not self._points or wall_s - self._points[-1].wall_s >= POINT_S:
-            self._points.append(_point(status, wall_s))
-            self._history = tuple(self._points)
 
-    def _stored(self, since_wall: float) -> list[Point]:
-        from monitor.store import read_samples
+def first_advice(diagnosis: dict[str, object], attempt: int) -> str | None:
+    """The first remedy of a diagnosis of *attempt*; the file may hold anything."""
+    said = diagnosis.get("conclusion")
+    if diagnosis.get("attempt") != attempt or not isinstance(said, dict):
+        return None
+    remedies = said.get("remedies")
+    first = remedies[0] if isinstance(remedies, list) and remedies else None
+    advice = first.get("do") if isinstance(first, dict) else None
+    return advice if isinstance(advice, str) and advice else None
 
-        found = read_samples(self._paths.telemetry, since_wall=since_wall, every=POINT_S)
-        self._problem = found.problem
-        for sample in found.value or ():
-            self._note_loss(sample.iteration, sample.loss)
-        return [_stored_point(sample) for sample in found.value or ()]
 
-    def _note_loss(self, iteration: int | None, loss: float | None) -> None:
-        if self._losses or iteration is None or loss is None:
-            return
-        self._told[iteration] = loss
-        if len(self._told) > METRICS_KEPT:
-            del self._told[next(iter(self._told))]
+def _stamp(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
 
-    def _read_log(self, status: RunStatus | None) -> None:
+
+class _LogReader:
+    """The end of the present stage's log."""
+
+    def __init__(self, paths: RunDir) -> None:
+        self._paths = paths
+        self._path: Path | None = None
+        self._follower: LogFollower | None = None
+        self._lines: deque[str] = deque(maxlen=LOG_LINES)
+        self._seen = 0
+
+    @property
+    def name(self) -> str | None:
+        """Of its file."""
+        return self._path.name if self._path else None
+
+    @property
+    def first(self) -> int:
+        """The number of the first line shown, counted from when the run was opened."""
+        return self._seen - len(self._lines)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Its last lines, the one that is not finished among them."""
+        partial = self._follower.partial if self._follower is not None else ""
+        return (*self._lines, partial) if partial else tuple(self._lines)
+
+    def read(self, status: RunStatus | None) -> None:
+        """Take in what was appended."""
         path = self._stage_log(status)
         if path is None:
             return
-        if path != self._log_path:
-            self._log_path = path
-            self._log = LogFollower(path, tail_bytes=LOG_BYTES)
+        if path != self._path:
+            self._path = path
+            self._follower = LogFollower(path, tail_bytes=LOG_BYTES)
             self._lines.clear()
-        if self._log is not None:
-            new = self._log.read()
-            self._lines_seen += len(new)
+        if self._follower is not None:
+            new = self._follower.read()
+            self._seen += len(new)
             self._lines.extend(new)
 
     def _stage_log(self, status: RunStatus | None) -> Path | None:
@@ -147,35 +194,8 @@ class DetailReader:
             named = self._paths.log(Path(status.stage).name)
             if named.exists():
                 return named
-        if self._log_path is not None:
-            return self._log_path
+        if self._path is not None:
+            return self._path
         logs = [self._paths.log(stage) for stage in Stage]
         written = [(path.stat().st_mtime, path) for path in logs if path.is_file()]
         return max(written)[1] if written else None
-
-    def _shown_lines(self) -> tuple[str, ...]:
-        partial = self._log.partial if self._log is not None else ""
-        return (*self._lines, partial) if partial else tuple(self._lines)
-
-
-def _point(status: RunStatus, wall_s: float) -> Point:
-    machine = status.machine
-    gpu = machine.gpus[0] if machine and machine.gpus else None
-    return Point(
-        wall_s=wall_s,
-        memory_bytes=status.memory.used_bytes if status.memory else None,
-        gpu_percent=gpu.utilisation_percent if gpu else None,
-        power_w=gpu.power_w if gpu else None,
-        cpu_percent=machine.cpu_percent if machine else None,
-    )
-
-
-def _stored_point(sample: Sample) -> Point:
-    gpu = sample.gpus[0] if sample.gpus else None
-    return Point(
-        wall_s=sample.wall_s,
-        memory_bytes=sample.mem_used_bytes,
-        gpu_percent=gpu.utilisation_percent if gpu else None,
-        power_w=gpu.power_w if gpu else None,
-        cpu_percent=sample.cpu_percent,
-    )

@@ -1,14 +1,15 @@
 """Numbers to rows of graph characters. Pure: no widget, no clock.
 
-A graph is text of one colour, so that a repaint costs its characters and no colour changes. Time
-runs in columns whose edges are whole multiples of their length: between two edges only the newest
-column can change, and the rest of the graph is not sent to the terminal again.
+A graph is text of one colour, so that a repaint costs its characters and no colour changes. Its
+axis stands still while it fills from the left: only the newest column can change, and the rest of
+the graph is not sent to the terminal again.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 _DOTS = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
 """Braille bits of the left and right dot column, from the bottom up."""
@@ -17,39 +18,67 @@ ABSURD = 1e15
 """A value beyond this sets no scale: a loss that blew up must not flatten all the rest."""
 
 
-def by_time(
-    points: Sequence[tuple[float, float]], columns: int, span_s: float, now_s: float
+def sampled(
+    points: Sequence[tuple[float, float]],
+    columns: int,
+    left: float,
+    right: float,
+    gap: float = math.inf,
 ) -> list[float | None]:
-    """The mean of each of *columns* equal stretches of the last *span_s* seconds.
+    """The mean of each of *columns* equal stretches of the axis from *left* to *right*.
 
-    *points* are (seconds, value), ascending. A stretch without a point is None: a gap, not a zero.
+    *points* are (place, value), ascending; a value at *right* is in the last column. Between two
+    points that are at most *gap* apart the line goes on; a wider hole is None, not a zero.
     """
-    if columns <= 0:
-        return []
-    step = max(1.0, math.ceil(span_s / columns))
-    first = math.floor(now_s / step) - columns + 1
+    if columns <= 0 or right <= left:
+        return [None] * max(0, columns)
+    step = (right - left) / columns
     sums = [0.0] * columns
     counts = [0] * columns
+    places: list[float] = [0.0] * columns
     for at, value in points:
-        column = math.floor(at / step) - first
+        column = min(columns - 1, math.floor((at - left) / step)) if at <= right else columns
         if 0 <= column < columns and math.isfinite(value):
             sums[column] += value
             counts[column] += 1
-    return [total / number if number else None for total, number in zip(sums, counts, strict=True)]
+            places[column] = at
+    means = [total / many if many else None for total, many in zip(sums, counts, strict=True)]
+    return _bridged(means, places, gap)
 
 
-def by_iteration(
-    points: Sequence[tuple[int, float]], columns: int, last: int
-) -> list[float | None]:
-    """The mean value of each of *columns* equal ranges of the iterations 1 to *last*."""
-    sums = [0.0] * columns
-    counts = [0] * columns
-    for iteration, value in points:
-        column = (iteration - 1) * columns // max(1, last)
-        if 0 <= column < columns and math.isfinite(value):
-            sums[column] += value
-            counts[column] += 1
-    return [total / number if number else None for total, number in zip(sums, counts, strict=True)]
+def _bridged(values: list[float | None], places: Sequence[float], gap: float) -> list[float | None]:
+    """*values* with a straight line across the columns between two points near to one another."""
+    before: int | None = None
+    for column, value in enumerate(values):
+        if value is None:
+            continue
+        start = values[before] if before is not None else None
+        if before is not None and start is not None and places[column] - places[before] <= gap:
+            for between in range(before + 1, column):
+                share = (between - before) / (column - before)
+                values[between] = start + share * (value - start)
+        before = column
+    return values
+
+
+TIME_LADDER_S = (900, 1200, 1800, 2700, 3600, 5400, 7200, 10800, 14400, 21600, 28800, 43200, 64800)
+
+
+def time_axis(first_s: float, newest_s: float) -> float:
+    """The right edge of an axis that begins at *first_s*; it moves seldom, and by much."""
+    span = newest_s - first_s
+    for rung in TIME_LADDER_S:
+        if span <= rung:
+            return first_s + rung
+    return first_s + 86400 * math.ceil(span / 86400)
+
+
+def usual_gap(points: Sequence[tuple[float, float]]) -> float:
+    """How far apart two points may be for the line to go on: three times the usual."""
+    if len(points) < 3:
+        return math.inf
+    steps = sorted(after[0] - before[0] for before, after in pairwise(points))
+    return 3.5 * steps[len(steps) // 2]
 
 
 def iteration_axis(newest: int, total: int | None) -> int:

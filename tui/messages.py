@@ -33,6 +33,13 @@ class SampleFailed(Message):
 
 
 @dataclass
+class ActionDone(Message):
+    """What a person asked for was done, or refused: the sentence to tell."""
+
+    text: str
+
+
+@dataclass
 class Attached(Message):
     """A process that lanewatch did not start is watched now, as this run."""
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from tui.presentation import age
 
 if TYPE_CHECKING:
+    from monitor.events import Event
+    from monitor.metrics import Save
     from monitor.model import MachineReading
     from monitor.status_model import RunStatus
 
@@ -29,6 +31,8 @@ class Point:
     memory_bytes: float | None = None
     gpu_percent: float | None = None
     power_w: float | None = None
+    clock_mhz: float | None = None
+    temperature_c: float | None = None
     cpu_percent: float | None = None
 
 
@@ -38,9 +42,26 @@ class RunDetail:
 
     run: str
     losses: tuple[tuple[int, float], ...] = ()
-    """(iteration, loss), ascending; the highest attempt of an iteration."""
+    """(iteration, loss), ascending; the highest attempt of an iteration. Of a long run, means."""
+    lrs: tuple[tuple[int, float], ...] = ()
+    grad_norms: tuple[tuple[int, float], ...] = ()
+    step_times: tuple[tuple[int, float], ...] = ()
+    """(iteration, seconds)"""
     history: tuple[Point, ...] = ()
-    """Ascending by wall_s."""
+    """The whole run, ascending by wall_s; of a long one, means."""
+    recent: tuple[Point, ...] = ()
+    """Its last quarter of an hour, finer."""
+    saves: tuple[Save, ...] = ()
+    """What each save cost, by iteration; also of checkpoints that are deleted again."""
+    save_interval: int | None = None
+    keep_last: int | None = None
+    """Checkpoints that the trainer keeps; None: all."""
+    events: tuple[Event, ...] = ()
+    """The last ones, oldest first."""
+    recipe: tuple[tuple[str, str], ...] = ()
+    """(name, value) of what was asked for and with what; a name without value is a heading."""
+    remedy: str | None = None
+    """What a diagnosis of this attempt advises first."""
     log_name: str | None = None
     log_lines: tuple[str, ...] = ()
     """The last lines only; control sequences are neutralised."""

@@ -75,7 +75,8 @@ async def test_the_log_follows_until_it_is_scrolled_and_again_from_its_end(
     async with app.run_test(size=(80, 24)) as pilot:
         await show(pilot, log(100))
         assert isinstance(app.screen, RunScreen)
-        tail = app.screen.log_tail
+        tail = app.screen.tab.log_tail
+        assert tail is not None
         assert tail.plain()[-1] == "line 99"
         await pilot.press("k")
         await show(pilot, log(103))
@@ -100,7 +101,8 @@ async def test_searching_the_log(
     async with app.run_test(size=(80, 24)) as pilot:
         await show(pilot, snap_of(training, detail=details(training, lines)))
         assert isinstance(app.screen, RunScreen)
-        tail = app.screen.log_tail
+        tail = app.screen.tab.log_tail
+        assert tail is not None
         await pilot.press("slash", "n", "a", "n", "enter")
         assert "2 matches" in tail.plain()[0]
         await pilot.press("n")

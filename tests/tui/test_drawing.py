@@ -13,7 +13,7 @@ from monitor.model import FINAL, Liveness
 from tui import graphs
 from tui.glyphs import ASCII, TONES, UNICODE, bar, choose_glyphs
 from tui.lines import clean, cut, cut_middle, fit, heading, joined, pad, spread, wrap
-from tui.screens.run_layout import plan
+from tui.screens.run_layout import LEAST_GRAPH_ROWS, plan_charts, plan_head, plan_overview
 from tui.state import OVER
 
 
@@ -132,15 +132,38 @@ def test_a_scale_spans_what_it_is_made_of(values: list[float | None]) -> None:
 
 
 def test_a_gap_in_the_readings_is_a_gap_and_not_a_zero() -> None:
-    assert graphs.by_time([(100.0, 5.0), (130.0, 7.0)], 4, 40.0, 130.0) == [5.0, None, None, 7.0]
+    points = [(100.0, 5.0), (130.0, 7.0)]
+    assert graphs.sampled(points, 4, 95.0, 135.0, gap=20.0) == [5.0, None, None, 7.0]
+    assert graphs.sampled(points, 4, 95.0, 135.0, gap=30.0) == [
+        5.0,
+        pytest.approx(5.667, abs=0.01),
+        pytest.approx(6.333, abs=0.01),
+        7.0,
+    ]
 
 
-def test_between_two_edges_only_the_newest_column_moves() -> None:
-    points = [(float(at), float(at)) for at in range(100)]
-    before = graphs.by_time(points, 10, 100.0, 95.0)
-    after = graphs.by_time([*points, (99.0, 500.0)], 10, 100.0, 99.0)
-    assert before[:-1] == after[:-1]
-    assert before[-1] != after[-1]
+def test_only_the_newest_column_moves_while_the_axis_stands() -> None:
+    points = [(float(at), float(at)) for at in range(95)]
+    before = graphs.sampled(points, 20, 0.0, 200.0)
+    after = graphs.sampled([*points, (95.0, 500.0)], 20, 0.0, 200.0)
+    assert before[:9] == after[:9]
+    assert before[9] != after[9]
+    assert before[10:] == after[10:] == [None] * 10
+
+
+def test_a_value_at_the_right_edge_is_drawn_and_one_beyond_is_not() -> None:
+    assert graphs.sampled([(10.0, 3.0)], 2, 0.0, 10.0) == [None, 3.0]
+    assert graphs.sampled([(11.0, 3.0), (-1.0, 3.0)], 2, 0.0, 10.0) == [None, None]
+    assert graphs.sampled([(1.0, 3.0)], 3, 5.0, 5.0) == [None] * 3
+
+
+@given(st.floats(0, 1e7), st.floats(1, 1e6))
+def test_a_time_axis_holds_what_is_known_and_moves_seldom(span: float, more: float) -> None:
+    edge = graphs.time_axis(1000.0, 1000.0 + span)
+    assert edge >= 1000.0 + span
+    assert span < 900 or edge - 1000.0 <= 2 * span + 86400 * (span > 64800)
+    later = 1000.0 + span + more
+    assert later > edge or graphs.time_axis(1000.0, later) == edge
 
 
 @pytest.mark.parametrize(
@@ -157,24 +180,54 @@ def test_the_iteration_axis_seldom_moves(newest: int, total: int | None, axis: i
     assert graphs.iteration_axis(newest, total) == axis
 
 
-@given(st.integers(20, 200), st.integers(3, 60), st.integers(1, 9), st.integers(2, 14))
+@given(
+    st.integers(20, 200),
+    st.integers(3, 60),
+    st.integers(1, 9),
+    st.integers(2, 14),
+    st.integers(0, 4),
+    st.booleans(),
+)
 def test_no_layout_needs_more_rows_than_there_are(
-    width: int, height: int, verdict: int, evidence: int
+    width: int, height: int, verdict: int, evidence: int, remedy: int, overview: bool
 ) -> None:
-    layout = plan(width, height, verdict_rows=verdict, evidence_rows=evidence, series=4)
-    parts = (layout.verdict, layout.progress, layout.evidence, layout.graphs, layout.log)
-    assert all(part >= 0 for part in parts)
-    assert layout.verdict >= 1
-    assert sum(parts) + 2 <= max(height, 4)
+    head = plan_head(height, verdict_rows=verdict, remedy_rows=remedy, overview=overview)
+    body = plan_overview(width, head.body, evidence_rows=evidence, series=4)
+    above = (head.verdict, head.remedy, head.progress, head.tabs)
+    parts = (body.evidence, body.graphs, body.log)
+    assert all(part >= 0 for part in (*above, *parts))
+    assert head.verdict >= 1
+    assert sum(parts) == head.body
+    assert sum(above) + head.body + 2 <= max(height, 4)
 
 
-def test_small_screens_keep_verdict_progress_and_evidence() -> None:
-    tiny = plan(38, 10, verdict_rows=3, evidence_rows=7, series=4)
-    assert (tiny.verdict, tiny.progress, tiny.evidence, tiny.graphs) == (2, 2, 4, 0)
-    common = plan(78, 24, verdict_rows=3, evidence_rows=7, series=4)
-    assert common.log >= 4
-    assert common.graph_count == 2
-    assert plan(118, 40, verdict_rows=2, evidence_rows=7, series=4).wide
+@given(st.integers(20, 200), st.integers(0, 60), st.integers(1, 6), st.integers(0, 8))
+def test_graphs_share_what_there_is(width: int, rows: int, series: int, head: int) -> None:
+    charts = plan_charts(width, rows, series=series, head_rows=head)
+    lines = -(-charts.shown // charts.columns)
+    assert 0 <= charts.shown <= series
+    assert charts.head + lines * LEAST_GRAPH_ROWS <= rows
+
+
+def test_a_phone_keeps_verdict_remedy_progress_and_evidence() -> None:
+    phone = plan_head(18, verdict_rows=4, remedy_rows=2)
+    assert (phone.verdict, phone.remedy, phone.progress, phone.tabs) == (3, 2, 2, 1)
+    assert plan_overview(48, phone.body, evidence_rows=7, series=4).evidence >= 5
+
+
+def test_graphs_are_dropped_before_the_log_and_the_log_before_the_evidence() -> None:
+    counts = []
+    for rows in range(2, 40):
+        plan = plan_overview(118, rows, evidence_rows=7, series=4)
+        counts.append((plan.evidence > 0, plan.log > 0, plan.graph_count > 0))
+    assert counts == sorted(counts)
+    assert counts[0] == (True, False, False)
+    assert counts[-1] == (True, True, True)
+
+
+def test_wide_screens_have_checkpoints_beside_the_evidence() -> None:
+    assert plan_overview(118, 29, evidence_rows=7, series=4).wide
+    assert not plan_overview(78, 29, evidence_rows=7, series=4).wide
 
 
 def test_the_words_of_an_ending_are_those_of_the_model() -> None:

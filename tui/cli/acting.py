@@ -38,11 +38,15 @@ def ask_to_stop(run: RunDir, *, save: bool) -> None:
 
 def kill_command(options: argparse.Namespace) -> int:
     """End the run now; what was not saved is lost."""
-    run = find_run(runs_root(), options.run)
+    complain(ask_to_kill(find_run(runs_root(), options.run)))
+    return exits.OK
+
+
+def ask_to_kill(run: RunDir) -> str:
+    """Request a kill; returns what to tell. Raises RunnerError."""
     refuse(run, "kill")
     _request(run, Action.KILL)
-    complain(f"{run.root.name} is being killed")
-    return exits.OK
+    return f"{run.root.name} is being killed"
 
 
 def _request(run: RunDir, action: Action) -> None:
@@ -75,15 +79,24 @@ def resume_run(run: RunDir, *, anyway: bool = False) -> None:
 def export_command(options: argparse.Namespace) -> int:
     """Merge one checkpoint of a run that has ended."""
     run = find_run(runs_root(), options.run)
+    told = export_run(run, options.iteration, anyway=options.anyway)
+    out(run.root.name)
+    complain(told)
+    return exits.OK
+
+
+def export_run(run: RunDir, iteration: int | None, *, anyway: bool) -> str:
+    """Start to merge a checkpoint, the newest if none is named; returns what to tell.
+
+    Raises RunnerError.
+    """
     refuse(run, "export")
     _let_it_leave(run)
     with launching(run.root.parent):
-        if not options.anyway:
+        if not anyway:
             require_free(run.root.parent, itself=run)
-        iteration = export_checkpoint(run, options.iteration)
-    out(run.root.name)
-    complain(f"checkpoint {iteration} is exported into {run.export}, in the place of what is there")
-    return exits.OK
+        merged = export_checkpoint(run, iteration)
+    return f"checkpoint {merged} is exported into {run.export}, in the place of what is there"
 
 
 def _let_it_leave(run: RunDir) -> None:
@@ -95,30 +108,30 @@ def _let_it_leave(run: RunDir) -> None:
 
 def watch_command(options: argparse.Namespace) -> int:
     """Bring back the keeper and the watcher of a run that lost them."""
-    run = find_run(runs_root(), options.run)
+    complain(bring_back(find_run(runs_root(), options.run)))
+    return exits.OK
+
+
+def bring_back(run: RunDir) -> str:
+    """See to a run's keeper and watcher; returns what to tell. Raises RunnerError."""
     if is_foreign(run):
         return _watch_foreign(run)
     status = read_status_word(run)
     if status is not None and status.final and not someone_lives(run):
-        complain(f"{run.root.name} has ended ({status}); there is nothing to watch")
-        return exits.OK
+        return f"{run.root.name} has ended ({status}); there is nothing to watch"
     if ensure_keeper(run):
-        complain(f"a new keeper took over {run.root.name}")
-    else:
-        put_request(run, Action.WATCH)
-        complain(f"{run.root.name} has its keeper; it was asked to see to the watcher")
-    return exits.OK
+        return f"a new keeper took over {run.root.name}"
+    put_request(run, Action.WATCH)
+    return f"{run.root.name} has its keeper; it was asked to see to the watcher"
 
 
-def _watch_foreign(run: RunDir) -> int:
+def _watch_foreign(run: RunDir) -> str:
     last = read_watch(run.watch).value
     if last is not None and last.verdict.liveness in FINAL:
-        complain(f"{run.root.name} is over ({last.verdict.reason}); there is nothing to watch")
-    elif started := ensure_watched(run):
-        complain(f"{run.root.name} has a new {' and a new '.join(started)}")
-    else:
-        complain(f"{run.root.name} has its watcher")
-    return exits.OK
+        return f"{run.root.name} is over ({last.verdict.reason}); there is nothing to watch"
+    if started := ensure_watched(run):
+        return f"{run.root.name} has a new {' and a new '.join(started)}"
+    return f"{run.root.name} has its watcher"
 
 
 def rm_command(options: argparse.Namespace) -> int:

@@ -22,7 +22,7 @@ from monitor.events import append_event
 from monitor.model import FINAL
 from monitor.outbox import start_sender
 from monitor.probes.clock import read_now
-from monitor.rundir import runs_root
+from monitor.rundir import RunDir, runs_root
 from monitor.status import read_status
 from runners.errors import RunnerError
 from runners.runs import find_run, iter_runs, read_status_word
@@ -152,7 +152,12 @@ def _ask_sender(job: dict[str, Any]) -> list[dict[str, Any]]:
 
 def ack_command(options: argparse.Namespace) -> int:
     """Say that somebody knows: reminders of what was sent until now cease."""
-    run = find_run(runs_root(), options.run)
+    complain(acknowledge(find_run(runs_root(), options.run)))
+    return exits.OK
+
+
+def acknowledge(run: RunDir) -> str:
+    """Acknowledge what was sent for *run* until now; returns what to tell. Raises RunnerError."""
     now = read_now()
     pending = read_status(run.root, now=now).alerts.pending
     try:
@@ -161,5 +166,4 @@ def ack_command(options: argparse.Namespace) -> int:
         raise RunnerError(f"cannot write {run.ack}: {error.strerror or error}") from error
     append_event(run.events, "action", "the alerts were acknowledged", "user", now, ack=True)
     what = ", ".join(pending) if pending else "nothing was waiting for it"
-    complain(f"{run.root.name}: acknowledged ({what})")
-    return exits.OK
+    return f"{run.root.name}: acknowledged ({what})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from runners.errors import RunnerError
 from tui.cli import exits
 
 if TYPE_CHECKING:
+    from tui.actions import Action
     from tui.launching.attach_desk import AttachDesk
     from tui.launching.desk import LaunchDesk
     from tui.launching.settings_desk import SettingsDesk
@@ -29,6 +31,8 @@ def screen_command(options: argparse.Namespace) -> int:
 
 
 def _named(root: Path, part: str) -> str:
+    if "/" not in part and (root / part / "run.json").is_file():
+        return part  # its whole id: what else there is need not be looked at
     from runners.runs import find_run
 
     return find_run(root, part).root.name
@@ -36,6 +40,9 @@ def _named(root: Path, part: str) -> str:
 
 def show_screen(root: Path, run: str | None, *, read_only: bool) -> None:
     """Run the app until it is quit. Runs go on."""
+    # What is loaded for the first frame stays: to look through it for garbage would delay the frame
+    # by a tenth. The app enables the collector again as soon as it has drawn.
+    gc.disable()
     from tui.app import LanewatchApp
 
     for fixed_size in ("COLUMNS", "LINES"):
@@ -48,6 +55,11 @@ def show_screen(root: Path, run: str | None, *, read_only: bool) -> None:
         from tui.cli.acting import ask_to_stop
 
         ask_to_stop(RunDir(root / run_id), save=save)
+
+    def act(run_id: str, action: Action) -> str:
+        from tui.cli.screen_actions import act_on
+
+        return act_on(RunDir(root / run_id), action)
 
     def resume(run_id: str) -> None:
         from tui.cli.acting import resume_run
@@ -74,6 +86,7 @@ def show_screen(root: Path, run: str | None, *, read_only: bool) -> None:
         run=run,
         read_only=read_only,
         stop=stop,
+        act=act,
         resume=resume,
         launch=launch,
         attach=attach,

@@ -42,6 +42,7 @@ WIDE_COLUMNS = 120
 class BoardScreen(StateScreen):
     """The first screen. Quitting it leaves every run running."""
 
+    CSS_PATH = "board.tcss"
     PROMPT_HINT = "filter by run, name, lane or verdict"
     COMMANDS_HERE = (
         ("open the selected run", "enter", "open"),

@@ -1,45 +1,44 @@
-"""One run: verdict with its evidence, progress, graphs, checkpoints and the end of its log."""
+"""One run: verdict, what to do and progress above; below them a tab each for the rest.
+
+A tab is mounted when it is first opened, and only the one in front is given what is new.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
+from textual.containers import Container
 
+from tui.actions import Action, offered, question
+from tui.chart_view import ChartView
+from tui.lines import clean
+from tui.messages import ActionDone
+from tui.remedies import first_remedy, without_keys
 from tui.screens.base import StateScreen
-from tui.screens.board import STOP_KEY
-from tui.screens.run_layout import RunLayout, plan
-from tui.screens.run_series import SeriesMaker
-from tui.state import RunDetail, Snapshot, is_over
-from tui.widgets.checkpoint_list import CheckpointList
-from tui.widgets.evidence_table import EvidenceTable
-from tui.widgets.graph import Graph
+from tui.screens.run_layout import HeadLayout, Steadied, plan_head
+from tui.screens.run_tabs import ChartsTab, Look, OverviewTab, RunTab
+from tui.state import RunDetail, Snapshot
 from tui.widgets.key_bar import KeyBar, Keys
-from tui.widgets.line_view import LineView
-from tui.widgets.log_tail import LogTail
 from tui.widgets.progress_view import ProgressView, noted
+from tui.widgets.remedy_view import RemedyView
+from tui.widgets.tab_bar import TabBar
 from tui.widgets.title_line import TitleLine
 from tui.widgets.verdict_view import VerdictView
 
 if TYPE_CHECKING:
     from monitor.status_model import RunStatus
 
-GRAPHS = 4
-SHOWN_CHECKPOINTS = 6
-KEYS: Keys = (
-    ("esc", "board"),
-    ("q", "quit"),
-    ("?", "help"),
-    ("/", "search log"),
-    ("n", "next"),
-    ("j k", "scroll log"),
-    ("G", "follow"),
-)
+TABS = ("overview", "training", "machine", "checkpoints", "log", "events", "recipe")
+LOG = TABS.index("log")
+KEYS: Keys = (("esc", "board"), ("1-7", "tabs"), ("d", "diagnose"), ("q", "quit"), ("?", "help"))
+CHART_KEYS: Keys = (("tab", "graph"), ("+ -", "zoom"), ("y", "log scale"), ("m", "smooth"))
+LOG_KEYS: Keys = (("/", "search"), ("n N", "next"), ("j k", "scroll"), ("G", "follow"))
+LIST_KEYS: Keys = (("j k", "scroll"), ("g G", "top, end"))
+WHEEL_ROWS = 3
 
 
 class RunScreen(StateScreen):
@@ -47,8 +46,34 @@ class RunScreen(StateScreen):
 
     CSS_PATH = "run.tcss"
     PROMPT_HINT = "search the end of the log"
+    COMMANDS_HERE = (
+        *((f"tab: {name}", str(at), f"tab({at - 1})") for at, name in enumerate(TABS, 1)),
+        ("search the log", "/", "search"),
+        ("diagnose: why it hangs, and what to do", "d", "diagnose"),
+        ("graphs: the whole run", "0", "whole"),
+        ("graphs: smoothing", "m", "smooth"),
+        ("graphs: log scale of the chosen one", "y", "log_scale"),
+        ("stop the run; asks first", "s", "stop"),
+        ("kill the run; asks first", "K", "ask('kill')"),
+        ("resume the run; asks first", "R", "ask('resume')"),
+        ("merge and export its last whole checkpoint; asks first", "e", "ask('export')"),
+        ("bring back its keeper and watcher; asks first", "w", "ask('watch')"),
+        ("acknowledge its alerts; asks first", "a", "ask('ack')"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", show=False),
+        *(Binding(str(at), f"tab({at - 1})", show=False) for at in range(1, len(TABS) + 1)),
+        Binding("right_square_bracket", "next_tab(1)", show=False),
+        Binding("left_square_bracket", "next_tab(-1)", show=False),
+        Binding("tab", "choose(1)", show=False),
+        Binding("shift+tab", "choose(-1)", show=False),
+        Binding("plus,equals_sign", "zoom(1)", show=False),
+        Binding("minus", "zoom(-1)", show=False),
+        Binding("left", "pan(1)", show=False),
+        Binding("right", "pan(-1)", show=False),
+        Binding("0", "whole", show=False),
+        Binding("y", "log_scale", show=False),
+        Binding("m", "smooth", show=False),
         Binding("j,down", "scroll(1)", show=False),
         Binding("k,up", "scroll(-1)", show=False),
         Binding("pagedown,ctrl+d", "page(1)", show=False),
@@ -56,87 +81,175 @@ class RunScreen(StateScreen):
         Binding("g,home", "jump(False)", show=False),
         Binding("G,end", "jump(True)", show=False),
         Binding("slash", "search", show=False),
-        Binding("n", "next_match", show=False),
+        Binding("n", "next_match(False)", show=False),
+        Binding("N", "next_match(True)", show=False),
         Binding("s", "stop", show=False),
+        Binding("K", "ask('kill')", show=False),
+        Binding("R", "ask('resume')", show=False),
+        Binding("e", "ask('export')", show=False),
+        Binding("w", "ask('watch')", show=False),
+        Binding("a", "ask('ack')", show=False),
         Binding("d", "diagnose", show=False),
     ]
 
-    def __init__(self, run: str) -> None:
-        super().__init__()
+    def __init__(self, run: str, *, id: str | None = None) -> None:
+        super().__init__(id=id)
         self.run = run
-        self._layout_shown: RunLayout | None = None
-        self._evidence_shown: object = None
-        self._series = SeriesMaker()
+        self.view = ChartView()
         self.heading = TitleLine(id="title")
         self.verdict = VerdictView(id="verdict")
+        self.remedy = RemedyView(id="remedy")
         self.progress = ProgressView(id="progress")
-        self.evidence = EvidenceTable(id="evidence")
-        self.checkpoints = CheckpointList(id="checkpoints")
-        self.graphs = [Graph() for _ in range(GRAPHS)]
-        self.log_tail = LogTail(id="log")
+        self.tabs = TabBar(TABS, id="tabs")
         self.keys = KeyBar(id="keys")
-        self._middle = Horizontal(self.evidence, self.checkpoints, id="middle")
-        self._graphs_row = Horizontal(*self.graphs, id="graphs")
+        self._opened: dict[int, RunTab] = {0: OverviewTab()}
+        self._body = Container(self._opened[0], id="body")
+        self._head: HeadLayout | None = None
+        self._verdict_rows, self._remedy_rows = Steadied(), Steadied()
 
     def compose(self) -> ComposeResult:
         yield self.heading
         yield self.verdict
+        yield self.remedy
         yield self.progress
-        yield self._middle
-        yield self._graphs_row
-        yield self.log_tail
+        yield self.tabs
+        yield self._body
         yield self.keys
+
+    @property
+    def tab(self) -> RunTab:
+        """The tab in front."""
+        return self._opened[self.tabs.active]
+
+    @property
+    def status(self) -> RunStatus | None:
+        """The newest status of this run."""
+        snapshot = self.lanewatch.snapshot
+        return snapshot.status_of(self.run) if snapshot else None
 
     def on_mount(self) -> None:
         self.heading.run, self.heading.read_only = self.run, self.lanewatch.read_only
+        self.verdict.keys = self.lanewatch.can_act
         self.verdict.empty_text = "Reading the run."
         self._show_keys(None)
 
     def show_state(self, snapshot: Snapshot) -> None:
-        status = snapshot.status_of(self.run)
-        detail = snapshot.detail
+        status, detail = snapshot.status_of(self.run), snapshot.detail
         if detail is not None and detail.run != self.run:
             detail = None
-        series = self._series.make(snapshot, status) if detail is not None else []
         notes = detail.projection if detail is not None else ()
-        self._show_layout(status, len(series) or 2, notes)
-        self._show_status(snapshot, status, notes)
-        for number, graph in enumerate(self.graphs):
-            graph.series = series[number] if number < len(series) else None
-        self._show_log(detail, status)
+        advice = detail.remedy if detail is not None else None
+        remedy = (first_remedy(status, advice) if status is not None else None) or ""
+        if not self.lanewatch.can_act:
+            remedy = without_keys(remedy)
+        body = self._arrange(status, notes, remedy, snapshot.taken_wall)
+        self._show_status(snapshot, status, notes, remedy)
+        self._show_tab(snapshot, status, detail, body)
 
     def search_changed(self, text: str) -> None:
-        self.log_tail.pattern = text
+        for tab in self._opened.values():
+            if tab.log_tail is not None:
+                tab.log_tail.pattern = text
 
     def on_resize(self, _event: events.Resize) -> None:
-        self._layout_shown = None
+        self._head = None
+        self._verdict_rows.forget()
+        self._remedy_rows.forget()
         self.call_after_refresh(self._show_latest)
+
+    def on_click(self, event: events.Click) -> None:
+        """The mouse opens a tab, or chooses a graph."""
+        if event.widget is self.tabs and (index := self.tabs.at(event.x)) is not None:
+            self.action_tab(index)
+        elif isinstance(self.tab, ChartsTab):
+            self.tab.choose_graph(event.widget)
+
+    def on_mouse_scroll_down(self, _event: events.MouseScrollDown) -> None:
+        self.action_scroll(WHEEL_ROWS)
+
+    def on_mouse_scroll_up(self, _event: events.MouseScrollUp) -> None:
+        self.action_scroll(-WHEEL_ROWS)
+
+    @on(ActionDone)
+    def _tell(self, message: ActionDone) -> None:
+        # Never as markup: an error holds paths.
+        self.notify(clean(message.text), markup=False)
 
     def action_back(self) -> None:
         """Clear a search first; with none, go back to the board."""
-        if self.prompting or self.log_tail.pattern:
+        tail = self.tab.log_tail
+        if self.prompting or (tail is not None and tail.pattern):
             self.close_prompt()
             self.search_changed("")
             return
         self.lanewatch.close_run()
 
+    def action_tab(self, index: int) -> None:
+        """Open a tab by its number."""
+        if index == self.tabs.active:
+            return
+        self.tab.display = False
+        self.tabs.active = index
+        if index not in self._opened:
+            from tui.screens.run_pages import PAGES
+
+            self._opened[index] = PAGES[TABS[index]]()
+            self._body.mount(self.tab)
+        self.tab.display = True
+        self.tab.reopen()
+        self._head = None
+        self.call_after_refresh(self._show_latest)
+        self._show_latest()
+
+    def action_next_tab(self, steps: int) -> None:
+        self.action_tab((self.tabs.active + steps) % len(TABS))
+
+    def action_choose(self, steps: int) -> None:
+        self.tab.choose(steps)
+
+    def action_zoom(self, steps: int) -> None:
+        self._look_at(self.view.zoomed(steps))
+
+    def action_pan(self, steps: int) -> None:
+        self._look_at(self.view.panned(steps))
+
+    def action_whole(self) -> None:
+        self._look_at(ChartView(smoothing=self.view.smoothing, logs=self.view.logs))
+
+    def action_log_scale(self) -> None:
+        title = self.tab.chosen_title
+        if title is not None:
+            self._look_at(self.view.toggled_log(title))
+
+    def action_smooth(self) -> None:
+        self._look_at(self.view.smoother())
+
     def action_scroll(self, rows: int) -> None:
-        self.log_tail.scroll_lines(rows)
+        if self.tab.scroller is not None:
+            self.tab.scroller.scroll_lines(rows)
 
     def action_page(self, pages: int) -> None:
-        self.log_tail.scroll_lines(pages * max(1, self.log_tail.size.height - 2))
+        if self.tab.scroller is not None:
+            self.tab.scroller.scroll_pages(pages)
 
     def action_jump(self, to_end: bool) -> None:
-        self.log_tail.jump(to_end=to_end)
+        if self.tab.scroller is not None:
+            self.tab.scroller.jump(to_end=to_end)
 
-    def action_next_match(self) -> None:
-        if self.log_tail.pattern:
-            self.log_tail.next_match()
+    def action_search(self) -> None:
+        """Search the log, on the tab that shows it."""
+        if self.tab.log_tail is None or not self.tab.log_tail.display:
+            self.action_tab(LOG)
+        super().action_search()
+
+    def action_next_match(self, newer: bool) -> None:
+        tail = self.tab.log_tail
+        if tail is not None and tail.pattern:
+            tail.next_match(newer=newer)
 
     def action_stop(self) -> None:
-        snapshot = self.lanewatch.snapshot
-        status = snapshot.status_of(self.run) if snapshot else None
-        if status is not None and not is_over(status):
+        status = self.status
+        if status is not None and Action.STOP in [each for _, each in offered(status)]:
             self.lanewatch.ask_to_stop(status)
 
     def action_diagnose(self) -> None:
@@ -147,83 +260,92 @@ class RunScreen(StateScreen):
         if snapshot is not None and snapshot.root:
             self.app.push_screen(DiagnosisScreen(self.run, Path(snapshot.root)))
 
+    def action_ask(self, name: str) -> None:
+        """Ask whether to do what the key stands for, where it makes sense now."""
+        from tui.screens.confirm_action import ConfirmActionScreen
+
+        status, action = self.status, Action(name)
+        if status is None or action not in [each for _, each in self._offered(status)]:
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._do(action)
+
+        self.app.push_screen(ConfirmActionScreen(question(action, status)), answered)
+
+    def _offered(self, status: RunStatus | None) -> list[tuple[str, Action]]:
+        """What may be done from here; nothing in a view that is read-only."""
+        app = self.lanewatch
+        return [
+            (key, action)
+            for key, action in offered(status)
+            if (app.may_stop(status) if action is Action.STOP else app.can_act)
+        ]
+
+    @work(thread=True, exclusive=True, group="act", exit_on_error=False)
+    def _do(self, action: Action) -> None:
+        try:
+            told = self.lanewatch.act(self.run, action)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
+            told = f"{action} of {self.run} was refused: {error}"
+        self.post_message(ActionDone(told))
+
+    def _look_at(self, view: ChartView) -> None:
+        if self.tab.charts and view != self.view:
+            self.view = view
+            self._show_latest()
+
+    def _arrange(
+        self, status: RunStatus | None, notes: tuple[str, ...], remedy: str, now_wall: float
+    ) -> int:
+        """Give the head its rows; returns those that are left for the tab."""
+        width, height = self.size
+        verdict_rows = self.verdict.rows_needed(status, width)
+        remedy_rows = RemedyView.rows_needed(remedy, width)
+        head = plan_head(
+            height,
+            verdict_rows=self._verdict_rows.rows(verdict_rows, now_wall),
+            remedy_rows=self._remedy_rows.rows(remedy_rows, now_wall),
+            note_rows=len(noted(notes, width)),
+            overview=self.tabs.active == 0,
+        )
+        if head != self._head:
+            self._head = head
+            self.verdict.styles.height = head.verdict
+            self.remedy.styles.height = head.remedy
+            self.remedy.display = head.remedy > 0
+            self.progress.styles.height = head.progress
+            self.tabs.display = head.tabs > 0
+        return head.body
+
     def _show_status(
-        self, snapshot: Snapshot, status: RunStatus | None, notes: tuple[str, ...]
+        self, snapshot: Snapshot, status: RunStatus | None, notes: tuple[str, ...], remedy: str
     ) -> None:
         self.heading.status = status
         if snapshot.scanned:
             self.verdict.empty_text = "This run is not on the disk any more: its folder is gone."
         self.verdict.show(status, snapshot.taken_wall)
+        self.remedy.remedy = remedy
         self.progress.show(status, snapshot.taken_wall, notes)
-        self._show_evidence(snapshot, status)
-        self.evidence.problems = status.problems if status else ()
-        self.checkpoints.over = status is not None and is_over(status)
-        self.checkpoints.checkpoints = status.checkpoints if status else ()
         self._show_keys(status)
 
-    def _show_evidence(self, snapshot: Snapshot, status: RunStatus | None) -> None:
-        """At once when it supports something else; else its figures only every few seconds.
-
-        CPU seconds and percentages move at every look, and each move is sent to the terminal.
-        """
-        evidence = status.evidence if status else ()
-        supports = tuple((each.signal, each.supports) for each in evidence)
-        shown = (snapshot.taken_wall, status.verdict if status else None, supports)
-        if shown != self._evidence_shown:
-            self._evidence_shown = shown
-            self.evidence.evidence = evidence
-
-    def _show_log(self, detail: RunDetail | None, status: RunStatus | None) -> None:
-        name = detail.log_name if detail else None
-        if detail is not None and detail.problem:
-            self.log_tail.empty_text = detail.problem
-        elif status is not None:
-            self.log_tail.empty_text = "this stage has written nothing to its log"
-        self.log_tail.show(
-            f"log {name}" if name else "log",
-            detail.log_lines if detail else (),
-            detail.log_first if detail else 0,
+    def _show_tab(
+        self, snapshot: Snapshot, status: RunStatus | None, detail: RunDetail | None, body: int
+    ) -> None:
+        look = Look(
+            snapshot=snapshot,
+            status=status,
+            detail=detail,
+            view=self.view,
+            width=self.size.width,
+            rows=body,
         )
+        self.tab.show(look)
 
     def _show_keys(self, status: RunStatus | None) -> None:
-        can_stop = self.lanewatch.may_stop(status)
-        self.keys.keys = (*KEYS[:1], *STOP_KEY, *KEYS[1:]) if can_stop else KEYS
-
-    def _show_layout(self, status: RunStatus | None, series: int, notes: tuple[str, ...]) -> None:
-        # The screen pads by a column at each side.
-        width, height = self.size.width - 2, self.size.height
-        layout = plan(
-            width,
-            height,
-            verdict_rows=self.verdict.rows_needed(status, width),
-            evidence_rows=_middle_rows(status),
-            series=series,
-            note_rows=len(noted(notes, width)),
-        )
-        if layout == self._layout_shown:
-            return
-        self._layout_shown = layout
-        self.set_class(not layout.wide, "-one-column")
-        self.verdict.styles.height = layout.verdict
-        self.progress.styles.height = layout.progress
-        self.log_tail.display = layout.log > 0
-        _set_rows(self._middle, [self.evidence, self.checkpoints], layout.evidence)
-        _set_rows(self._graphs_row, self.graphs, layout.graphs)
-        for number, graph in enumerate(self.graphs):
-            graph.display = number < layout.graph_count
-            graph.set_class(number == layout.graph_count - 1, "-last")
-
-
-def _set_rows(row: Horizontal, parts: Sequence[LineView], rows: int) -> None:
-    """Give a row of widgets its height; none hides it."""
-    row.display = rows > 0
-    for part in parts:
-        part.styles.height = rows
-
-
-def _middle_rows(status: RunStatus | None) -> int:
-    """Rows for all evidence, and for the newest checkpoints beside it."""
-    if status is None:
-        return 2
-    evidence = EvidenceTable.rows(status.evidence, status.problems)
-    return max(evidence, min(SHOWN_CHECKPOINTS, len(status.checkpoints)) + 1)
+        actions = tuple((key, action.value) for key, action in self._offered(status))
+        there = LIST_KEYS if self.tab.scroller is not None else ()
+        there = LOG_KEYS if self.tab.log_tail is not None else there
+        there = (*CHART_KEYS[self.tabs.active == 0 :], *there) if self.tab.charts else there
+        self.keys.keys = (*KEYS[:2], *actions, *KEYS[2:], *there)

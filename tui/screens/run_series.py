@@ -2,76 +2,193 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tui.presentation import figure, percent, size, used_of
+from tui.chart_view import ChartView
+from tui.curves import smoothed
+from tui.graphs import iteration_axis, time_axis, usual_gap
+from tui.presentation import clock, figure, pace, percent, rate, size, used_of
 from tui.state import Point, RunDetail, Snapshot
 from tui.widgets.graph import Series
 
 if TYPE_CHECKING:
     from monitor.status_model import RunStatus
 
+OVERVIEW, TRAINING, MACHINE = "overview", "training", "machine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """What a graph is made of: its figure's name, how its newest value reads, its fixed scale."""
+
+    title: str
+    value: Callable[[Point], float | None]
+    words: Callable[[float], str]
+    high: float | None = None
+    label: Callable[[float], str] = figure
+
 
 class SeriesMaker:
-    """Makes the series anew only when what they are made of is another object."""
+    """Makes the series of a tab anew only when what they are made of is another object."""
 
     def __init__(self) -> None:
         self._made_of: tuple[object, ...] = ()
         self._series: list[Series] = []
 
-    def make(self, snapshot: Snapshot, status: RunStatus | None) -> list[Series]:
+    def make(
+        self, kind: str, snapshot: Snapshot, status: RunStatus | None, view: ChartView
+    ) -> list[Series]:
         """The series of *snapshot*; the same list as before when nothing in them changed."""
         detail = snapshot.detail
         if detail is None:
             return []
         total = status.iteration.total if status else None
-        made_of = (detail.losses, detail.history, total, _limit(snapshot, status))
+        curves = (detail.losses, detail.lrs, detail.grad_norms, detail.step_times)
+        made_of = (kind, view, *curves, detail.history, total, _limit(snapshot, status))
         if len(self._made_of) != len(made_of) or any(
             new is not old and (isinstance(new, tuple) or new != old)
             for new, old in zip(made_of, self._made_of, strict=True)
         ):
             self._made_of = made_of
-            self._series = series_of(detail, snapshot, status)
+            self._series = series_of(kind, detail, snapshot, status, view)
         return self._series
 
 
-def series_of(detail: RunDetail, snapshot: Snapshot, status: RunStatus | None) -> list[Series]:
-    """Loss and memory first, then the GPU's, or the CPU's on a machine that has none."""
-    at = detail.history[-1].wall_s if detail.history else snapshot.taken_wall
-    series = [_loss(detail, status), _memory(detail, snapshot, status, at)]
-    gpu = _line(detail, lambda point: point.gpu_percent)
-    power = _line(detail, lambda point: point.power_w)
-    if gpu:
-        series.append(_over_time("gpu", percent(gpu[-1][1]), gpu, at, high=100.0))
-    if power:
-        series.append(_over_time("power", f"{power[-1][1]:.0f} W", power, at))
-    cpu = _line(detail, lambda point: point.cpu_percent)
-    if cpu and not gpu:
-        series.append(_over_time("cpu", percent(cpu[-1][1]), cpu, at, high=100.0))
-    return series
+def series_of(
+    kind: str,
+    detail: RunDetail,
+    snapshot: Snapshot,
+    status: RunStatus | None,
+    view: ChartView | None = None,
+) -> list[Series]:
+    """The graphs of one tab, the most telling first; a sensor that is missing has none."""
+    view = view or ChartView()
+    total = status.iteration.total if status else None
+    if kind == TRAINING:
+        return _training(detail, total, view)
+    machine = _machine(detail, snapshot, status, view)
+    if kind == MACHINE:
+        return machine
+    loss = _by_iteration("loss", detail.losses, figure, total, view)
+    return [loss, *[each for each in machine if each.title in ("memory", "gpu", "power", "cpu")]]
 
 
-def _loss(detail: RunDetail, status: RunStatus | None) -> Series:
-    newest = figure(detail.losses[-1][1]) if detail.losses else ""
-    highest = max((loss for _, loss in detail.losses), default=None)
-    lowest = min((loss for _, loss in detail.losses), default=None)
+def _training(detail: RunDetail, total: int | None, view: ChartView) -> list[Series]:
+    curves = (
+        ("loss", detail.losses, figure),
+        ("gradient norm", detail.grad_norms, figure),
+        ("step time", detail.step_times, lambda value: f"{pace(value)} s"),
+        ("learning rate", detail.lrs, rate),
+    )
+    return [
+        _by_iteration(title, points, words, total, view, axis=True)
+        for title, points, words in curves
+        if points or title == "loss"
+    ]
+
+
+def _machine(
+    detail: RunDetail, snapshot: Snapshot, status: RunStatus | None, view: ChartView
+) -> list[Series]:
+    limit = _limit(snapshot, status)
+    sources = [
+        _Source(
+            title="memory",
+            value=lambda point: point.memory_bytes,
+            words=lambda value: used_of(value, limit) if limit else size(value),
+            label=size,
+            high=float(limit) if limit else None,
+        ),
+        _Source(title="gpu", value=lambda point: point.gpu_percent, words=percent, high=100.0),
+        _Source(title="power", value=lambda point: point.power_w, words=lambda at: f"{at:.0f} W"),
+        _Source(
+            title="clock",
+            value=lambda point: point.clock_mhz,
+            words=lambda value: f"{value:.0f} MHz",
+        ),
+        _Source(
+            title="temperature",
+            value=lambda point: point.temperature_c,
+            words=lambda value: f"{value:.0f} °C",
+        ),
+        _Source(title="cpu", value=lambda point: point.cpu_percent, words=percent, high=100.0),
+    ]
+    shown: list[Series] = []
+    for source in sources:
+        series = _over_time(source, detail, snapshot.taken_wall, view)
+        # A machine without a GPU shows its CPU; one with a GPU shows what the run is about.
+        if series is not None and (source.title != "cpu" or not _has(shown, "gpu")):
+            shown.append(series)
+    if not _has(shown, "memory"):
+        shown.insert(0, Series(title="memory"))
+    return shown
+
+
+def _has(shown: Sequence[Series], title: str) -> bool:
+    return any(each.title == title for each in shown)
+
+
+def _by_iteration(
+    title: str,
+    points: tuple[tuple[int, float], ...],
+    words: Callable[[float], str],
+    total: int | None,
+    view: ChartView,
+    *,
+    axis: bool = False,
+) -> Series:
+    """*axis* says the iterations at its ends even where it is not zoomed."""
+    if not points:
+        return Series(title=title)
+    newest = points[-1][0]
+    left, right = view.window(1, newest, iteration_axis(newest, total))
+    drawn = smoothed(points, view.weight) if view.weight else points
+    seen = [value for at, value in drawn if left <= at <= right]
+    spread = f"{min(seen):.2g} to {max(seen):.2g}" if seen else "nothing here"
+    ends = f"iterations {left:.0f} to {right:.0f}" if axis or view.depth else ""
     return Series(
-        title="loss",
-        figure=newest,
-        note=f"{lowest:.2g} to {highest:.2g}" if lowest is not None and highest is not None else "",
-        points=detail.losses,
-        total=status.iteration.total if status else None,
+        title=title,
+        figure=words(points[-1][1]),
+        notes=(view.words(title), ends if view.depth else spread, spread if view.depth else ends),
+        points=tuple(drawn),
+        # An iteration is as wide as its share: the first one begins at the left edge.
+        left=left - 1 if left <= 1 else left,
+        right=right,
+        log=title in view.logs,
     )
 
 
-def _memory(detail: RunDetail, snapshot: Snapshot, status: RunStatus | None, at: float) -> Series:
-    points = _line(detail, lambda point: point.memory_bytes)
-    limit = _limit(snapshot, status)
-    newest = points[-1][1] if points else None
-    shown = used_of(newest, limit) if newest is not None and limit else size(newest)
-    return _over_time(
-        "memory", shown if points else "", points, at, high=float(limit) if limit else None
+def _over_time(
+    source: _Source, detail: RunDetail, now_wall: float, view: ChartView
+) -> Series | None:
+    whole = _line(detail.history, source.value)
+    if not whole:
+        return None
+    first, newest = whole[0][0], whole[-1][0]
+    left, right = view.window(first, newest, time_axis(first, newest))
+    points = whole
+    if detail.recent and left >= detail.recent[0].wall_s:
+        points = _line(detail.recent, source.value) or whole
+    gap = usual_gap(points)
+    drawn = tuple(smoothed(points, view.weight)) if view.weight else points
+    since = f"since {clock(first, now_wall)}"
+    if view.depth:
+        since = f"{clock(left, now_wall)} to {clock(right, now_wall)}"
+    log = source.title in view.logs
+    return Series(
+        title=source.title,
+        figure=source.words(points[-1][1]),
+        notes=(view.words(source.title), since),
+        points=drawn,
+        left=left,
+        right=right,
+        gap=gap,
+        low=0.0,
+        high=source.high,
+        label=source.label,
+        log=log,
     )
 
 
@@ -82,20 +199,6 @@ def _limit(snapshot: Snapshot, status: RunStatus | None) -> int | None:
 
 
 def _line(
-    detail: RunDetail, value: Callable[[Point], float | None]
+    points: Sequence[Point], value: Callable[[Point], float | None]
 ) -> tuple[tuple[float, float], ...]:
-    return tuple(
-        (point.wall_s, known) for point in detail.history if (known := value(point)) is not None
-    )
-
-
-def _over_time(
-    title: str,
-    newest: str,
-    points: tuple[tuple[float, float], ...],
-    at: float,
-    high: float | None = None,
-) -> Series:
-    return Series(
-        title=title, figure=newest, note="15 min", points=points, now_s=at, low=0.0, high=high
-    )
+    return tuple((point.wall_s, known) for point in points if (known := value(point)) is not None)

@@ -36,9 +36,15 @@ KEYS = (
         ("c", "copy the command line; pagedown: more of the checks"),
     )),
     ("run", (
-        ("j k, arrows", "scroll the log; g G or Home End: top, follow"),
-        ("/", "search the end of the log; n: the next match"),
+        ("1-7, [ ]", "open a tab: overview, training, machine, checkpoints, log, events, recipe"),
+        ("tab", "choose a graph; y: log scale, m: smoothing"),
+        ("+ -", "zoom; left right: earlier, later; 0: the whole run"),
+        ("j k, arrows", "scroll the log or the list; g G or Home End: top, follow"),
+        ("/", "search the end of the log; n N: the next match, the one before"),
         ("s", "stop the run, with or without saving; asks first"),
+        ("K", "kill it; R: resume it; both ask first and say what is lost"),
+        ("e", "merge and export its last whole checkpoint; asks first"),
+        ("w", "bring back its keeper and watcher; a: acknowledge its alerts"),
         ("d", "diagnose it: why it hangs, and what to do"),
     )),
     ("log (t: of the run in front)", (

@@ -7,6 +7,8 @@ what changes often belongs to the left, and padding is a span of its own.
 
 from __future__ import annotations
 
+import re
+
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
@@ -16,6 +18,9 @@ from textual.widget import Widget
 from tui.glyphs import UNICODE, Glyphs, spelt
 from tui.lines import Line, Span, clean, width_of
 from tui.tones import tone_style
+
+_ONE_COLUMN = re.compile("[ -~\u2500-\u25ff\u2800-\u28ff·–…]*").fullmatch  # noqa: RUF001
+"""Text whose characters are sure to take a column each: what the screens themselves draw with."""
 
 
 class LineView(Widget):
@@ -65,10 +70,14 @@ class LineView(Widget):
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         spans = self._shown[y] if y < len(self._shown) else ()
+        glyphs = self.glyphs
         segments = [
-            Segment(self._spelt(text), self._tone(tone)) for text, tone in _merged(spans) if text
+            Segment(spelt(clean(text), glyphs), self._tone(tone))
+            for text, tone in _merged(spans)
+            if text
         ]
-        return Strip(segments).adjust_cell_length(width, self.rich_style)
+        # The style of no tone is kept with the others: to ask the widget walks up the whole tree.
+        return Strip(segments).adjust_cell_length(width, self._tone(""))
 
     def on_resize(self) -> None:
         self._shown = []
@@ -111,7 +120,7 @@ def _merged(spans: Line) -> list[Span]:
 
 
 def _changed_part(y: int, shown: Line, fresh: Line, width: int) -> Region:
-    """The part of row *y* from the first span that differs to the end of the last one."""
+    """The part of row *y* from the first span that differs to the end of the last change."""
     if width_of(shown) != width_of(fresh):
         return Region(0, y, width, 1)
     start = end = 0
@@ -120,6 +129,18 @@ def _changed_part(y: int, shown: Line, fresh: Line, width: int) -> Region:
         size = width_of((span,))
         if index >= len(shown) or shown[index] != span:
             start = min(start, at) if end else at
-            end = at + size
+            old = shown[index] if index < len(shown) else ("", "")
+            end = at + size - _same_end(old, span, size)
         at += size
     return Region(start, y, max(1, end - start), 1)
+
+
+def _same_end(old: Span, new: Span, size: int) -> int:
+    """Columns at the end of a span that stay as they are; none where a character is wide."""
+    (before, tone), (after, fresh_tone) = old, new
+    if tone != fresh_tone or len(before) != len(after) or not (_ONE_COLUMN(before + after)):
+        return 0
+    same = 0
+    while same < size and before[-1 - same] == after[-1 - same]:
+        same += 1
+    return same

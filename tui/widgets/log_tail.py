@@ -64,13 +64,23 @@ class LogTail(LineView):
         """Go to the first line, or to the last one and follow."""
         self._move_to(self._end if to_end else self._first)
 
-    def next_match(self) -> bool:
-        """Show the next match, from the newest line backwards and round; False if there is none."""
+    def scroll_pages(self, pages: int) -> None:
+        """Move by *pages*, one row less than fits each."""
+        self.scroll_lines(pages * max(1, self.size.height - 2))
+
+    def next_match(self, *, newer: bool = False) -> bool:
+        """Show the next match, from the newest line backwards and round; False if there is none.
+
+        With *newer*, the other way.
+        """
         matches = self.matches
         if not matches:
             return False
         current = self._first + len(self._text) if self._match is None else self._match
-        self._match = max((at for at in matches if at < current), default=matches[-1])
+        if newer:
+            self._match = min((at for at in matches if at > current), default=matches[0])
+        else:
+            self._match = max((at for at in matches if at < current), default=matches[-1])
         self._move_to(self._match - self._room // 2)
         return True
 

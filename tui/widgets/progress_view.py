@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 MIN_BAR = 20
 """Columns of the bar, for which the range of the end gives way."""
+LEAST_BAR = 8
+"""Under this it gives way itself."""
 
 
 class ProgressView(LineView):
@@ -65,24 +67,24 @@ class ProgressView(LineView):
         if done is None and total is None:
             return (("no progress reported yet", "muted"),)
         fraction = part(done, total)
-        # Left of the bar what moves with every iteration, right of it what seldom does.
-        reached = fit(
-            [
-                (count(done, total) + _error(status), "strong"),
-                (pad(percent(fraction * 100), 5, right=True) if fraction is not None else "", ""),
-                (unit if unit != "iterations" else "", "muted"),
-            ],
-            width,
-            gap="  ",
-        )
-        ending: Line = ((GAP, ""), (self._ending(status), ""))
-        room = width - width_of(reached) - len(GAP)
-        if room - width_of(ending) < MIN_BAR:
-            ending = ((GAP, ""), (self._ending(status, brief=True), ""))
-        length = min(60, room - width_of(ending))
-        if length < 8:
-            ending, length = (), room
-        return (*reached, (GAP, ""), (bar(fraction, length, self.glyphs), "accent"), *ending)
+        # The bar comes last: it seldom moves, and what moves is sent from the left edge on.
+        parts = [
+            (pad(count(done, total) + _error(status), 9), "strong"),
+            (pad(percent(fraction * 100), 5, right=True) if fraction is not None else "", ""),
+            (unit if unit != "iterations" else "", "muted"),
+        ]
+        for ending, least in (
+            (self._ending(status), MIN_BAR),
+            (self._ending(status, brief=True), LEAST_BAR),
+        ):
+            reached = fit([*parts, (ending, "")], 2 * width, gap="  ")
+            room = width - width_of(reached) - len(GAP)
+            if room >= least:
+                break
+        length = min(60, room)
+        if length < LEAST_BAR:
+            return fit([*parts, (self._ending(status, brief=True), "")], width, gap="  ")
+        return (*reached, (GAP, ""), (bar(fraction, length, self.glyphs), "accent"))
 
     def _ending(self, status: RunStatus, *, brief: bool = False) -> str:
         if is_over(status):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tui.actions import loss_sentence
 from tui.lines import Line, line, wrap
-from tui.presentation import duration
 from tui.widgets.line_view import LineView
 
 if TYPE_CHECKING:
@@ -40,19 +40,3 @@ class StopQuestion(LineView):
         )
         shown += [((f"{key:>4}", "accent"), (f"  {action}", "")) for key, action in keys]
         return shown
-
-
-def loss_sentence(status: RunStatus) -> str:
-    """What would be lost by stopping without a save."""
-    last = next((each for each in reversed(status.checkpoints) if each.complete), None)
-    value = status.iteration.value
-    if value is None:
-        return "No iteration is done yet: stopping loses the work of this stage."
-    if last is None:
-        return f"There is no checkpoint yet: stopping without a save loses all {value} iterations."
-    lost = max(0, value - last.iteration)
-    if lost == 0:
-        return f"Checkpoint {last.iteration} is the newest iteration: nothing would be lost."
-    cost = f", about {duration(lost * status.step_s)} of work" if status.step_s else ""
-    plural = "iteration" if lost == 1 else "iterations"
-    return f"Stopping without a save loses {lost} {plural} since checkpoint {last.iteration}{cost}."

@@ -23,6 +23,8 @@ class VerdictView(LineView):
     status: reactive[RunStatus | None] = reactive(None, repaint=False)
     now_wall: reactive[float] = reactive(0.0, repaint=False)
     empty_text: reactive[str] = reactive("", repaint=False)
+    keys: reactive[bool] = reactive(default=False, repaint=False)
+    """Beside it a key does what a command would do elsewhere: the key is named, it is shorter."""
 
     def show(self, status: RunStatus | None, now_wall: float) -> None:
         """Show *status*; *now_wall* dates the verdict."""
@@ -46,7 +48,7 @@ class VerdictView(LineView):
         told = [
             (row, tone)
             for text, tone in notices(status)[: max(min(height - 1, 1), height - 2)]
-            for row in wrap(text, width, 1, self.glyphs.ellipsis)
+            for row in wrap(self._by_key(text, status), width, 1, self.glyphs.ellipsis)
         ]
         label = "".join(text for text, _ in head)
         reason = steady(status.reason) or "no reason given"
@@ -57,6 +59,13 @@ class VerdictView(LineView):
         )
         shown += [((each, ""),) for each in body[len(shown) :]]
         return shown + [((text, tone),) for text, tone in told]
+
+    def _by_key(self, text: str, status: RunStatus) -> str:
+        if not self.keys:
+            return text
+        for command, key in (("watch", "w"), ("ack", "a")):
+            text = text.replace(f"lanewatch {command} {status.run}", f"press {key}")
+        return text
 
     def _head(self, status: RunStatus) -> Line:
         tone = TONES[status.verdict]

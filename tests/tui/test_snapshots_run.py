@@ -1,0 +1,76 @@
+"""What a run's screen looks like: in every state at two sizes, on a phone, and each tab once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from run_states import NAMES, full_detail, run_in
+from textual.pilot import Pilot
+
+from tui.actions import Action
+from tui.app import LanewatchApp
+from tui.messages import Sampled
+
+MakeApp = Callable[..., LanewatchApp]
+RUN = "nemo-20260521-101112-3fa2"
+SIZES = [pytest.param((80, 24), id="80x24"), pytest.param((120, 40), id="120x40")]
+TABS = ["training", "machine", "checkpoints", "log", "events", "recipe"]
+
+
+def refuse(run: str, action: Action) -> str:
+    raise AssertionError(f"{action} of {run} was not asked for")
+
+
+Draw = Callable[..., Any]
+
+
+@pytest.fixture
+def draw(snap_compare: Any, make_app: MakeApp, snap_of: Any, states: Any, details: Any) -> Draw:
+    """Compare the screen of a run in a state, at a size, after some keys."""
+
+    def compare(state: str, size: tuple[int, int], *keys: str, **options: Any) -> bool:
+        status = run_in(state, states)
+        snapshot = snap_of()
+        if status is not None:
+            snapshot = snap_of(status, detail=full_detail(status, details(status)))
+        run = status.run if status else RUN
+        app = make_app(run=run, **{"stop": lambda run, save: None, "act": refuse, **options})
+
+        async def run_before(pilot: Pilot[None]) -> None:
+            pilot.app.post_message(Sampled(snapshot))
+            await pilot.pause()
+            await pilot.pause()
+            await pilot.press(*keys)
+            await pilot.pause()
+            await pilot.pause()
+
+        return bool(snap_compare(app, run_before=run_before, terminal_size=size))
+
+    return compare
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("state", NAMES)
+def test_run(draw: Draw, state: str, size: tuple[int, int]) -> None:
+    assert draw(state, size)
+
+
+@pytest.mark.parametrize("state", ["training", "stalled", "memory"])
+def test_phone(draw: Draw, state: str) -> None:
+    assert draw(state, (50, 18))
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_tab(draw: Draw, tab: str) -> None:
+    state = "memory" if tab == "machine" else "training"
+    assert draw(state, (120, 40), str(TABS.index(tab) + 2))
+
+
+def test_a_question_before_a_kill(draw: Draw) -> None:
+    assert draw("saving", (80, 24), "K")
+
+
+def test_zoomed_smoothed_and_on_a_log_scale(draw: Draw) -> None:
+    assert draw("training", (120, 40), "2", "tab", "y", "m", "plus", "left", read_only=True)

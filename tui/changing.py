@@ -1,0 +1,112 @@
+"""What may be done to a run from the screens: a mixin of the app.
+
+The rule: what changes a run is a callable that the command line hands in, it runs on a thread of
+its own, and a view that is read-only has none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from textual import work
+
+from tui.messages import SampleFailed
+from tui.state import is_over
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+    from monitor.status_model import RunStatus
+    from tui.actions import Action
+
+    Base = App[None]
+else:
+    Base = object
+
+StopRun = Callable[[str, bool], None]
+"""(run id, save a checkpoint first). Raises with a sentence for the person when it cannot."""
+
+ActOn = Callable[[str, "Action"], str]
+"""(run id, action) to the sentence that tells what was done; raises likewise."""
+ResumeRun = Callable[[str], None]
+"""(run id). Goes on from the last whole checkpoint; raises with a sentence when it cannot."""
+
+
+class Changing(Base):
+    """Stops, resumes, kills ... and says what came of it."""
+
+    read_only: bool
+    _stop: StopRun | None
+    _act: ActOn | None
+    _resume: ResumeRun | None
+
+    def say(self, text: str) -> None:
+        """Tell the person in front of the screen."""
+        raise NotImplementedError
+
+    @property
+    def can_stop(self) -> bool:
+        """True when a run may be stopped from here."""
+        return self._stop is not None and not self.read_only
+
+    @property
+    def can_act(self) -> bool:
+        """True when a run may be killed, resumed, exported … from here."""
+        return self._act is not None and not self.read_only
+
+    def act(self, run: str, action: Action) -> str:
+        """Do *action* and return what to tell; blocks. Raises when it is refused."""
+        if self._act is None or self.read_only:
+            raise PermissionError("this view is read-only")
+        return self._act(run, action)
+
+    def may_stop(self, status: RunStatus | None) -> bool:
+        """True when this run may be stopped from here; a foreign one is not ours to stop."""
+        ours = status is not None and status.foreign is None
+        return self.can_stop and ours and status is not None and not is_over(status)
+
+    def may_resume(self, status: RunStatus | None) -> bool:
+        """True when this run may be resumed from here: ours, over, and not at its end."""
+        if self._resume is None or self.read_only or status is None or status.foreign is not None:
+            return False
+        return status.verdict in ("failed", "stopped") and status.kind != "smoke"
+
+    def resume(self, status: RunStatus) -> None:
+        """Have a run go on from its last whole checkpoint."""
+        if self.may_resume(status):
+            self.say(f"{status.run} is resumed from its last whole checkpoint.")
+            self._resume_run(status.run)
+
+    def ask_to_stop(self, status: RunStatus) -> None:
+        """Ask how to stop a run, and have it done."""
+        from tui.screens.confirm_stop import Choice, ConfirmStopScreen
+
+        if not self.can_stop:
+            self.say("This view is read-only: runs cannot be stopped from here.")
+            return
+        if status.foreign is not None:
+            self.say("lanewatch did not start this run: end it where it was started.")
+            return
+
+        def chosen(choice: Choice | None) -> None:
+            if choice is not None and choice is not Choice.CANCEL:
+                self._stop_run(status.run, save=choice is Choice.SAVE)
+
+        self.push_screen(ConfirmStopScreen(status), chosen)
+
+    @work(thread=True, exclusive=True, group="stop", exit_on_error=False)
+    def _stop_run(self, run: str, *, save: bool) -> None:
+        assert self._stop is not None
+        try:
+            self._stop(run, save)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
+            self.post_message(SampleFailed(f"{run} was not stopped: {error}"))
+
+    @work(thread=True, exclusive=True, group="resume", exit_on_error=False)
+    def _resume_run(self, run: str) -> None:
+        assert self._resume is not None
+        try:
+            self._resume(run)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
+            self.post_message(SampleFailed(f"{run} was not resumed: {error}"))
