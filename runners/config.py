@@ -40,6 +40,8 @@ class Key:
     secret: bool = False
     """Never shown."""
     takes: Takes = Takes.TEXT
+    one_of: tuple[str, ...] = ()
+    """The only values that it may have; () for any."""
 
 
 KEYS = {
@@ -79,6 +81,18 @@ KEYS = {
         variable="LANEWATCH_DOCKER_IMAGE",
         default=None,
         about="container image where the recipe names none; default: the lane's own",
+    ),
+    "ui.theme": Key(
+        variable="LANEWATCH_THEME",
+        default="dark",
+        about="colours of the UI: dark, light, colour-blind, mono or ascii",
+        one_of=("dark", "light", "colour-blind", "mono", "ascii"),
+    ),
+    "ui.at_limit": Key(
+        variable="LANEWATCH_UI_AT_LIMIT",
+        default=None,
+        about="what the launch form proposes at the memory limit: notify, save-and-stop, stop-now",
+        one_of=("notify", "save-and-stop", "stop-now"),
     ),
     "alerts.quiet": Key(
         variable="LANEWATCH_ALERTS_QUIET",
@@ -160,6 +174,37 @@ def get(key: str) -> str | None:
     return settings()[key].value
 
 
+def put(key: str, value: str) -> None:
+    """Write one key into the user's file and leave the rest of it as it is. Raises ConfigError.
+
+    The environment still has the last word on what is in force.
+    """
+    from monitor.files import replace_bytes
+    from runners.config_edit import edited
+
+    path = config_path()
+    before = _read(path)
+    try:
+        text = path.read_text() if before or path.exists() else ""
+        content = edited(text, key, value).encode()
+        if not _becomes(content, path, before | {key: value}):
+            raise ConfigError(f"{path}: {key} could not be changed there; set it by hand")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace_bytes(path, content, durable=True)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot write {path}: {error}") from error
+    variable = KEYS[key].variable
+    if variable and key in before and os.environ.get(variable) == before[key]:
+        os.environ[variable] = value  # `apply_config` had put the old one there
+
+
+def _becomes(content: bytes, path: Path, wanted: dict[str, str]) -> bool:
+    try:
+        return _parsed(content, path) == wanted
+    except ConfigError:
+        return False
+
+
 def render_config() -> str:
     """The text of a new configuration file: every key, commented out."""
     lines = ["# lanewatch configuration. flag > environment > this file > default.", ""]
@@ -185,15 +230,19 @@ def _setting(key: str, each: Key, file: dict[str, str]) -> Setting:
 
 def _misused(setting: Setting) -> str | None:
     """What is wrong with a value that somebody chose."""
-    variable = KEYS[setting.key].variable
-    if setting.source == "default" or not setting.key.startswith("alerts."):
+    variable, allowed = KEYS[setting.key].variable, KEYS[setting.key].one_of
+    where = config_path() if setting.source == "file" else f"${variable}"
+    if setting.source == "default":
+        return None
+    if allowed and setting.value not in allowed:
+        return f"{where}: {setting.key} is one of {', '.join(allowed)}, not {setting.value!r}"
+    if not setting.key.startswith("alerts."):
         return None
     from monitor.alert_settings import PARSERS
 
     try:
         PARSERS[variable or ""](setting.value or "")
     except ValueError as error:
-        where = config_path() if setting.source == "file" else f"${variable}"
         return f"{where}: {setting.key}: {error}"
     return None
 
@@ -212,6 +261,10 @@ def _read(path: Path) -> dict[str, str]:
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
     if len(raw) > READ_LIMIT_BYTES:
         raise ConfigError(f"{path} is over 1 MiB: that is no configuration of lanewatch")
+    return _parsed(raw, path)
+
+
+def _parsed(raw: bytes, path: Path) -> dict[str, str]:
     import tomllib  # here: most have no such file, and every command comes by
 
     try:

@@ -1,4 +1,4 @@
-"""Make the pictures of the README from the app itself: `python scripts/screenshots.py`.
+"""Make the pictures of README and docs/ui.md from the app itself: `python scripts/screenshots.py`.
 
 The night is the one that lanewatch was written after: at iteration 116 the log went silent for
 more than four hours, while heartbeat and checkpoints went on. Nothing is read from this machine.
@@ -12,6 +12,9 @@ import random
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+from pictured_desks import PicturedAttach, PicturedLaunch, PicturedSettings
 
 from monitor.model import (
     Evidence,
@@ -56,6 +59,8 @@ MACHINE = MachineReading(
             power_w=48.0,
             temperature_c=71,
             sm_clock_mhz=2405,
+            shares_memory=True,
+            process_bytes=((4711, 38 * GIB),),
         ),
     ),
     cpu_percent=10.0,
@@ -197,13 +202,24 @@ def _clock(steps_before: int) -> str:
     return time.strftime("%H:%M:%S", time.gmtime(NOW - 4047 - steps_before * STEP_S))
 
 
-async def picture(name: str, run: str | None, snapshot: Snapshot, size: tuple[int, int]) -> None:
-    """Draw *snapshot* in an app that reads nothing, and keep it as an SVG."""
-    app = LanewatchApp(Path(), run, sampling=False, stop=lambda _run, _save: None)
+async def picture(
+    name: str, run: str | None, snapshot: Snapshot, size: tuple[int, int], *keys: str
+) -> None:
+    """Draw *snapshot* in an app that reads nothing, press *keys*, and keep it as an SVG."""
+    desks: dict[str, Any] = {
+        "launch": PicturedLaunch,
+        "attach": PicturedAttach,
+        "settings": PicturedSettings,
+    }
+    app = LanewatchApp(Path(), run, sampling=False, stop=lambda _run, _save: None, **desks)
     async with app.run_test(size=size) as pilot:
         app.post_message(Sampled(snapshot))
         await pilot.pause()
         await pilot.pause()
+        for key in keys:
+            await pilot.press(key)
+            await app.workers.wait_for_complete()
+            await pilot.pause(0.5)
         svg = app.export_screenshot(title="lanewatch")
     (IMAGES / name).write_text(svg, encoding="utf-8")
     print(f"{name}: {len(svg) >> 10} KiB")
@@ -215,7 +231,13 @@ async def main() -> None:
     board = Snapshot(
         taken_wall=NOW, root="", runs=runs, machine=MACHINE, memory_limit_bytes=110 * GIB
     )
-    await picture("board.svg", None, board, (120, 18))
+    await picture("board.svg", None, board, (120, 30))
+    await picture("launch.svg", None, board, (120, 30), "n")
+    await picture("pick.svg", None, board, (100, 26), "n", "j", "enter")
+    await picture("attach.svg", None, board, (100, 26), "a")
+    await picture("palette.svg", None, board, (100, 26), "ctrl+p")
+    await picture("settings.svg", None, board, (80, 24), "comma")
+    await picture("help.svg", None, board, (80, 40), "question_mark")
     await picture("run-log-stuck.svg", NEMO.run, replace(board, detail=detail()), (120, 36))
 
 

@@ -1,7 +1,7 @@
 """The application: wires the sampler to the screen in front. It decides nothing about runs.
 
 It reads the disk and the machine and writes nothing; a run does not notice whether it is there.
-What changes a run (`stop`) is a callable that the command line hands in.
+What changes a run (`stop`) and what starts one (`launch`) is handed in by the command line.
 """
 
 from __future__ import annotations
@@ -14,23 +14,39 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on, work
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 
-from tui.glyphs import choose_glyphs
 from tui.lines import clean
-from tui.messages import Sampled, SampleFailed
+from tui.messages import Attached, Sampled, SampleFailed
 from tui.openings import OPENING_KEYS, Openings
 from tui.sampler import Sampler
 from tui.screens.base import StateScreen
 from tui.screens.board import BoardScreen
 from tui.state import Snapshot, is_over
+from tui.themes import glyphs_of, textual_theme
 
 if TYPE_CHECKING:
     from textual.screen import Screen
 
     from monitor.status_model import RunStatus
+    from tui.launching.attach_desk import AttachDesk
+    from tui.launching.desk import LaunchDesk
+    from tui.launching.settings_desk import SettingsDesk
 
 StopRun = Callable[[str, bool], None]
 """(run id, save a checkpoint first). Raises with a sentence for the person when it cannot."""
+
+ResumeRun = Callable[[str], None]
+"""(run id). Goes on from the last whole checkpoint; raises with a sentence when it cannot."""
+
+OpenDesk = Callable[[], "LaunchDesk"]
+"""What the launch form asks; made when it is first opened, since launching loads much."""
+
+OpenAttach = Callable[[], "AttachDesk"]
+"""What the attach screen asks, likewise."""
+
+OpenSettings = Callable[[], "SettingsDesk"]
+"""What the settings screen asks, likewise."""
 
 HERE = Path(__file__).parent
 
@@ -51,6 +67,9 @@ class LanewatchApp(Openings, App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "quit", show=False),
         Binding("question_mark", "help", "help", show=False),
+        Binding("ctrl+p", "palette", "commands", show=False),
+        Binding("comma", "settings", "settings", show=False),
+        Binding("ctrl+z", "suspend_process", "to the shell", show=False),
         *OPENING_KEYS,
     ]
 
@@ -61,24 +80,37 @@ class LanewatchApp(Openings, App[None]):
         read_only: bool = False,
         *,
         stop: StopRun | None = None,
+        resume: ResumeRun | None = None,
+        launch: OpenDesk | None = None,
+        attach: OpenAttach | None = None,
+        settings: OpenSettings | None = None,
+        theme: str = "dark",
         sampling: bool = True,
     ) -> None:
         """Watch the runs below *root*, beginning with *run* (a full id) if one is named.
 
-        Without *stop*, or with *read_only*, nothing can be changed from here. With *sampling* off
-        the app shows only the messages that are posted to it.
+        Without *stop*, *launch* and *attach*, or with *read_only*, nothing can be changed from
+        here. With *sampling* off the app shows only the messages that are posted to it.
         """
         # Textual takes an empty NO_COLOR as set; no-color.org says that it is not.
         if os.environ.get("NO_COLOR") == "":
             del os.environ["NO_COLOR"]
         super().__init__()
         self.animation_level = "none"
-        self.glyphs = choose_glyphs(os.environ)
+        self.theme_name = theme
+        self.glyphs = glyphs_of(theme, os.environ)
+        if theme != "dark":
+            self.theme = textual_theme(self, theme)
         self.root = root
         self.read_only = read_only
         self.snapshot: Snapshot | None = None
         self._first_run = run
         self._stop = stop
+        self._resume = resume
+        self._launch = launch
+        self._open_attach = attach
+        self._open_settings = settings
+        self._title = ""
         self._sampler = (
             Sampler(
                 root,
@@ -111,6 +143,10 @@ class LanewatchApp(Openings, App[None]):
             self.set_interval(SILENT_S / 2, self._check_sampler)
 
     def on_unmount(self) -> None:
+        if self._title and self._driver is not None and not self.is_headless:
+            from tui.terminal_title import POP
+
+            self._driver.write(POP)
         if self._sampler is not None:
             self._sampler.stop()
 
@@ -128,6 +164,54 @@ class LanewatchApp(Openings, App[None]):
             self._sampler.open(None)
         self.pop_screen()
 
+    def may_resume(self, status: RunStatus | None) -> bool:
+        """True when this run may be resumed from here: ours, over, and not at its end."""
+        if self._resume is None or self.read_only or status is None or status.foreign is not None:
+            return False
+        return status.verdict in ("failed", "stopped") and status.kind != "smoke"
+
+    def resume(self, status: RunStatus) -> None:
+        """Have a run go on from its last whole checkpoint."""
+        if self.may_resume(status):
+            self._say(f"{status.run} is resumed from its last whole checkpoint.")
+            self._resume_run(status.run)
+
+    @property
+    def can_launch(self) -> bool:
+        """True when a run may be launched from here."""
+        return self._launch is not None and not self.read_only
+
+    def open_launch(self) -> None:
+        """Show the launch form on top of the board."""
+        if self._launch is None or self.read_only:
+            self._say("This view is read-only: nothing is launched from here.")
+            return
+        from tui.screens.launch import LaunchScreen
+
+        self.push_screen(LaunchScreen(self._launch()))
+
+    def open_attach(self) -> None:
+        """Show what trains here without lanewatch, and watch what is picked."""
+        if self._open_attach is None or self.read_only:
+            self._say("This view is read-only: nothing is attached from here.")
+            return
+        from tui.screens.pick import PickScreen
+
+        desk = self._open_attach()
+
+        def chosen(pid: str | None) -> None:
+            if pid is not None:
+                self._attach_to(desk, pid)
+
+        title = "attach: which training is to be watched? Nothing of it is touched."
+        none = "No training was found on this machine that lanewatch did not start."
+        self.push_screen(PickScreen(title, find=desk.candidates, none=none), chosen)
+
+    def show_launched(self, run: str) -> None:
+        """From the form that launched it to the run."""
+        self.pop_screen()
+        self.open_run(run)
+
     def ask_to_stop(self, status: RunStatus) -> None:
         """Ask how to stop a run, and have it done."""
         from tui.screens.confirm_stop import Choice, ConfirmStopScreen
@@ -144,6 +228,59 @@ class LanewatchApp(Openings, App[None]):
                 self._stop_run(status.run, save=choice is Choice.SAVE)
 
         self.push_screen(ConfirmStopScreen(status), chosen)
+
+    def set_theme(self, theme: str) -> None:
+        """Put a theme in force on every screen, and keep it for the next time."""
+        from tui.widgets.line_view import LineView
+
+        self.theme_name = theme
+        self.glyphs = glyphs_of(theme, os.environ)
+        self.theme = textual_theme(self, theme)
+        for screen in self.screen_stack:
+            for view in screen.query(LineView):
+                view.redraw()
+        if self._open_settings is not None:
+            self._keep("ui.theme", theme)
+
+    def action_settings(self) -> None:
+        from tui.screens.settings import SettingsScreen
+
+        if self._open_settings is not None and not isinstance(self.screen, SettingsScreen):
+            self.push_screen(SettingsScreen(self._open_settings()))
+
+    def action_palette(self) -> None:
+        """What can be done from here, by name."""
+        from tui.commands import palette
+        from tui.screens.pick import PickScreen
+        from tui.themes import THEMES
+
+        front = self.screen
+        if not isinstance(front, StateScreen):
+            return
+        runs = self.snapshot.runs if self.snapshot else ()
+        may_change = self.can_launch and isinstance(front, BoardScreen)
+        choices = tuple(palette(front.COMMANDS_HERE, runs, THEMES, may_change=may_change))
+
+        def chosen(action: str | None) -> None:
+            if action is not None:
+                self.call_later(self.run_action, action, front)  # when the palette has gone
+
+        self.push_screen(PickScreen("commands", choices, hint="type a part of its name"), chosen)
+
+    def action_theme(self, theme: str) -> None:
+        self.set_theme(theme)
+
+    def action_open(self, run: str) -> None:
+        """Show another run; only one run's screen is open at a time."""
+        while len(self.screen_stack) > 1 and not isinstance(self.screen, BoardScreen):
+            self.pop_screen()
+        self.open_run(run)
+
+    def action_launch(self) -> None:
+        self.open_launch()
+
+    def action_attach(self) -> None:
+        self.open_attach()
 
     def action_help(self) -> None:
         from tui.screens.help import HelpScreen
@@ -163,17 +300,15 @@ class LanewatchApp(Openings, App[None]):
 
     def farewell(self) -> str | None:
         """What to say on the way out: that the live runs go on without this window."""
-        live = [run.run for run in self.snapshot.runs if not is_over(run)] if self.snapshot else []
-        if not live:
-            return None
-        if len(live) == 1:
-            return f"{live[0]} goes on; come back with: lanewatch {live[0]}"
-        return f"{len(live)} runs go on; come back with: lanewatch"
+        from tui.farewell import farewell
+
+        return farewell(self.snapshot)
 
     @on(Sampled)
     def _show_state(self, message: Sampled) -> None:
         before, self.snapshot = self.snapshot, message.snapshot
         self._tell_alerts(before, message.snapshot)
+        self._tell_title(message.snapshot)
         screen = self.screen
         if isinstance(screen, StateScreen) and screen.is_mounted:
             screen.show_state(message.snapshot)
@@ -193,6 +328,24 @@ class LanewatchApp(Openings, App[None]):
         if text and not self.is_headless:
             # Through Textual's own writer, as its `bell` does: it never cuts into a frame.
             self._driver.write(text)
+
+    @on(Driver.SignalResume)
+    def _draw_anew(self) -> None:
+        """After ctrl+z and fg the terminal is empty, and only changes would be sent to it."""
+        self.refresh(layout=True)
+        self._title = ""
+
+    def _tell_title(self, snapshot: Snapshot) -> None:
+        """Verdict and percent in the terminal's title, written when they change."""
+        from tui.terminal_title import PUSH, WITHOUT_TITLE, title_of, title_sequence
+
+        title = title_of(snapshot, snapshot.detail.run if snapshot.detail else None)
+        if title == self._title or self._driver is None or self.is_headless:
+            return
+        if os.environ.get("TERM", "") not in WITHOUT_TITLE:
+            start = "" if self._title else PUSH
+            self._driver.write(start + title_sequence(title))
+        self._title = title
 
     @on(SampleFailed)
     def _report_failure(self, message: SampleFailed) -> None:
@@ -214,6 +367,35 @@ class LanewatchApp(Openings, App[None]):
             self._stop(run, save)
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
             self.post_message(SampleFailed(f"{run} was not stopped: {error}"))
+
+    @work(thread=True, exclusive=True, group="resume", exit_on_error=False)
+    def _resume_run(self, run: str) -> None:
+        assert self._resume is not None
+        try:
+            self._resume(run)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
+            self.post_message(SampleFailed(f"{run} was not resumed: {error}"))
+
+    @work(thread=True, group="keep", exit_on_error=False)
+    def _keep(self, key: str, value: str) -> None:
+        assert self._open_settings is not None
+        try:
+            self._open_settings().put(key, value)
+        except Exception as error:  # noqa: BLE001 - it is in force all the same
+            self.post_message(SampleFailed(f"{key} is not kept: {error}"))
+
+    @work(thread=True, exclusive=True, group="attach", exit_on_error=False)
+    def _attach_to(self, desk: AttachDesk, pid: str) -> None:
+        try:
+            run = desk.attach(pid)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
+            self.post_message(SampleFailed(f"{pid} is not watched: {error}"))
+            return
+        self.post_message(Attached(run))
+
+    @on(Attached)
+    def _show_attached(self, message: Attached) -> None:
+        self.open_run(message.run)
 
     def _say(self, text: str) -> None:
         # Never as markup: the text may hold a path or an exception with brackets in it.

@@ -38,6 +38,12 @@ class Glyphs:
     cursor: str
     ellipsis: str
     dot: str
+    shares: str
+    """Of the memory bar: processes, GPU, page cache, free."""
+    mark: str
+    """Where the budget ends."""
+    sorted_up: str
+    sorted_down: str
     braille: bool
 
     def verdict(self, liveness: str) -> str:
@@ -75,6 +81,10 @@ UNICODE = Glyphs(
     cursor="▌",
     ellipsis="…",
     dot="·",
+    shares="█▓▒░",
+    mark="┃",
+    sorted_up="↑",
+    sorted_down="↓",
     braille=True,
 )
 
@@ -108,6 +118,10 @@ ASCII = Glyphs(
     cursor=">",
     ellipsis="~",
     dot="|",
+    shares="#%=.",
+    mark="|",
+    sorted_up="^",
+    sorted_down="v",
     braille=False,
 )
 

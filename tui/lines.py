@@ -61,6 +61,19 @@ def cut_middle(text: str, width: int, ellipsis: str = "…") -> str:
     return text[: width - tail - len(ellipsis)] + ellipsis + text[-tail:]
 
 
+def cut_path(path: str, width: int, ellipsis: str = "…") -> str:
+    """*path* in at most *width* columns: its end is kept, since that names the file."""
+    if cell_len(path) <= width:
+        return path
+    if width <= len(ellipsis):
+        return ellipsis[: max(0, width)]
+    kept = path
+    while kept and cell_len(kept) > width - len(ellipsis):
+        kept = kept[1:]
+    whole = kept.find("/")
+    return ellipsis + (kept[whole:] if 0 <= whole < len(kept) // 2 else kept)
+
+
 def pad(text: str, width: int, *, right: bool = False) -> str:
     """*text* filled with spaces to *width* columns; *right* aligns it to the right."""
     space = " " * max(0, width - cell_len(text))

@@ -30,3 +30,10 @@ class SampleFailed(Message):
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, SampleFailed)
+
+
+@dataclass
+class Attached(Message):
+    """A process that lanewatch did not start is watched now, as this run."""
+
+    run: str

@@ -8,6 +8,7 @@ a thousand finished runs cost a folder listing a second.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 RECHECK_S = 10.0
 PART = 100
-"""Runs read between two signs of progress in a long first look."""
+"""Runs read before the first sign of progress in a long first look."""
+PART_S = 0.5
+"""Between two further ones: each is drawn, by the time that the reading needs too."""
 
 Stamp = tuple[int | None, int | None]
 ReadStatus = Callable[[Path, "Now"], "RunStatus"]
@@ -61,11 +64,13 @@ class RunList:
             changed = changed or known.status is not status
         # An id ends in its date and time: the newest runs are read, and shown, first.
         fresh = sorted(names - self._known.keys(), key=lambda each: each[-20:], reverse=True)
+        told_s: float | None = None
         for number, name in enumerate(fresh, 1):
             self._known[name] = self._first_look(name, now)
             changed = True
-            if number % PART == 0:
+            if number % PART == 0 and (told_s is None or time.monotonic() - told_s >= PART_S):
                 on_part(self._in_order())
+                told_s = time.monotonic()
         if changed:
             self._sorted = self._in_order()
         return self._sorted

@@ -3,63 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import CLI, Lanewatch, state, trained, until
-
-
-class Terminal:
-    """A tmux server of its own with one window."""
-
-    def __init__(self, socket: Path, columns: int, lines: int) -> None:
-        self._tmux = ["tmux", "-S", str(socket), "-f", "/dev/null"]
-        size = ["-x", str(columns), "-y", str(lines)]
-        self._call("new-session", "-d", *size, "sh")
-
-    def _call(self, *words: str) -> str:
-        done = subprocess.run(
-            [*self._tmux, *words], capture_output=True, text=True, timeout=30, check=True
-        )
-        return done.stdout
-
-    def type(self, *keys: str) -> None:
-        """Press keys, by tmux's names."""
-        self._call("send-keys", *keys)
-
-    def escape(self) -> None:
-        """Press escape alone: a key right before or after it would be taken for alt + key."""
-        time.sleep(0.5)
-        self.type("Escape")
-        time.sleep(0.5)
-
-    def run(self, *words: str) -> None:
-        """Start lanewatch in the window."""
-        self.type(" ".join([*CLI, *words, "; echo left with $?"]), "Enter")
-
-    def screen(self) -> str:
-        """What stands there now."""
-        return self._call("capture-pane", "-p")
-
-    def shows(self, *texts: str) -> str:
-        """Wait until all of *texts* are on the screen."""
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            screen = self.screen()
-            if all(text in screen for text in texts):
-                return screen
-            time.sleep(0.1)
-        raise AssertionError(f"{texts} not on the screen:\n{self.screen()}")
-
-    def resize(self, columns: int, lines: int) -> None:
-        self._call("resize-window", "-x", str(columns), "-y", str(lines))
-
-    def close(self) -> None:
-        """Close the terminal as a lost connection does."""
-        subprocess.run([*self._tmux, "kill-server"], capture_output=True, check=False)
+from conftest import Lanewatch, state, trained, until
+from terminals import Terminal
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ async def test_the_board_gives_verdict_progress_and_cost_of_each_run(
     make_app: MakeApp, snap_of: Any, training: RunStatus
 ) -> None:
     app = make_app()
-    async with app.run_test(size=(140, 24)) as pilot:
+    async with app.run_test(size=(190, 24)) as pilot:
         await show(pilot, snap_of(training))
         row = app.screen.query_one(RunTable).plain()[1]
     for part in ("● training", "p65", "nemo", "train 4/5", "241/625", "32.4", "3h 27m", "210, 16m"):

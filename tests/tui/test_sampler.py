@@ -129,7 +129,10 @@ def test_a_run_folder_that_goes_leaves_the_list(root: Path) -> None:
     assert runs.read(later(now, 1), unseen) == ()
 
 
-def test_a_long_first_look_is_shown_in_parts(root: Path, training: RunStatus) -> None:
+def test_a_long_first_look_is_shown_in_parts(
+    root: Path, training: RunStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.run_list.PART_S", 0.0)
     for at in range(250):
         (root / f"run-{at:03d}").mkdir()
     parts: list[int] = []
@@ -137,6 +140,17 @@ def test_a_long_first_look_is_shown_in_parts(root: Path, training: RunStatus) ->
     found = runs.read(read_now(), lambda part: parts.append(len(part)))
     assert parts == [100, 200]
     assert len(found) == 251
+
+
+def test_parts_are_not_drawn_more_often_than_can_be_seen(
+    root: Path, training: RunStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.run_list.PART_S", 3600.0)
+    for at in range(350):
+        (root / f"run-{at:03d}").mkdir()
+    parts: list[int] = []
+    RunList(root, lambda folder, now: training).read(read_now(), lambda p: parts.append(len(p)))
+    assert parts == [100]
 
 
 def test_a_root_that_is_not_there_yet_has_no_runs(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from tui.messages import Sampled
 
 SIZES = [pytest.param((80, 24), id="80x24"), pytest.param((120, 40), id="120x40")]
 STATES = ["empty", "training", "log-stuck", "stalled", "failed", "finished"]
-OVER = ("failed", "finished")
 
 
 def _shows(snapshot: Any) -> Callable[[Pilot[None]], Any]:
@@ -24,21 +23,6 @@ def _shows(snapshot: Any) -> Callable[[Pilot[None]], Any]:
         await pilot.pause()
 
     return run_before
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("state", STATES)
-def test_board(
-    snap_compare: Any,
-    make_app: Callable[..., LanewatchApp],
-    snap_of: Any,
-    states: dict[str, RunStatus],
-    state: str,
-    size: tuple[int, int],
-) -> None:
-    older = [states[name] for name in OVER if name != state]
-    runs = [] if state == "empty" else [states[state], *older]
-    assert snap_compare(make_app(), run_before=_shows(snap_of(*runs)), terminal_size=size)
 
 
 @pytest.mark.parametrize("size", SIZES)

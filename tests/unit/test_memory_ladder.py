@@ -177,9 +177,11 @@ def test_a_real_climb_that_goes_on_is_stopped_at_the_limit(run: ClimbingRun) -> 
     wait_for(lambda: run.trainer.poll() is not None, seconds=60)
     assert run.trainer.returncode == -signal.SIGKILL
     wait_for(lambda: any("stops the run at once" in text for text in run.said()))
-    (limit,) = [event for event in run.events("memory") if event["level"] == "limit"]
+    # More than one where a neighbour gives memory back for a moment.
+    limits = [event for event in run.events("memory") if event["level"] == "limit"]
     (stop,) = [event for event in run.events("action") if event.get("rung") == "stop"]
-    assert stop["monotonic_s"] - limit["monotonic_s"] < 1.0
+    after_s = [stop["monotonic_s"] - each["monotonic_s"] for each in limits]
+    assert min(each for each in after_s if each >= 0) < 1.0
     assert "reached its limit" in stop["text"]
 
 

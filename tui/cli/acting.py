@@ -56,15 +56,20 @@ def _request(run: RunDir, action: Action) -> None:
 def resume_command(options: argparse.Namespace) -> int:
     """Begin the next attempt from the last whole checkpoint."""
     run = find_run(runs_root(), options.run)
+    resume_run(run, anyway=options.anyway)
+    out(run.root.name)
+    return exits.OK
+
+
+def resume_run(run: RunDir, *, anyway: bool = False) -> None:
+    """Start a keeper that goes on from the last whole checkpoint. Raises RunnerError."""
     refuse(run, "resume")
     read_run(run)
     _let_it_leave(run)
     with launching(run.root.parent):
-        if not options.anyway:
+        if not anyway:
             require_free(run.root.parent, itself=run)
-        start_keeper(run, "--resume", *(["--anyway"] if options.anyway else []))
-    out(run.root.name)
-    return exits.OK
+        start_keeper(run, "--resume", *(["--anyway"] if anyway else []))
 
 
 def export_command(options: argparse.Namespace) -> int:

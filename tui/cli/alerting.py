@@ -102,7 +102,7 @@ def _failing() -> dict[str, str]:
 
 
 def _test(options: argparse.Namespace) -> int:
-    results = _send_test(options.channel)
+    results = send_test(options.channel)
     failed = [each for each in results if not each["ok"]]
     if options.json:
         out_json(results)
@@ -112,7 +112,8 @@ def _test(options: argparse.Namespace) -> int:
     return exits.FAILED if failed else exits.OK
 
 
-def _send_test(chosen: str | None) -> list[dict[str, Any]]:
+def send_test(chosen: str | None) -> list[dict[str, Any]]:
+    """Send a test to one channel or all; a result each. Raises RunnerError."""
     host = read_settings().host
     job: dict[str, Any] = {
         "title": f"lanewatch test from {host}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from runners import config
 from runners.config import ConfigError
@@ -17,12 +18,30 @@ GIB = 1 << 30
 MOST_GIB = 1_048_576
 
 
-def before_launch(order: LaunchOrder, recipe: Recipe, *, waits: bool) -> Examination:
+def before_launch(
+    order: LaunchOrder,
+    recipe: Recipe,
+    *,
+    waits: bool,
+    tell: Callable[[str], None] = complain,
+) -> Examination:
     """Examine what is cheap; refuse the launch for what fails. Raises RunnerError.
 
-    Warnings go to stderr. With `anyway`, what may be overridden is a warning too.
+    Warnings go to *tell*. With `anyway`, what may be overridden is a warning too.
     """
-    intended = Intended(
+    examination = examine_before_launch(order.root, intended(order, recipe, waits=waits))
+    refused = [each for each in examination.failed if not (order.anyway and each.overridable)]
+    for each in (*examination.of(Level.WARN), *examination.failed):
+        if each not in refused:
+            tell(f"{each.name}: {each.sentence}")
+    if refused:
+        raise RunnerError(_refusal(refused))
+    return examination
+
+
+def intended(order: LaunchOrder, recipe: Recipe, *, waits: bool) -> Intended:
+    """The launch as the doctor looks at it. Raises ConfigError."""
+    return Intended(
         recipe=recipe,
         lane=order.lane,
         engine=order.engine,
@@ -31,14 +50,6 @@ def before_launch(order: LaunchOrder, recipe: Recipe, *, waits: bool) -> Examina
         limit_bytes=limit_bytes(recipe),
         waits=waits,
     )
-    examination = examine_before_launch(order.root, intended)
-    refused = [each for each in examination.failed if not (order.anyway and each.overridable)]
-    for each in (*examination.of(Level.WARN), *examination.failed):
-        if each not in refused:
-            complain(f"{each.name}: {each.sentence}")
-    if refused:
-        raise RunnerError(_refusal(refused))
-    return examination
 
 
 def _refusal(refused: list[Check]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from monitor.probes.text import clean_line
 from monitor.rundir import RunDir, runs_root
 from runners import config
 from runners.box import launching, require_free
+from runners.choices import remember_launch
 from runners.config import ConfigError
 from runners.errors import RunnerError
 from runners.lanes import get_lane
@@ -29,6 +31,8 @@ from runners.turn import Turn
 from tui.cli import exits
 from tui.cli.examining import before_launch, memory_limit_gib
 from tui.cli.output import complain, out, out_json
+from tui.cli.parser import build_parser
+from tui.launching.form import form_of, words
 
 ROWS_AT_LAUNCH = 2000
 """Rows looked at before a run is made: a fraction of a second, so that a launch stays prompt."""
@@ -36,13 +40,13 @@ ROWS_AT_LAUNCH = 2000
 
 def launch_command(options: argparse.Namespace) -> int:
     """Check, make the run, start its keeper, print the run id."""
-    recipe = _recipe(options)
+    recipe = recipe_of(options)
     order = build_order(recipe, options)
     _tell_of_unclean_ends(order.root)
     if options.dry_run:
         _show_dry_run(order, options)
         return exits.OK
-    run = _launch(order, recipe, options.after)
+    run = place(order, recipe, options)
     if options.json:
         out_json({"run": run.root.name, "folder": str(run.root)})
     else:
@@ -51,32 +55,72 @@ def launch_command(options: argparse.Namespace) -> int:
     return exits.OK
 
 
-def _launch(order: LaunchOrder, recipe: Recipe, after: str | None) -> RunDir:
+def launch_words(said: Sequence[str], tell: Callable[[str], None]) -> str:
+    """Launch what *said*, the words of a command line, means, and return the run's id.
+
+    Warnings go to *tell*. Raises RunnerError.
+    """
+    options = build_parser().parse_args(said)
+    recipe = recipe_of(options)
+    return place(build_order(recipe, options), recipe, options, tell).root.name
+
+
+def place(
+    order: LaunchOrder,
+    recipe: Recipe,
+    options: argparse.Namespace,
+    tell: Callable[[str], None] = complain,
+) -> RunDir:
     """Launch where the box is free, or behind the run that holds it. Raises RunnerError."""
-    before = find_run(order.root, after) if after is not None else None
+    before = find_run(order.root, options.after) if options.after is not None else None
     waits = before is not None and Turn(before).over() is None
     if before is not None and not waits:
-        complain(f"{before.root.name} has ended already: nothing to wait for but its memory")
+        tell(f"{before.root.name} has ended already: nothing to wait for but its memory")
     with launching(order.root):
         if not order.anyway:
             require_free(order.root, after=before)
-        examination = before_launch(order, recipe, waits=waits)
-        return launch(
+        examination = before_launch(order, recipe, waits=waits, tell=tell)
+        run = launch(
             replace(
                 order,
                 after=before.root.name if before is not None else None,
                 memory_estimate_bytes=examination.memory_estimate_bytes,
             )
         )
+        remember_launch(order.root, _to_repeat(order, options))
+    return run
+
+
+def _to_repeat(order: LaunchOrder, options: argparse.Namespace) -> list[str]:
+    """The words that would launch the same again, from whatever folder."""
+    form = form_of(options)
+    model = form.model
+    if model is not None and model.startswith((".", "~")):
+        model = _whole(model)
+    return words(
+        replace(
+            form,
+            recipe=_whole(form.recipe),
+            data=_whole(form.data),
+            model=model,
+            lane=order.lane,
+            engine=order.engine,
+        )
+    )
+
+
+def _whole(path: str | None) -> str | None:
+    return None if path is None else str(Path(path).expanduser().absolute())
 
 
 def _tell_of_unclean_ends(root: Path) -> None:
     """The box may have died under an earlier run: whoever starts the next one should know."""
-    for run, words in unclean_ends(root, read_now().boot_id):
-        complain(f"the machine went down while {run} was under way; {clean_line(words)}")
+    for run, told in unclean_ends(root, read_now().boot_id):
+        complain(f"the machine went down while {run} was under way; {clean_line(told)}")
 
 
-def _recipe(options: argparse.Namespace) -> Recipe:
+def recipe_of(options: argparse.Namespace) -> Recipe:
+    """The recipe that the options name. Raises RunnerError."""
     if options.recipe is not None:
         if options.data or options.model:
             raise RunnerError("give a recipe file or --data and --model, not both (see --set)")

@@ -7,11 +7,11 @@ import json
 import sys
 from typing import Any
 
-from monitor.probes.text import clean_line
-
 
 def out(text: str = "") -> None:
     """Write a line of results to stdout, at once."""
+    from monitor.probes.text import clean_line  # here: the screen writes no line
+
     sys.stdout.write(clean_line(text, limit=100_000) + "\n")
     sys.stdout.flush()
 
@@ -30,6 +30,8 @@ def out_json_line(value: Any) -> None:
 
 def complain(text: str) -> None:
     """Write diagnostics to stderr; several lines stay several lines."""
+    from monitor.probes.text import clean_line
+
     with contextlib.suppress(OSError, ValueError):  # nobody to tell must not change the exit code
         for line in text.splitlines() or [""]:
             sys.stderr.write(clean_line(line, limit=10_000) + "\n")

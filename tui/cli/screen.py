@@ -6,10 +6,16 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from monitor.rundir import RunDir, runs_root
 from runners.errors import RunnerError
 from tui.cli import exits
+
+if TYPE_CHECKING:
+    from tui.launching.attach_desk import AttachDesk
+    from tui.launching.desk import LaunchDesk
+    from tui.launching.settings_desk import SettingsDesk
 
 
 def screen_command(options: argparse.Namespace) -> int:
@@ -43,4 +49,35 @@ def show_screen(root: Path, run: str | None, *, read_only: bool) -> None:
 
         ask_to_stop(RunDir(root / run_id), save=save)
 
-    LanewatchApp(root=root, run=run, read_only=read_only, stop=stop).run()
+    def resume(run_id: str) -> None:
+        from tui.cli.acting import resume_run
+
+        resume_run(RunDir(root / run_id))
+
+    def launch() -> LaunchDesk:
+        from tui.launching.desk import LaunchDesk
+
+        return LaunchDesk(root)
+
+    def attach() -> AttachDesk:
+        from tui.launching.attach_desk import AttachDesk
+
+        return AttachDesk(root)
+
+    def settings() -> SettingsDesk:
+        from tui.launching.settings_desk import SettingsDesk
+
+        return SettingsDesk()
+
+    app = LanewatchApp(
+        root=root,
+        run=run,
+        read_only=read_only,
+        stop=stop,
+        resume=resume,
+        launch=launch,
+        attach=attach,
+        settings=settings,
+        theme=os.environ.get("LANEWATCH_THEME") or "dark",  # `apply_config` has put it there
+    )
+    app.run()

@@ -19,6 +19,8 @@ class StateScreen(Screen[Any]):
 
     AUTO_FOCUS = None
     PROMPT_HINT: ClassVar[str] = "search"
+    COMMANDS_HERE: ClassVar[tuple[tuple[str, str, str], ...]] = ()
+    """What the command palette offers on this screen: words, key, action."""
 
     @property
     def lanewatch(self) -> LanewatchApp:

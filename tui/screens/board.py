@@ -1,4 +1,4 @@
-"""All runs at a glance: the machine above them, the selected run's verdict below."""
+"""All runs at a glance: the machine above them, the selected run beside them or below."""
 
 from __future__ import annotations
 
@@ -7,34 +7,50 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Container
 
+from tui.run_order import ORDERS, Order
 from tui.screens.base import StateScreen
 from tui.state import Snapshot, is_over
 from tui.widgets.key_bar import KeyBar, Keys
 from tui.widgets.machine_strip import MachineStrip
+from tui.widgets.run_card import RunCard
 from tui.widgets.run_table import RunTable
-from tui.widgets.verdict_view import VerdictView
 
 KEYS: Keys = (
     ("enter", "open"),
     ("q", "quit"),
     ("?", "help"),
     ("/", "filter"),
+    ("o", "sort"),
+    ("l", "live only"),
+    ("ctrl+p", "commands"),
     ("j k", "move"),
     ("g G", "top, end"),
 )
+LAUNCH_KEYS: Keys = (("n", "launch"), ("a", "attach"))
 STOP_KEY: Keys = (("s", "stop"),)
+RESUME_KEY: Keys = (("R", "resume"),)
 EMPTY = (
-    "No runs yet. Start one in another terminal: lanewatch demo (a real small fine-tune on this "
-    "machine's CPU), or lanewatch launch RECIPE.toml --lane LANE --engine ENGINE."
+    "No runs yet. n launches one from here, a watches a training that runs already. In another "
+    "terminal: lanewatch demo (a real small fine-tune on this machine's CPU), lanewatch launch."
 )
 SHORT_ROWS = 16
+WIDE_COLUMNS = 120
 
 
 class BoardScreen(StateScreen):
     """The first screen. Quitting it leaves every run running."""
 
     PROMPT_HINT = "filter by run, name, lane or verdict"
+    COMMANDS_HERE = (
+        ("open the selected run", "enter", "open"),
+        ("stop the selected run; asks first", "s", "stop"),
+        ("resume the selected run from its last whole checkpoint", "R", "resume"),
+        ("filter the runs", "/", "search"),
+        ("sort: the next order", "o", "sort(1)"),
+        ("live runs only, or all", "l", "live"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", show=False),
         Binding("escape", "clear", show=False),
@@ -45,21 +61,27 @@ class BoardScreen(StateScreen):
         Binding("g,home", "jump(False)", show=False),
         Binding("G,end", "jump(True)", show=False),
         Binding("slash", "search", show=False),
-        Binding("n", "move(1)", show=False),
+        Binding("n", "launch", show=False),
+        Binding("a", "attach", show=False),
+        Binding("o", "sort(1)", show=False),
+        Binding("O", "sort(-1)", show=False),
+        Binding("l", "live", show=False),
         Binding("s", "stop", show=False),
+        Binding("R", "resume", show=False),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.machine = MachineStrip(id="machine")
         self.table = RunTable(id="runs")
-        self.reason = VerdictView(id="reason")
+        self.reason = RunCard(id="reason")
         self.keys = KeyBar(id="keys")
 
     def compose(self) -> ComposeResult:
         yield self.machine
-        yield self.table
-        yield self.reason
+        with Container(id="middle"):
+            yield self.table
+            yield self.reason
         yield self.keys
 
     def on_mount(self) -> None:
@@ -68,16 +90,21 @@ class BoardScreen(StateScreen):
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.height < SHORT_ROWS, "-short")
+        self.set_class(event.size.width >= WIDE_COLUMNS, "-wide")
 
     def show_state(self, snapshot: Snapshot) -> None:
+        from tui.memory_bar import memory_forecast  # here: the first paint has no figures yet
+
         rows = 1 if self.has_class("-short") else MachineStrip.rows(snapshot.machine)
         if self.machine.size.height != rows:
             self.machine.styles.height = rows
         self.machine.limit_bytes = snapshot.memory_limit_bytes
         self.machine.level = snapshot.memory_level
+        self.machine.forecast = memory_forecast(snapshot.runs)
         self.machine.machine = snapshot.machine
         if snapshot.scanned:
-            self.reason.empty_text = EMPTY if not snapshot.runs else "No run matches the filter."
+            nothing = "No run is live." if self.table.live_only else "No run matches the filter."
+            self.reason.empty_text = EMPTY if not snapshot.runs else nothing
         self.table.show(snapshot.runs, snapshot.taken_wall)
         self._show_selected(snapshot.taken_wall)
 
@@ -95,8 +122,29 @@ class BoardScreen(StateScreen):
         if chosen is not None and not is_over(chosen):
             self.lanewatch.ask_to_stop(chosen)
 
+    def action_resume(self) -> None:
+        chosen = self.table.selected
+        if chosen is not None:
+            self.lanewatch.resume(chosen)
+
+    def action_launch(self) -> None:
+        self.lanewatch.open_launch()
+
+    def action_attach(self) -> None:
+        self.lanewatch.open_attach()
+
+    def action_sort(self, steps: int) -> None:
+        """The next order; the heading shows which, where it has the column."""
+        at = (ORDERS.index(self.table.order) + steps) % len(ORDERS)
+        self._sort_by(ORDERS[at])
+
+    def action_live(self) -> None:
+        self.table.show_live_only(not self.table.live_only)
+        self._show_reason()
+
     def action_clear(self) -> None:
         self.close_prompt()
+        self.table.show_live_only(live_only=False)
         self.search_changed("")
 
     def action_move(self, rows: int) -> None:
@@ -114,11 +162,31 @@ class BoardScreen(StateScreen):
         """The mouse selects a run; a second click on it opens it."""
         if event.widget is not self.table:
             return
+        if event.y == 0:
+            self._sort_by_column(self.table.column_at(event.x))
+            return
         before = self.table.selected
         if self.table.select_row(event.y):
             self._show_reason()
             if before is self.table.selected and event.chain > 1:
                 self.action_open()
+
+    def on_mouse_scroll_down(self) -> None:
+        self.action_move(3)
+
+    def on_mouse_scroll_up(self) -> None:
+        self.action_move(-3)
+
+    def _sort_by_column(self, title: str | None) -> None:
+        """A second click on the same heading puts the order back."""
+        order = next((each for each in ORDERS if title and each.column == title), None)
+        if order is not None:
+            self._sort_by(ORDERS[0] if order is self.table.order else order)
+
+    def _sort_by(self, order: Order) -> None:
+        self.table.sort_by(order)
+        self._show_reason()
+        self.app.notify(f"Sorted: {order.name}.", timeout=2)
 
     def _show_reason(self) -> None:
         snapshot = self.lanewatch.snapshot
@@ -127,5 +195,8 @@ class BoardScreen(StateScreen):
     def _show_selected(self, now_wall: float) -> None:
         chosen = self.table.selected
         self.reason.show(chosen, now_wall)
-        can_stop = self.lanewatch.may_stop(chosen)
-        self.keys.keys = (*KEYS[:1], *STOP_KEY, *KEYS[1:]) if can_stop else KEYS
+        stop = STOP_KEY if self.lanewatch.may_stop(chosen) else ()
+        if self.lanewatch.may_resume(chosen):
+            stop = RESUME_KEY
+        launch = LAUNCH_KEYS if self.lanewatch.can_launch else ()
+        self.keys.keys = (*KEYS[:1], *stop, *launch, *KEYS[1:])

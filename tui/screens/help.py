@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
+from textual.widgets import Input
 
 from tui.widgets.help_text import HelpText
 from tui.widgets.key_bar import KeyBar
@@ -16,8 +17,13 @@ class HelpScreen(ModalScreen[None]):
     """Closed by the keys that one would try."""
 
     CSS_PATH = "help.tcss"
+    AUTO_FOCUS = None
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,enter", "dismiss", show=False),
+        Binding("escape", "back", show=False),
+        Binding("question_mark,enter,q", "dismiss", show=False),
+        Binding("slash", "search", show=False),
+        Binding("pagedown,ctrl+d,space", "scroll(10)", show=False),
+        Binding("pageup,ctrl+u", "scroll(-10)", show=False),
         Binding("j,down", "scroll(1)", show=False),
         Binding("k,up", "scroll(-1)", show=False),
         Binding("g,home", "scroll(-999)", show=False),
@@ -29,7 +35,42 @@ class HelpScreen(ModalScreen[None]):
         yield KeyBar(id="keys")
 
     def on_mount(self) -> None:
-        self.query_one(KeyBar).keys = (("esc", "close"), ("j k", "scroll"))
+        self.query_one(KeyBar).keys = (("esc", "close"), ("/", "search"), ("j k", "scroll"))
+
+    def action_search(self) -> None:
+        """Show only what holds the words that are typed."""
+        if self.query("#prompt"):
+            return
+        prompt = Input(placeholder="a key, a word of what it does", id="prompt", compact=True)
+        prompt.cursor_blink = False
+        self.mount(prompt)
+        prompt.focus()
+
+    def action_back(self) -> None:
+        """First the search goes, then the page."""
+        if self.query_one(HelpText).filter_text or self.query("#prompt"):
+            self._close_prompt()
+            self.query_one(HelpText).filter_text = ""
+        else:
+            self.dismiss()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.query_one(HelpText).filter_text = event.value
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self._close_prompt()
+
+    def on_mouse_scroll_down(self) -> None:
+        self.action_scroll(3)
+
+    def on_mouse_scroll_up(self) -> None:
+        self.action_scroll(-3)
+
+    def _close_prompt(self) -> None:
+        self.query("#prompt").remove()
+        self.set_focus(None)
 
     def action_scroll(self, rows: int) -> None:
         self.query_one(HelpText).scroll_lines(rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textual.reactive import reactive
+
 from monitor.model import Liveness
 from tui.glyphs import TONES
 from tui.lines import Line, line, pad, wrap
@@ -12,12 +14,26 @@ KEYS = (
         ("?", "this page"),
         ("q", "quit; every run goes on"),
         ("esc", "clear a search, then back"),
+        ("ctrl+p", "commands by name, themes, runs"),
+        ("ctrl+z", "to the shell; fg comes back"),
+        (",", "settings: theme, memory limit, alert channels"),
     )),
     ("board", (
         ("enter", "open the selected run"),
         ("j k, arrows", "move; g G or Home End: first, last"),
-        ("/", "show only runs that match; n: the next one"),
+        ("/", "show only runs that match"),
+        ("o O", "sort: the next order, the one before; or click a heading"),
+        ("l", "show only what is live"),
+        ("n", "launch a run"),
+        ("a", "attach: watch a training that lanewatch did not start"),
         ("s", "stop the selected run; asks first"),
+        ("R", "resume the selected run from its last whole checkpoint"),
+    )),
+    ("launch", (
+        ("j k, tab", "move; left right: the next of few choices"),
+        ("enter", "change a field: type a part, or move; x: as the recipe says"),
+        ("L", "launch; S: a smoke run first, the whole behind it"),
+        ("c", "copy the command line; pagedown: more of the checks"),
     )),
     ("run", (
         ("j k, arrows", "scroll the log; g G or Home End: top, follow"),
@@ -74,6 +90,13 @@ class HelpText(LineView):
         super().__init__(id=id)
         self._top = 0
 
+    filter_text: reactive[str] = reactive("", repaint=False)
+    """Only entries that hold it are shown, under their headings."""
+
+    def watch_filter_text(self) -> None:
+        self._top = 0
+        self.update_lines()
+
     def scroll_lines(self, rows: int) -> None:
         """Move by *rows*, held within the text."""
         last = max(0, len(self._all(self.size.width)) - self.size.height)
@@ -86,15 +109,23 @@ class HelpText(LineView):
     def _all(self, width: int) -> list[Line]:
         shown: list[Line] = []
         for group, keys in KEYS:
-            shown.append(line(group, "strong"))
-            for key, action in keys:
-                shown += _entry(pad(f"  {key}", 16), "accent", action, width)
-            shown.append(line())
-        shown.append(line("verdicts", "strong"))
-        for liveness, meaning in MEANINGS.items():
+            found = [each for each in keys if self._fits(group, *each)]
+            if found:
+                shown.append(line(group, "strong"))
+                for key, action in found:
+                    shown += _entry(pad(f"  {key}", 16), "accent", action, width)
+                shown.append(line())
+        meanings = [each for each in MEANINGS.items() if self._fits("verdicts", *each)]
+        if meanings:
+            shown.append(line("verdicts", "strong"))
+        for liveness, meaning in meanings:
             label = f"  {self.glyphs.verdict(liveness)} {liveness.value}"
             shown += _entry(pad(label, 16), TONES[liveness], meaning, width)
-        return shown
+        return shown or [line("Nothing here holds that.", "muted")]
+
+    def _fits(self, *texts: str) -> bool:
+        said = " ".join(texts).casefold()
+        return all(word in said for word in self.filter_text.casefold().split())
 
 
 def _entry(label: str, tone: str, text: str, width: int) -> list[Line]:

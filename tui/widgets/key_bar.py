@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textual import events
 from textual.reactive import reactive
 
 from tui.lines import Line, Span, cut, line
@@ -9,6 +10,16 @@ from tui.widgets.line_view import LineView
 
 Keys = tuple[tuple[str, str], ...]
 """(key, what it does), the most useful first."""
+
+
+NAMES = {
+    "?": "question_mark",
+    "/": "slash",
+    ",": "comma",
+    "esc": "escape",
+    "type": "",
+}
+"""Textual's names of keys that are shown by another; "" for what is no key."""
 
 
 class KeyBar(LineView):
@@ -23,6 +34,26 @@ class KeyBar(LineView):
 
     def watch_trouble(self) -> None:
         self.update_lines()
+
+    def key_at(self, x: int) -> str | None:
+        """Textual's name of the key that is drawn at column *x*; of several the first."""
+        start, key = 0, ""
+        for text, tone in self._shown[0] if self._shown else ():
+            end = start + len(text)
+            if tone == "strong":
+                key = text.split(" ")[0]
+            elif text.isspace():
+                key = ""
+            if start <= x < end:
+                return NAMES.get(key, key) or None
+            start = end
+        return None
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a key, or on what it does, is that key."""
+        key = self.key_at(event.x) if not self.trouble else None
+        if key is not None:
+            self.app.simulate_key(key)
 
     def lines(self, width: int, height: int) -> list[Line]:
         if self.trouble:

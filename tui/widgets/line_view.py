@@ -15,29 +15,13 @@ from textual.widget import Widget
 
 from tui.glyphs import UNICODE, Glyphs, spelt
 from tui.lines import Line, Span, clean, width_of
-
-TONES = ("muted", "rule", "strong", "good", "warn", "bad", "accent", "match", "cursor")
+from tui.tones import tone_style
 
 
 class LineView(Widget):
     """Lines in, pixels out. `glyphs` is set by the screen before the first paint."""
 
-    COMPONENT_CLASSES = {f"line--{tone}" for tone in TONES}
-    DEFAULT_CSS = """
-    LineView {
-        height: 1;
-        width: 1fr;
-        & > .line--muted { color: $text-muted; }
-        & > .line--rule { color: $surface-lighten-2; }
-        & > .line--strong { text-style: bold; }
-        & > .line--good { color: $text-success; }
-        & > .line--warn { color: $text-warning; text-style: bold; }
-        & > .line--bad { color: $text-error; text-style: bold; }
-        & > .line--accent { color: $text-primary; }
-        & > .line--match { background: $warning; color: $background; }
-        & > .line--cursor { background: $primary-muted; text-style: bold; }
-    }
-    """
+    DEFAULT_CSS = "LineView { height: 1; width: 1fr; }"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -67,6 +51,12 @@ class LineView(Widget):
         changed = [y for y, pair in enumerate(zip(shown, fresh, strict=True)) if pair[0] != pair[1]]
         if changed:
             self.refresh(*(_changed_part(y, shown[y], fresh[y], width) for y in changed))
+
+    def redraw(self) -> None:
+        """Draw all of it anew: colours or characters are others now."""
+        self._tones.clear()
+        self._shown = []
+        self.update_lines()
 
     def plain(self) -> list[str]:
         """What the widget shows, as text without tones."""
@@ -101,11 +91,12 @@ class LineView(Widget):
     def _style_of(self, name: str) -> Style:
         """The style of one tone; after the word cursor, on the selected row's ground."""
         tone = name.removeprefix("cursor").strip()
-        style = self.get_component_rich_style(f"line--{tone}") if tone else self.rich_style
-        if not name.startswith("cursor"):
-            return style
-        cursor = self.get_component_rich_style("line--cursor")
-        return style + Style(bgcolor=cursor.bgcolor, bold=True)
+        style = self.rich_style
+        for each in (tone, "cursor") if name.startswith("cursor") else (tone,):
+            if each:
+                ground = self.background_colors[1]
+                style += tone_style(each, self.app.theme_variables, ground)
+        return style
 
 
 def _merged(spans: Line) -> list[Span]:

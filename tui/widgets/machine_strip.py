@@ -1,4 +1,4 @@
-"""The machine in one or two lines: memory against its limit, GPUs if there are any, CPU, disk."""
+"""The machine: its memory as one bar against the budget, CPU and disk, a line for each GPU."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from textual.reactive import reactive
 
-from tui.glyphs import bar
 from tui.lines import Line, Span, fit, width_of
 from tui.presentation import age, memory_tone, part, percent, size, used_of
 from tui.widgets.line_view import LineView
@@ -18,6 +17,10 @@ STALE_GPU_S = 5.0
 """The driver answers within a second; older than this, the reading's age is shown."""
 
 
+WIDE = 110
+LEAST_BAR, WISHED_BAR, MOST_BAR = 8, 20, 60
+
+
 class MachineStrip(LineView):
     """A sensor that the machine lacks is absent, not zero."""
 
@@ -26,6 +29,12 @@ class MachineStrip(LineView):
 
     level: reactive[str] = reactive("ok", repaint=False)
     """What the watchers of live runs say of the memory."""
+
+    forecast: reactive[str] = reactive("", repaint=False)
+    """How soon the limit is reached, in words; empty where it is not expected."""
+
+    def watch_forecast(self) -> None:
+        self.update_lines()
 
     def watch_level(self) -> None:
         self.update_lines()
@@ -38,40 +47,76 @@ class MachineStrip(LineView):
 
     @staticmethod
     def rows(machine: MachineReading | None) -> int:
-        """Rows that the strip needs: one, and one for each GPU."""
-        return 1 + (len(machine.gpus) if machine else 0)
+        """Rows that the strip needs: the memory's, its legend's, and one for each GPU."""
+        return 1 if machine is None else 2 + len(machine.gpus)
 
     def lines(self, width: int, height: int) -> list[Line]:
         machine = self.machine
         if machine is None:
             return [(("machine: not read yet", "muted"),)]
         rows = [self._host(machine, width)]
+        if height > 1:
+            rows.append(self._legend(machine, width))
         rows += [_gpu(gpu, width) for gpu in machine.gpus]
         return rows[:height]
 
     def _host(self, machine: MachineReading, width: int) -> Line:
-        parts = [
-            (f"cpu {percent(_steady(machine.cpu_percent))}", ""),
-            (f"disk {size(machine.disk_free_bytes)} free", ""),
-            (f"load {machine.load1:.1f}" if machine.load1 is not None else "", ""),
-        ]
-        rest = fit(parts, max(0, width - 27))
-        memory = self._memory(machine, width - width_of(rest) - 3)
+        """The bar has the room; what stands beside it takes what that leaves."""
+        figures = self._figures(machine)
+        taken = len("memory ") + width_of(figures) + WISHED_BAR + len("   ")
+        rest = fit(_beside(machine), max(0, width - taken)) if width < WIDE else ()
+        memory = self._memory(machine, figures, width - width_of(rest) - 3)
         return (*memory, ("   ", ""), *rest) if rest else memory
 
-    def _memory(self, machine: MachineReading, width: int) -> Line:
+    def _figures(self, machine: MachineReading) -> Line:
         memory = machine.memory
         if memory is None:
-            return (("memory", ""), (" not readable", "muted"))
+            return ((" not readable", "muted"),)
         limit = self.limit_bytes or memory.total_bytes
-        figures = f" {used_of(memory.used_bytes, limit)}"
+        text = f" {used_of(memory.used_bytes, limit)}"
         if tone := memory_tone(self.level):
-            figures += f" {self.level}"
-        fraction = part(memory.used_bytes, limit)
-        tone = tone or _alarm(fraction)
-        length = min(40, width - len("memory ") - len(figures))
-        shown = bar(fraction, length, self.glyphs) if length >= 6 else ""
-        return (("memory ", ""), (shown, tone or "accent"), (figures, tone))
+            text += f" {self.level}"
+        tone = tone or _alarm(part(memory.used_bytes, limit))
+        forecast: Line = ((f", {self.forecast}", "warn"),) if self.forecast else ()
+        return ((text, tone), *forecast)
+
+    def _memory(self, machine: MachineReading, figures: Line, width: int) -> Line:
+        from tui.memory_bar import memory_bar, memory_shares
+
+        shares = memory_shares(machine)
+        room = width - len("memory ") - width_of(figures)
+        if room < LEAST_BAR:
+            figures = figures[:1]
+            room = width - len("memory ") - width_of(figures)
+        if shares is None or room < LEAST_BAR:
+            return (("memory", ""), *fit(figures, width - len("memory"), gap=""))
+        length = min(MOST_BAR, room)
+        return (
+            ("memory ", ""),
+            *memory_bar(shares, self.limit_bytes, length, self.glyphs),
+            *figures,
+        )
+
+    def _legend(self, machine: MachineReading, width: int) -> Line:
+        """What the bar's parts are, and on a wide screen the rest of the machine."""
+        from tui.memory_bar import memory_legend, memory_shares
+
+        shares = memory_shares(machine)
+        if shares is None:
+            return fit(_beside(machine), width)
+        parts = memory_legend(shares, self.glyphs)
+        if self.limit_bytes:
+            parts.append((f"{self.glyphs.mark} budget {size(self.limit_bytes)}", "muted"))
+        rest = _beside(machine) if width >= WIDE else []
+        return (("       ", ""), *fit([*parts, *rest], width - 7, gap="  "))
+
+
+def _beside(machine: MachineReading) -> list[Span]:
+    return [
+        (f"cpu {percent(_steady(machine.cpu_percent))}", ""),
+        (f"disk {size(machine.disk_free_bytes)} free", ""),
+        (f"load {machine.load1:.1f}" if machine.load1 is not None else "", ""),
+    ]
 
 
 def _steady(cpu_percent: float | None) -> float | None:

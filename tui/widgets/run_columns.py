@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tui.glyphs import TONES, Glyphs
-from tui.presentation import UNKNOWN, age, ago, count, memory_tone, pace, remaining, size
+from tui.presentation import (
+    UNKNOWN,
+    age,
+    ago,
+    count,
+    memory_tone,
+    pace,
+    part,
+    percent,
+    remaining,
+    size,
+)
 from tui.state import QUEUED, is_over, silence
 
 if TYPE_CHECKING:
@@ -67,7 +78,13 @@ def _stage(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
     return f"{run.stage} {run.stage_index}/{run.stage_count}", ""
 
 
-def _iteration(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
+def _progress(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
+    """Iterations, or of a stage that counts something else how much of it is done."""
+    if run.done is not None and run.unit not in (None, "iterations") and not is_over(run):
+        fraction = part(run.done, run.done_total)
+        if fraction is not None:
+            return percent(100 * fraction), ""
+        return (size(run.done) if run.unit == "bytes" else str(run.done)), ""
     return count(run.iteration.value, run.iteration.total), ""
 
 
@@ -108,9 +125,9 @@ _COLUMNS = (
     Column(title="run", width=0, from_width=0, cell=_run, right=False, middle=True),
     Column(title="id", width=29, from_width=148, cell=_id, right=False, middle=True),
     Column(title="lane", width=9, from_width=108, cell=_lane, right=False),
-    Column(title="stage", width=11, from_width=78, cell=_stage, right=False),
-    Column(title="iteration", width=9, from_width=36, cell=_iteration),
-    Column(title="s/iter", width=6, from_width=78, cell=_pace),
+    Column(title="stage", width=11, from_width=70, cell=_stage, right=False),
+    Column(title="progress", width=9, from_width=36, cell=_progress),
+    Column(title="s/iter", width=6, from_width=76, cell=_pace),
     Column(title="left", width=10, from_width=48, cell=_left),
     Column(title="checkpoint", width=11, from_width=98, cell=_checkpoint),
     Column(title="memory", width=8, from_width=118, cell=_memory),

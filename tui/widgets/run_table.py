@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from textual.reactive import reactive
 
 from tui.lines import Line, Span, cut, cut_middle, pad
+from tui.run_order import ORDERS, Order
+from tui.state import is_over
 from tui.widgets.line_view import LineView
 from tui.widgets.run_columns import Column, columns_for, run_width
 
@@ -23,7 +25,10 @@ class RunTable(LineView):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._runs: tuple[RunStatus, ...] = ()
+        self._visible: list[RunStatus] | None = None
         self._now_wall = 0.0
+        self.order: Order = ORDERS[0]
+        self.live_only = False
         self._row = 0
         self._top = 0
 
@@ -32,13 +37,27 @@ class RunTable(LineView):
     """Runs that are marked to be compared."""
 
     def show(self, runs: tuple[RunStatus, ...], now_wall: float) -> None:
-        """Show *runs* in the order given."""
+        """Show *runs*, which come live first and newest first, in the order that was chosen."""
         chosen = self.selected
-        self._runs, self._now_wall = runs, now_wall
+        if runs is not self._runs:
+            self._runs, self._visible = runs, None
+        self._now_wall = now_wall
         self._keep(chosen)
 
+    def sort_by(self, order: Order) -> None:
+        """Show the runs in this order, the cursor on the run where it was."""
+        chosen = self.selected
+        self.order, self._visible = order, None
+        self._keep(chosen, follow=True)
+
+    def show_live_only(self, live_only: bool) -> None:
+        """Leave out what is over, or not."""
+        chosen = self.selected
+        self.live_only, self._visible = live_only, None
+        self._keep(chosen, follow=True)
+
     def watch_filter_text(self) -> None:
-        self._row = 0
+        self._row, self._visible = 0, None
         self.update_lines()
 
     def watch_marked(self) -> None:
@@ -46,11 +65,16 @@ class RunTable(LineView):
 
     @property
     def visible_runs(self) -> list[RunStatus]:
-        """The runs that the filter lets through."""
-        wanted = self.filter_text.casefold()
-        if not wanted:
-            return list(self._runs)
-        return [run for run in self._runs if wanted in _searchable(run)]
+        """The runs that the filter lets through, in their order."""
+        if self._visible is None:
+            wanted = self.filter_text.casefold()
+            self._visible = [
+                run
+                for run in self.order.sort(self._runs)
+                if not (self.live_only and is_over(run))
+                and (not wanted or wanted in _searchable(run))
+            ]
+        return self._visible
 
     @property
     def selected(self) -> RunStatus | None:
@@ -93,17 +117,43 @@ class RunTable(LineView):
             ),
         ]
 
-    def _keep(self, chosen: RunStatus | None) -> None:
-        """Leave the cursor on the run where it was, wherever that run now stands."""
-        if chosen is not None and self._row > 0:
+    def column_at(self, x: int) -> str | None:
+        """The title of the column that is drawn at *x*, for a click on the heading."""
+        columns = columns_for(self.size.width)
+        room = run_width(columns, self.size.width - MARK)
+        start = MARK
+        for column in columns:
+            end = start + (column.width or room)
+            if start <= x < end:
+                return column.title
+            start = end + 2
+        return None
+
+    def _keep(self, chosen: RunStatus | None, *, follow: bool = False) -> None:
+        """Leave the cursor on the run where it was, wherever that run now stands.
+
+        At the top it stays at the top, where the newest run appears, unless it is to *follow*.
+        """
+        if chosen is not None and (self._row > 0 or follow):
             rows = (at for at, run in enumerate(self.visible_runs) if run.run == chosen.run)
             self._row = next(rows, self._row)
         self.update_lines()
 
     def _heading(self, columns: list[Column], width: int) -> Line:
         room = run_width(columns, width - MARK)
-        titles = [pad(column.title, column.width or room, right=column.right) for column in columns]
+        titles = [
+            pad(self._title(column), column.width or room, right=column.right) for column in columns
+        ]
         return ((" " * MARK + "  ".join(titles), "muted"),)
+
+    def _title(self, column: Column) -> str:
+        """The column by which the runs are sorted has the direction beside its title."""
+        if column.title != self.order.column:
+            return column.title
+        glyph = self.glyphs.sorted_up if self.order.rising else self.glyphs.sorted_down
+        return (
+            f"{column.title}{glyph}" if len(column.title) < (column.width or 99) else column.title
+        )
 
     def _line(self, run: RunStatus, columns: list[Column], width: int, *, selected: bool) -> Line:
         room = run_width(columns, width - MARK)

@@ -1,0 +1,338 @@
+"""The board: orders, what is live, the mouse, the run beside the list, attaching."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from shown import MakeApp, screen_text, show, text_of
+
+from monitor.model import GpuReading, Liveness, MachineReading, MemoryReading
+from monitor.status_model import EtaView, RunStatus
+from tui.glyphs import ASCII, UNICODE
+from tui.launching.values import Choice
+from tui.lines import joined
+from tui.memory_bar import memory_bar, memory_forecast, memory_legend, memory_shares
+from tui.run_order import ORDERS, URGENT
+from tui.screens.board import BoardScreen
+from tui.screens.confirm_stop import ConfirmStopScreen
+from tui.screens.help import HelpScreen
+from tui.screens.pick import PickScreen
+from tui.screens.run import RunScreen
+from tui.widgets.key_bar import KeyBar
+from tui.widgets.machine_strip import MachineStrip
+from tui.widgets.run_card import RunCard
+from tui.widgets.run_table import RunTable
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+def three(training: RunStatus, states: dict[str, RunStatus]) -> tuple[RunStatus, ...]:
+    """A run that trains, one that stalls, one that is over."""
+    other = replace(states["stalled"], run="b-run", name="beta", lane="unsloth", step_s=9.0)
+    return training, other, states["finished"]
+
+
+def names(app: Any) -> list[str | None]:
+    return [run.name for run in app.screen.query_one(RunTable).visible_runs]
+
+
+async def test_o_goes_through_the_orders_and_comes_back(
+    make_app: MakeApp, snap_of: Any, three: tuple[RunStatus, ...]
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(190, 24)) as pilot:
+        await show(pilot, snap_of(*three))
+        seen = {}
+        for _ in ORDERS:
+            table = app.screen.query_one(RunTable)
+            seen[table.order.name] = names(app)
+            assert table.selected is not None
+            assert table.selected.name == "p65"  # the cursor stays on its run
+            await pilot.press("o")
+        assert app.screen.query_one(RunTable).order is ORDERS[0]
+        await pilot.press("O")
+        assert app.screen.query_one(RunTable).order is ORDERS[-1]
+    assert seen["what needs you first"] == ["beta", "p65", "demo"]
+    assert seen["by name"] == ["beta", "demo", "p65"]
+    assert seen["by lane"] == ["p65", "demo", "beta"]
+    assert seen["furthest first"] == ["demo", "p65", "beta"]
+    assert seen["slowest first"] == ["p65", "beta", "demo"]
+    assert seen["soonest to end first"] == ["p65", "beta", "demo"]  # unknown comes last
+
+
+async def test_a_click_on_a_heading_sorts_by_it(
+    make_app: MakeApp, snap_of: Any, three: tuple[RunStatus, ...]
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(100, 24)) as pilot:
+        await show(pilot, snap_of(*three))
+        table = app.screen.query_one(RunTable)
+        await pilot.click(RunTable, offset=(4, 0))
+        assert names(app)[0] == "beta"
+        assert "verdict↑" in table.plain()[0]
+        await pilot.click(RunTable, offset=(4, 0))
+        assert names(app)[0] == "p65"
+        await pilot.click(RunTable, offset=(0, 0))  # the margin sorts nothing
+        assert table.order is ORDERS[0]
+
+
+async def test_l_shows_what_is_live_only(
+    make_app: MakeApp, snap_of: Any, three: tuple[RunStatus, ...]
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(100, 24)) as pilot:
+        await show(pilot, snap_of(*three))
+        await pilot.press("l")
+        assert names(app) == ["p65", "beta"]
+        await show(pilot, snap_of(three[2]))
+        assert "No run is live" in text_of(app, RunCard)
+        await pilot.press("escape")
+        assert names(app) == ["demo"]
+
+
+async def test_the_mouse_selects_opens_and_scrolls(
+    make_app: MakeApp, snap_of: Any, three: tuple[RunStatus, ...]
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(100, 24)) as pilot:
+        await show(pilot, snap_of(*three))
+        table = app.screen.query_one(RunTable)
+        await pilot.click(RunTable, offset=(10, 2))
+        assert table.selected is three[1]
+        app.screen.action_move(-1)  # type: ignore[attr-defined]
+        screen = app.screen
+        assert isinstance(screen, BoardScreen)
+        screen.on_mouse_scroll_down()
+        assert table.selected is three[2]
+        screen.on_mouse_scroll_up()
+        assert table.selected is three[0]
+        await pilot.click(RunTable, offset=(10, 1), times=2)
+        await pilot.pause()
+        assert isinstance(app.screen, RunScreen)
+
+
+async def test_beside_a_wide_list_stands_the_whole_verdict_of_the_selected_run(
+    make_app: MakeApp, snap_of: Any, three: tuple[RunStatus, ...]
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, snap_of(*three))
+        await pilot.press("j")
+        card = app.screen.query_one(RunCard)
+        text = " ".join(" ".join(card.plain()).split())
+        assert "no progress for 11 min, past the limit of 10 min, while the process lives" in text
+        assert "evidence" in text
+        assert card.region.x > app.screen.query_one(RunTable).region.x
+        await pilot.resize_terminal(90, 24)
+        await pilot.pause()
+        assert card.region.y > app.screen.query_one(RunTable).region.y
+
+
+async def test_the_forecast_is_in_words(
+    make_app: MakeApp, snap_of: Any, training: RunStatus
+) -> None:
+    assert training.memory is not None
+    rising = replace(training, memory=replace(training.memory, minutes_to_limit=14.2))
+    app = make_app()
+    async with app.run_test(size=(120, 30)) as pilot:
+        await show(pilot, snap_of(training, rising))
+        assert "reaches the limit in 14 min" in text_of(app, MachineStrip)
+        await show(pilot, snap_of(training))
+        assert "limit in" not in text_of(app, MachineStrip)
+
+
+def _machine(total: int, available: int, free: int, gpu: int, *, unified: bool) -> MachineReading:
+    memory = MemoryReading(
+        total_bytes=total * GIB,
+        available_bytes=available * GIB,
+        free_bytes=free * GIB,
+        cached_bytes=0,
+    )
+    reading = GpuReading(
+        index=0, name="x", shares_memory=unified, process_bytes=((1, gpu * GIB), (2, None))
+    )
+    return MachineReading(memory=memory, gpus=(reading,))
+
+
+@pytest.mark.parametrize(
+    ("machine", "shares"),
+    [
+        pytest.param(_machine(120, 59, 20, 38, unified=True), (23, 38, 39, 20), id="unified"),
+        pytest.param(_machine(120, 59, 20, 38, unified=False), (61, 0, 39, 20), id="its own"),
+        pytest.param(
+            _machine(120, 59, 20, 500, unified=True), (0, 61, 39, 20), id="more than there is"
+        ),
+        pytest.param(_machine(120, 200, 150, 0, unified=True), (0, 0, 0, 120), id="nonsense"),
+    ],
+)
+def test_the_parts_of_the_memory_are_all_of_it(
+    machine: MachineReading, shares: tuple[int, ...]
+) -> None:
+    found = memory_shares(machine)
+    assert found is not None
+    parts = (found.processes, found.gpu, found.cache, found.free)
+    assert tuple(each // GIB for each in parts) == shares
+    assert machine.memory is not None
+    assert found.total == machine.memory.total_bytes
+
+
+@pytest.mark.parametrize("width", [1, 8, 33, 60])
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
+def test_the_bar_has_its_width_and_one_mark(width: int, glyphs: Any) -> None:
+    found = memory_shares(_machine(120, 59, 20, 38, unified=True))
+    assert found is not None
+    drawn = joined(memory_bar(found, 110 * GIB, width, glyphs))
+    assert len(drawn) == width
+    assert drawn.count(glyphs.mark) == 1
+    if width == 60:
+        assert drawn.index(glyphs.mark) == 55
+        named = " ".join(text for text, _ in memory_legend(found, glyphs))
+        assert all(each in named for each in ("processes 23", "gpu 38", "cache 39", "free 20 GiB"))
+
+
+def test_no_forecast_of_what_is_over(training: RunStatus, states: dict[str, RunStatus]) -> None:
+    assert training.memory is not None
+    memory = replace(training.memory, minutes_to_limit=3.0)
+    assert memory_forecast([replace(states["finished"], memory=memory)]) == ""
+    slow = replace(training, memory=replace(memory, minutes_to_limit=500.0))
+    assert memory_forecast([slow]) == "rises slowly"
+    assert memory_forecast([slow, replace(training, memory=memory)]).endswith("in 3 min")
+
+
+def test_every_verdict_has_its_urgency() -> None:
+    assert set(URGENT) == {each.value for each in Liveness}
+
+
+def test_what_is_not_known_is_last_in_every_order(training: RunStatus) -> None:
+    known = replace(training, eta=EtaView(seconds=1, low_s=1, high_s=1, finish_wall=0))
+    unknown = replace(training, eta=None, memory=None, step_s=None, lane=None)
+    for order in ORDERS[3:]:
+        if order.name != "furthest first":
+            assert order.sort([unknown, known])[-1] is unknown, order.name
+
+
+class FakeAttach:
+    """Two candidates; attaching the second fails."""
+
+    def candidates(self) -> Iterator[Choice]:
+        yield Choice(
+            value="11", title="11  python a.py", note="unsloth", detail="log: /a\ntotal: 9"
+        )
+        yield Choice(value="12", title="12  python b.py", note="watched as x")
+
+    def attach(self, pid: str) -> str:
+        if pid == "12":
+            raise RuntimeError("process 12 has [ended] meanwhile")
+        return "foreign-20260521-101112-3fa2"
+
+
+Press = Callable[..., Any]
+
+
+async def test_a_lists_the_candidates_and_attaches_one(make_app: MakeApp, snap_of: Any) -> None:
+    app = make_app(attach=FakeAttach)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(pilot, snap_of())
+        await pilot.press("a")
+        for _ in range(500):
+            await pilot.pause(0.01)
+            if "b.py" in screen_text(app):
+                break
+        assert isinstance(app.screen, PickScreen)
+        assert "log: /a" in screen_text(app)
+        await pilot.press("down", "enter")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert any("12 has [ended]" in each.message for each in app._notifications)
+        await pilot.press("a")
+        await pilot.pause(0.1)
+        await pilot.press("enter")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert isinstance(app.screen, RunScreen)
+
+
+async def test_where_nothing_trains_that_is_said(make_app: MakeApp, snap_of: Any) -> None:
+    class Nothing(FakeAttach):
+        def candidates(self) -> Iterator[Choice]:
+            yield from ()
+
+    class Fails(FakeAttach):
+        def candidates(self) -> Iterator[Choice]:
+            raise OSError("/proc is not mounted")
+
+    for desk, said in ((Nothing, "No training was found"), (Fails, "/proc is not mounted")):
+        app = make_app(attach=desk)
+        async with app.run_test(size=(100, 30)) as pilot:
+            await show(pilot, snap_of())
+            await pilot.press("a")
+            for _ in range(500):
+                await pilot.pause(0.01)
+                if said in screen_text(app):
+                    break
+            assert said in screen_text(app)
+
+
+async def test_a_read_only_view_attaches_nothing(make_app: MakeApp, snap_of: Any) -> None:
+    app = make_app(attach=FakeAttach, read_only=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(pilot, snap_of())
+        await pilot.press("a")
+        await pilot.pause()
+        assert isinstance(app.screen, BoardScreen)
+
+
+async def test_a_run_that_stopped_is_resumed(
+    make_app: MakeApp, snap_of: Any, states: dict[str, RunStatus], training: RunStatus
+) -> None:
+    resumed: list[str] = []
+
+    def resume(run: str) -> None:
+        if resumed:
+            raise RuntimeError("the box is [busy]")
+        resumed.append(run)
+
+    app = make_app(resume=resume)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await show(pilot, snap_of(states["failed"], training, states["finished"]))
+        assert "R resume" in screen_text(app)
+        await pilot.press("R")
+        await app.workers.wait_for_complete()
+        await pilot.press("j", "R", "j", "R")  # one trains, one is at its end
+        await app.workers.wait_for_complete()
+        assert "R resume" not in screen_text(app)
+        await pilot.press("g", "R")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        told = [each.message for each in app._notifications]
+    assert resumed == [states["failed"].run]  # type: ignore[union-attr]
+    assert any("was not resumed: the box is [busy]" in each for each in told)
+
+
+async def test_a_click_on_a_key_is_that_key(
+    make_app: MakeApp, snap_of: Any, training: RunStatus
+) -> None:
+    app = make_app(stop=lambda run, save: None)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await show(pilot, snap_of(training))
+
+        async def clicked(word: str) -> None:
+            (shown,) = app.screen.query_one(KeyBar).plain()
+            await pilot.click(KeyBar, offset=(shown.index(word), 0))
+            await pilot.pause()
+            await pilot.pause()
+
+        await clicked("live only")
+        assert app.screen.query_one(RunTable).live_only
+        await clicked("help")
+        assert isinstance(app.screen, HelpScreen)
+        await clicked("esc")
+        await clicked("stop")
+        assert isinstance(app.screen, ConfirmStopScreen)
+        await pilot.press("escape")
+        bar = app.screen.query_one(KeyBar)
+        assert bar.key_at(5000) is None

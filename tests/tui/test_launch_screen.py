@@ -1,0 +1,301 @@
+"""The launch form, key by key, with a desk that reads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from desks import CHOICES, RECIPE, REFUSED, FakeDesk
+from shown import MakeApp, screen_text, show, text_of
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from monitor.status_model import RunStatus
+from tui.app import LanewatchApp
+from tui.launching.form import Field, Form
+from tui.launching.values import Looked
+from tui.screens.board import BoardScreen
+from tui.screens.launch import LaunchScreen
+from tui.screens.pick import PickScreen
+from tui.screens.run import RunScreen
+from tui.widgets.command_view import CommandView
+from tui.widgets.launch_checks import LaunchChecks
+from tui.widgets.launch_form import LaunchForm
+from tui.widgets.pick_list import PickList
+
+DOWN_TO = {field: ["j"] * at for at, field in enumerate(Field)}
+
+
+async def opened(pilot: Pilot[None], snapshot: Any) -> LaunchScreen:
+    """Open the form and wait until it has been looked at."""
+    await show(pilot, snapshot)
+    await pilot.press("n")
+    screen = pilot.app.screen
+    assert isinstance(screen, LaunchScreen)
+    await pause_until(pilot, lambda: screen.form_view.looked != Looked())
+    return screen
+
+
+async def pause_until(pilot: Pilot[None], true: Callable[[], object]) -> None:
+    """Let the app work until *true*, however slow the machine."""
+    for _ in range(2000):
+        if true():
+            break
+        await pilot.pause(0.02)
+    assert true()
+    await pilot.pause()
+
+
+async def settled(app: LanewatchApp, pilot: Pilot[None]) -> None:
+    await app.workers.wait_for_complete()
+    await pilot.pause()
+    await pilot.pause()
+
+
+async def test_the_same_again_needs_no_typed_path_and_few_keys(
+    make_app: MakeApp, snap_of: Any
+) -> None:
+    desk = FakeDesk()
+    app = make_app(launch=lambda: desk)
+    keys = ["n", "L"]
+    assert len(keys) <= 8
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(pilot, snap_of())
+        await pilot.press(*keys)
+        await settled(app, pilot)
+        assert isinstance(app.screen, RunScreen)
+    assert desk.started == [
+        [
+            "launch",
+            RECIPE,
+            "--lane=unsloth",
+            "--engine=docker",
+            "--set=memory.at_limit=notify",
+        ]
+    ]
+
+
+async def test_another_model_on_the_same_rows_is_eight_keys_too(
+    make_app: MakeApp, snap_of: Any
+) -> None:
+    desk = FakeDesk()
+    app = make_app(launch=lambda: desk)
+    keys = ["n", "j", "j", "enter", "down", "enter", "L"]
+    assert len(keys) <= 8
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(pilot, snap_of())
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause()
+            await pilot.pause()
+        await settled(app, pilot)
+    assert "--set=model.path=Qwen/Qwen3-32B" in desk.started[0]
+
+
+async def test_the_form_shows_what_a_launch_would_meet(make_app: MakeApp, snap_of: Any) -> None:
+    app = make_app(launch=FakeDesk)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, snap_of())
+        form, checks = text_of(app, LaunchForm), text_of(app, LaunchChecks)
+        assert "625  (by the recipe)" in form
+        assert "NVIDIA GB10" in form
+        assert "safe: the run takes 41.2 GiB" in checks
+        assert "training takes 5h 40m" in checks
+        assert "ok   docker" in checks
+        assert f"lanewatch launch {RECIPE} --lane=unsloth" in text_of(app, CommandView)
+
+
+async def test_problems_stand_under_their_fields(make_app: MakeApp, snap_of: Any) -> None:
+    app = make_app(launch=lambda: FakeDesk(looked=REFUSED))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, snap_of())
+        rows = screen.form_view.plain()
+        at = next(n for n, row in enumerate(rows) if "iterations" in row)
+        assert "is 0; allowed" in rows[at + 1]
+        at = next(n for n, row in enumerate(rows) if "start" in row)
+        assert "the box is busy" in rows[at + 1]
+        assert "FAIL" not in rows[0]
+        assert "refuse: the run takes 98.0 GiB" in text_of(app, LaunchChecks)
+
+
+async def test_moving_and_cycling(make_app: MakeApp, snap_of: Any) -> None:
+    app = make_app(launch=FakeDesk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot, snap_of())
+
+        async def field_after(*keys: str) -> Field:
+            await pilot.press(*keys)
+            return screen.form_view.field
+
+        assert await field_after("j") is Field.DATA
+        assert await field_after("down", "tab") is Field.LANE
+        await pilot.press("right")
+        assert screen.form.lane == "nemo"
+        await pilot.press("l")
+        assert screen.form.lane == "reference"
+        await pilot.press("left", "h", "space")
+        assert screen.form.lane == "nemo"
+        assert await field_after("k", "up", "shift+tab") is Field.RECIPE
+        assert await field_after("G") is Field.NAME
+        assert await field_after("g") is Field.RECIPE
+        assert await field_after("end") is Field.NAME
+        assert await field_after("home") is Field.RECIPE
+        await pilot.press("pagedown", "pageup", "ctrl+d", "ctrl+u")
+
+
+async def test_a_picker_narrows_as_one_types(make_app: MakeApp, snap_of: Any) -> None:
+    app = make_app(launch=FakeDesk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot, snap_of())
+        await pilot.press("j", "enter")
+        await pilot.pause()
+        await pilot.pause()
+        picker = app.screen
+        assert isinstance(picker, PickScreen)
+        assert [each.title for each in picker.list.shown][-1] == "bad.jsonl"
+        assert "5000 rows, messages" in screen_text(app)
+        assert "[bold]cooling[/]" in screen_text(app)  # the row itself, letter by letter
+        await pilot.press(*"bad")
+        assert [each.title for each in picker.list.shown] == ["bad.jsonl", "bad"]
+        await pilot.press("down", "ctrl+p", "ctrl+n", "up", "enter")
+        await pilot.pause()
+        assert screen.form.data == "/data/bad.jsonl"
+        await pilot.press("enter", "escape")
+        await pilot.pause()
+        assert app.screen is screen
+        await pilot.press("x")
+        assert screen.form.data is None
+
+
+async def test_what_is_typed_can_be_taken_as_it_is(make_app: MakeApp, snap_of: Any) -> None:
+    app = make_app(launch=FakeDesk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot, snap_of())
+        await pilot.press(*DOWN_TO[Field.ITERATIONS], "enter")
+        await pilot.pause()
+        await pilot.press(*"40", "enter")
+        await pilot.pause()
+        assert screen.form.iterations == "40"
+        assert "--set=train.iterations=40" in text_of(app, CommandView)
+        await pilot.press("enter")
+        await pilot.pause()
+        await pilot.press("pagedown", "pageup", "enter")
+
+
+async def test_the_memory_limit_is_asked_once_and_remembered(
+    make_app: MakeApp, snap_of: Any
+) -> None:
+    desk = FakeDesk(at_limit=None)
+    app = make_app(launch=lambda: desk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await opened(pilot, snap_of())
+        await pilot.press("L")
+        await pilot.pause()
+        assert isinstance(app.screen, PickScreen)
+        assert desk.started == []
+        await pilot.press("down", "enter")
+        await settled(app, pilot)
+        assert desk.remembered == "save-and-stop"
+        assert "--set=memory.at_limit=save-and-stop" in desk.started[0]
+
+
+async def test_smoke_first_is_one_key(make_app: MakeApp, snap_of: Any) -> None:
+    desk = FakeDesk()
+    app = make_app(launch=lambda: desk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await opened(pilot, snap_of())
+        await pilot.press("S")
+        await settled(app, pilot)
+    smoke, whole = desk.started
+    assert "--smoke=10" in smoke
+    assert "--after=unsloth-20260521-133001-00aa" in whole
+
+
+async def test_a_refused_launch_shows_its_sentence_and_stays(
+    make_app: MakeApp, snap_of: Any
+) -> None:
+    app = make_app(launch=lambda: FakeDesk(refuse="the box is [busy/]: another\nrun"))
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot, snap_of())
+        await pilot.press("L")
+        await settled(app, pilot)
+        assert app.screen is screen
+        assert "not launched: the box is [busy/]: another run" in text_of(app, LaunchForm)
+        await pilot.press("L")  # it can be tried again
+        await settled(app, pilot)
+
+
+async def test_the_command_is_copied(
+    make_app: MakeApp, snap_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(launch=FakeDesk)
+    copied: list[str] = []
+    monkeypatch.setattr(app, "copy_to_clipboard", copied.append)
+    async with app.run_test(size=(60, 30)) as pilot:
+        await opened(pilot, snap_of())
+        await pilot.press("c")
+    assert copied == [
+        f"lanewatch launch {RECIPE} --lane=unsloth --engine=docker --set=memory.at_limit=notify"
+    ]
+
+
+async def test_the_next_one_can_wait_for_a_live_run(
+    make_app: MakeApp, snap_of: Any, training: RunStatus
+) -> None:
+    app = make_app(launch=FakeDesk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot, snap_of(training))
+        await pilot.press(*DOWN_TO[Field.START], "right")
+        assert screen.form.start == "after p65"
+        assert "--after=p65" in text_of(app, CommandView)
+        await pilot.press("right")
+        assert "--anyway" in text_of(app, CommandView)
+
+
+async def test_the_mouse_moves_changes_and_picks(make_app: MakeApp, snap_of: Any) -> None:
+    app = make_app(launch=FakeDesk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot, snap_of())
+        await pilot.click(LaunchForm, offset=(20, 2))
+        assert screen.form_view.field is Field.MODEL
+        await pilot.click(LaunchForm, offset=(20, 2))
+        await pilot.pause()
+        await pilot.pause()
+        await pilot.click(PickList, offset=(5, 2))
+        await pilot.pause()
+        assert screen.form.model == CHOICES[Field.MODEL][1].value
+
+
+async def test_a_read_only_view_launches_nothing(make_app: MakeApp, snap_of: Any) -> None:
+    app = make_app(launch=FakeDesk, read_only=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(pilot, snap_of())
+        await pilot.press("n")
+        await pilot.pause()
+        assert isinstance(app.screen, BoardScreen)
+        assert any("read-only" in each.message for each in app._notifications)
+
+
+async def test_escape_leaves_the_form(make_app: MakeApp, snap_of: Any) -> None:
+    app = make_app(launch=lambda: FakeDesk(Form(recipe=None)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, snap_of())
+        await pilot.press("escape")
+        assert isinstance(app.screen, BoardScreen)
+        assert not app.screen.query(Input)
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24), (50, 18), (40, 10), (12, 4), (1, 1)])
+async def test_the_form_fits_any_terminal(
+    make_app: MakeApp, snap_of: Any, size: tuple[int, int]
+) -> None:
+    app = make_app(launch=lambda: FakeDesk(looked=REFUSED))
+    async with app.run_test(size=size) as pilot:
+        screen = await opened(pilot, snap_of())
+        await pilot.press("G", "g", "enter")
+        await pilot.pause()
+        await pilot.press("escape")
+        if size[0] >= 40:
+            assert all(len(row) <= size[0] for row in screen.form_view.plain())
+            assert "recipe" in text_of(app, LaunchForm)

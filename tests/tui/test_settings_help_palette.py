@@ -1,0 +1,254 @@
+"""Help, command palette, settings, themes and the terminal's title."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from shown import MakeApp, screen_text, show, text_of
+from textual.widgets import Input
+
+from monitor.status_model import AlertsView, RunStatus
+from tui.glyphs import ASCII, UNICODE
+from tui.launching.settings_desk import ChannelLine
+from tui.screens.board import BoardScreen
+from tui.screens.help import HelpScreen
+from tui.screens.pick import PickScreen
+from tui.screens.run import RunScreen
+from tui.screens.settings import SettingsScreen
+from tui.terminal_title import title_of, title_sequence
+from tui.themes import ABOUT, THEMES
+from tui.widgets.help_text import HelpText
+from tui.widgets.pick_list import PickList
+from tui.widgets.run_table import RunTable
+from tui.widgets.settings_view import SettingsView
+
+
+class FakeSettings:
+    """A user's configuration in memory, and two alert channels."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {"ui.at_limit": "notify"}
+        self.tested: list[str] = []
+
+    def get(self, key: str) -> str | None:
+        return self.kept.get(key)
+
+    def put(self, key: str, value: str) -> None:
+        self.kept[key] = value
+
+    def channels(self) -> tuple[ChannelLine, ...]:
+        return ChannelLine("phone", "ntfy://…"), ChannelLine("office", "mailto://…")
+
+    def test(self, channel: str) -> str:
+        self.tested.append(channel)
+        if channel == "office":
+            raise RuntimeError("the [server] said no")
+        return f"{channel}: a test message was sent"
+
+
+async def opened(app: Any, pilot: Any, snapshot: Any) -> SettingsView:
+    await show(pilot, snapshot)
+    await pilot.press("comma")
+    await app.workers.wait_for_complete()
+    await pilot.pause()
+    assert isinstance(app.screen, SettingsScreen)
+    return app.screen.view
+
+
+async def test_help_is_searched(make_app: MakeApp, snap_of: Any) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 40)) as pilot:
+        await show(pilot, snap_of())
+        await pilot.press("question_mark")
+        await pilot.pause()
+        await pilot.press("slash", *"smoke")
+        await pilot.pause()
+        shown = text_of(app, HelpText)
+        assert "a smoke run first" in shown
+        assert "launch" in shown
+        assert "quit" not in shown
+        await pilot.press("enter")
+        assert not app.screen.query(Input)
+        await pilot.press("escape")
+        assert "quit" in text_of(app, HelpText)
+        await pilot.press("slash", *"xyzzy", "enter")
+        assert "Nothing here holds that" in text_of(app, HelpText)
+        await pilot.press("escape", "escape")
+        assert isinstance(app.screen, BoardScreen)
+
+
+async def test_help_scrolls_by_keys_and_wheel(make_app: MakeApp, snap_of: Any) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 20)) as pilot:
+        await show(pilot, snap_of())
+        await pilot.press("question_mark")
+        await pilot.pause()
+        page = app.screen
+        assert isinstance(page, HelpScreen)
+        first = text_of(app, HelpText)
+        await pilot.press("pagedown", "space", "ctrl+d")
+        assert text_of(app, HelpText) != first
+        await pilot.press("pageup", "ctrl+u", "home")
+        assert text_of(app, HelpText) == first
+        page.on_mouse_scroll_down()
+        assert text_of(app, HelpText) != first
+        page.on_mouse_scroll_up()
+        assert text_of(app, HelpText) == first
+        await pilot.press("end")
+        assert "lost" in text_of(app, HelpText)
+        await pilot.press("q")
+        assert isinstance(app.screen, BoardScreen)
+        assert app.is_running
+
+
+async def test_the_palette_does_what_it_names(
+    make_app: MakeApp, snap_of: Any, training: RunStatus
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(pilot, snap_of(training, opened=training))
+        await pilot.press("ctrl+p")
+        await pilot.pause()
+        assert isinstance(app.screen, PickScreen)
+        await pilot.press(*"live", "enter")
+        await pilot.pause()
+        await pilot.pause()
+        assert app.screen.query_one(RunTable).live_only
+        await pilot.press("ctrl+p")
+        await pilot.pause()
+        await pilot.press(*"open p65")
+        await pilot.pause()
+        assert "training 241/625" in text_of(app, PickList)
+        await pilot.press("enter")
+        await pilot.pause()
+        await pilot.pause()
+        assert isinstance(app.screen, RunScreen)
+        await pilot.press("ctrl+p")
+        await pilot.pause()
+        await pilot.press(*"all keys", "enter")
+        await pilot.pause()
+        await pilot.pause()
+        assert isinstance(app.screen, HelpScreen)
+        await pilot.press("ctrl+p")  # not over a page that asks something
+        await pilot.pause()
+        assert isinstance(app.screen, HelpScreen)
+
+
+async def test_a_read_only_palette_offers_no_launch(make_app: MakeApp, snap_of: Any) -> None:
+    for read_only in (True, False):
+        app = make_app(launch=lambda: None, read_only=read_only)
+        async with app.run_test(size=(100, 30)) as pilot:
+            await show(pilot, snap_of())
+            await pilot.press("ctrl+p")
+            await pilot.pause()
+            assert ("launch a run" in text_of(app, PickList)) is not read_only
+
+
+@pytest.mark.parametrize("theme", THEMES)
+async def test_a_theme_is_in_force_at_once_and_kept(
+    make_app: MakeApp, snap_of: Any, training: RunStatus, theme: str
+) -> None:
+    desk = FakeSettings()
+    app = make_app(settings=lambda: desk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        view = await opened(app, pilot, snap_of(training))
+        assert ABOUT[theme][:20] in " ".join(view.plain())
+        await pilot.press(*["j"] * THEMES.index(theme), "enter")
+        await app.workers.wait_for_complete()
+        await pilot.press("escape")
+        await pilot.pause()
+        await pilot.pause()
+        assert app.theme_name == theme
+        assert app.glyphs == (ASCII if theme == "ascii" else UNICODE)
+        assert screen_text(app).isascii() is (theme == "ascii")
+    assert desk.kept["ui.theme"] == theme
+
+
+def test_the_kept_theme_is_there_from_the_first_paint(make_app: MakeApp) -> None:
+    assert make_app(theme="light").theme == "textual-light"
+    assert make_app(theme="ascii").glyphs is ASCII
+
+
+async def test_the_memory_limit_is_set(make_app: MakeApp, snap_of: Any) -> None:
+    desk = FakeSettings()
+    app = make_app(settings=lambda: desk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        view = await opened(app, pilot, snap_of())
+        assert [each.key for each in view.settings if each.chosen] == ["dark", "notify"]
+        await pilot.press(*["down"] * (len(THEMES) + 2), "space")
+        await app.workers.wait_for_complete()
+        assert [each.key for each in view.settings if each.chosen] == ["dark", "stop-now"]
+    assert desk.kept["ui.at_limit"] == "stop-now"
+
+
+async def test_alert_channels_are_shown_and_tested(
+    make_app: MakeApp, snap_of: Any, training: RunStatus
+) -> None:
+    desk = FakeSettings()
+    app = make_app(settings=lambda: desk)
+    failing = replace(training, alerts=AlertsView(channels_failing={"office": "no route"}))
+    async with app.run_test(size=(100, 30)) as pilot:
+        view = await opened(app, pilot, snap_of(failing))
+        text = "\n".join(view.plain())
+        assert "ntfy://…" in text
+        assert "fails: no route" in text
+        await pilot.press("end", "t", "k", "t", "up", "tab", "shift+tab", "home", "t")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        told = [each.message for each in app._notifications]
+    assert set(desk.tested) <= {"phone", "office"}
+    assert "office" in desk.tested
+    assert any("the [server] said no" in each for each in told)
+
+
+async def test_the_mouse_takes_a_setting(make_app: MakeApp, snap_of: Any) -> None:
+    desk = FakeSettings()
+    app = make_app(settings=lambda: desk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await opened(app, pilot, snap_of())
+        await pilot.click(SettingsView, offset=(10, 0))  # a heading is no setting
+        assert app.theme_name == "dark"
+        await pilot.click(SettingsView, offset=(10, 2))
+        await pilot.pause()
+        assert app.theme_name == "light"
+
+
+async def test_settings_that_cannot_be_read_are_told(make_app: MakeApp, snap_of: Any) -> None:
+    class Broken(FakeSettings):
+        def channels(self) -> tuple[ChannelLine, ...]:
+            raise RuntimeError("alerts.toml is [broken]")
+
+        def put(self, key: str, value: str) -> None:
+            raise RuntimeError("the disk is [full]")
+
+    app = make_app(settings=Broken)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await opened(app, pilot, snap_of())
+        await pilot.press("j", "enter")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        told = [each.message for each in app._notifications]
+        assert app.theme_name == "light"
+    assert any("alerts.toml is [broken]" in each for each in told)
+    assert any("ui.theme is not kept: the disk is [full]" in each for each in told)
+
+
+def test_the_title_is_the_verdict_of_who_needs_a_person_first(
+    snap_of: Any, training: RunStatus, states: dict[str, RunStatus]
+) -> None:
+    finished, stalled = states["finished"], replace(states["stalled"], run="b", name=None)
+    assert title_of(snap_of(), None) == "lanewatch"
+    assert title_of(snap_of(finished), None) == "lanewatch"
+    assert title_of(snap_of(training, finished), None) == "training 39% p65"
+    assert title_of(snap_of(training, stalled), None) == "stalled 39% b"
+    assert title_of(snap_of(training, stalled), training.run) == "training 39% p65"
+    assert title_of(snap_of(finished), finished.run) == "finished 100% demo"
+
+
+def test_a_title_cannot_leave_its_sequence(snap_of: Any, training: RunStatus) -> None:
+    evil = replace(training, name="x\x07\x1b]0;y\x1b\\" + "z" * 200)
+    sequence = title_sequence(title_of(snap_of(evil), None))
+    assert sequence.count("\x07") == sequence.count("\x1b") == 1
+    assert len(sequence) < 80

@@ -1,0 +1,160 @@
+"""The desk behind the launch form, on this machine, with the demo's recipe: nothing is launched."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from monitor.rundir import runs_root
+from runners.choices import remember_launch
+from runners.doctor import examine
+from runners.errors import EngineError
+from runners.precedent import Precedent
+from runners.projection import SmokeResult, project
+from runners.recipe.demo import demo_corpus_path, demo_recipe_path
+from tui.launching import desk as desk_module
+from tui.launching.desk import LaunchDesk
+from tui.launching.form import Field, Form
+from tui.launching.values import Looked
+
+FORM = Form(recipe=str(demo_recipe_path()))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LaunchDesk:
+    """A desk on a machine whose Python has the lane."""
+    monkeypatch.setattr("runners.launch.check_lane", lambda order: None)
+    monkeypatch.setattr(examine, "LAUNCH_S", 60.0)
+    return LaunchDesk(runs_root(), tmp_path)
+
+
+def _last(desk: LaunchDesk, form: Form) -> Looked:
+    *_, last = desk.look(form)
+    return last
+
+
+def _told(looked: Looked, field: Field | None) -> str:
+    return " ".join(sentence for place, sentence in looked.problems if place is field)
+
+
+def test_a_launch_is_looked_at_step_by_step(desk: LaunchDesk) -> None:
+    steps = list(desk.look(FORM))
+    assert [each.looking for each in steps] == ["recipe", "machine", "earlier runs", "rows", ""]
+    last = steps[-1]
+    assert last.problems == ()
+    assert last.says[Field.DATA] == str(demo_corpus_path())
+    assert last.memory.startswith(("safe", "tight", "refuse"))
+    named = {each.name for each in last.checks}
+    assert {"memory", "base", "data", "tokenizer", "disk"} <= named
+    assert not runs_root().exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "field", "told"),
+    [
+        pytest.param({"iterations": "0"}, Field.ITERATIONS, "is 0", id="no iterations"),
+        pytest.param({"iterations": "many"}, Field.ITERATIONS, "many", id="no number"),
+        pytest.param(
+            {"iterations": "10", "save": "50"}, Field.SAVE, "nothing would be saved", id="no save"
+        ),
+        pytest.param({"data": "/no/rows.jsonl"}, Field.DATA, "no such data file", id="no rows"),
+        pytest.param({"model": "/no/model"}, Field.MODEL, "there is no folder", id="no model"),
+        pytest.param({"recipe": "/no/r.toml"}, Field.RECIPE, "no such file", id="no recipe"),
+        pytest.param({"recipe": None}, Field.DATA, "must be named", id="nothing to train"),
+        pytest.param({"lane": "lora"}, Field.LANE, "unknown lane", id="no such lane"),
+        pytest.param({"name": "a b"}, Field.NAME, "not usable", id="a bad name"),
+        pytest.param({"start": "after x"}, Field.START, "no run matches", id="after no run"),
+    ],
+)
+def test_what_would_refuse_a_launch_stands_beside_its_field(
+    desk: LaunchDesk, changed: dict[str, str | None], field: Field | None, told: str
+) -> None:
+    last = _last(desk, replace(FORM, **changed))  # type: ignore[arg-type]
+    assert told in _told(last, field)
+
+
+def test_a_lane_that_cannot_run_here_says_so(
+    desk: LaunchDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(order: object) -> None:
+        raise EngineError("python has no torch: install it")
+
+    monkeypatch.setattr("runners.launch.check_lane", refuse)
+    assert "has no torch" in _told(_last(desk, FORM), Field.LANE)
+
+
+def test_the_form_begins_with_the_last_launch(desk: LaunchDesk) -> None:
+    assert desk.first_form() == FORM
+    root = runs_root()
+    root.mkdir()
+    remember_launch(root, ["launch", "/a.toml", "--lane=nemo", "--set=train.iterations=9"])
+    assert desk.first_form() == Form(recipe="/a.toml", lane="nemo", iterations="9")
+    remember_launch(root, ["launch", "--no-such-flag"])
+    assert desk.first_form() == FORM
+    desk.remember_at_limit("stop-now")
+    assert desk.at_limit() == "stop-now"
+    assert desk.first_form().at_limit == "stop-now"
+
+
+def test_what_can_be_picked(
+    desk: LaunchDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    (tmp_path / "bad.jsonl").write_text("no\n")
+    (tmp_path / "rows.jsonl").write_text('{"text": "a"}\n')
+    assert [each.note for each in desk.choices(Field.RECIPE)] == ["shipped"]
+    assert [(each.title, each.note) for each in desk.choices(Field.DATA)] == [
+        ("rows.jsonl", "1 rows, text"),
+        ("bad.jsonl", "not usable"),
+    ]
+    assert [each.note for each in desk.choices(Field.MODEL)] == ["made on the spot"]
+    assert list(desk.choices(Field.LANE)) == []
+
+
+def test_a_later_look_ends_an_earlier_one(
+    desk: LaunchDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, done = threading.Event(), threading.Event(), threading.Event()
+    seen: list[str] = []
+
+    def look(self: LaunchDesk, form: Form) -> Iterator[Looked]:
+        yield Looked(looking=f"{form.name} begins")
+        if form.name == "first":
+            begun.set()
+            go_on.wait(60)
+        yield Looked(looking=f"{form.name} ends")
+        if form.name == "third":
+            done.set()
+
+    monkeypatch.setattr(LaunchDesk, "look", look)
+    desk.look_at(Form(name="first"), lambda looked: seen.append(looked.looking))
+    assert begun.wait(60)
+    for name in ("second", "third"):
+        desk.look_at(Form(name=name), lambda looked: seen.append(looked.looking))
+    go_on.set()
+    assert done.wait(60)
+    assert seen == ["first begins", "third begins", "third ends"]
+
+
+def test_a_look_that_fails_is_told(desk: LaunchDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("the disk is on fire")
+
+    monkeypatch.setattr(desk_module.LaunchDesk, "_examined", fail)
+    assert "the disk is on fire" in _told(_last(desk, FORM), None)
+
+
+def test_the_last_run_of_the_same_training_projects_the_end(
+    desk: LaunchDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smoke = SmokeResult(step_s=2.0, first_save_s=10.0, later_save_s=1.0)
+    projection = project(smoke, iterations=100, save_interval=50)
+    found = Precedent(run="reference-1", step_s=2.0, projection=projection)
+    monkeypatch.setattr("runners.precedent.find_precedent", lambda *_: found)
+    said = _last(desk, FORM).projected
+    assert said.startswith("training takes 3m 31s, to about ")
+    assert said.endswith(", as reference-1 went")

@@ -1,0 +1,47 @@
+"""The command palette's entries: what can be done from the screen in front. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from tui.launching.values import Choice
+from tui.presentation import count
+
+if TYPE_CHECKING:
+    from monitor.status_model import RunStatus
+
+Command = tuple[str, str, str]
+"""What it does in words, its key, its action in Textual's notation."""
+
+EVERYWHERE: tuple[Command, ...] = (
+    ("help: all keys and what each verdict means", "?", "app.help"),
+    ("settings: theme, memory limit, alert channels", ",", "app.settings"),
+    ("quit; every run goes on", "q", "app.quit"),
+)
+CHANGING: tuple[Command, ...] = (
+    ("launch a run", "n", "app.launch"),
+    ("attach: watch a training that lanewatch did not start", "a", "app.attach"),
+)
+MOST_RUNS = 200
+
+
+def palette(
+    own: Iterable[Command], runs: Iterable[RunStatus], themes: Iterable[str], *, may_change: bool
+) -> Iterator[Choice]:
+    """The screen's own commands first, then those of everywhere, then the runs."""
+    commands = [*own, *(CHANGING if may_change else ()), *EVERYWHERE]
+    for title, key, action in commands:
+        yield Choice(value=action, title=title, note=key)
+    for theme in themes:
+        yield Choice(value=f"app.theme('{theme}')", title=f"theme: {theme}")
+    for number, run in enumerate(runs):
+        if number == MOST_RUNS:
+            break
+        done = count(run.iteration.value, run.iteration.total)
+        yield Choice(
+            value=f"app.open('{run.run}')",
+            title=f"open {run.name or run.run}",
+            note=f"{run.verdict.value} {done}",
+            detail=run.reason,
+        )

@@ -1,0 +1,308 @@
+"""What the launch form may ask: what there is to pick, what a launch would meet, the launch itself.
+
+Everything here reads the disk or asks the machine and may take its time: it is called on threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui.launching.form import (
+    AFTER,
+    BESIDE,
+    Field,
+    Form,
+    form_of,
+    place_of,
+    words,
+)
+from tui.launching.values import CheckLine, Choice, Looked
+from tui.presentation import clock, duration, size
+
+if TYPE_CHECKING:
+    from monitor.rundir import RunDir
+    from runners.doctor.values import Check
+    from runners.launch import LaunchOrder
+    from runners.recipe.model import Recipe
+
+BANDS = ("safe", "tight", "refuse")
+AT_LIMIT = "ui.at_limit"
+PATIENCE_S = 10.0
+"""A look that hangs for so long, on a dead disk for one, keeps no later one waiting."""
+
+
+class LaunchDesk:
+    """Launches in *root*; what lies near *folder* is offered first."""
+
+    def __init__(self, root: Path, folder: Path | None = None) -> None:
+        self._root = root
+        self._folder = folder or Path.cwd()
+        self._turn = 0
+        self._looking = threading.Lock()
+
+    def first_form(self) -> Form:
+        """What was launched last, else the demo. Never raises for what lies on the disk."""
+        from runners.choices import recent_launches
+        from runners.recipe.demo import demo_recipe_path
+
+        form = Form(recipe=str(demo_recipe_path()))
+        for said in recent_launches(self._root)[:1]:
+            form = _parsed(said) or form
+        return replace(form, at_limit=form.at_limit or self.at_limit())
+
+    def at_limit(self) -> str | None:
+        """What the person once said should happen at the memory limit; None: never asked."""
+        from runners import config
+
+        return config.get(AT_LIMIT)
+
+    def remember_at_limit(self, value: str) -> None:
+        """Keep the answer in the user's configuration. Raises ConfigError."""
+        from runners import config
+
+        config.put(AT_LIMIT, value)
+
+    def choices(self, field: Field) -> Iterator[Choice]:
+        """What can be picked for *field*, as it is found."""
+        if field is Field.RECIPE:
+            yield from self._recipes()
+        elif field is Field.DATA:
+            yield from self._rows()
+        elif field is Field.MODEL:
+            yield from _models()
+
+    def start(self, said: Sequence[str], tell: Callable[[str], None]) -> str:
+        """Launch, as `lanewatch` with these words does; the run's id. Raises RunnerError."""
+        from runners.errors import RunnerError
+        from runners.recipe.problems import RecipeError
+        from tui.cli.launching import launch_words
+
+        try:
+            return launch_words(said, tell)
+        except RecipeError as error:
+            # Which recipe is on the screen; its path would take the room of the reason.
+            raise RunnerError("; ".join(str(each) for each in error.problems)) from error
+
+    def look_at(self, form: Form, emit: Callable[[Looked], object]) -> None:
+        """Find out on a thread of its own what a launch of *form* would meet.
+
+        *emit* gets each step; a later call ends an earlier one.
+        """
+        self._turn += 1
+        turn = self._turn
+
+        def look() -> None:
+            # One at a time: rows take long, and a form is changed faster than they are read.
+            held = self._looking.acquire(timeout=PATIENCE_S)
+            try:
+                for seen in self.look(form) if turn == self._turn else ():
+                    if turn != self._turn:
+                        return
+                    emit(seen)
+            finally:
+                if held:
+                    self._looking.release()
+
+        # A daemon: a look that hangs on a dead disk holds up neither the form nor quitting.
+        threading.Thread(target=look, name="launch-look", daemon=True).start()
+
+    def look(self, form: Form) -> Iterator[Looked]:
+        """What a launch of *form* would meet, step by step; the last one is the whole."""
+        seen = Looked(looking="recipe")
+        yield seen
+        try:
+            yield from self._look(form, seen)
+        except Exception as error:  # noqa: BLE001 - the thread's rim: whatever it was is shown
+            yield replace(seen, problems=((None, f"{type(error).__name__}: {error}"),))
+
+    def _look(self, form: Form, seen: Looked) -> Iterator[Looked]:
+        from runners.errors import RunnerError
+        from runners.recipe.data import DataError
+        from runners.recipe.problems import RecipeError
+        from tui.cli.launching import build_order, recipe_of
+        from tui.cli.parser import build_parser
+
+        if not form.complete:
+            yield replace(seen, problems=_incomplete(form), looking="")
+            return
+        options = build_parser().parse_args(words(form))
+        try:
+            recipe = recipe_of(options)
+            seen = replace(seen, says=_says(recipe))
+            order = build_order(recipe, options)
+        except RecipeError as error:
+            found = tuple(
+                (place_of(each.path) if each.path else Field.RECIPE, str(each))
+                for each in error.problems
+            )
+            yield replace(seen, problems=found, looking="")
+            return
+        except DataError as error:
+            yield replace(seen, problems=((Field.DATA, str(error)),), looking="")
+            return
+        except RunnerError as error:
+            yield replace(seen, problems=(_placed(str(error)),), looking="")
+            return
+        seen = replace(seen, problems=tuple(self._refusals(order, form)), looking="machine")
+        yield seen
+        yield from self._examined(order, recipe, form, seen)
+
+    def _refusals(self, order: LaunchOrder, form: Form) -> Iterator[tuple[Field | None, str]]:
+        """What would refuse the launch whatever the doctor says."""
+        from runners.box import require_free
+        from runners.errors import RunnerError
+        from runners.launch import check_lane
+        from runners.runs import check_name, find_run
+
+        after: RunDir | None = None
+        try:
+            if form.start.startswith(AFTER):
+                after = find_run(order.root, form.start.removeprefix(AFTER))
+            if form.start != BESIDE:
+                require_free(order.root, after=after)
+        except RunnerError as error:
+            yield Field.START, str(error).partition(". `--after")[0]
+        try:
+            check_name(order.root, order.name)
+        except RunnerError as error:
+            yield Field.NAME, str(error)
+        try:
+            check_lane(order)
+        except RunnerError as error:
+            yield Field.LANE, str(error)
+
+    def _examined(
+        self, order: LaunchOrder, recipe: Recipe, form: Form, seen: Looked
+    ) -> Iterator[Looked]:
+        from runners.doctor.examine import examine_before_launch
+        from runners.doctor.rows_check import check_rows
+        from tui.cli.examining import intended
+
+        waits = form.start.startswith(AFTER)
+        examination = examine_before_launch(order.root, intended(order, recipe, waits=waits))
+        memory = next((each for each in examination.checks if each.name == "memory"), None)
+        seen = replace(
+            seen,
+            checks=_lines(examination.checks),
+            memory="" if memory is None else memory.sentence,
+            looking="earlier runs",
+        )
+        yield seen
+        seen = replace(seen, projected=self._projected(recipe, order), looking="rows")
+        yield seen
+        rows = check_rows(recipe)
+        yield replace(seen, checks=_lines((*rows.checks, *examination.checks)), looking="")
+
+    def _projected(self, recipe: Recipe, order: LaunchOrder) -> str:
+        from monitor.probes.clock import read_now
+        from runners.precedent import find_precedent
+
+        found = find_precedent(self._root, recipe, order.lane, order.engine)
+        if found is None:
+            return ""
+        now = read_now().wall_s
+        ends = clock(now + found.train_s, now)
+        return f"training takes {duration(found.train_s)}, to about {ends}, as {found.run} went"
+
+    def _recipes(self) -> Iterator[Choice]:
+        from runners.choices import nearby_recipes
+
+        recent = [form.recipe for form in self._recent() if form.recipe]
+        for path, kind in nearby_recipes(self._folder, recent):
+            yield Choice(value=path, title=_short(path, self._folder), note=kind)
+
+    def _rows(self) -> Iterator[Choice]:
+        from runners.choices import nearby_rows
+
+        recent = [form.data for form in self._recent() if form.data]
+        useless: list[Choice] = []
+        for each in nearby_rows(self._folder, recent):
+            count = f"{each.rows} rows" if each.rows is not None else f"about {each.about} rows"
+            usable = each.shape is not None
+            choice = Choice(
+                value=each.path,
+                title=_short(each.path, self._folder),
+                note=f"{count}, {each.shape}" if usable else "not usable",
+                tone="" if usable else "warn",
+                detail=each.first,
+            )
+            if usable:
+                yield choice
+            else:
+                useless.append(choice)
+        yield from useless
+
+    def _recent(self) -> Iterator[Form]:
+        from runners.choices import recent_launches
+
+        for said in recent_launches(self._root):
+            if (form := _parsed(said)) is not None:
+                yield form
+
+
+def _parsed(said: Sequence[str]) -> Form | None:
+    """Anybody may have written the file of recent launches."""
+    from tui.cli.parser import build_parser
+
+    try:
+        options = build_parser().parse_args(said)
+        return form_of(options) if options.command == "launch" else None
+    except SystemExit:
+        return None
+
+
+def _models() -> Iterator[Choice]:
+    from runners.choices import cached_models
+    from runners.recipe.model import TINY_MODEL
+
+    yield Choice(value=TINY_MODEL, title=TINY_MODEL, note="made on the spot")
+    for each in cached_models():
+        note = size(each.size_bytes) + ("" if each.whole else ", not complete")
+        yield Choice(value=each.name, title=each.name, note=note, tone="" if each.whole else "warn")
+
+
+def _says(recipe: Recipe) -> dict[Field, str]:
+    return {
+        Field.DATA: recipe.data.path,
+        Field.MODEL: recipe.model.path,
+        Field.ITERATIONS: str(recipe.train.iterations),
+        Field.SAVE: str(recipe.train.save_interval),
+        Field.AT_LIMIT: recipe.memory.at_limit,
+    }
+
+
+def _incomplete(form: Form) -> tuple[tuple[Field, str], ...]:
+    missing = [field for field in (Field.DATA, Field.MODEL) if form.value(field) is None]
+    return tuple((field, f"without a recipe, {field} must be named") for field in missing)
+
+
+def _placed(sentence: str) -> tuple[Field | None, str]:
+    """A sentence of a launch begins with the field that it is about, if it is about one."""
+    start, colon, _ = sentence.partition(": ")
+    if colon and (field := place_of(start)) is not None:
+        return field, sentence
+    if sentence.startswith(("the ", "unknown lane")) and "lane" in start[:40]:
+        return Field.LANE, sentence
+    return (Field.ENGINE if sentence.startswith("unknown engine") else None), sentence
+
+
+def _lines(checks: Sequence[Check]) -> tuple[CheckLine, ...]:
+    from runners.doctor.values import Level
+
+    order = (Level.FAIL, Level.WARN, Level.OK)
+    return tuple(
+        CheckLine(name=each.name, level=each.level.value, text=each.sentence)
+        for each in sorted(checks, key=lambda each: order.index(each.level))
+    )
+
+
+def _short(path: str, folder: Path) -> str:
+    """As one would type it from here."""
+    for start, mark in ((folder, ""), (Path.home(), "~/")):
+        if Path(path).is_relative_to(start):
+            return mark + str(Path(path).relative_to(start))
+    return path

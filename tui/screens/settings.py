@@ -1,0 +1,189 @@
+"""Settings: the theme, what happens at the memory limit, the alert channels and a test of each."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from tui.lines import clean
+from tui.screens.base import StateScreen
+from tui.state import Snapshot, is_over
+from tui.themes import ABOUT, THEMES
+from tui.widgets.key_bar import KeyBar, Keys
+from tui.widgets.settings_view import Setting, SettingsView
+from tui.widgets.title_text import TitleText
+
+if TYPE_CHECKING:
+    from tui.launching.settings_desk import ChannelLine, SettingsDesk
+
+KEYS: Keys = (("enter", "take it"), ("t", "test the channel"), ("esc", "back"), ("j k", "move"))
+THEME, LIMIT, CHANNEL = "theme", "at the memory limit", "alert channels"
+LIMITS = {
+    "notify": "tell, do nothing",
+    "save-and-stop": "save and stop while there is time to save",
+    "stop-now": "or that, and at the limit stop without saving",
+}
+NO_CHANNEL = "none yet: lanewatch alerts add ntfy://TOPIC"
+
+
+class Told(Message):
+    """What a thread found or did: the settings as read, or a sentence."""
+
+    def __init__(
+        self,
+        sentence: str = "",
+        *,
+        limit: str | None = None,
+        channels: tuple[ChannelLine, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        self.sentence, self.limit, self.channels = sentence, limit, channels
+
+
+class SettingsScreen(StateScreen):
+    """What is taken is in force at once and kept in the user's configuration."""
+
+    CSS_PATH = "settings.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", show=False),
+        Binding("j,down,tab", "move(1)", show=False),
+        Binding("k,up,shift+tab", "move(-1)", show=False),
+        Binding("g,home", "move(-99)", show=False),
+        Binding("G,end", "move(99)", show=False),
+        Binding("enter,space", "take", show=False),
+        Binding("t", "test", show=False),
+    ]
+
+    def __init__(self, desk: SettingsDesk) -> None:
+        super().__init__()
+        self._desk = desk
+        self._limit: str | None = None
+        self._channels: tuple[ChannelLine, ...] = ()
+        self._failing: dict[str, str] = {}
+        self.view = SettingsView(id="settings")
+        self.keys = KeyBar(id="keys")
+
+    def compose(self) -> ComposeResult:
+        yield TitleText("settings", id="title")
+        yield self.view
+        yield self.keys
+
+    def on_mount(self) -> None:
+        self.keys.keys = KEYS
+        self._show()
+        self._read()
+
+    def show_state(self, snapshot: Snapshot) -> None:
+        failing: dict[str, str] = {}
+        for run in snapshot.runs:
+            if not is_over(run):
+                failing |= dict(run.alerts.channels_failing)
+        if failing != self._failing:
+            self._failing = failing
+            self._show()
+
+    def action_back(self) -> None:
+        self.app.pop_screen()
+
+    def action_move(self, rows: int) -> None:
+        last = len(self.view.settings) - 1
+        self.view.cursor = min(max(0, self.view.cursor + rows), last)
+
+    def action_take(self) -> None:
+        """Put in force what is under the cursor; a channel is tested."""
+        setting = self.view.selected
+        if setting is None:
+            return
+        if setting.group == THEME:
+            self.lanewatch.set_theme(setting.key)
+            self._show()
+        elif setting.group == LIMIT:
+            self._limit = setting.key
+            self._show()
+            self._put("ui.at_limit", setting.key)
+        else:
+            self.action_test()
+
+    def action_test(self) -> None:
+        setting = self.view.selected
+        if setting is not None and setting.group == CHANNEL:
+            self.keys.trouble = f"sending a test to {clean(setting.key)}"
+            self._test(setting.key)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click takes what it hits."""
+        if event.widget is self.view and (number := self.view.setting_at(event.y)) is not None:
+            self.view.cursor = number
+            self.action_take()
+
+    def _show(self) -> None:
+        rows = [
+            Setting(
+                key=each,
+                group=THEME,
+                title=each,
+                text=ABOUT[each],
+                chosen=each == self.lanewatch.theme_name,
+            )
+            for each in THEMES
+        ]
+        rows += [
+            Setting(key=each, group=LIMIT, title=each, text=about, chosen=each == self._limit)
+            for each, about in LIMITS.items()
+        ]
+        rows += [self._channel(each) for each in self._channels]
+        self.view.settings = tuple(rows)
+        told = {THEME: "NO_COLOR is set: no theme has a colour."} if self._colourless() else {}
+        if not self._channels:
+            told[CHANNEL] = NO_CHANNEL
+        self.view.told = told
+
+    def _channel(self, channel: ChannelLine) -> Setting:
+        problem = self._failing.get(channel.name)
+        return Setting(
+            key=channel.name,
+            group=CHANNEL,
+            title=channel.name,
+            text=f"fails: {problem}" if problem else channel.service,
+            tone="bad" if problem else "",
+        )
+
+    @staticmethod
+    def _colourless() -> bool:
+        return bool(os.environ.get("NO_COLOR"))
+
+    @work(thread=True, group="read", exit_on_error=False)
+    def _read(self) -> None:
+        try:
+            told = Told(limit=self._desk.get("ui.at_limit"), channels=self._desk.channels())
+        except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
+            told = Told(str(error))
+        self.post_message(told)
+
+    @work(thread=True, group="put", exit_on_error=False)
+    def _put(self, key: str, value: str) -> None:
+        try:
+            self._desk.put(key, value)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
+            self.post_message(Told(str(error)))
+
+    @work(thread=True, exclusive=True, group="test", exit_on_error=False)
+    def _test(self, channel: str) -> None:
+        try:
+            self.post_message(Told(self._desk.test(channel)))
+        except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
+            self.post_message(Told(f"{channel}: the test failed, {error}"))
+
+    @on(Told)
+    def _tell(self, message: Told) -> None:
+        if message.channels is not None:
+            self._limit, self._channels = message.limit, message.channels
+            self._show()
+        if message.sentence:
+            self.keys.trouble = ""
+            self.app.notify(clean(message.sentence), markup=False)

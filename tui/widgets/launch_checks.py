@@ -1,0 +1,79 @@
+"""What a launch would meet: memory band, projected end, the doctor's lines as they come in."""
+
+from __future__ import annotations
+
+from textual.reactive import reactive
+
+from tui.launching.values import CheckLine, Looked
+from tui.lines import Line, clean, heading, line, pad, wrap
+from tui.widgets.line_view import LineView
+
+TONES = {"ok": "good", "warn": "warn", "fail": "bad"}
+WORDS = {"ok": "ok", "warn": "WARN", "fail": "FAIL"}
+BANDS = {"safe": "good", "tight": "warn", "refuse": "bad"}
+NAME = 19
+ROWS = 4
+"""How much of a check is shown that is not well; what is well takes a line if room is short."""
+
+
+class LaunchChecks(LineView):
+    """The worst first; what has no room is counted."""
+
+    looked: reactive[Looked] = reactive(Looked(), repaint=False)
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._top = 0
+
+    def watch_looked(self) -> None:
+        self._top = 0
+        self.update_lines()
+
+    def scroll_lines(self, rows: int) -> None:
+        """Move by *rows*, held within the text."""
+        last = max(0, len(self._all(self.size.width)) - self.size.height)
+        self._top = min(max(0, self._top + rows), last)
+        self.update_lines()
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        rows = self._all(width, roomy=True)
+        if len(rows) > height:
+            rows = self._all(width)
+        if len(rows) > height and self._top + height < len(rows):
+            left = len(rows) - self._top - height + 1
+            more = line(f"{left} more lines: pagedown", "muted")
+            return [*rows[self._top : self._top + height - 1], more]
+        return rows[self._top : self._top + height]
+
+    def _all(self, width: int, *, roomy: bool = False) -> list[Line]:
+        looked = self.looked
+        note = f"looking at: {looked.looking}" if looked.looking else ""
+        rows = [heading("before the launch", width, self.glyphs.rule, note)]
+        rows += self._memory(width, ROWS if roomy else 2)
+        if looked.projected:
+            rows += _labelled("projected", "accent", looked.projected, width, 2)
+        for each in looked.checks:
+            if each.name != "memory":
+                rows += self._check(each, width, 2 if roomy else 1)
+        return rows
+
+    def _memory(self, width: int, rows: int) -> list[Line]:
+        memory = clean(self.looked.memory)
+        if not memory:
+            return []
+        band = next((each for each in BANDS if memory.startswith(each)), "")
+        return _labelled("memory", BANDS.get(band, "warn"), memory, width, rows)
+
+    def _check(self, check: CheckLine, width: int, well: int) -> list[Line]:
+        text, rows = clean(check.text), well if check.level == "ok" else ROWS
+        label = f"{WORDS[check.level]:<5}{check.name}"
+        return _labelled(label, TONES[check.level], text, width, rows)
+
+
+def _labelled(label: str, tone: str, text: str, width: int, rows: int) -> list[Line]:
+    start = pad(label, NAME + 5) + " "
+    wrapped = wrap(text, max(12, width - len(start)), rows)
+    return [
+        ((start if at == 0 else " " * len(start), tone), (each, ""))
+        for at, each in enumerate(wrapped or [""])
+    ]

@@ -1,0 +1,100 @@
+"""The selected run beside the list: its verdict with the whole reason, and its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tui.lines import Line, clean, cut, heading, line, pad, wrap
+from tui.notices import notices
+from tui.presentation import (
+    UNKNOWN,
+    age,
+    clock,
+    count,
+    duration,
+    pace,
+    remaining,
+    size,
+    steady,
+    used_of,
+)
+from tui.state import is_over
+from tui.widgets.verdict_view import VerdictView
+
+if TYPE_CHECKING:
+    from monitor.status_model import RunStatus
+
+LABEL = 12
+REASON_ROWS, NOTICE_ROWS = 10, 3
+
+
+class RunCard(VerdictView):
+    """Below a narrow list it is the verdict alone; with more rows, more of the run."""
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        status = self.status
+        if status is None or height < REASON_ROWS:
+            return super().lines(width, height)
+        name = cut(clean(status.name or status.run), width - 2, self.glyphs.ellipsis)
+        shown: list[Line] = [heading(name, width, self.glyphs.rule)]
+        shown += self._reason(status, width)
+        shown.append(line())
+        for label, text in _facts(status, self.now_wall):
+            shown += self._labelled(label, text, width)
+        if status.evidence and len(shown) + 3 < height:
+            shown += [line(), heading("evidence", width, self.glyphs.rule)]
+            for each in status.evidence:
+                text = f"{each.detail}, {age(each.age_s)} ago" if each.age_s else each.detail
+                shown += self._labelled(clean(each.signal)[: LABEL - 1], text, width)
+        return shown[:height]
+
+    def _labelled(self, label: str, text: str, width: int) -> list[Line]:
+        rows = wrap(clean(text), max(1, width - LABEL), 2, self.glyphs.ellipsis) or [""]
+        labels = [label, *[""] * (len(rows) - 1)]
+        return [
+            ((pad(said, LABEL), "muted"), (row, "")) for said, row in zip(labels, rows, strict=True)
+        ]
+
+    def _reason(self, status: RunStatus, width: int) -> list[Line]:
+        """The whole of it: there is room to break what a single row would cut."""
+        head = self._head(status)
+        label = "".join(text for text, _ in head)
+        said = f"{label} {steady(status.reason) or 'no reason given'}"
+        rows = wrap(clean(said), width, REASON_ROWS, self.glyphs.ellipsis)
+        first = rows[0].removeprefix(label)
+        shown: list[Line] = [(*head, (first, ""))] if first != rows[0] else [line(rows[0])]
+        shown += [line(each) for each in rows[1:]]
+        return shown + [
+            line(row, tone)
+            for text, tone in notices(status)
+            for row in wrap(clean(text), width, NOTICE_ROWS, self.glyphs.ellipsis)
+        ]
+
+
+def _facts(status: RunStatus, now_wall: float) -> Iterator[tuple[str, str]]:
+    """What is known, and only that."""
+    if status.name:
+        yield "run", status.run
+    where = " on ".join(each for each in (status.lane, status.engine) if each)
+    if where:
+        yield "lane", where
+    if status.foreign is not None:
+        yield "started", "not by lanewatch: it is watched, not kept"
+    if status.stage and status.stage_index is not None and status.stage_count is not None:
+        yield "stage", f"{status.stage}, {status.stage_index} of {status.stage_count}"
+    if status.iteration.value is not None:
+        yield "iteration", count(status.iteration.value, status.iteration.total)
+    if (step := pace(status.step_s)) != UNKNOWN:
+        yield "pace", f"{step} s an iteration"
+    if status.eta is not None and not is_over(status):
+        at = clock(status.eta.finish_wall, now_wall)
+        yield "ends", f"in {remaining(status.eta.seconds)}, about {at}"
+    last = next((each for each in reversed(status.checkpoints) if each.complete), None)
+    if last is not None:
+        cost = f", took {duration(last.save_s)}" if last.save_s is not None else ""
+        yield "checkpoint", f"{last.iteration}, {age(last.age_s)} ago{cost}"
+    if status.memory is not None:
+        yield "memory", used_of(status.memory.used_bytes, status.memory.limit_bytes)
+        if status.memory.peak_bytes:
+            yield "peak", size(status.memory.peak_bytes)
