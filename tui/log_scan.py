@@ -113,7 +113,7 @@ class Scanner:
         if raw.isascii() and len(raw.translate(None, _ODD)) == len(raw):
             if self._word:
                 return self._with_word(raw, low, first)
-            if self._has_no_match(raw):
+            if self._has_no_match(raw, low):
                 return []
         found = []
         start = first
@@ -127,14 +127,15 @@ class Scanner:
             start = line.end if line else low + end + 1
         return found
 
-    def _has_no_match(self, raw: bytes) -> bool:
+    def _has_no_match(self, raw: bytes, low: int) -> bool:
         """True when a look at the whole stretch shows that none of its lines can match.
 
-        Its lines must stand there as they are shown, and the last one must end in it.
+        Its lines must stand there as they are shown; one that goes on behind it is looked at alone.
         """
-        if b"\r" in raw or b" \n" in raw or not raw.endswith(b"\n"):
+        whole = raw.rfind(b"\n") + 1
+        if b"\r" in raw or b" \n" in raw or (whole < len(raw) and self._matches(low + whole)):
             return False
-        text = raw.decode("ascii")
+        text = raw[:whole].decode("ascii")
         lower = text.lower()
         return any(
             each.search(lower if in_lower else text) is None for each, in_lower in self._quick

@@ -17,6 +17,7 @@ _INFO = re.compile(r"\bINFO\b|\[NeMo I |^I\d{4} ")
 HEAD = 400
 """A level stands near the beginning of a line."""
 
+_ESCAPED = re.compile(r"\\.")
 _SIGNS = frozenset(".^$*+?{}[]\\|()")
 
 TONES = {"error": "bad", "warning": "warn"}
@@ -73,7 +74,8 @@ def compiled(pattern: str) -> re.Pattern[str]:
     """*pattern*, in any case of letters unless it holds a capital. Raises re.error."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a set that a later Python may read otherwise
-        return re.compile(pattern, 0 if any(map(str.isupper, pattern)) else re.IGNORECASE)
+        letters = _ESCAPED.sub("", pattern)  # \S is no capital
+        return re.compile(pattern, 0 if any(map(str.isupper, letters)) else re.IGNORECASE)
 
 
 def complaint(pattern: str) -> str | None:

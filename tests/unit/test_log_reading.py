@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from tui.log_file import LineReader, LogFile
 from tui.log_filter import FilteredLines
 from tui.log_pager import LogPager
 from tui.log_scan import Scanner
-from tui.log_text import complaint, level_of, plain_word, rows_of
+from tui.log_text import compiled, complaint, level_of, plain_word, rows_of
 
 HARD = 64
 """Small, so that a short text has broken lines and many stretches."""
@@ -83,10 +82,7 @@ def test_a_search_finds_what_reading_every_line_finds(raw: bytes, pattern: str) 
     descriptor = opened(raw)
     try:
         reader = LineReader(descriptor, len(raw))
-        flags = 0 if "A" in pattern else re.IGNORECASE
-        wanted = [
-            line.start for line in reader.after(0, 1000) if re.search(pattern, line.text, flags)
-        ]
+        wanted = [x.start for x in reader.after(0, 1000) if compiled(pattern).search(x.text)]
         scanner = Scanner(descriptor, [pattern])
         down = [hit for hits, _ in scanner.find(0, forwards=True) for hit in hits]
         up = [hit for hits, _ in scanner.find(len(raw), forwards=False) for hit in hits]
@@ -208,6 +204,11 @@ def test_a_bad_pattern_is_one_sentence(pattern: str) -> None:
     assert said is not None
     assert said.startswith("not a regular expression: ")
     assert "\n" not in said
+
+
+def test_only_a_letter_that_is_meant_makes_a_search_mind_capitals() -> None:
+    assert compiled(r"error\S+").search("ERRORS")
+    assert not compiled("Error").search("error")
 
 
 def test_a_plain_word_is_known_from_a_pattern() -> None:
