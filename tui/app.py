@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -18,6 +19,7 @@ from textual.binding import Binding, BindingType
 from textual.driver import Driver
 
 from tui.changing import ActOn, Changing, ResumeRun, StopRun
+from tui.hangup import is_hung_up
 from tui.lines import clean
 from tui.messages import Attached, Sampled, SampleFailed
 from tui.openings import OPENING_KEYS, Openings
@@ -130,6 +132,7 @@ class LanewatchApp(Openings, Changing, App[None]):
             # Draw first: reading competes with drawing for the interpreter.
             self.screen.call_after_refresh(self._begin)
             self.set_interval(SILENT_S / 2, self._check_sampler)
+            self.set_interval(SILENT_S / 2, self._check_terminal)
 
     def _begin(self) -> None:
         """After the first frame: collect garbage again, and read."""
@@ -337,6 +340,12 @@ class LanewatchApp(Openings, Changing, App[None]):
         for screen in self.screen_stack:
             if isinstance(screen, StateScreen):
                 screen.show_trouble(text)
+
+    def _check_terminal(self) -> None:
+        """A screen that nobody can see is closed; the runs do not notice."""
+        stdin = sys.__stdin__
+        if not self.is_headless and stdin is not None and is_hung_up(stdin.fileno()):
+            self.exit(return_code=129)  # as the signal would have ended it
 
     @work(thread=True, group="keep", exit_on_error=False)
     def _keep(self, key: str, value: str) -> None:

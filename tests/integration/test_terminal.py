@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Lanewatch, state, trained, until
+from conftest import CLI, Lanewatch, state, trained, until
 from terminals import Terminal
 
 
@@ -76,3 +79,18 @@ def test_closing_the_terminal_under_the_screen_harms_nothing(
         again.close()
     lanewatch("kill", "night")
     lanewatch("wait", "night", code=1)
+
+
+def test_a_terminal_that_is_gone_without_a_signal_ends_the_screen() -> None:
+    ours, theirs = pty.openpty()
+    # No controlling terminal, as under nohup: nothing is sent when the other end is closed.
+    screen = subprocess.Popen(CLI, stdin=theirs, stdout=theirs, stderr=theirs, process_group=0)
+    os.close(theirs)
+    try:
+        until(lambda: b"lanewatch" in os.read(ours, 65536), "it is drawn")
+        os.close(ours)
+        until(lambda: screen.poll() is not None, "it ends")
+        assert screen.returncode == 129
+    finally:
+        screen.kill()
+        screen.wait()

@@ -26,8 +26,7 @@ def screen_command(options: argparse.Namespace) -> int:
     run = _named(root, options.run) if options.run else None
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise RunnerError("the screen needs a terminal; `lanewatch runs` and `status` do not")
-    show_screen(root, run, read_only=options.readonly)
-    return exits.OK
+    return show_screen(root, run, read_only=options.readonly)
 
 
 def _named(root: Path, part: str) -> str:
@@ -38,8 +37,8 @@ def _named(root: Path, part: str) -> str:
     return find_run(root, part).root.name
 
 
-def show_screen(root: Path, run: str | None, *, read_only: bool) -> None:
-    """Run the app until it is quit. Runs go on."""
+def show_screen(root: Path, run: str | None, *, read_only: bool) -> int:
+    """Run the app until it is quit and return its exit code. Runs go on."""
     # What is loaded for the first frame stays: to look through it for garbage would delay the frame
     # by a tenth. The app enables the collector again as soon as it has drawn.
     gc.disable()
@@ -94,3 +93,4 @@ def show_screen(root: Path, run: str | None, *, read_only: bool) -> None:
         theme=os.environ.get("LANEWATCH_THEME") or "dark",  # `apply_config` has put it there
     )
     app.run()
+    return app.return_code or exits.OK
