@@ -11,8 +11,16 @@ from functools import lru_cache
 from monitor.costs import spread_of
 from monitor.facts import Facts, own_power
 from monitor.frozen import replace
-from monitor.learnt import KEPT, RECENT, WINDOW, Learnt, Sample, with_step
-from monitor.limits import STANDARD, LimitConfig, limit_for
+from monitor.learnt import (
+    KEPT,
+    RECENT,
+    SETTLED_STEPS,
+    WINDOW,
+    Learnt,
+    Sample,
+    with_step,
+)
+from monitor.limits import POWER_FACTOR, SAFETY_FACTOR, STANDARD, LimitConfig, limit_for
 from monitor.log_cadence import LEARNT_GROWTHS, learn_log
 from monitor.loss import describe_loss, follow, judge_loss, loss_of
 from monitor.middle import median, spread
@@ -274,6 +282,9 @@ def _learn_step(learnt: Learnt, beat: Heartbeat, limits: LimitConfig) -> Learnt:
     stalled = interval > limit and (before is None or before <= limit)
     if not (stalled and learnt.step_top):
         base = with_step(base, interval, is_pace=interval > limit and not stalled)
+    elif learnt.step_count < SETTLED_STEPS and interval <= POWER_FACTOR * limit:
+        # So early, and while it is at work no stall yet: the limit is not below what it just took.
+        base = with_step(base, interval / SAFETY_FACTOR, is_pace=False)
     return replace(
         base,
         steps=learnt.steps.add(interval),

@@ -13,6 +13,8 @@ from monitor.middle import median
 
 KEPT = 128
 """Values a sample keeps; it then spans the whole run at half the density."""
+SETTLED_STEPS = 20
+"""From so many iterations on the single largest is an outlier and sets no limit."""
 STEPS_KEPT = 3
 """Largest intervals that are known: one after 20 and two after 100 iterations are no pace.
 
@@ -179,7 +181,7 @@ class Learnt:
     @property
     def step_max_s(self) -> float | None:
         """The largest interval that is a pace; None before there is one."""
-        odd = (self.step_count >= 20) + (self.step_count >= 100)
+        odd = (self.step_count >= SETTLED_STEPS) + (self.step_count >= 100)
         return self.step_top[min(odd, len(self.step_top) - 1)] if self.step_top else None
 
 

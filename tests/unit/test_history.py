@@ -49,6 +49,27 @@ def test_a_stall_that_recovered_is_no_pace_but_two_in_a_row_are() -> None:
     assert watch.history.step_max_s == pytest.approx(200, abs=1)
 
 
+@pytest.mark.parametrize(
+    ("before", "seconds", "longest"),
+    [
+        pytest.param(8, 150, 150 / 5, id="as long as power would excuse: the limit follows"),
+        pytest.param(8, 400, 2.0, id="longer: it was a stall"),
+        pytest.param(30, 150, 2.0, id="later on its pace is known"),
+    ],
+)
+def test_an_early_iteration_past_the_limit_raises_the_next_one(
+    before: int, seconds: int, longest: float
+) -> None:
+    watch = Watch()
+    _train(watch, range(1, before + 1), step=2.0)
+    for _ in range(seconds):
+        watch.now += 1
+        watch.look(beat(watch.now - 0.5, done=before))
+    watch.now += 1
+    watch.look(beat(watch.now, done=before + 1))
+    assert watch.history.step_max_s == pytest.approx(longest, rel=0.02)
+
+
 def test_a_resumed_process_saves_for_the_first_time_again() -> None:
     watch = Watch()
 
