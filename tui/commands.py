@@ -15,6 +15,11 @@ Command = tuple[str, str, str]
 """What it does in words, its key, its action in Textual's notation."""
 
 EVERYWHERE: tuple[Command, ...] = (
+    ("log: the whole log of the run in front", "t", "app.open_log"),
+    ("events: what happened while you were away", "v", "app.open_events(True)"),
+    ("events of the run in front", "V", "app.open_events"),
+    ("mark the run in front for a comparison", "space", "app.mark"),
+    ("compare the marked runs with the one in front", "c", "app.open_compare"),
     ("help: all keys and what each verdict means", "?", "app.help"),
     ("settings: theme, memory limit, alert channels", ",", "app.settings"),
     ("quit; every run goes on", "q", "app.quit"),
