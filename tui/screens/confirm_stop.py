@@ -5,17 +5,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 
+from tui.screens.question import QuestionScreen
 from tui.widgets.stop_question import StopQuestion
 
 if TYPE_CHECKING:
     from monitor.status_model import RunStatus
-
-SHORT_ROWS = 16
 
 
 class Choice(StrEnum):
@@ -26,11 +22,9 @@ class Choice(StrEnum):
     CANCEL = "cancel"
 
 
-class ConfirmStopScreen(ModalScreen[Choice]):
-    """Nothing is preselected: stopping takes a deliberate second key."""
+class ConfirmStopScreen(QuestionScreen[Choice]):
+    """Two ways of stopping, and leaving it."""
 
-    CSS_PATH = "confirm_stop.tcss"
-    AUTO_FOCUS = None
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "choose('save')", show=False),
         Binding("X", "choose('now')", show=False),
@@ -38,18 +32,7 @@ class ConfirmStopScreen(ModalScreen[Choice]):
     ]
 
     def __init__(self, status: RunStatus) -> None:
-        super().__init__()
-        self._question = StopQuestion(status, id="question")
-
-    def compose(self) -> ComposeResult:
-        yield self._question
-
-    def on_resize(self, event: events.Resize) -> None:
-        short = event.size.height < SHORT_ROWS
-        self.set_class(short, "-short")
-        sides, above_and_below = (2, 0) if short else (4, 2)
-        rows = self._question.rows_needed(min(70, event.size.width) - sides)
-        self._question.styles.height = rows + above_and_below
+        super().__init__(StopQuestion(status, id="question"))
 
     def action_choose(self, choice: str) -> None:
         self.dismiss(Choice(choice))
