@@ -18,7 +18,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 
-from tui.changing import ActOn, Changing, ResumeRun, StopRun
+from tui.changing import ActOn, Changing, StopRun
 from tui.hangup import is_hung_up
 from tui.lines import clean
 from tui.messages import Attached, Sampled, SampleFailed
@@ -72,7 +72,6 @@ class LanewatchApp(Openings, Changing, App[None]):
         *,
         stop: StopRun | None = None,
         act: ActOn | None = None,
-        resume: ResumeRun | None = None,
         launch: OpenDesk | None = None,
         attach: OpenAttach | None = None,
         settings: OpenSettings | None = None,
@@ -101,7 +100,6 @@ class LanewatchApp(Openings, Changing, App[None]):
         self._first_run = run
         self._stop = stop
         self._act = act
-        self._resume = resume
         self._launch = launch
         self._open_attach = attach
         self._open_settings = settings

@@ -29,8 +29,6 @@ StopRun = Callable[[str, bool], None]
 
 ActOn = Callable[[str, "Action"], str]
 """(run id, action) to the sentence that tells what was done; raises likewise."""
-ResumeRun = Callable[[str], None]
-"""(run id). Goes on from the last whole checkpoint; raises with a sentence when it cannot."""
 
 
 class Changing(Base):
@@ -39,7 +37,6 @@ class Changing(Base):
     read_only: bool
     _stop: StopRun | None
     _act: ActOn | None
-    _resume: ResumeRun | None
 
     def say(self, text: str) -> None:
         """Tell the person in front of the screen."""
@@ -68,7 +65,7 @@ class Changing(Base):
 
     def may_resume(self, status: RunStatus | None) -> bool:
         """True when this run may be resumed from here: ours, over, and not at its end."""
-        if self._resume is None or self.read_only or status is None or status.foreign is not None:
+        if not self.can_act or status is None or status.foreign is not None:
             return False
         return status.verdict in ("failed", "stopped") and status.kind != "smoke"
 
@@ -105,8 +102,9 @@ class Changing(Base):
 
     @work(thread=True, exclusive=True, group="resume", exit_on_error=False)
     def _resume_run(self, run: str) -> None:
-        assert self._resume is not None
+        from tui.actions import Action
+
         try:
-            self._resume(run)
+            self.act(run, Action.RESUME)
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
             self.post_message(SampleFailed(f"{run} was not resumed: {error}"))

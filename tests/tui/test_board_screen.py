@@ -11,6 +11,7 @@ from shown import MakeApp, screen_text, show, text_of
 
 from monitor.model import GpuReading, Liveness, MachineReading, MemoryReading
 from monitor.status_model import EtaView, RunStatus
+from tui.actions import Action
 from tui.glyphs import ASCII, UNICODE
 from tui.launching.values import Choice
 from tui.lines import joined
@@ -289,14 +290,15 @@ async def test_a_read_only_view_attaches_nothing(make_app: MakeApp, snap_of: Any
 async def test_a_run_that_stopped_is_resumed(
     make_app: MakeApp, snap_of: Any, states: dict[str, RunStatus], training: RunStatus
 ) -> None:
-    resumed: list[str] = []
+    resumed: list[tuple[str, Action]] = []
 
-    def resume(run: str) -> None:
+    def act(run: str, action: Action) -> str:
         if resumed:
             raise RuntimeError("the box is [busy]")
-        resumed.append(run)
+        resumed.append((run, action))
+        return "resumed"
 
-    app = make_app(resume=resume)
+    app = make_app(act=act)
     async with app.run_test(size=(120, 30)) as pilot:
         await show(pilot, snap_of(states["failed"], training, states["finished"]))
         assert "R resume" in screen_text(app)
@@ -309,7 +311,7 @@ async def test_a_run_that_stopped_is_resumed(
         await app.workers.wait_for_complete()
         await pilot.pause()
         told = [each.message for each in app._notifications]
-    assert resumed == [states["failed"].run]  # type: ignore[union-attr]
+    assert resumed == [(states["failed"].run, Action.RESUME)]
     assert any("was not resumed: the box is [busy]" in each for each in told)
 
 

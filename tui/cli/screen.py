@@ -60,11 +60,6 @@ def show_screen(root: Path, run: str | None, *, read_only: bool) -> int:
 
         return act_on(RunDir(root / run_id), action)
 
-    def resume(run_id: str) -> None:
-        from tui.cli.acting import resume_run
-
-        resume_run(RunDir(root / run_id))
-
     def launch() -> LaunchDesk:
         from tui.launching.desk import LaunchDesk
 
@@ -86,7 +81,6 @@ def show_screen(root: Path, run: str | None, *, read_only: bool) -> int:
         read_only=read_only,
         stop=stop,
         act=act,
-        resume=resume,
         launch=launch,
         attach=attach,
         settings=settings,
