@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from monitor.activity import STOPPED
 from monitor.diagnosis.ends import Found, ended, troubled
 from monitor.diagnosis.ranks import compare_ranks, rank_lines
-from monitor.diagnosis.remedies import remedies
+from monitor.diagnosis.remedies import SLOWED, remedies
 from monitor.diagnosis.values import (
     Cause,
     Conclusion,
@@ -62,6 +62,7 @@ def conclude(facts: DiagnosisFacts) -> Conclusion:
     found = (
         _over(facts)
         or troubled(facts)
+        or _slowed(facts)
         or _advances(facts)
         or _excluded(facts)
         or paused(facts)
@@ -94,6 +95,14 @@ def _over(facts: DiagnosisFacts) -> Found | None:
         words = f"no process of it is known: {facts.reason}"
         return Found(Cause.UNKNOWN, Confidence.UNSURE, words, "the pid of its trainer")
     return None
+
+
+def _slowed(facts: DiagnosisFacts) -> Found | None:
+    """It gets on, and what holds it back is the machine's: no stack would show it."""
+    if facts.liveness != Liveness.SLOW or facts.signature not in SLOWED:
+        return None
+    words = f"it gets on, slowly: {facts.reason}"
+    return Found(str(facts.signature), Confidence.LIKELY, words)
 
 
 def _advances(facts: DiagnosisFacts) -> Found | None:
@@ -295,7 +304,7 @@ def _recorded(facts: DiagnosisFacts) -> Iterator[str]:
 
 def _against(facts: DiagnosisFacts, found: Found) -> Iterator[str]:
     """What would have to be otherwise, were it so without doubt."""
-    if found.cause in (Cause.HEALTHY, Cause.ENDED) or facts.liveness in FINAL:
+    if found.cause in (Cause.HEALTHY, Cause.ENDED, *SLOWED) or facts.liveness in FINAL:
         return
     if facts.advanced:
         yield "it advanced while it was looked at: whatever is wrong, it does not hang"

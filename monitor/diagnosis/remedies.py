@@ -21,6 +21,8 @@ _DEAF = frozenset(
     | {Signature.BLOCKED_IO, Signature.STOPPED}
 )
 """Whoever stands like that does not come to the end of an iteration, at which it would save."""
+SLOWED = frozenset({Signature.THERMAL, Signature.POWER_STATE})
+"""What slows a GPU and hangs nothing."""
 _READER = frozenset({Signature.BLOCKED_PIPE, Signature.BLOCKED_TERMINAL, Cause.LOG_STUCK})
 
 
@@ -30,6 +32,9 @@ def remedies(facts: DiagnosisFacts, found: Found) -> Iterator[Remedy]:
         yield Remedy(do="leave it alone", loses="nothing")
     elif facts.liveness in FINAL:
         yield from _after_its_end(facts, found)
+    elif facts.liveness == Liveness.SLOW and found.cause in SLOWED:
+        yield Remedy(do=_HINTS[found.cause], loses="nothing")
+        yield Remedy(do="leave it alone", loses="time only: it gets on")
     elif found.cause not in (Cause.ENDED, Cause.UNKNOWN):
         yield from _continue(facts, found)
         yield from _end_it(facts, found)
@@ -63,6 +68,8 @@ _HINTS = {
     str(Signature.SWAP_THRASH): "end what else takes memory on this machine",
     str(Signature.BLOCKED_IO): "see to the disk or the file server that it waits for",
     str(Signature.THERMAL): "let the machine cool: its fans, the room, another load on it",
+    str(Signature.POWER_STATE): "let it save and stop, take the machine off mains power for a "
+    "minute, resume",
 }
 _NO_USE_TO_WAIT = frozenset(
     {Signature.STOPPED, Signature.GPU_LOST, Signature.SAVE_WORKER_DEAD, Cause.WORKER_DEAD}

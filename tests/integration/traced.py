@@ -1,4 +1,4 @@
-"""Facts of a diagnosis as of the moment at which a recorded or simulated night is first stalled."""
+"""Facts of a diagnosis as of the moment at which a recorded or simulated night first goes wrong."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ PID = 4711
 BUSY = 0.9
 
 
-def stalled_look(name: str) -> Look:
-    """The first look of trace *name* at which the verdict is stalled."""
+def first_look(name: str, liveness: Liveness) -> Look:
+    """The first look of trace *name* at which the verdict is *liveness*."""
     with (TRACES / f"{name}.jsonl").open(encoding="utf-8") as stream:
         trace = read_trace(stream)
         replay = Replay(trace.header.tick_s, trace.header.wall_s)
         for frame in trace.frames:
             for look in replay.take(frame):
-                if look.verdict.liveness is Liveness.STALLED:
+                if look.verdict.liveness is liveness:
                     return look
-    raise AssertionError(f"{name} is never stalled")
+    raise AssertionError(f"{name} is never {liveness}")
 
 
-def facts_of(name: str) -> DiagnosisFacts:
+def facts_of(name: str, liveness: Liveness = Liveness.STALLED) -> DiagnosisFacts:
     """As a diagnosis would find them by itself, without stacks: nobody looks into a recording."""
-    look = stalled_look(name)
+    look = first_look(name, liveness)
     seen = look.judged.observation
     sign = sign_of(seen)
     last = seen.checkpoints.last_complete if seen.checkpoints else None

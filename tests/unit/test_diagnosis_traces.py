@@ -9,6 +9,7 @@ from traced import facts_of
 
 from monitor.diagnosis.conclude import conclude
 from monitor.diagnosis.values import Cause, Confidence
+from monitor.model import Liveness
 from monitor.signatures import Signature
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "diagnose.md"
@@ -22,18 +23,29 @@ NIGHTS = {
     "swap-thrash": ("swap-thrash", "swaps"),
     "terminal-held": ("blocked-terminal", "/dev/pts/3"),
     "cpu-spin": ("spinning", "it spins, where cannot be seen"),
+    "thermal-slowness": ("thermal", "GPU 0 is throttled (sw-thermal)"),
+    "power-state": ("power-state", "runs at only 799 MHz, a stuck power state"),
 }
+SLOW = dict.fromkeys(("thermal-slowness", "power-state"), Liveness.SLOW)
+"""Of these nothing hangs: nobody is advised to kill them."""
 
 
 @pytest.mark.parametrize("night", NIGHTS)
 def test_the_cause_is_named_and_the_document_shows_it(night: str) -> None:
     cause, words = NIGHTS[night]
-    found = conclude(facts_of(night))
+    found = conclude(facts_of(night, SLOW.get(night, Liveness.STALLED)))
     assert found.cause == cause
     assert found.confidence is not Confidence.UNSURE
     assert words in found.sentence
     shown = " ".join(DOCUMENT.read_text().split())
     assert found.sentence in shown, "docs/diagnose.md has its worked example, as it is said"
+
+
+@pytest.mark.parametrize("night", SLOW)
+def test_what_the_machine_slows_is_not_ended(night: str) -> None:
+    found = conclude(facts_of(night, Liveness.SLOW))
+    assert [each.loses for each in found.remedies] == ["nothing", "time only: it gets on"]
+    assert not any(each.commands for each in found.remedies)
 
 
 @pytest.mark.parametrize("night", ["deadlock-heartbeat", "hang-while-loading"])
