@@ -153,7 +153,10 @@ def test_what_does_not_import_is_not_kept(run: Run) -> None:
         pytest.param({"wheelhouse": "/nowhere"}, None, "is no folder here", id="no wheelhouse"),
         pytest.param({}, "lane-a>1\n", "no exact pin: lane-a>1", id="a lock that is none"),
         pytest.param(
-            {"source": "interpreter"}, None, "lacks lane_a, lane_b: pip install", id="no own ones"
+            {"source": "interpreter"},
+            None,
+            "lacks lane_a, lane_b: `pip install '.[test]'` there",
+            id="no own ones",
         ),
     ],
 )
