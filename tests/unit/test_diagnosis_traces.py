@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from traced import facts_of
+from traced import Change, facts_of
 
 from monitor.diagnosis.conclude import conclude
 from monitor.diagnosis.values import Cause, Confidence
-from monitor.model import Liveness
+from monitor.model import Liveness, MachineReading
 from monitor.signatures import Signature
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "diagnose.md"
@@ -39,6 +40,32 @@ def test_the_cause_is_named_and_the_document_shows_it(night: str) -> None:
     assert words in found.sentence
     shown = " ".join(DOCUMENT.read_text().split())
     assert found.sentence in shown, "docs/diagnose.md has its worked example, as it is said"
+
+
+def silent(machine: MachineReading) -> MachineReading:
+    """Its driver no longer answers."""
+    return replace(machine, gpus=(), gpu_problem="the GPU driver has not answered for over 30 s")
+
+
+def latched(machine: MachineReading) -> MachineReading:
+    """It says that it works, and that nobody is on it."""
+    gpus = tuple(replace(each, process_bytes=(), utilisation_percent=96) for each in machine.gpus)
+    return replace(machine, gpus=gpus)
+
+
+@pytest.mark.parametrize(
+    ("change", "liveness", "cause"),
+    [
+        pytest.param(silent, Liveness.SUSPECT, "driver-stuck", id="the driver is silent"),
+        pytest.param(latched, Liveness.STALLED, "busy-without-process", id="busy with nobody"),
+    ],
+)
+def test_what_the_driver_says_of_a_hang_is_its_cause_and_in_the_document(
+    change: Change, liveness: Liveness, cause: str
+) -> None:
+    found = conclude(facts_of("deadlock-heartbeat", liveness, change))
+    assert (found.cause, found.confidence) == (cause, Confidence.LIKELY)
+    assert found.sentence in " ".join(DOCUMENT.read_text().split())
 
 
 @pytest.mark.parametrize("night", SLOW)
