@@ -137,6 +137,8 @@ def moments(night: Night) -> Iterator[Moment]:
     yield Moment(at_s=at, phase="iteration", done=done)
     spikes = dict(night.spikes)
     end = night.hours * 3600
+    # It goes on while nobody looks: the first look after the night must not find it standing.
+    end = max([end, *(begin + away for begin, away in night.gaps if begin <= end <= begin + away)])
     while done < night.total and (at < end or night.ends):
         count = _group(night, done, spikes)
         at += _seconds(night, done, count, spikes, draw)
