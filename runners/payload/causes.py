@@ -37,6 +37,18 @@ class StopRequested(Exception):
     """The stage ended early because someone asked for it."""
 
 
+def is_stop(error: BaseException) -> bool:
+    """A StopRequested, or what became of one on its way out.
+
+    Python up to 3.11 turns whatever is raised while a class is made into a RuntimeError of its own,
+    and to load a trainer is to make thousands of classes.
+    """
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, StopRequested):
+        found = found.__cause__
+    return found is not None
+
+
 def describe(error: BaseException, folder: Path) -> str:
     """Return the cause of *error* as one line of at most 300 characters.
 

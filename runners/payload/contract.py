@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .causes import StageError, StopRequested, describe, one_line
+from .causes import StageError, StopRequested, describe, is_stop, one_line
 from .checkpoints import Checkpoints
 from .files import FULL_DISK, LineLog, encode, overwrite, read_object, replace, reserve
 from .process import (
@@ -294,12 +294,11 @@ def run_stage(
     try:
         contract.install()
         fields = dict(main(contract))
-    except StopRequested:
-        contract.raise_on_stop = False  # a second signal must not cost the result
-        contract.finish(True, "stopped")
-        return 0
     except BaseException as error:  # noqa: BLE001 - the rim of the stage: whatever it was is reported
-        contract.raise_on_stop = False
+        contract.raise_on_stop = False  # a second signal must not cost the result
+        if is_stop(error):
+            contract.finish(True, "stopped")
+            return 0
         contract.finish(False, "failed", describe(error, contract.run_dir))
         traceback.print_exception(type(error), error, error.__traceback__)
         return 1

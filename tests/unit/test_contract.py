@@ -184,6 +184,21 @@ class OutOfMemoryError(RuntimeError):
     """Named as PyTorch names its own; causes are told by name, without PyTorch."""
 
 
+def test_a_stop_that_python_wraps_while_a_class_is_made_is_a_stop() -> None:
+    class Interrupting:
+        def __set_name__(self, owner: type, name: str) -> None:
+            raise contract_module.StopRequested("save")
+
+    # Up to Python 3.11 a RuntimeError caused by it, from 3.12 on itself with a note.
+    with pytest.raises((RuntimeError, contract_module.StopRequested)) as caught:
+        type("Made", (), {"field": Interrupting()})
+    assert contract_module.is_stop(caught.value)
+    assert not contract_module.is_stop(RuntimeError("its own"))
+    while_stopping = RuntimeError("in a finally")
+    while_stopping.__context__ = contract_module.StopRequested("save")
+    assert not contract_module.is_stop(while_stopping), "what failed while it stopped has failed"
+
+
 def _hidden_full_disk() -> Exception:
     error = RuntimeError("unexpected pos 64 vs 0")
     error.__context__ = OSError(errno.ENOSPC, "No space left on device", "/data/optimizer.pt")
