@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagno
     *spy* takes the stacks, this user's own py-spy by default; *native*: with native calls, for
     which the trainer is paused once, for some 60 ms.
     """
+    since_s = time.monotonic()
     dead = silent(read_target(run.root).checkpoints)
     target, now, watched = _reachable(run, dead), read_now(), read_watch(run.watch)
     seen = seen_of(target, watched, now)
@@ -51,7 +53,7 @@ def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagno
     around = Around(process.pids if process is not None and process.alive and not over else ())
     pids = around.pids
     before = _Progress.of(target)
-    taken = take(pids, spy or HostSpy(), native=native)
+    taken = take(pids, spy or HostSpy(), native=native, since_s=since_s)
     advanced = before.advanced_to(_Progress.of(target))
     seen_last = seen_of(_reachable(run, dead), read_watch(run.watch), read_now())
     verdict = seen_last.verdict

@@ -18,7 +18,7 @@ from monitor.target import WatchTarget
 SAMPLES = 6
 PAUSE_S = 0.5
 LONGEST_S = 9.0
-"""After so long no further sample is begun."""
+"""So long after the diagnosis began no further sample is."""
 NATIVE_UNTIL_S = 6.0
 """Symbols may take 8 s to be read; all of it is to take no longer than 15."""
 
@@ -45,10 +45,17 @@ class Taken:
             self.source = "faulthandler"
 
 
-def take(pids: Sequence[int], spy: Spy, *, native: bool = False) -> Taken:
-    """Sample *pids* for some seconds; the first of them is the trainer."""
+def take(
+    pids: Sequence[int], spy: Spy, *, native: bool = False, since_s: float | None = None
+) -> Taken:
+    """Sample *pids* for some seconds; the first of them is the trainer.
+
+    *since_s* is when the diagnosis began (CLOCK_MONOTONIC): a file system that did not answer has
+    taken of its time already.
+    """
     taken = Taken(read_ticks(pids))
     began = time.monotonic()
+    since_s = began if since_s is None else since_s
     if not pids:
         return taken
     problem = spy.available()
@@ -56,14 +63,14 @@ def take(pids: Sequence[int], spy: Spy, *, native: bool = False) -> Taken:
         taken.missing.append(problem)
     asked = list(pids) if problem is None else []
     for number in range(SAMPLES):
-        if number and time.monotonic() - began > LONGEST_S:
+        if number and time.monotonic() - since_s > LONGEST_S:
             break
-        sample = _sample(spy, asked, taken, pids[0], began + LONGEST_S)
+        sample = _sample(spy, asked, taken, pids[0], since_s + LONGEST_S)
         if sample:
             taken.samples.append(sample)
             taken.source = "py-spy"
         time.sleep(PAUSE_S)
-    if native and asked and time.monotonic() - began < NATIVE_UNTIL_S:
+    if native and asked and time.monotonic() - since_s < NATIVE_UNTIL_S:
         taken.native = _native(spy, asked, taken)
     elif native and asked:
         taken.missing.append("native frames: the machine is too busy, the samples took too long")
