@@ -39,6 +39,8 @@ _SURE = frozenset({Signature.STOPPED, Signature.BLOCKED_PIPE, Signature.BLOCKED_
 _BY_CPU = frozenset({None, Signature.SPINNING, Signature.IDLE_DEADLOCK})
 """Signatures that stacks and the CPU time of now tell better."""
 _HUNG = frozenset({Liveness.SUSPECT, Liveness.STALLED})
+CALLERS = 2
+"""That are named: few samples of a step may all fall into one function that it calls."""
 _LIBRARY = re.compile(
     r"/(threading|queue|selectors|socket|ssl|subprocess|connection|popen_fork|_monitor|thread)\.py$"
 )
@@ -246,8 +248,8 @@ def _own_frame(frames: tuple[Frame, ...]) -> Frame | None:
 
 def _caller(view: ThreadView, place: Frame) -> str:
     """Who called it: a step that is called again and again is innocent of the loop around it."""
-    further = view.stays_in[view.stays_in.index(place) + 1 :]
-    return f", called from {further[0]}" if further else ""
+    inner = view.stays_in.index(place) + 1
+    return "".join(f", called from {each}" for each in view.stays_in[inner : inner + CALLERS])
 
 
 def _place_words(facts: DiagnosisFacts) -> str:

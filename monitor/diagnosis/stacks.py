@@ -13,6 +13,7 @@ IDLE_SHARE = 0.02
 """Of a core: less than a look around costs it."""
 NATIVE_CALLS = 12
 """Innermost ones; what lies further out is the interpreter's own."""
+_COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 
 
 def compare(
@@ -24,6 +25,7 @@ def compare(
     """
     if not samples:
         return ()
+    samples = [[replace(each, frames=_folded(each.frames)) for each in one] for one in samples]
     known = {each.tid: each for each in kernel}
     before = [{(each.pid, each.tid): each for each in sample} for sample in samples]
     answered = [{each.pid for each in sample} for sample in samples]
@@ -42,6 +44,31 @@ def compare(
             )
         )
     return tuple(sorted(views, key=lambda each: not each.still))
+
+
+def _folded(frames: Sequence[Frame]) -> tuple[Frame, ...]:
+    """Without the frames of comprehensions, which are lines of the function around them.
+
+    Python 3.12 gives most of them no frame any more (PEP 709); a place is named alike before it.
+    """
+    kept: list[Frame] = []
+    for each in frames:
+        inner = kept[-1] if kept else None
+        if inner is not None and _is_written_in(inner, each):
+            kept[-1] = replace(each, line=inner.line)
+        else:
+            kept.append(each)
+    return tuple(kept)
+
+
+def _is_written_in(inner: Frame, outer: Frame) -> bool:
+    """*inner* is a comprehension of *outer*; a generator may be drawn from anywhere else."""
+    around, _, name = inner.function.rpartition(".")
+    if name not in _COMPREHENSIONS or inner.file != outer.file:
+        return False
+    if not around:  # before Python 3.11 a frame knows no more
+        return name != "<genexpr>"
+    return around == f"{outer.function}.<locals>"
 
 
 def _is_still(seen: Sequence[Stack], answered: Sequence[bool]) -> bool:

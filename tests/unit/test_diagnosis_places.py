@@ -1,0 +1,70 @@
+"""Places in code are named alike by every Python, and with those that called them."""
+
+from __future__ import annotations
+
+from monitor.diagnosis.conclude import conclude
+from monitor.diagnosis.stacks import compare
+from monitor.diagnosis.values import Cause, DiagnosisFacts, Frame, KernelThread, Stack
+from monitor.frozen import replace
+
+TURN = Frame("spin.<locals>.turn", "/a/faults.py", 81)
+BUSY = KernelThread(pid=7, tid=8, state="R", cpu_share=0.94)
+
+
+def places(*frames: Frame) -> tuple[Frame, ...]:
+    """Where a thread stays that was seen in *frames* twice."""
+    stack = Stack(pid=7, tid=8, name="spins", frames=frames)
+    (view,) = compare([[stack], [stack]], (BUSY,))
+    return view.stays_in
+
+
+def test_a_comprehension_is_a_line_of_its_function() -> None:
+    step = Frame("Net.step", "/a/net.py", 60)
+    rows = Frame("Net.step.<locals>.<listcomp>", "/a/net.py", 64)
+    cells = Frame("Net.step.<locals>.<listcomp>.<locals>.<genexpr>", "/a/net.py", 65)
+    assert places(rows, step, TURN) == (replace(step, line=64), TURN)
+    assert places(cells, rows, step, TURN) == (replace(step, line=65), TURN)
+    bare = Frame("<listcomp>", "/a/net.py", 64)
+    assert places(bare, step) == (replace(step, line=64),), "Python 3.10 knows no more of it"
+
+
+def test_a_generator_is_no_line_of_who_draws_from_it() -> None:
+    rows = Frame("Net.rows.<locals>.<genexpr>", "/a/net.py", 64)
+    near, far = Frame("draw", "/a/net.py", 80), Frame("draw", "/b/other.py", 80)
+    assert places(rows, near, TURN) == (rows, near, TURN)
+    assert places(rows, far, TURN) == (rows, far, TURN)
+    bare = Frame("<genexpr>", "/a/net.py", 64)
+    assert places(bare, near) == (bare, near)
+
+
+def test_a_spin_whose_samples_all_fall_into_one_step_still_names_the_loop() -> None:
+    """Seen on a starved machine: two samples, both in the step, and the loop was not named."""
+    frames = (
+        Frame("Random.gauss", "/usr/lib/python3.11/random.py", 600),
+        Frame("Net.step.<locals>.<listcomp>", "/a/net.py", 64),
+        Frame("Net.step", "/a/net.py", 60),
+        TURN,
+    )
+    stack = Stack(pid=7, tid=8, name="spins", frames=frames)
+    facts = DiagnosisFacts(
+        run="r",
+        attempt=1,
+        foreign=False,
+        alive=True,
+        pid=7,
+        liveness="stalled",
+        reason="no progress for 10 min",
+        signature=None,
+        words="",
+        advanced=False,
+        seconds=3.0,
+        samples=2,
+        source="py-spy",
+        kernel=(BUSY,),
+        threads=compare([[stack], [stack]], (BUSY,)),
+    )
+    said = conclude(facts)
+    assert said.cause == Cause.SPINNING
+    assert "thread spins turns in Random.gauss (python3.11/random.py:600)" in said.sentence
+    assert "called from Net.step (a/net.py:64)" in said.sentence
+    assert "called from spin.<locals>.turn (a/faults.py:81)" in said.sentence
