@@ -27,6 +27,7 @@ from runners.lanes import get_lane
 from runners.reuse import Donor, find_donor, take, told
 from runners.runs import check_name, create_run
 from runners.stages import Plan, copy_payload
+from runners.trackers import tracker_modules
 
 READY_S = 20.0
 """A keeper answers within a fraction of a second; this long only on a machine that thrashes."""
@@ -79,8 +80,10 @@ def launch(order: LaunchOrder) -> RunDir:
     run = create_run(order.root, order.lane, info, order.name)
     try:
         _fill(run, order, info)
+        plan = Plan(run, info)
+        get_engine(order.engine).require_names(plan.requests(1))
         if donor is not None:
-            take(donor, Plan(run, info))
+            take(donor, plan)
     except RunnerError:
         shutil.rmtree(run.root, ignore_errors=True)  # half a run would only be in the way
         raise
@@ -155,6 +158,7 @@ def check_lane(order: LaunchOrder) -> None:
             python=order.python or sys.executable,
             image=order.image,
             pull=(order.recipe.get("docker") or {}).get("pull") != "never",
+            trackers=tracker_modules(order.recipe, lane.name),
         )
     )
 
