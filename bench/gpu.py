@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -51,7 +52,7 @@ class Bench:
         self.site: Path | None = None
         self.python = sys.executable
         self.deadline_s = time.monotonic() + options.limit_s
-        self.result = Result(f"gpu-{options.lane}")
+        self.result = Result(options.name or f"gpu-{options.lane}")
 
     def unpack(self) -> None:
         """Make the site folder of the bundle; a folder is taken as it is."""
@@ -130,11 +131,14 @@ class Run:
         began_s = time.monotonic()
         handle = self.engine.start(self.plan.request(plan, attempt))
         asked = stop_after == 0
-        while (exit_ := self.engine.poll(handle)) is None:
-            if not asked and len(self.lines("loss")) >= stop_after:
-                self.engine.ask_to_stop(handle, save=True)
-                asked = True
-            time.sleep(0.05)
+        try:
+            while (exit_ := self.engine.poll(handle)) is None:
+                if not asked and len(self.lines("loss")) >= stop_after:
+                    self.engine.ask_to_stop(handle, save=True)
+                    asked = True
+                time.sleep(0.05)
+        finally:
+            self.engine.kill(handle)
         result = json.loads(self.dir.result.read_text()) if self.dir.result.exists() else {}
         result["wall_s"] = time.monotonic() - began_s
         if exit_.code != 0:
@@ -318,13 +322,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--parts", default="whole,large,variants")
     parser.add_argument("--shape", choices=SHAPES, help="this one for all: tiny rehearses on a CPU")
-    parser.add_argument("--limit-s", type=float, default=3600.0)
+    parser.add_argument("--limit-s", type=float, default=3600.0, help="then it ends, and writes")
+    parser.add_argument("--name", help="of the result; gpu-LANE by default")
     parser.add_argument("--make-base", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.make_base:
         make_base(SHAPES[options.make_base], options.work, CORPUS)
         return 0
     options.work.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGALRM, _out_of_time)
+    signal.setitimer(signal.ITIMER_REAL, options.limit_s)
     bench, failed = Bench(options), False
     bench.unpack()
     bench.result.notes.append(f"GPU: {gpu_name() or 'none'}; random weights; `local` engine")
@@ -334,14 +341,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             continue
         try:
             PARTS[name](bench)
-        except (RuntimeError, AssertionError) as error:
+        except (RuntimeError, AssertionError, TimeoutError) as error:
             print(f"{name} FAILED: {error}", flush=True)
             bench.result.notes.append(f"{name}: failed: {str(error).splitlines()[0]}")
             failed = True
         print(json.dumps({"part": name, "notes": bench.result.notes[-3:]}), flush=True)
-    if not options.shape:  # a rehearsal is no result
-        bench.result.write()
+        if not options.shape:  # a rehearsal is no result
+            bench.result.write()
     return int(failed)
+
+
+def _out_of_time(*_: object) -> None:
+    raise TimeoutError("the time was up")
 
 
 if __name__ == "__main__":

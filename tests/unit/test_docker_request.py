@@ -42,7 +42,7 @@ def request_(tmp_path: Path) -> StageRequest:
 
 
 def body(request: StageRequest, needs: Container = NEEDS, **given: Any) -> dict[str, Any]:
-    settings: dict[str, Any] = {"image": "sha256:1", "user": "1234:5678", "gpu": False} | given
+    settings: dict[str, Any] = {"image": "sha256:1", "user": "1234:5678", "gpu": None} | given
     return container_body(request, needs, **settings)
 
 
@@ -107,8 +107,9 @@ def test_nothing_of_our_environment_gets_in_and_training_is_offline(
 def test_a_gpu_is_asked_for_where_it_is_wanted(
     request_: StageRequest, wanted: Gpu, there: bool, asked: bool
 ) -> None:
-    made = body(request_, replace(NEEDS, gpu=wanted), gpu=there)
-    expected = [{"Count": 1, "Capabilities": [["gpu"]]}] if asked else []
+    cdi = {"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=0"]}
+    made = body(request_, replace(NEEDS, gpu=wanted), gpu=cdi if there else None)
+    expected = [cdi] if asked else []
     assert made["HostConfig"]["DeviceRequests"] == expected
 
 
