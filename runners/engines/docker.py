@@ -92,10 +92,12 @@ class DockerEngine:
         if not need.pull and self.image_id(image) is None:
             raise EngineError(image_missing(image))
 
-    def require_names(self, requests: Sequence[StageRequest]) -> None:
+    def check_requests(self, requests: Sequence[StageRequest]) -> None:
         wanted = {container_name(each): each for each in requests if each.container is not None}
         if not wanted:
             return
+        for asked in wanted.values():
+            self.describe(asked)
         run = next(iter(wanted.values())).run
         for each in self._having({"name": [f"lanewatch-{run}-"]}):
             for name in (str(named).lstrip("/") for named in each.get("Names") or ()):

@@ -22,6 +22,8 @@ from lane_lab import (
 from nemo_site import environment, python, site_or_skip, version
 
 from monitor.rundir import RunDir
+from runners.recipe.comparison import adapter_parameters
+from runners.recipe.model import Recipe
 
 ADAPTER_PARAMETERS = 2 * (4 * (128 + 128) * 2 + 4 * (128 + 64) * 2)
 """Two layers, rank 4: q and o are 128 wide, k and v 64, each with an A and a B."""
@@ -145,6 +147,8 @@ def test_both_lanes_train_on_the_same_ids_masks_and_order_by_the_same_schedule(
     recipe = recipe | {"lanes": {"reference": {"device": "cpu", "threads": 1}}}
     theirs = reference.run("train", "train_reference", **job | {"recipe": recipe})
     assert ours["trainable_parameters"] == theirs["trainable_parameters"] == ADAPTER_PARAMETERS
+    checked = Recipe.model_validate({"data": {"path": "-"}, "lora": recipe["lora"]})
+    assert adapter_parameters(checked, read(whole.base / "config.json")) == ADAPTER_PARAMETERS
     assert lab.losses() == pytest.approx(reference.losses(), abs=2e-4)
     assert len({round(loss, 3) for loss in lab.losses().values()}) > 6
     for figure, room in (("tokens", 0), ("lr", 1e-18)):
