@@ -44,6 +44,7 @@ def test_a_spin_whose_samples_all_fall_into_one_step_still_names_the_loop() -> N
         Frame("Net.step.<locals>.<listcomp>", "/a/net.py", 64),
         Frame("Net.step", "/a/net.py", 60),
         TURN,
+        Frame("Thread.run", "/usr/lib/python3.11/threading.py", 982),
     )
     stack = Stack(pid=7, tid=8, name="spins", frames=frames)
     facts = DiagnosisFacts(
@@ -68,3 +69,7 @@ def test_a_spin_whose_samples_all_fall_into_one_step_still_names_the_loop() -> N
     assert "thread spins turns in Random.gauss (python3.11/random.py:600)" in said.sentence
     assert "called from Net.step (a/net.py:64)" in said.sentence
     assert "called from spin.<locals>.turn (a/faults.py:81)" in said.sentence
+    frames = frames[2:]
+    stack = replace(stack, frames=frames)
+    said = conclude(replace(facts, threads=compare([[stack], [stack]], (BUSY,))))
+    assert said.sentence.endswith("called from spin.<locals>.turn (a/faults.py:81)"), "no more"
