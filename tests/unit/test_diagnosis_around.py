@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from stalled_facts import STALLED, kernel
 
@@ -347,7 +347,6 @@ VIEWS = st.lists(
 ).map(tuple)
 
 
-@settings(deadline=None)
 @given(AROUND, VIEWS, st.sampled_from(["stalled", "suspect", "training"]), st.booleans())
 def test_laws(
     around: Surroundings, views: tuple[ThreadView, ...], liveness: str, advanced: bool
