@@ -295,11 +295,13 @@ async def test_a_run_that_stopped_is_resumed(
     ):
         assert "R resume" in screen_text(app)
         await pilot.press("R")
+        assert "It goes on from checkpoint 210, attempt 2; 31 iterations" in screen_text(app)
+        await pilot.press("escape", "R", "y")
         await app.workers.wait_for_complete()
         await pilot.press("j", "R", "j", "R")  # one trains, one is at its end
-        await app.workers.wait_for_complete()
+        assert isinstance(app.screen, BoardScreen)
         assert "R resume" not in screen_text(app)
-        await pilot.press("g", "R")
+        await pilot.press("g", "R", "y")
         await app.workers.wait_for_complete()
         await pilot.pause()
         told = [each.message for each in app._notifications]
