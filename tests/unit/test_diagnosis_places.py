@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from stalled_facts import STALLED
+
 from monitor.diagnosis.conclude import conclude
 from monitor.diagnosis.stacks import compare
-from monitor.diagnosis.values import Cause, DiagnosisFacts, Frame, KernelThread, Stack
+from monitor.diagnosis.values import Cause, Frame, KernelThread, Stack
 from monitor.frozen import replace
 
 TURN = Frame("spin.<locals>.turn", "/a/faults.py", 81)
@@ -47,20 +49,11 @@ def test_a_spin_whose_samples_all_fall_into_one_step_still_names_the_loop() -> N
         Frame("Thread.run", "/usr/lib/python3.11/threading.py", 982),
     )
     stack = Stack(pid=7, tid=8, name="spins", frames=frames)
-    facts = DiagnosisFacts(
-        run="r",
-        attempt=1,
-        foreign=False,
-        alive=True,
-        pid=7,
-        liveness="stalled",
-        reason="no progress for 10 min",
+    facts = replace(
+        STALLED,
         signature=None,
         words="",
-        advanced=False,
-        seconds=3.0,
         samples=2,
-        source="py-spy",
         kernel=(BUSY,),
         threads=compare([[stack], [stack]], (BUSY,)),
     )
