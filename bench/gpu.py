@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -29,8 +30,10 @@ from gpu_shapes import SHAPES, Shape, make_base, make_rows
 from measure import REPOSITORY, Result
 from nemo_site import SHIMS, python
 
+from monitor.files import write_json
 from monitor.model import Stage
 from monitor.rundir import RunDir
+from runners.engines.base import Handle
 from runners.engines.local import LocalEngine
 from runners.stages import Plan, copy_payload
 
@@ -115,6 +118,9 @@ class Run:
             "python": bench.python,
             "paths": {"base": str(base), "cache": str(bench.work / "cache")},
         }
+        self.info = info
+        self.looked = False
+        """A watcher was beside the last stage that was to have one, until its end."""
         self.plan, self.engine = Plan(self.dir, info), LocalEngine()
         self._enter_site()
 
@@ -124,13 +130,19 @@ class Run:
             content = {"schema": 1, "site": str(self.bench.site), "hidden": ["torchao"]}
             (self.dir.work / "environment.json").write_text(json.dumps(content))
 
-    def stage(self, stage: Stage, attempt: int = 1, *, stop_after: int = 0) -> dict[str, Any]:
-        """Run one stage to its end, or ask it to save and stop after so many iterations."""
+    def stage(
+        self, stage: Stage, attempt: int = 1, *, stop_after: int = 0, watched: bool = False
+    ) -> dict[str, Any]:
+        """Run one stage to its end, or ask it to save and stop after so many iterations.
+
+        *watched*: with lanewatch's watcher beside it, as a keeper would start it.
+        """
         plan = next(each for each in self.plan.stages if each.stage is stage)
         self.plan.write_job(plan, attempt)
         began_s = time.monotonic()
         handle = self.engine.start(self.plan.request(plan, attempt))
         asked = stop_after == 0
+        watcher = self._watcher(stage, attempt, handle) if watched else None
         try:
             while (exit_ := self.engine.poll(handle)) is None:
                 if not asked and len(self.lines("loss")) >= stop_after:
@@ -139,11 +151,30 @@ class Run:
                 time.sleep(0.05)
         finally:
             self.engine.kill(handle)
+            if watcher is not None:
+                self.looked = watcher.poll() is None and self.dir.watch.exists()
+                watcher.kill()
+                watcher.wait()
         result = json.loads(self.dir.result.read_text()) if self.dir.result.exists() else {}
         result["wall_s"] = time.monotonic() - began_s
         if exit_.code != 0:
             raise RuntimeError(f"{self.name}, {stage}: {result.get('cause')}\n{self.tail(stage)}")
         return dict(result)
+
+    def _watcher(self, stage: Stage, attempt: int, handle: Handle) -> subprocess.Popen[bytes]:
+        """The real one, on what a keeper would have written."""
+        told = {"run": self.dir.root.name, "schema": 1}
+        write_json(self.dir.run_json, self.info | told, durable=False)
+        state = told | {"status": "running", "stage": stage.value, "attempt": attempt}
+        state |= {"boot_id": handle.process.boot_id, "process": handle.to_json()}
+        write_json(self.dir.state, state, durable=False)
+        places = [str(REPOSITORY), *([str(self.bench.site)] if self.bench.site else [])]
+        with self.dir.log("train").with_name("watcher.out").open("wb") as said:
+            return subprocess.Popen(
+                [sys.executable, "-P", "-m", "monitor.watcher", str(self.dir.root)],
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(places)},
+                stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
+            )  # fmt: skip
 
     def import_base(self) -> float | None:
         """Import the base where the lane does; the seconds that took, None where it does not."""
@@ -252,7 +283,7 @@ def hand(bench: Bench) -> None:
 
 
 def _hand_lane(bench: Bench, run: Run) -> None:
-    ended = run.stage(Stage.TRAIN)
+    ended = run.stage(Stage.TRAIN, watched=True)
     _report(bench, f"8b, {run.name}", run, ended, SHAPES["8b"], sequence=4096)
 
 
