@@ -189,6 +189,22 @@ def test_a_finished_run_is_at_its_last_iteration_whatever_was_seen_last(
 
 
 @pytest.mark.parametrize(
+    ("summary", "loss", "step_s"),
+    [
+        pytest.param({"final_loss": 1.25, "step_median_s": 32.4}, 1.25, 32.4, id="as it was left"),
+        pytest.param({"final_loss": "low", "step_median_s": None}, None, None, id="garbage"),
+    ],
+)
+def test_a_finished_run_tells_its_last_loss_and_its_pace(
+    run: FabricatedRun, summary: dict[str, Any], loss: float | None, step_s: float | None
+) -> None:
+    run.write_state("finished", stage="merge", process=None)
+    write_json(run.root / "summary.json", summary, durable=False)
+    status = read_status(run.root)
+    assert (status.loss, status.step_s) == (loss, step_s)
+
+
+@pytest.mark.parametrize(
     ("content", "expected"),
     [
         pytest.param({"summary.json": {"iterations": 57}}, (57, "metrics"), id="the summary"),
