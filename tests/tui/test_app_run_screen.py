@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from shown import MakeApp, screen_text, show, text_of
 
+from monitor.model import Liveness
 from monitor.status_model import AlertsView, IterationView, RunStatus
 from tui.screens.board import BoardScreen
 from tui.screens.confirm_stop import ConfirmStopScreen
@@ -275,7 +276,12 @@ async def test_a_run_that_is_over_counts_its_iterations_not_its_last_stage(
 ) -> None:
     merged = replace(states["finished"], done=33, done_total=33, unit="tensors")
     unfetched = replace(
-        merged, verdict="failed", iteration=IterationView(), done=5, done_total=12, unit="files"
+        merged,
+        verdict=Liveness.FAILED,
+        iteration=IterationView(),
+        done=5,
+        done_total=12,
+        unit="files",
     )
     for status, shown in ((merged, "60/60"), (unfetched, "5/12")):
         app = make_app(run=status.run)
