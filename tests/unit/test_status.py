@@ -159,6 +159,23 @@ def test_a_run_that_nobody_holds_is_lost(run: FabricatedRun) -> None:
         os.close(held)
 
 
+def test_a_run_whose_keeper_has_not_spoken_yet_is_starting_for_a_moment(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "reference-1"
+    folder.mkdir(parents=True)
+    now = read_now()
+    told = {"schema": 1, "run": folder.name, "kind": "full", "created_wall": now.wall_s - 2.0}
+    write_json(folder / "run.json", told, durable=False)
+    status = read_status(folder, now=now)
+    assert (status.verdict, status.reason) == (
+        Liveness.STARTING,
+        "it has just been launched: its keeper is starting",
+    )
+    write_json(folder / "run.json", told | {"created_wall": now.wall_s - 60.0}, durable=False)
+    assert read_status(folder, now=now).verdict is Liveness.LOST
+    write_json(folder / "run.json", told | {"created_wall": now.wall_s + 60.0}, durable=False)
+    assert read_status(folder, now=now).verdict is Liveness.LOST, "a clock that was set back"
+
+
 def watched(run: FabricatedRun, liveness: Liveness, **changes: Any) -> WatchState:
     """A last word of a watcher that is gone."""
     now = read_now()
