@@ -19,7 +19,7 @@ from monitor.probes.process import is_alive
 from monitor.rundir import RunDir
 from monitor.target import WatchTarget
 from monitor.watch_state import FRESH_S, WatchRead, WatchState, age_of
-from monitor.words import duration, iterations
+from monitor.words import duration, iterations, names_iteration
 
 KEEPER_S = 30.0
 """A launch waits so long at most for its keeper's first word; until then there is no state.json."""
@@ -170,10 +170,11 @@ def recorded_end(target: WatchTarget, state: WatchState | None) -> Seen:
     liveness = _ENDINGS[target.status]
     last = state.verdict if state else None
     iteration, source = final_iteration(target, last)
-    far = "" if iteration is None else f" at iteration {iteration}"
+    cause = target.cause or str(liveness)
+    known = iteration is None or names_iteration(cause, iteration)
     verdict = Verdict(
         liveness=liveness,
-        reason=f"{target.cause or liveness}{far}",
+        reason=cause if known else f"{cause} at iteration {iteration}",
         iteration=iteration,
         iteration_source=source,
     )

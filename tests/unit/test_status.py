@@ -144,6 +144,22 @@ def test_a_run_that_is_over_is_as_its_keeper_recorded(
         assert found.final
 
 
+@pytest.mark.parametrize(
+    ("cause", "reason"),
+    [
+        pytest.param("stopped, saved at iteration 57", "stopped, saved at iteration 57", id="said"),
+        pytest.param("stopped by the user", "stopped by the user at iteration 57", id="not said"),
+        pytest.param(
+            "checkpoint at iteration 5", "checkpoint at iteration 5 at iteration 57", id="another"
+        ),
+    ],
+)
+def test_how_far_it_got_is_said_once(run: FabricatedRun, cause: str, reason: str) -> None:
+    run.write_state("stopped", cause=cause, process=None)
+    write_json(run.root / "summary.json", {"iterations": 57}, durable=False)
+    assert read_status(run.root).reason == reason
+
+
 def test_a_run_that_nobody_holds_is_lost(run: FabricatedRun) -> None:
     dead = named(os.getpid())
     assert dead is not None
