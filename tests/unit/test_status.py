@@ -144,6 +144,17 @@ def test_a_run_that_is_over_is_as_its_keeper_recorded(
         assert found.final
 
 
+def test_a_watcher_that_has_said_nothing_yet_is_not_the_dead_one_before_it(
+    run: FabricatedRun,
+) -> None:
+    watched(run, Liveness.TRAINING)
+    run.write_state("running", watcher=None)
+    assert not read_status(run.root).watcher.alive
+    run.write_state("running", watcher=named(os.getpid()))
+    found = read_status(run.root).watcher
+    assert (found.pid, found.alive, found.age_s) == (os.getpid(), True, None)
+
+
 @pytest.mark.parametrize(
     ("cause", "reason"),
     [
