@@ -122,7 +122,7 @@ class Search:
             watched=watched_since is not None,
         )
         checkpoints = saves.folder
-        expected = _expected(hints, checkpoints, log)
+        expected = expected_of(hints, checkpoints, log, began)
         return Candidate(
             pid=process.pid,
             start_ticks=process.start_ticks,
@@ -266,17 +266,21 @@ def _configured(hints: Hints, place: Place) -> Hints:
     )
 
 
-def _expected(hints: Hints, checkpoints: Found | None, log: Found | None) -> Expected:
+def expected_of(
+    hints: Hints, checkpoints: Found | None, log: Found | None, began_wall: float | None
+) -> Expected:
     """Its arguments first, then what its checkpoints and its log say."""
-    saved = Expected()
-    if checkpoints is not None and changed_wall(Path(checkpoints.path)) is not None:
-        saved = from_checkpoints(Path(checkpoints.path))
+    folder = Path(checkpoints.path) if checkpoints is not None else None
+    changed = changed_wall(folder) if folder is not None else None
+    saved = from_checkpoints(folder) if folder is not None and changed is not None else Expected()
     total, why = hints.total, f"argument {hints.total_flag}"
     if total is None:
-        total, why = saved.total, saved.total_why or ""
-    if total is None and log is not None:
-        said = from_log(Path(log.path))
-        total, why = said.total, said.total_why or ""
+        said = from_log(Path(log.path), began_wall) if log is not None else Expected()
+        # What an earlier training saved there may have had another end.
+        earlier = changed is not None and began_wall is not None and changed < began_wall
+        told = (said, saved) if earlier else (saved, said)
+        best = next((each for each in told if each.total is not None), saved)
+        total, why = best.total, best.total_why or ""
     return Expected(
         total=total,
         total_why=why if total is not None else None,

@@ -100,7 +100,7 @@ def test_the_switch_is_pinged_once_a_minute_and_signed_off(
         pytest.param(Liveness.FINISHED, 3000, None, "/run", id="finished"),
         pytest.param(Liveness.FAILED, 3000, None, "/run/fail", id="failed"),
         pytest.param(Liveness.ENDED, 3000, None, "/run", id="a foreign run at its last iteration"),
-        pytest.param(Liveness.ENDED, None, None, "/run", id="nobody knows how far it came"),
+        pytest.param(Liveness.ENDED, None, None, "/run/fail", id="no iteration was ever seen"),
         pytest.param(Liveness.ENDED, 67, None, "/run/fail", id="a foreign run at 67 of 3000"),
         pytest.param(Liveness.STOPPED, 67, "by the user", "/run", id="stopped by the user"),
         pytest.param(Liveness.STOPPED, 67, "by SIGTERM from outside", "/run/fail", id="by another"),
