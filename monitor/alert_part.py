@@ -87,6 +87,8 @@ class AlertPart:
             self._say("note", problem, now)
         self._problems = ()
         look = _look(tick, acknowledged=self._ack.is_new())
+        if look.acknowledged:
+            self._outbox.forget_reminders()
         self._state, due = advance(self._state, look, self._settings.repeat_s)
         due = tuple(each for each in due if not self._is_early(each))
         over = tick.verdict.liveness in FINAL
@@ -185,7 +187,7 @@ class AlertPart:
         if due.severity is Severity.TELL and self._is_quiet(now):
             self._held = [*self._held, text.title][-HELD_LIMIT:]
             return
-        self._outbox.put(str(due.severity), text.title, text.body)
+        self._outbox.send(due, text)
 
     def _let_go(self, now: Now) -> None:
         """After the quiet hours: one message of all that was held back."""
