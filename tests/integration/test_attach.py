@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 from pathlib import Path
 
@@ -112,6 +113,20 @@ def test_a_total_from_the_bar_of_a_log_without_any_other_word(
     until(lambda: b"| 3/777 [" in (tmp_path / "train.log").read_bytes(), "its bar")
     _, said = attach(attached, "--pid", str(pid))
     assert (said["total"], said["total_from"]) == (777, "what its log says")
+
+
+def test_a_log_that_script_writes_of_its_terminal(
+    attached: Lanewatch, start: Start, tmp_path: Path
+) -> None:
+    shell = start(f"script -qc {shlex.quote(megatron(tmp_path))} train.log")
+    recorder = trainer_of(shell)
+    until((tmp_path / "runs-full" / "truth").exists, "it trains")
+    _, said = attach(attached, "--pid", str(recorder))
+    assert said["pid"] != recorder
+    assert said["log"] == str(tmp_path / "train.log")
+    assert said["log_from"] == f"stdout > script ({recorder})"
+    assert any("Ctrl-S there" in each for each in said["warnings"])
+    assert any("script holds back lines" in each for each in said["warnings"]), "without its -f"
 
 
 def test_a_folder_that_nobody_told_is_found_below_its_working_folder(
