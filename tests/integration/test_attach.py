@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,16 @@ def test_a_process_is_watched_once(attached: Lanewatch, start: Start, tmp_path: 
     assert complaint.count("\n") == 1
     listed = {each["pid"]: each["run"] for each in attached.json("attach")}
     assert listed[int(pid)] == run.root.name
+    assert len(list(attached.root.glob("foreign-*"))) == 1
+
+
+def test_a_process_is_watched_once_however_soon_it_is_attached_again(
+    attached: Lanewatch, start: Start, tmp_path: Path
+) -> None:
+    pid = str(trainer_of(start(f"{megatron(tmp_path)} > train.log")))
+    with ThreadPoolExecutor() as pool:
+        both = list(pool.map(lambda _: attached.call("attach", "--pid", pid), range(2)))
+    assert [each.returncode for each in both] == [0, 0], [each.stderr for each in both]
     assert len(list(attached.root.glob("foreign-*"))) == 1
 
 
