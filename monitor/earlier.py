@@ -16,18 +16,24 @@ SLOWER = 2.0
 
 
 def said_earlier(
-    said: LogProgress, log: LogReading, since_wall: float, resumed_at: int = 0
+    said: LogProgress,
+    log: LogReading,
+    since_wall: float,
+    resumed_at: int = 0,
+    *,
+    rate: float = 1.0,
 ) -> bool:
     """An earlier process said it: the one that began *since_wall* had no time to get so far.
 
-    *resumed_at*: the iteration that it may have begun with.
+    *resumed_at*: the iteration that it may have begun with; *rate*: seconds that the trainer counts
+    in one of the files' stamps (`monitor.probes.clock.RATE`).
     """
     if log.modified_wall < since_wall - STAMP_S:
         return True
     if said.iteration is None or said.step_s is None:
         return False
     needed_s = (said.iteration - resumed_at) * said.step_s
-    return needed_s > SLOWER * max(0.0, log.modified_wall - since_wall)
+    return needed_s > SLOWER * rate * max(0.0, log.modified_wall - since_wall)
 
 
 def resumed_at(reading: CheckpointReading | None, since_wall: float) -> int:

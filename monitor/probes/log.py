@@ -14,6 +14,7 @@ from monitor.frozen import replace
 from monitor.grammar import begin, fold
 from monitor.model import LogProgress, LogReading
 from monitor.probes import Read
+from monitor.probes.clock import RATE
 from monitor.probes.follow import READ_BYTES, LineFollower
 from monitor.probes.raw import open_regular, reason
 from monitor.probes.text import clean_line
@@ -150,7 +151,7 @@ class ProgressReader:
         since_wall, self._since_wall = self._since_wall, None
         if since_wall is None or self._word is None:
             return
-        if said_earlier(self._word, log, since_wall, resumed_at):
+        if said_earlier(self._word, log, since_wall, resumed_at, rate=RATE):
             self._state, self._word = begin(self._total), None
             self._follower = self._follow(tail_bytes=0)
             self._follower.read()

@@ -14,6 +14,7 @@ from pathlib import Path
 from monitor.earlier import said_earlier
 from monitor.grammar import begin, fold
 from monitor.probes.checkpoints import read_checkpoints
+from monitor.probes.clock import RATE
 from monitor.probes.log import read_log
 from monitor.probes.numbers import whole
 from monitor.probes.raw import open_regular
@@ -76,7 +77,12 @@ def from_log(path: Path, since_wall: float | None = None) -> Expected:
         for line in re.split(r"[\r\n]+", text):
             state = fold(state, line.encode())
     log = read_log(path).value
-    if log is not None and since_wall is not None and said_earlier(state.progress, log, since_wall):
+    said = state.progress
+    if (
+        log is not None
+        and since_wall is not None
+        and said_earlier(said, log, since_wall, rate=RATE)
+    ):
         return Expected()
     total = state.progress.total or state.bars.total
     return Expected(total=total, total_why="what its log says" if total is not None else None)
