@@ -24,8 +24,8 @@ from monitor.codec import decode, dumps
 
 MOST_MESSAGES = 32
 CHILD_S = 90.0
-"""A child that has not ended by then is killed. It ends itself 20 s after it has loaded, which takes a
-minute on a machine that thrashes: the very night that must be told of."""
+"""A child that has not ended by then is killed. It ends itself 20 s after it has loaded, and loads
+for a minute on a machine that thrashes: the very night that must be told of."""
 BACKOFF_S = (5.0, 15.0, 60.0, 180.0, 600.0, 600.0, 1800.0)
 """Before each further try of what a channel did not take; then it is given up."""
 ANSWER_LIMIT = 1 << 16

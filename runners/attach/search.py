@@ -81,7 +81,8 @@ class Search:
         elif role is Role.TRAINER:
             found = process
         else:
-            found = choose_trainer(self.table.family(pid), self.gpu_pids)
+            below = [each for each in self.table.family(pid) if each.pid != os.getpid()]
+            found = choose_trainer(below, self.gpu_pids)
         return found or process
 
     def in_container(self, name: str) -> Process:

@@ -15,8 +15,10 @@ from runners.attach.docker_engine import container_from
 from runners.attach.expected import from_checkpoints, from_log
 from runners.attach.folders import open_folder, saved_below
 from runners.attach.mounts import by_pairs, parse_mountinfo, to_host
+from runners.attach.process_table import ProcessTable
 from runners.attach.saving import Claim, choose_folder
-from runners.attach.values import Descriptor
+from runners.attach.search import Search
+from runners.attach.values import Descriptor, Process
 from runners.engines.docker_socket import engine_url
 from runners.errors import EngineError
 
@@ -220,3 +222,15 @@ def test_a_broken_checkpoint_says_nothing(tmp_path: Path, content: str) -> None:
 def test_a_log_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "train.log")
     assert from_log(tmp_path / "train.log").total is None
+
+
+def test_of_a_shell_that_asks_its_own_command_is_not_the_trainer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = os.getpid()
+    shell = Process(pid=3, parent=1, argv=("bash",))
+    asking = Process(pid=own, parent=3, argv=("python", "-m", "tui", "attach"), cpu_s=9.0)
+    loop = Process(pid=4, parent=3, argv=("python", "loop.py"))
+    monkeypatch.setattr(Search, "gpu_pids", frozenset())
+    assert Search(ProcessTable({3: shell, own: asking})).by_pid(3) is shell
+    assert Search(ProcessTable({3: shell, own: asking, 4: loop})).by_pid(3) is loop
