@@ -12,7 +12,7 @@ from pathlib import Path
 
 from monitor.probes.gpu import GpuSampler
 from monitor.probes.text import clean_line
-from runners.attach.choose import choose_trainer, plausible
+from runners.attach.choose import choose_trainer, plausible, same_launch
 from runners.attach.command_line import Hints, Role, folder_changes, lane_of, read_command
 from runners.attach.docker_engine import DockerEngine
 from runners.attach.expected import Expected, from_checkpoints, from_config, from_log, read_part
@@ -25,13 +25,15 @@ from runners.attach.process_table import (
     read_process_table,
     started_wall,
 )
-from runners.attach.saving import Claim, choose_folder, claim_of
+from runners.attach.saving import Claim, choose_folder, claim_of, shared_with
 from runners.attach.values import NO_FOLDER, Candidate, Container, Found, Process
 from runners.errors import RunnerError
 
 GPU_WAIT_S = 3.0
 """NVML answers within a second; on a wedged box it may never."""
 MOST_COMMAND = 300
+RANKS = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
+"""In the environment of each rank of a launch."""
 DRIVER = "/dev/nvidia-uvm"
 """Open in what computes; a desktop that only draws has other devices."""
 
@@ -116,9 +118,10 @@ class Search:
         output, number = find_output(self.table, process, container)
         began = started_wall(process.start_ticks)
         log = self._log(output, number)
+        others = self._other_claims(process)
         saves = choose_folder(
             claim_of(self.table, place, hints, log),
-            self._other_claims(process),
+            others,
             began if watched_since is None else watched_since,
             watched=watched_since is not None,
         )
@@ -138,7 +141,7 @@ class Search:
             total=expected.total,
             total_why=expected.total_why,
             save_interval=expected.save_interval,
-            warnings=tuple(_warnings(output, log, saves.doubt)),
+            warnings=(*_warnings(output, log, saves.doubt), *shared_with(checkpoints, others)),
             hidden=tuple(self._hidden(process, output, checkpoints, log)),
         )
 
@@ -161,7 +164,7 @@ class Search:
             each
             for each in self.trainers()
             # Ranks of one launch save into one folder.
-            if each.pid not in kin and (each.argv, each.parent) != (process.argv, process.parent)
+            if each.pid not in kin and not _are_ranks(each, process)
         ]
         return [self._claim(each) for each in others]
 
@@ -220,6 +223,14 @@ class Search:
                 yield f"this user may not read {each.path}: run with sudo"
         if process.container is not None and self.engine.problem is not None:
             yield self.engine.problem
+
+
+def _are_ranks(one: Process, other: Process) -> bool:
+    """Of one launch, and no command that was given twice."""
+    if not same_launch(one, other):
+        return False
+    known = read_environment(one.pid)
+    return not known or any(each in known for each in RANKS)
 
 
 def _driver_users() -> Iterable[int]:
