@@ -142,8 +142,14 @@ def order_of(root: Path, intended: Intended, base: str | None) -> LaunchOrder:
     )
 
 
-def examine_before_launch(root: Path, intended: Intended) -> Examination:
-    """What is cheap enough for every launch; the rows are looked at by `launch` itself."""
+def examine_before_launch(
+    root: Path, intended: Intended, *, ask_image: bool = False
+) -> Examination:
+    """What is cheap enough for every launch; the rows are looked at by `launch` itself.
+
+    *ask_image* starts a container where the recipe names trackers: for the launch itself, not while
+    somebody still thinks of it.
+    """
     questions = _machine_questions(root) | _launch_questions(root, intended)
     questions["driver"] = lambda: machine_probes.read_driver(DRIVER_S)
     if intended.in_container:
@@ -158,7 +164,8 @@ def examine_before_launch(root: Path, intended: Intended) -> Examination:
     answers.unanswered = tuple(each for each in answers.unanswered if each not in BESIDE)
     facts = _facts(answers, root, intended, intended.limit_bytes, RowsCheck())
     assert facts.launch is not None
-    return judge(facts, tuple(_image_trackers(root, intended, facts.launch)))
+    trackers = _image_trackers(root, intended, facts.launch) if ask_image else ()
+    return judge(facts, tuple(trackers))
 
 
 def _machine_questions(root: Path) -> dict[str, Question]:

@@ -152,8 +152,11 @@ class Engine(Protocol):
     def check(self, need: Need) -> None:
         """Raise EngineError if no stage could be started here."""
 
-    def require_names(self, requests: Sequence[StageRequest]) -> None:
-        """Raise EngineError where something of another run goes by a name that they need."""
+    def check_requests(self, requests: Sequence[StageRequest]) -> None:
+        """Raise EngineError where one of them could not be started, or must not be.
+
+        Something else may go by a name that it needs, or it may ask for what no stage is given.
+        """
 
     def start(self, request: StageRequest) -> Handle:
         """Start the stage. Raises EngineError; then nothing of it is left behind."""

@@ -59,13 +59,13 @@ def container_body(
     *,
     image: str,
     user: str,
-    gpu: bool,
+    gpu: Mapping[str, Any] | None,
     ulimits: Iterable[Mapping[str, Any]] = ULIMITS,
 ) -> dict[str, Any]:
     """What is posted to /containers/create.
 
-    *image* is an id, or for a dry run a name; *user* is "uid:gid"; *gpu* says whether one is asked
-    for, as far as *needs* leaves that open.
+    *image* is an id, or for a dry run a name; *user* is "uid:gid"; *gpu* is how the engine is asked
+    for one, None where it has none; a stage that needs none gets none.
     """
     return {
         "Image": image,
@@ -95,10 +95,12 @@ def container_body(
     }
 
 
-def _devices(needs: Container, gpu: bool) -> list[dict[str, Any]]:
-    if needs.gpu is Gpu.NONE or not gpu:
-        return []
-    return [{"Count": 1, "Capabilities": [["gpu"]]}]
+USUAL_GPU: Mapping[str, Any] = {"Count": 1, "Capabilities": [["gpu"]]}
+"""How an engine with NVIDIA's container toolkit is asked for one GPU."""
+
+
+def _devices(needs: Container, gpu: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    return [] if needs.gpu is Gpu.NONE or gpu is None else [dict(gpu)]
 
 
 def environment(request: StageRequest) -> dict[str, str]:

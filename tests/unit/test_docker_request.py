@@ -42,7 +42,7 @@ def request_(tmp_path: Path) -> StageRequest:
 
 
 def body(request: StageRequest, needs: Container = NEEDS, **given: Any) -> dict[str, Any]:
-    settings: dict[str, Any] = {"image": "sha256:1", "user": "1234:5678", "gpu": False} | given
+    settings: dict[str, Any] = {"image": "sha256:1", "user": "1234:5678", "gpu": None} | given
     return container_body(request, needs, **settings)
 
 
@@ -107,8 +107,9 @@ def test_nothing_of_our_environment_gets_in_and_training_is_offline(
 def test_a_gpu_is_asked_for_where_it_is_wanted(
     request_: StageRequest, wanted: Gpu, there: bool, asked: bool
 ) -> None:
-    made = body(request_, replace(NEEDS, gpu=wanted), gpu=there)
-    expected = [{"Count": 1, "Capabilities": [["gpu"]]}] if asked else []
+    cdi = {"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=0"]}
+    made = body(request_, replace(NEEDS, gpu=wanted), gpu=cdi if there else None)
+    expected = [cdi] if asked else []
     assert made["HostConfig"]["DeviceRequests"] == expected
 
 
@@ -159,6 +160,25 @@ def test_links_that_lead_out_of_a_base_are_mounted_where_the_container_looks(
     found = mounts([], [base])
     assert seen(found) == [(str(base), True), (str(tmp_path / "blobs" / "weights"), True)]
     assert found[1]["Source"] == str(real)
+
+
+@pytest.mark.parametrize("where", ["docker.sock", "", "link"])
+def test_the_engines_socket_never_gets_in_by_whatever_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """To read it is enough: a socket that can be reached can be spoken to."""
+    place = tmp_path / "run"
+    place.mkdir()
+    (place / "docker.sock").touch()
+    (place / "link").symlink_to(place)
+    (tmp_path / "run-of-others").mkdir()
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{place}/docker.sock")
+    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
+    assert mounts([], [tmp_path / "run-of-others"])
+    with pytest.raises(EngineError, match="would bring the engine's socket"):
+        mounts([], [place / where])
+    with pytest.raises(EngineError, match="would bring the engine's socket"):
+        mounts([], [Path("/var/run")])
 
 
 @pytest.mark.parametrize(
@@ -302,6 +322,12 @@ def test_a_dry_run_shows_the_base_as_it_is_mounted_once_it_was_fetched(
 @pytest.mark.parametrize(
     ("words", "env", "code", "sentence"),
     [
+        pytest.param(
+            ['--set=docker.read_only=["/run"]'], {}, 2, "bring the engine's socket", id="its socket"
+        ),
+        pytest.param(
+            ['--set=docker.read_only=["//proc/."]'], {}, 2, "all of this machine", id="the kernel"
+        ),
         pytest.param(["--after=nosuch"], {}, 2, "no run matches 'nosuch'", id="after whom?"),
         pytest.param([], {"LANEWATCH_RUNS": "/a:b"}, 2, "has a ':' in it", id="a colon"),
         pytest.param(

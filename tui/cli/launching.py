@@ -14,7 +14,7 @@ from typing import Any
 from monitor.flight_log import unclean_ends
 from monitor.probes.clock import read_now
 from monitor.probes.text import clean_line
-from monitor.rundir import RunDir, runs_root
+from monitor.rundir import RunDir, expanded, runs_root
 from runners import config
 from runners.box import launching, require_free
 from runners.choices import remember_launch
@@ -113,7 +113,7 @@ def _to_repeat(order: LaunchOrder, options: argparse.Namespace) -> list[str]:
 
 
 def _whole(path: str | None) -> str | None:
-    return None if path is None else str(Path(path).expanduser().absolute())
+    return None if path is None else str(expanded(path).absolute())
 
 
 def _tell_of_unclean_ends(root: Path) -> None:
@@ -175,7 +175,7 @@ def wheelhouse() -> Path | None:
     said = config.get("launch.wheelhouse")
     if said is None:
         return None
-    folder = Path(said).expanduser().absolute()
+    folder = expanded(said).absolute()
     if not os.access(folder, os.R_OK | os.X_OK) or not folder.is_dir():
         raise ConfigError(f"launch.wheelhouse: there is no folder {folder} that can be read")
     return folder

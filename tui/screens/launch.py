@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on, work
@@ -345,7 +346,9 @@ HINTS = {
 def _whole(field: Field, value: str) -> str:
     """A path as it holds from anywhere; a recipe may be left out."""
     if field in (Field.RECIPE, Field.DATA) and value:
-        from pathlib import Path
+        from monitor.errors import MonitorError
+        from monitor.rundir import expanded
 
-        return str(Path(value).expanduser().absolute())
+        with contextlib.suppress(MonitorError, OSError):  # what is wrong with it is told beside it
+            return str(expanded(value).absolute())
     return value
