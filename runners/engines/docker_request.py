@@ -94,7 +94,8 @@ def container_body(
 def _devices(needs: Container, gpu: bool) -> list[dict[str, Any]]:
     if needs.gpu is Gpu.NONE or not gpu:
         return []
-    return [{"Count": 1, "Capabilities": [["gpu"]]}]
+    which = {"Count": 1} if needs.gpu_id is None else {"DeviceIDs": [needs.gpu_id]}
+    return [{**which, "Capabilities": [["gpu"]]}]
 
 
 def environment(request: StageRequest) -> dict[str, str]:
