@@ -152,9 +152,13 @@ class LanewatchApp(Openings, Changing, App[None]):
         """Show one run's screen on top of the board."""
         from tui.screens.run import RunScreen
 
+        self.read_details(run)
+        self.push_screen(RunScreen(run))
+
+    def read_details(self, run: str) -> None:
+        """Have read what the screen of *run*, which is in front, shows beyond its status."""
         if self._sampler is not None:
             self._sampler.open(run)
-        self.push_screen(RunScreen(run))
 
     def close_run(self) -> None:
         """Go back to the board."""
