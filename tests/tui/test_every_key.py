@@ -1,7 +1,7 @@
 """Every key of every screen does something that can be seen: none is bound in vain, none is lost.
 
-The tables below say what comes before a key, so that its effect shows. A key that is bound and has
-no row here, or the other way round, fails.
+The tables of pressed.py say what comes before a key, so that its effect shows. A key that is bound
+and has no row there, or the other way round, fails.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 from compared import make_run
-from desks import REFUSED, FakeDesk
+from desks import FakeDesk
 from fabricated_diagnoses import DEADLOCK, STOPPED
+from pressed import MANY, NOT_HERE, ROWS, STATE, Attach, Settings
 from run_states import full_detail, run_in
 from shown import MakeApp, show
 from textual.binding import Binding
@@ -32,8 +33,7 @@ import tui.screens
 import tui.widgets
 from tui.actions import Action, question
 from tui.app import LanewatchApp
-from tui.launching.settings_desk import ChannelLine
-from tui.launching.values import CheckLine, Choice, Looked
+from tui.launching.values import Choice
 from tui.looked import write_looked
 from tui.screens.board import BoardScreen
 from tui.screens.compare import CompareScreen
@@ -51,66 +51,9 @@ from tui.screens.settings import SettingsScreen
 from tui.widgets.key_bar import KeyBar, name_of
 from tui.widgets.line_view import LineView
 
-Before = dict[str, tuple[str, ...]]
 RUN = "nemo-20260521-101112-3fa2"
 OTHER = "unsloth-20260520-220000-9c01"
 NOW = 1_779_370_200.0
-
-
-def keys(text: str, *before: str) -> Before:
-    """Each of these keys, after the keys *before*."""
-    return dict.fromkeys(text.split(), before)
-
-
-DOWN, UP = "j down pagedown ctrl+d G end", "k up pageup ctrl+u g home"
-ROWS: dict[type, Before] = {
-    LanewatchApp: keys("q question_mark ctrl+p comma ctrl+z t v V space c"),
-    BoardScreen: keys(f"enter n a o O l slash s {DOWN}")
-    | keys(UP, "G")
-    | keys("R", "j")
-    | keys("escape", "l"),
-    RunScreen: keys("escape 2 3 4 5 6 7 right_square_bracket left_square_bracket slash d s K e")
-    | keys("R w a")
-    | keys("1", "2")
-    | keys("tab shift+tab plus equals_sign y m", "2")
-    | keys("left minus 0", "2", "plus")
-    | keys("right", "2", "plus", "plus", "left")
-    | keys(UP, "5")
-    | keys(DOWN, "7")
-    | keys("n N", "5", "slash", *"step=10", "enter"),
-    LaunchScreen: keys(f"escape enter L S c tab pagedown ctrl+d {DOWN}")
-    | keys("k up shift+tab g home", "G")
-    | keys("pageup ctrl+u", "pagedown")
-    | keys("right l space left h", "j", "j", "j")
-    | keys("x backspace delete", "j", "enter", *"bad", "enter"),
-    PickScreen: keys("escape down ctrl+n pagedown") | keys("up ctrl+p pageup", "pagedown"),
-    LogScreen: keys("escape k up pageup b ctrl+b u ctrl+u g home less_than_sign right F f")
-    | keys("slash question_mark ampersand w c y s h left_square_bracket right_square_bracket")
-    | keys("j down enter pagedown space ctrl+f d ctrl+d G end greater_than_sign", "g")
-    | keys("left", "right")
-    | keys("n N", "slash", *"step=1", "enter"),
-    CompareScreen: keys("escape x 2 3 tab b c y j down G end pagedown space ctrl+d right")
-    | keys("k up pageup ctrl+u g home", "G")
-    | keys("1", "2")
-    | keys("left", "right"),
-    EventsScreen: keys(f"escape enter o f 2 3 slash r m space {DOWN}")
-    | keys(UP, "G")
-    | keys("1", "2"),
-    DiagnosisScreen: keys(f"escape d space 1 2 {DOWN}") | keys(UP, "G"),
-    SettingsScreen: keys("escape j down tab G end")
-    | keys("k up shift+tab g home", "G")
-    | keys("enter", "j")
-    | keys("space", "j", "j")
-    | keys("t", "G"),
-    HelpScreen: keys(f"escape question_mark enter q slash space {DOWN}") | keys(UP, "G"),
-    ConfirmActionScreen: keys("y escape q n c"),
-    ConfirmStopScreen: keys("s X escape q n c"),
-    ConfirmRemedyScreen: keys("y X escape q n c"),
-}
-NOT_HERE: dict[type, set[str]] = {DiagnosisScreen: set("3456789")}
-"""Keys of remedies that the fabricated diagnosis does not have; 1 and 2 are of the same binding."""
-STATE = {"R": "failed", "e": "finished", "w": "watcher-lost", "a": "memory"}
-"""In which the keys of a run's screen are offered."""
 
 
 def bound(kind: type) -> set[str]:
@@ -138,22 +81,6 @@ def all_kinds() -> Iterator[type]:
 @pytest.mark.parametrize("kind", [each for each in all_kinds() if bound(each)])
 def test_each_key_that_is_bound_has_a_row(kind: type) -> None:
     assert bound(kind) == {*ROWS.get(kind, {})} | NOT_HERE.get(kind, set())
-
-
-class Settings:
-    """A user's configuration that holds nothing, and one channel."""
-
-    def get(self, _key: str) -> str | None:
-        return None
-
-    def put(self, key: str, value: str) -> None:
-        """Keep nothing."""
-
-    def channels(self) -> tuple[ChannelLine, ...]:
-        return (ChannelLine("phone", "ntfy://…"),)
-
-    def test(self, channel: str) -> str:
-        return f"{channel}: sent"
 
 
 class Stage:
@@ -244,17 +171,6 @@ async def staged(
         stage = Stage(app, pilot)
         stage.left = left
         yield stage
-
-
-MANY = Looked(
-    says=REFUSED.says,
-    checks=tuple(CheckLine(name=f"check {at}", level="ok", text="well") for at in range(40)),
-)
-
-
-class Attach(FakeDesk):
-    def candidates(self) -> Iterator[Choice]:
-        yield Choice(value="1", title="one")
 
 
 @pytest.fixture

@@ -62,9 +62,8 @@ class RunCard(VerdictView):
         if remedy is None:
             return []
         rows = wrap(_OF_ITS_SCREEN.sub("", remedy), width - 4, 3, self.glyphs.ellipsis)
-        starts = ["do: ", *["    "] * (len(rows) - 1)]
         return [
-            ((start, "accent"), (row, "strong")) for start, row in zip(starts, rows, strict=True)
+            (("    " if at else "do: ", "accent"), (row, "strong")) for at, row in enumerate(rows)
         ]
 
     def _labelled(self, label: str, text: str, width: int) -> list[Line]:
