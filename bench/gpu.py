@@ -4,14 +4,19 @@ Runs the product's own stage requests (`runners.stages`, the `local` engine, the
 random Qwen3 models: a whole run of 0.75 B (stopped with a save, resumed, merged, loaded again) and
 the training of the 8 B shape. Writes results/gpu-LANE.json.
 
-    python bench/gpu.py --lane unsloth --site dist/gpu-site.tar.xz --work /tmp/gpu
+    python bench/gpu.py --lane unsloth --site dist/gpu-unsloth.tar.xz --work /tmp/gpu
+
+`--parts hand` trains the 8 B shape by turns with the lane and by hand (`by_hand.py`), on the same
+rows: what lanewatch adds to an iteration, with its interval.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -20,17 +25,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import gpu_hand
 from gpu_shapes import SHAPES, Shape, make_base, make_rows
 from measure import REPOSITORY, Result
+from nemo_site import SHIMS, python
 
+from monitor.files import write_json
 from monitor.model import Stage
 from monitor.rundir import RunDir
+from runners.engines.base import Handle
 from runners.engines.local import LocalEngine
 from runners.stages import Plan, copy_payload
 
 CORPUS = REPOSITORY / "runners" / "recipe" / "demo" / "corpus.jsonl"
 PEAK_FLOPS = {"H100": 989e12, "H200": 989e12}
 """Dense bf16 operations a second, by what the GPU's name holds (the SXM cards)."""
+REHEARSED = 256
+"""Tokens of a row where the parts are only rehearsed."""
 UNCOUNTED = 3
 """Iterations at the start that say nothing of the pace: compiling, and caches that are cold."""
 
@@ -42,8 +53,9 @@ class Bench:
         self.options = options
         self.work: Path = options.work
         self.site: Path | None = None
+        self.python = sys.executable
         self.deadline_s = time.monotonic() + options.limit_s
-        self.result = Result(f"gpu-{options.lane}")
+        self.result = Result(options.name or f"gpu-{options.lane}")
 
     def unpack(self) -> None:
         """Make the site folder of the bundle; a folder is taken as it is."""
@@ -53,6 +65,11 @@ class Bench:
             self.site = self.work / "site"
             with tarfile.open(self.options.site) as archive:
                 archive.extractall(self.site, filter="data")
+        if self.site is not None and self.options.lane != "unsloth":
+            # These lanes bring no packages: the bundle stands for what their image holds.
+            shims = SHIMS if self.options.lane == "nemo" else self.work
+            made = python(self.work, self.site, shims, compiles=bool(gpu_name()))
+            self.python = str(made)
 
     def base(self, size: str) -> Path:
         """A random model of *size*, made in a process of its own so that its memory is free."""
@@ -68,6 +85,9 @@ class Bench:
     def run(self, name: str, size: str, **settings: Any) -> Run:
         """A run of the lane on a model of *size*."""
         shape = SHAPES[self.options.shape or size]
+        if self.options.shape:  # a rehearsal
+            settings["sequence"] = min(settings["sequence"], REHEARSED)
+            settings["least"] = min(settings.get("least", REHEARSED), REHEARSED)
         return Run(self, name, self.base(size), settings | {"vocabulary": shape.vocabulary})
 
     @property
@@ -80,11 +100,12 @@ class Run:
     """One run folder, its stages started as a keeper would."""
 
     def __init__(self, bench: Bench, name: str, base: Path, settings: dict[str, Any]) -> None:
-        self.bench, self.name = bench, name
+        self.bench, self.name, self.base = bench, name, base
         self.dir = RunDir(bench.work / name)
         for folder in (self.dir.data, self.dir.logs, self.dir.checkpoints, self.dir.export):
             folder.mkdir(parents=True)
         self.dir.work.mkdir()
+        self.settings = settings
         self.recipe = recipe(**settings)
         self.tokens = make_rows(self.dir.data, **rows(settings))
         info = {
@@ -94,35 +115,72 @@ class Run:
             "recipe": self.recipe,
             "recipe_hash": name,
             "payload_hash": copy_payload(self.dir),
-            "python": sys.executable,
+            "python": bench.python,
             "paths": {"base": str(base), "cache": str(bench.work / "cache")},
         }
+        self.info = info
+        self.looked = False
+        """A watcher was beside the last stage that was to have one, until its end."""
         self.plan, self.engine = Plan(self.dir, info), LocalEngine()
         self._enter_site()
 
     def _enter_site(self) -> None:
-        """Stand in for the stage `import`: the bundle is the lane's environment."""
-        if self.bench.site is not None:
+        """Stand in for the unsloth lane's `import`: the bundle is its environment."""
+        if self.bench.site is not None and self.bench.options.lane == "unsloth":
             content = {"schema": 1, "site": str(self.bench.site), "hidden": ["torchao"]}
             (self.dir.work / "environment.json").write_text(json.dumps(content))
 
-    def stage(self, stage: Stage, attempt: int = 1, *, stop_after: int = 0) -> dict[str, Any]:
-        """Run one stage to its end, or ask it to save and stop after so many iterations."""
+    def stage(
+        self, stage: Stage, attempt: int = 1, *, stop_after: int = 0, watched: bool = False
+    ) -> dict[str, Any]:
+        """Run one stage to its end, or ask it to save and stop after so many iterations.
+
+        *watched*: with lanewatch's watcher beside it, as a keeper would start it.
+        """
         plan = next(each for each in self.plan.stages if each.stage is stage)
         self.plan.write_job(plan, attempt)
         began_s = time.monotonic()
         handle = self.engine.start(self.plan.request(plan, attempt))
         asked = stop_after == 0
-        while (exit_ := self.engine.poll(handle)) is None:
-            if not asked and len(self.lines("loss")) >= stop_after:
-                self.engine.ask_to_stop(handle, save=True)
-                asked = True
-            time.sleep(0.05)
+        watcher = self._watcher(stage, attempt, handle) if watched else None
+        try:
+            while (exit_ := self.engine.poll(handle)) is None:
+                if not asked and len(self.lines("loss")) >= stop_after:
+                    self.engine.ask_to_stop(handle, save=True)
+                    asked = True
+                time.sleep(0.05)
+        finally:
+            self.engine.kill(handle)
+            if watcher is not None:
+                self.looked = watcher.poll() is None and self.dir.watch.exists()
+                watcher.kill()
+                watcher.wait()
         result = json.loads(self.dir.result.read_text()) if self.dir.result.exists() else {}
         result["wall_s"] = time.monotonic() - began_s
         if exit_.code != 0:
             raise RuntimeError(f"{self.name}, {stage}: {result.get('cause')}\n{self.tail(stage)}")
         return dict(result)
+
+    def _watcher(self, stage: Stage, attempt: int, handle: Handle) -> subprocess.Popen[bytes]:
+        """The real one, on what a keeper would have written."""
+        told = {"run": self.dir.root.name, "schema": 1}
+        write_json(self.dir.run_json, self.info | told, durable=False)
+        state = told | {"status": "running", "stage": stage.value, "attempt": attempt}
+        state |= {"boot_id": handle.process.boot_id, "process": handle.to_json()}
+        write_json(self.dir.state, state, durable=False)
+        places = [str(REPOSITORY), *([str(self.bench.site)] if self.bench.site else [])]
+        with self.dir.log("train").with_name("watcher.out").open("wb") as said:
+            return subprocess.Popen(
+                [sys.executable, "-P", "-m", "monitor.watcher", str(self.dir.root)],
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(places)},
+                stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
+            )  # fmt: skip
+
+    def import_base(self) -> float | None:
+        """Import the base where the lane does; the seconds that took, None where it does not."""
+        if self.bench.options.lane != "nemo":
+            return None
+        return float(self.stage(Stage.IMPORT)["wall_s"])
 
     def tail(self, stage: Stage) -> str:
         """The end of a stage's log."""
@@ -188,6 +246,8 @@ def whole_run(bench: Bench) -> None:
     run = bench.run(
         "whole", "0.75b", iterations=32, save_interval=8, accumulation=4, sequence=1024, least=200
     )
+    if (import_s := run.import_base()) is not None:
+        bench.result.add("0.75b: import, compared with the base", "s", [import_s])
     stopped = run.stage(Stage.TRAIN, stop_after=10)
     at = stopped["iteration"]
     assert stopped["outcome"] == "stopped", stopped
@@ -210,9 +270,21 @@ def whole_run(bench: Bench) -> None:
 def large(bench: Bench) -> None:
     """The 8 B shape at sequence 4096: what the training costs."""
     run = bench.run("large", "8b", iterations=10, save_interval=5, accumulation=4, sequence=4096)
+    if (import_s := run.import_base()) is not None:
+        bench.result.add("8b: import, compared with the base", "s", [import_s])
     ended = run.stage(Stage.TRAIN)
     _report(bench, "8b, sequence 4096", run, ended, SHAPES["8b"], sequence=4096)
     bench.result.notes.append(f"8b: {_told(ended)}")
+
+
+def hand(bench: Bench) -> None:
+    """By turns with the lane and by hand, on the same rows of the 8 B shape."""
+    gpu_hand.compare(bench, _hand_lane, uncounted=UNCOUNTED)
+
+
+def _hand_lane(bench: Bench, run: Run) -> None:
+    ended = run.stage(Stage.TRAIN, watched=True)
+    _report(bench, f"8b, {run.name}", run, ended, SHAPES["8b"], sequence=4096)
 
 
 def variants(bench: Bench) -> None:
@@ -242,7 +314,8 @@ def _report(
         add(f"{name}: first save", "s", saves[:1])
     if len(saves) > 1:
         add(f"{name}: later save", "s", saves[1:])
-    add(f"{name}: peak of GPU memory", "GiB", [ended["peak_memory_bytes"] / 2**30])
+    if ended.get("peak_memory_bytes"):
+        add(f"{name}: peak of GPU memory", "GiB", [ended["peak_memory_bytes"] / 2**30])
     add(f"{name}: train stage, start to end", "s", [ended["wall_s"]])
     peak = next((flops for card, flops in PEAK_FLOPS.items() if card in gpu_name()), None)
     if peak is not None:
@@ -267,8 +340,8 @@ def gpu_name() -> str:
     return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.split("\n")[0]
 
 
-PARTS = {"whole": whole_run, "large": large, "variants": variants}
-NEEDS_S = {"whole": 0.0, "large": 150.0, "variants": 90.0}
+PARTS = {"whole": whole_run, "large": large, "hand": hand, "variants": variants}
+NEEDS_S = {"whole": 0.0, "large": 150.0, "hand": 300.0, "variants": 90.0}
 """A part is begun only while so many seconds are left."""
 
 
@@ -280,13 +353,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--parts", default="whole,large,variants")
     parser.add_argument("--shape", choices=SHAPES, help="this one for all: tiny rehearses on a CPU")
-    parser.add_argument("--limit-s", type=float, default=3600.0)
+    parser.add_argument("--limit-s", type=float, default=3600.0, help="then it ends, and writes")
+    parser.add_argument("--name", help="of the result; gpu-LANE by default")
     parser.add_argument("--make-base", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.make_base:
         make_base(SHAPES[options.make_base], options.work, CORPUS)
         return 0
     options.work.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGALRM, _out_of_time)
+    signal.setitimer(signal.ITIMER_REAL, options.limit_s)
     bench, failed = Bench(options), False
     bench.unpack()
     bench.result.notes.append(f"GPU: {gpu_name() or 'none'}; random weights; `local` engine")
@@ -296,13 +372,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             continue
         try:
             PARTS[name](bench)
-        except (RuntimeError, AssertionError) as error:
+        except (RuntimeError, AssertionError, TimeoutError) as error:
             print(f"{name} FAILED: {error}", flush=True)
             bench.result.notes.append(f"{name}: failed: {str(error).splitlines()[0]}")
             failed = True
-    if not options.shape:  # a rehearsal is no result
-        bench.result.write()
+        print(json.dumps({"part": name, "notes": bench.result.notes[-3:]}), flush=True)
+        if not options.shape:  # a rehearsal is no result
+            bench.result.write()
     return int(failed)
+
+
+def _out_of_time(*_: object) -> None:
+    raise TimeoutError("the time was up")
 
 
 if __name__ == "__main__":

@@ -79,6 +79,8 @@ class WatchTarget:
     updated_wall: float | None = None
     foreign_log: Path | None = None
     """Of a foreign run: the file its output goes to, wherever that is."""
+    started_wall: float | None = None
+    """Of a foreign run: when its process began."""
     container: str | None = None
     """Name of the container that a foreign run lives in."""
     warnings: tuple[str, ...] = ()
@@ -244,12 +246,17 @@ def build_target(
 
 
 def _save_interval(run: Mapping[str, Any], train: Mapping[str, Any]) -> int | None:
-    """A smoke run spreads its few saves over its few iterations, whatever the recipe says."""
+    """A smoke run spreads its few saves over its few iterations, whatever the recipe says.
+
+    A run that chooses its own length spreads them as well: its checkpoints show how.
+    """
     own = _positive(run.get("save_interval"))
     smoke = _table(run, "smoke")
     iterations, saves = _positive(smoke.get("iterations")), _positive(smoke.get("saves"))
     if own is None and iterations and saves:
         return -(-iterations // saves)
+    if own is None and train.get("iterations") == "auto":
+        return None
     return own or _positive(train.get("save_interval"))
 
 
@@ -269,6 +276,7 @@ def _as_foreign(target: WatchTarget, run: Mapping[str, Any]) -> WatchTarget:
         stage=Stage.TRAIN,
         process=process_id(run.get("process")),
         foreign_log=Path(log) if log else None,
+        started_wall=finite(run.get("started_wall")),
         container=_word(_table(run, "container").get("name")),
         status=None,
         attempt=1,

@@ -21,7 +21,7 @@ from textual.driver import Driver
 from tui.changing import ActOn, Changing, StopRun
 from tui.hangup import is_hung_up
 from tui.lines import clean
-from tui.messages import Attached, Sampled, SampleFailed
+from tui.messages import ActionDone, Attached, Sampled, SampleFailed
 from tui.openings import OPENING_KEYS, Openings
 from tui.sampler import Sampler
 from tui.screens.base import StateScreen
@@ -155,15 +155,14 @@ class LanewatchApp(Openings, Changing, App[None]):
         self.read_details(run)
         self.push_screen(RunScreen(run))
 
-    def read_details(self, run: str) -> None:
-        """Have read what the screen of *run*, which is in front, shows beyond its status."""
+    def read_details(self, run: str | None) -> None:
+        """Have the details of *run* read at every tick; None: of no run."""
         if self._sampler is not None:
             self._sampler.open(run)
 
     def close_run(self) -> None:
-        """Go back to the board."""
-        if self._sampler is not None:
-            self._sampler.open(None)
+        """Go back to the board, or to whatever the run was opened from."""
+        self.read_details(None)
         if len(self.screen_stack) > 1:
             self.pop_screen()
             return
@@ -218,12 +217,15 @@ class LanewatchApp(Openings, Changing, App[None]):
         for screen in self.screen_stack:
             for view in screen.query(LineView):
                 view.redraw()
-        if self._open_settings is not None:
+        if self._open_settings is not None and not self.read_only:
             self._keep("ui.theme", theme)
 
     def action_settings(self) -> None:
         from tui.screens.settings import SettingsScreen
 
+        if self.read_only:
+            self.say("This view is read-only: no setting is changed from here.")
+            return
         if self._open_settings is not None and not isinstance(self.screen, SettingsScreen):
             self.push_screen(SettingsScreen(self._open_settings()))
 
@@ -334,6 +336,10 @@ class LanewatchApp(Openings, Changing, App[None]):
     def _report_failure(self, message: SampleFailed) -> None:
         self.say(message.problem)
 
+    @on(ActionDone)
+    def _tell(self, message: ActionDone) -> None:
+        self.say(message.text)
+
     def _check_sampler(self) -> None:
         silent_s = self._sampler.silent_s if self._sampler is not None else 0.0
         text = ""
@@ -355,14 +361,14 @@ class LanewatchApp(Openings, Changing, App[None]):
         try:
             self._open_settings().put(key, value)
         except Exception as error:  # noqa: BLE001 - it is in force all the same
-            self.post_message(SampleFailed(f"{key} is not kept: {error}"))
+            self.post_message(ActionDone(f"{key} is not kept: {error}"))
 
     @work(thread=True, exclusive=True, group="attach", exit_on_error=False)
     def _attach_to(self, desk: AttachDesk, pid: str) -> None:
         try:
             run = desk.attach(pid)
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
-            self.post_message(SampleFailed(f"{pid} is not watched: {error}"))
+            self.post_message(ActionDone(f"{pid} is not watched: {error}"))
             return
         self.post_message(Attached(run))
 

@@ -30,17 +30,18 @@ from runners.doctor.facts import (
     SessionFacts,
     told_to_use_the_cpu,
 )
-from runners.doctor.image_trial import trial_checks, try_image
+from runners.doctor.image_trial import tracker_checks, trial_checks, try_image
 from runners.doctor.memory_estimate import MemoryEstimate, estimate
 from runners.doctor.needs import settled
 from runners.doctor.rows_check import RowsCheck, check_rows
-from runners.doctor.stack import trainer_check
-from runners.doctor.values import Check, Examination
+from runners.doctor.stack import local_trackers, trainer_check
+from runners.doctor.values import Check, Examination, warn
 from runners.doctor.verdict import judge
 from runners.engines.docker import DockerEngine
 from runners.launch import LaunchOrder
 from runners.recipe.load import recipe_hash
 from runners.recipe.model import Recipe
+from runners.trackers import tracker_modules
 
 LAUNCH_S = 1.0
 """Before a launch: it is to stay prompt."""
@@ -108,9 +109,25 @@ def _trainer_checks(root: Path, intended: Intended, facts: Facts) -> Iterator[Ch
     assert launch is not None
     if not intended.in_container:
         yield trainer_check(intended.lane, intended.python)
+        yield from local_trackers(launch.recipe, intended.lane, intended.python)
     elif launch.image is not None and launch.image.local:
         order = order_of(root, intended, launch.base.folder)
         yield from trial_checks(try_image(order), needs_gpu=launch.on_gpu)
+    else:
+        yield from _image_trackers(root, intended, launch)
+
+
+def _image_trackers(root: Path, intended: Intended, launch: LaunchFacts) -> Iterator[Check]:
+    """Before a launch the image is asked for nothing but what train.report_to names, if it does."""
+    modules = tracker_modules(launch.recipe, intended.lane)
+    if not modules or not intended.in_container or launch.image is None:
+        return
+    if launch.image.local:
+        order = order_of(root, intended, launch.base.folder)
+        yield from tracker_checks(try_image(order, trackers_alone=True))
+    elif launch.image.problem is None:
+        seen = f"whether {intended.image} has {', '.join(modules)} is not known before it is here"
+        yield warn("report_to", seen, "its first stage looks, before anything else is done")
 
 
 def order_of(root: Path, intended: Intended, base: str | None) -> LaunchOrder:
@@ -128,13 +145,21 @@ def order_of(root: Path, intended: Intended, base: str | None) -> LaunchOrder:
     )
 
 
-def examine_before_launch(root: Path, intended: Intended) -> Examination:
-    """What is cheap enough for every launch; the rows are looked at by `launch` itself."""
-    *_, (whole, _) = examine_step_by_step(root, intended)
+def examine_before_launch(
+    root: Path, intended: Intended, *, ask_image: bool = False
+) -> Examination:
+    """What is cheap enough for every launch; the rows are looked at by `launch` itself.
+
+    *ask_image* starts a container where the recipe names trackers: for the launch itself, not while
+    somebody still thinks of it.
+    """
+    *_, (whole, _) = examine_step_by_step(root, intended, ask_image=ask_image)
     return whole
 
 
-def examine_step_by_step(root: Path, intended: Intended) -> Iterator[tuple[Examination, Waiting]]:
+def examine_step_by_step(
+    root: Path, intended: Intended, *, ask_image: bool = False
+) -> Iterator[tuple[Examination, Waiting]]:
     """As `examine_before_launch`, each check as soon as nothing can change it any more.
 
     Each step holds what the one before held; the last one is the whole and waits for nobody.
@@ -157,7 +182,10 @@ def examine_step_by_step(root: Path, intended: Intended) -> Iterator[tuple[Exami
         )
         answers.given.setdefault("image", image)
     answers.unanswered = tuple(each for each in answers.unanswered if each not in BESIDE)
-    yield judge(_facts(answers, root, intended, intended.limit_bytes, RowsCheck())), ()
+    facts = _facts(answers, root, intended, intended.limit_bytes, RowsCheck())
+    assert facts.launch is not None
+    trackers = _image_trackers(root, intended, facts.launch) if ask_image else ()
+    yield judge(facts, tuple(trackers)), ()
 
 
 def _so_far(answers: Answers, root: Path, intended: Intended) -> Examination:

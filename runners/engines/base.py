@@ -6,8 +6,8 @@ is written on the stage itself (its environment, its labels), never only from a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
@@ -142,6 +142,8 @@ class Need:
     image: str | None = None
     pull: bool = True
     """A missing image may be pulled."""
+    trackers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Modules, any of which is enough, by the tracker that the recipe reports to."""
 
 
 class Engine(Protocol):
@@ -151,6 +153,12 @@ class Engine(Protocol):
 
     def check(self, need: Need) -> None:
         """Raise EngineError if no stage could be started here."""
+
+    def check_requests(self, requests: Sequence[StageRequest]) -> None:
+        """Raise EngineError where one of them could not be started, or must not be.
+
+        Something else may go by a name that it needs, or it may ask for what no stage is given.
+        """
 
     def start(self, request: StageRequest) -> Handle:
         """Start the stage. Raises EngineError; then nothing of it is left behind."""

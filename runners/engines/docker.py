@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from monitor.model import ProcessId
@@ -22,19 +23,20 @@ from runners.engines.base import Container, Exit, Gpu, Handle, Need, StageReques
 from runners.engines.docker_client import (
     DockerConnection,
     NotThereError,
-    has_gpu,
+    gpu_request,
     in_a_machine_of_its_own,
     live_restore,
     remapped,
     rootless,
 )
-from runners.engines.docker_errors import NO_GPU, image_missing
+from runners.engines.docker_errors import NO_GPU, image_missing, name_taken
 from runners.engines.docker_request import (
     ATTEMPT,
     FOLDER,
     HOME,
     STAGE,
     ULIMITS,
+    USUAL_GPU,
     container_body,
     container_name,
     labels,
@@ -60,6 +62,8 @@ RESTARTED = (
     "the Docker engine was started anew meanwhile, which stops its containers unless live-restore "
     "is on"
 )
+
+REMOVED = "its container was removed by somebody else"
 
 LIMIT_REFUSED = "setting rlimit"
 
@@ -88,6 +92,19 @@ class DockerEngine:
         if not need.pull and self.image_id(image) is None:
             raise EngineError(image_missing(image))
 
+    def check_requests(self, requests: Sequence[StageRequest]) -> None:
+        wanted = {container_name(each): each for each in requests if each.container is not None}
+        if not wanted:
+            return
+        for asked in wanted.values():
+            self.describe(asked)
+        run = next(iter(wanted.values())).run
+        for each in self._having({"name": [f"lanewatch-{run}-"]}):
+            for name in (str(named).lstrip("/") for named in each.get("Names") or ()):
+                request = wanted.get(name)
+                if request is not None and not _is_of(each, request):
+                    raise EngineError(name_taken(name))
+
     def image_id(self, name: str) -> str | None:
         """The id of the image called *name* on this machine, if it is there."""
         try:
@@ -100,7 +117,7 @@ class DockerEngine:
         if needs is None:
             return self._host.start(request)
         about = self._engine.about()
-        if needs.gpu is Gpu.REQUIRED and not has_gpu(about):
+        if needs.gpu is Gpu.REQUIRED and gpu_request(about) is None:
             raise EngineError(NO_GPU)
         self._refuse_a_second(request)
         _make_ready(request, needs)
@@ -108,7 +125,7 @@ class DockerEngine:
         if image is None:
             raise EngineError(image_missing(str(needs.image)))
         return self._start_within_limits(
-            request, needs, {"image": image, "user": user(about), "gpu": has_gpu(about)}
+            request, needs, {"image": image, "user": user(about), "gpu": gpu_request(about)}
         )
 
     def _start_within_limits(
@@ -183,7 +200,7 @@ class DockerEngine:
         try:
             seen = self._engine.ask(lambda client: client.inspect_container(handle.container_id))
         except NotThereError:
-            return Exit(note="its container was removed by somebody else")
+            return Exit(note=REMOVED)
         except EngineError as error:
             return self._silent(error)
         state = seen.get("State") or {}
@@ -204,6 +221,8 @@ class DockerEngine:
     def _told(self, handle: Handle, state: dict[str, Any]) -> Exit:
         code, killed = int(state.get("ExitCode") or 0), bool(state.get("OOMKilled"))
         note = str(state.get("Error") or "") or (RESTARTED if self._came_back() else None)
+        if state.get("Status") == "removing":
+            note = REMOVED
         self._silent_since = None
         if SIGNALLED < code < SIGNALLED + signal.NSIG:
             return Exit(signal=code - SIGNALLED, oom_killed=killed, note=note)
@@ -275,7 +294,7 @@ class DockerEngine:
             needs,
             image=require_image(needs.image),
             user=f"{os.geteuid()}:{os.getegid()}",
-            gpu=needs.gpu is not Gpu.NONE,
+            gpu=USUAL_GPU,
         )
         env = dict(each.split("=", 1) for each in body["Env"])
         return {
@@ -288,7 +307,9 @@ class DockerEngine:
         }
 
     def _listed(self, wanted: dict[str, str]) -> list[dict[str, Any]]:
-        filters = {"label": [f"{key}={value}" for key, value in wanted.items()]}
+        return self._having({"label": [f"{key}={value}" for key, value in wanted.items()]})
+
+    def _having(self, filters: dict[str, list[str]]) -> list[dict[str, Any]]:
         return list(self._engine.ask(lambda client: client.containers(all=True, filters=filters)))
 
     def _remove(self, container: str) -> None:
@@ -299,6 +320,11 @@ class DockerEngine:
         seen = self._engine.ask(lambda client: client.inspect_container(container))
         init = int((seen.get("State") or {}).get("Pid") or NO_PROCESS)
         return Handle(process=_main_process(init), container_id=container, image=image, notes=notes)
+
+
+def _is_of(listed: dict[str, Any], request: StageRequest) -> bool:
+    """True for a container of the request's own run: `start` knows what to do with it."""
+    return (listed.get("Labels") or {}).get(FOLDER) == str(request.folder)
 
 
 def user(about: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from monitor.files import read_json
 from monitor.model import ProcessId
 from monitor.probes.process import identify
+from monitor.rundir import expanded
 from runners.errors import EngineError
 
 TIMEOUT_S = 10
@@ -28,20 +29,28 @@ _CREDENTIALS = struct.Struct("3i")
 
 
 def engine_url() -> str:
-    """Where the docker client would look: context, `$DOCKER_HOST`, chosen context, usual socket."""
+    """Where the docker client would look: context, `$DOCKER_HOST`, chosen context, usual socket.
+
+    Raises EngineError for a context that is not there.
+    """
     named = os.environ.get("DOCKER_CONTEXT")
     if not named and (host := os.environ.get("DOCKER_HOST")):
         return host
-    folder = Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
+    folder = expanded(os.environ.get("DOCKER_CONFIG") or "~/.docker")
     chosen = named or (read_json(folder / "config.json").value or {}).get("currentContext")
     if not isinstance(chosen, str) or chosen == "default":
         return DEFAULT
+    meta = folder / "contexts" / "meta"
     digest = hashlib.sha256(chosen.encode()).hexdigest()
-    context = read_json(folder / "contexts" / "meta" / digest / "meta.json").value or {}
+    context = read_json(meta / digest / "meta.json").value or {}
     try:
         return str(context["Endpoints"]["docker"]["Host"])
     except (KeyError, TypeError):
-        return DEFAULT
+        whose = "DOCKER_CONTEXT" if named else str(folder / "config.json")
+        raise EngineError(
+            f"the Docker context {chosen} that {whose} names is not there: `docker context ls` "
+            "shows those that are"
+        ) from None
 
 
 def socket_path(url: str, why: str) -> Path:

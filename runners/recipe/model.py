@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
+from runners.payload.trackers import MODULES
+
 TINY_MODEL = "tiny-random-qwen3"
 """A random Qwen3 of half a million parameters, made on the spot: the demo's base model."""
 
@@ -362,6 +364,19 @@ def disagreements(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
         found.append(
             (("docker.read_only",), "give whole paths, from / on: a container knows no other")
         )
+    if shown := [each for each in recipe.docker.read_only if _of_the_kernel(each)]:
+        found.append(
+            (("docker.read_only",), f"{shown[0]} would show a container all of this machine")
+        )
     if len(set(recipe.lora.targets)) < len(recipe.lora.targets):
         found.append((("lora.targets",), "a layer is named twice"))
+    if unknown := [each for each in train.report_to if each not in MODULES]:
+        known = ", ".join(MODULES)
+        found.append((("train.report_to",), f"no tracker {unknown[0]!r} is known: {known}"))
     return found
+
+
+def _of_the_kernel(path: str) -> bool:
+    """The root, or what the kernel tells of itself and of every process."""
+    parts = [each for each in path.split("/") if each not in ("", ".")]
+    return path.startswith("/") and (not parts or parts[0] in ("proc", "sys", "dev"))

@@ -19,6 +19,7 @@ from monitor.diagnosis.record import Diagnosis
 from monitor.diagnosis.values import Remedy
 from monitor.probes.process import parse_stat
 from monitor.rundir import RunDir
+from tui import remedy_acts
 from tui.remedy_acts import NotDoneError, carry_out
 from tui.screens.confirm_remedy import ConfirmRemedyScreen
 from tui.screens.diagnosis import DiagnosisScreen
@@ -226,6 +227,15 @@ def _await_state(pid: int, state: str) -> None:
             return
         time.sleep(0.02)
     raise AssertionError(f"{pid} is not in state {state}")
+
+
+def test_a_command_that_does_not_answer_is_said_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remedy_acts, "COMMAND_S", 0.0)
+    remedy = Remedy(do="", loses="", commands=(("lanewatch", "resume", "r"),))
+    with pytest.raises(NotDoneError, match=r"^lanewatch resume r did not answer within 0 s$"):
+        carry_out(remedy, tmp_path)
 
 
 def test_only_what_is_lanewatchs_is_run_and_its_refusal_is_told(tmp_path: Path) -> None:

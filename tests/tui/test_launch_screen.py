@@ -224,6 +224,14 @@ async def test_what_is_typed_can_be_taken_as_it_is(make_app: MakeApp, snap_of: A
         await pilot.press("pagedown", "pageup", "enter")
 
 
+async def test_the_home_of_nobody_is_taken_as_it_is(make_app: MakeApp, snap_of: Any) -> None:
+    app = make_app(launch=FakeDesk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot, snap_of())
+        await pilot.press(*DOWN_TO[Field.DATA], "enter", *"~nobody-here/x", "enter")
+        await pause_until(pilot, lambda: screen.form.data == "~nobody-here/x")
+
+
 async def test_the_memory_limit_is_asked_once_and_remembered(
     make_app: MakeApp, snap_of: Any
 ) -> None:

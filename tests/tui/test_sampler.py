@@ -121,6 +121,20 @@ def test_a_finished_run_is_read_once_and_again_only_when_it_changed(root: Path) 
     assert sorted(counted.read) == [RUN, RUN, "reference-20260522-101112-aaaa"]
 
 
+def test_a_folder_that_becomes_a_run_is_read_at_once(root: Path) -> None:
+    counted = Counted()
+    runs = RunList(root, counted)
+    now = read_now()
+    made = root / "reference-20260522-101112-aaaa"
+    made.mkdir()
+    assert {run.verdict for run in runs.read(now, unseen)} == {Liveness.FINISHED, Liveness.LOST}
+    runs.read(later(now, 1), unseen)
+    assert counted.read.count(made.name) == 1, "nothing of it has changed"
+    made.rmdir()
+    write_run(made)
+    assert {run.verdict for run in runs.read(later(now, 2), unseen)} == {Liveness.FINISHED}
+
+
 def test_a_run_folder_that_goes_leaves_the_list(root: Path) -> None:
     runs = RunList(root, Counted())
     now = read_now()
@@ -202,6 +216,16 @@ def test_details_of_a_run(root: Path) -> None:
     with (root / RUN / "logs" / "merge.log").open("a") as log:
         log.write("one more\nand a part")
     assert reader.read(status, now.wall_s).log_lines[-2:] == ("one more", "and a part")
+
+
+def test_how_often_a_run_saves_is_seen_where_no_recipe_tells(
+    root: Path, training: RunStatus
+) -> None:
+    at = DetailReader(root / RUN).read(training, 1000.0)
+    assert [each.iteration for each in training.checkpoints] == [70, 140, 210]
+    assert at.save_interval == 70
+    first = replace(training, checkpoints=training.checkpoints[:1])
+    assert DetailReader(root / RUN).read(first, 1000.0).save_interval is None
 
 
 def test_a_live_run_gathers_history_from_its_status(root: Path, training: RunStatus) -> None:

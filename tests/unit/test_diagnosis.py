@@ -10,6 +10,7 @@ import pytest
 from fabricated import wait_for
 from hypothesis import given
 from hypothesis import strategies as st
+from stalled_facts import STALLED, kernel
 
 from monitor.diagnosis import inquiry
 from monitor.diagnosis.answer import recorded_sentence
@@ -22,7 +23,6 @@ from monitor.diagnosis.values import (
     Confidence,
     DiagnosisFacts,
     Frame,
-    KernelThread,
     Stack,
     ThreadView,
     Told,
@@ -38,10 +38,6 @@ WAIT = Frame("wait", "/usr/lib/python3.12/threading.py", 355)
 POOL = Frame("_worker", "/usr/lib/python3.12/concurrent/futures/thread.py", 90)
 
 
-def kernel(tid: int = 7, wait: str | None = "futex", share: float = 0.0) -> KernelThread:
-    return KernelThread(pid=7, tid=tid, state="S", cpu_share=share, syscall=wait)
-
-
 def view(
     *frames: Frame,
     tid: int = 7,
@@ -53,26 +49,6 @@ def view(
     return ThreadView(
         pid=7, tid=tid, name=name, still=still, stays_in=frames, kernel=kernel(tid, wait), line=line
     )
-
-
-STALLED = DiagnosisFacts(
-    run="r",
-    attempt=1,
-    foreign=False,
-    alive=True,
-    pid=7,
-    liveness="stalled",
-    reason="no progress for 10 min",
-    signature="idle-deadlock",
-    words="it waits",
-    advanced=False,
-    seconds=3.0,
-    samples=6,
-    source="py-spy",
-    kernel=(kernel(),),
-    checkpoint=8,
-    checkpoint_age_s=600.0,
-)
 
 
 @pytest.mark.parametrize(
@@ -348,6 +324,23 @@ def test_an_inquiry_is_made_once_an_attempt_and_waited_for_no_longer_than_its_ti
     assert child.returncode == -9, "it is not left behind"
     assert not asking.begin(1), "once an attempt"
     assert not inquiry.Inquiry(RunDir(tmp_path), asked=1).begin(1), "also by the next watcher"
+
+
+def test_an_inquiry_that_even_a_kill_does_not_end_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its child looks at the very file server that may have stopped the run."""
+    monkeypatch.setattr(inquiry, "ARGV", (sys.executable, "-c", "import time; time.sleep(600)"))
+    asking = inquiry.Inquiry(RunDir(tmp_path))
+    assert asking.begin(1)
+    child = asking._child
+    assert child is not None
+    with monkeypatch.context() as held:
+        held.setattr(inquiry.os, "killpg", lambda *_: None)
+        assert asking.answer() is None
+    assert child.poll() is None
+    child.kill()
+    child.wait()
 
 
 def test_what_was_found_of_an_earlier_attempt_explains_nothing(tmp_path: Path) -> None:

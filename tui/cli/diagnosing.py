@@ -6,12 +6,11 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from monitor.diagnosis.bundle import BundleError, write_bundle
 from monitor.diagnosis.record import Diagnosis, diagnose
 from monitor.diagnosis.values import Group
-from monitor.rundir import RunDir, runs_root
+from monitor.rundir import RunDir, expanded, runs_root
 from monitor.words import gibibytes
 from runners.errors import RunnerError
 from runners.runs import find_run
@@ -25,7 +24,7 @@ FRAMES = 6
 def diagnose_command(options: argparse.Namespace) -> int:
     """Look at a run for some seconds and say what was found."""
     run = find_run(runs_root(), options.run)
-    bundle = Path(options.bundle).expanduser() if options.bundle else None
+    bundle = expanded(options.bundle) if options.bundle else None
     if bundle is not None and bundle.exists():
         raise BundleError(f"{bundle} is there already: name another file for the bundle")
     offer = _confirmed(run, options)

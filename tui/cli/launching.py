@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 from monitor.flight_log import unclean_ends
 from monitor.probes.clock import read_now
 from monitor.probes.text import clean_line
-from monitor.rundir import RunDir, runs_root
+from monitor.rundir import RunDir, expanded, runs_root
 from runners import config
 from runners.box import launching, require_free
 from runners.choices import remember_launch
@@ -44,6 +45,8 @@ def launch_command(options: argparse.Namespace) -> int:
     order = build_order(recipe, options)
     _tell_of_unclean_ends(order.root)
     if options.dry_run:
+        if options.after is not None:
+            find_run(order.root, options.after)
         _show_dry_run(order, options)
         return exits.OK
     run = place(order, recipe, options)
@@ -110,7 +113,7 @@ def _to_repeat(order: LaunchOrder, options: argparse.Namespace) -> list[str]:
 
 
 def _whole(path: str | None) -> str | None:
-    return None if path is None else str(Path(path).expanduser().absolute())
+    return None if path is None else str(expanded(path).absolute())
 
 
 def _tell_of_unclean_ends(root: Path) -> None:
@@ -172,7 +175,7 @@ def wheelhouse() -> Path | None:
     said = config.get("launch.wheelhouse")
     if said is None:
         return None
-    folder = Path(said).expanduser().absolute()
+    folder = expanded(said).absolute()
     if not os.access(folder, os.R_OK | os.X_OK) or not folder.is_dir():
         raise ConfigError(f"launch.wheelhouse: there is no folder {folder} that can be read")
     return folder
@@ -203,7 +206,7 @@ def _show_dry_run(order: LaunchOrder, options: argparse.Namespace) -> None:
         out_json(plan)
         return
     for stage in plan["stages"]:
-        out(f"{stage['stage']}: {' '.join(stage['argv'])}")
+        out(f"{stage['stage']}: {shlex.join(stage['argv'])}")
         for name, value in sorted(stage["env"].items()):
             out(f"    {name}={value}")
         for mount in _mounts(stage):

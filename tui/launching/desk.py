@@ -44,7 +44,7 @@ class LaunchDesk:
 
     def __init__(self, root: Path, folder: Path | None = None) -> None:
         self._root = root
-        self._folder = folder or Path.cwd()
+        self._folder = folder or _here()
         self._turn = 0
         self._looking = threading.Lock()
 
@@ -243,6 +243,14 @@ class LaunchDesk:
         for said in recent_launches(self._root):
             if (form := _parsed(said)) is not None:
                 yield form
+
+
+def _here() -> Path:
+    """The current folder; where that is gone, the user's own."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path.home()
 
 
 def _parsed(said: Sequence[str]) -> Form | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on, work
@@ -22,7 +23,7 @@ from tui.launching.form import (
 )
 from tui.launching.values import Choice, Looked
 from tui.lines import clean
-from tui.messages import SampleFailed
+from tui.messages import ActionDone
 from tui.screens.base import StateScreen
 from tui.state import Snapshot, is_over
 from tui.widgets.command_view import CommandView
@@ -298,7 +299,7 @@ class LaunchScreen(StateScreen):
         try:
             self._desk.remember_at_limit(value)
         except Exception as error:  # noqa: BLE001 - the answer holds for this launch all the same
-            self.app.post_message(SampleFailed(f"ui.at_limit is not kept: {error}"))
+            self.app.post_message(ActionDone(f"ui.at_limit is not kept: {error}"))
 
     def _launch(self) -> None:
         self._begin()
@@ -358,7 +359,9 @@ HINTS = {
 def _whole(field: Field, value: str) -> str:
     """A path as it holds from anywhere; a recipe may be left out."""
     if field in (Field.RECIPE, Field.DATA) and value:
-        from pathlib import Path
+        from monitor.errors import MonitorError
+        from monitor.rundir import expanded
 
-        return str(Path(value).expanduser().absolute())
+        with contextlib.suppress(MonitorError, OSError):  # what is wrong with it is told beside it
+            return str(expanded(value).absolute())
     return value

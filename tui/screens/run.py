@@ -8,14 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events, on, work
+from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from tui.actions import Action, offered, question
 from tui.chart_view import ChartView
-from tui.lines import clean
 from tui.messages import ActionDone
 from tui.remedies import first_remedy, without_keys
 from tui.screens.base import StateScreen
@@ -120,11 +119,6 @@ class RunScreen(StateScreen):
         yield self._body
         yield self.keys
 
-    def on_screen_resume(self) -> None:
-        # Another run's screen may have been on top of this one.
-        self.lanewatch.read_details(self.run)
-        super().on_screen_resume()
-
     @property
     def tab(self) -> RunTab:
         """The tab in front."""
@@ -141,6 +135,10 @@ class RunScreen(StateScreen):
         self.verdict.keys = self.lanewatch.can_act
         self.verdict.empty_text = "Reading the run."
         self._show_keys(None)
+
+    def on_screen_resume(self) -> None:
+        # Another run may have been opened on top of this one, and its details are read since.
+        self.lanewatch.read_details(self.run)
 
     def show_state(self, snapshot: Snapshot) -> None:
         status, detail = snapshot.status_of(self.run), snapshot.detail
@@ -187,11 +185,6 @@ class RunScreen(StateScreen):
             self.action_zoom(-way)
         else:
             self.action_scroll(way * WHEEL_ROWS)
-
-    @on(ActionDone)
-    def _tell(self, message: ActionDone) -> None:
-        # Never as markup: an error holds paths.
-        self.notify(clean(message.text), markup=False)
 
     def action_back(self) -> None:
         """Clear a search first; with none, go back to the board."""
