@@ -31,11 +31,12 @@ def diagnose_command(options: argparse.Namespace) -> int:
     offer = _confirmed(run, options)
     with Sidecar(offer) if offer else contextlib.nullcontext() as spy:
         found = diagnose(run, spy, native=options.native)
-    if options.json:
-        out_json(found.to_json())
-    else:
-        for line in _lines(found):
-            out(line)
+        # Told before the container is removed, which an engine may take its time over.
+        if options.json:
+            out_json(found.to_json())
+        else:
+            for line in lines_of(found):
+                out(line)
     if found.unwritten:
         complain(found.unwritten)
     if bundle is not None:
@@ -62,7 +63,8 @@ def _confirmed(run: RunDir, options: argparse.Namespace) -> Offer | None:
     return offer if sys.stdin.readline().strip().lower() in ("y", "yes") else None
 
 
-def _lines(found: Diagnosis) -> Iterator[str]:
+def lines_of(found: Diagnosis) -> Iterator[str]:
+    """What the command prints."""
     said = found.conclusion
     yield f"{found.facts.run}: {said.sentence}"
     yield f"  cause       {said.cause}, {said.confidence}"
