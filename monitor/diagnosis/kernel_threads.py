@@ -42,10 +42,11 @@ def read_counts(pids: Iterable[int]) -> dict[tuple[int, int], Count]:
 def read_threads(
     pids: Iterable[int],
     before: Mapping[tuple[int, int], Count],
+    after: Mapping[tuple[int, int], Count],
     seconds: float,
     bounds: Bounds | None = None,
 ) -> tuple[KernelThread, ...]:
-    """Every thread now, with its share of a core since *before*, *seconds* ago.
+    """Every thread now, with its share of a core between *before* and *after*, *seconds* later.
 
     Of many threads on a busy machine only those that there is time for within *bounds*.
     """
@@ -55,28 +56,31 @@ def read_threads(
         for tid in sorted(map(int, list_names(f"/proc/{pid}/task")))[:THREADS_LIMIT]:
             if bounds is not None and bounds.over(THREADS_END_S):
                 return tuple(found)
-            thread = _thread(pid, tid, before.get((pid, tid)), max(seconds, 0.1))
+            counts = before.get((pid, tid)), after.get((pid, tid))
+            thread = _thread(pid, tid, *counts, max(seconds, 0.1))
             if thread is not None:
                 found.append(thread)
     return tuple(found)
 
 
-def _thread(pid: int, tid: int, then: Count | None, seconds: float) -> KernelThread | None:
+def _thread(
+    pid: int, tid: int, before: Count | None, after: Count | None, seconds: float
+) -> KernelThread | None:
     stat = _stat(pid, str(tid))
     if stat is None:
         return None
-    now = _count(pid, str(tid), stat[1])
-    then = then or now
-    ran = waited = None
-    if then is not now and None not in (then.turns, now.turns):
-        ran = now.turns != then.turns or stat[0] == "R"
-    if then.waited_ns is not None and now.waited_ns is not None:
-        waited = max(0, now.waited_ns - then.waited_ns) / 1e9 / seconds
+    used, ran, waited = 0, None, None
+    if before is not None and after is not None:
+        used = max(0, after.ticks - before.ticks)
+        if before.turns is not None and after.turns is not None:
+            ran = after.turns != before.turns or stat[0] == "R"
+        if before.waited_ns is not None and after.waited_ns is not None:
+            waited = max(0, after.waited_ns - before.waited_ns) / 1e9 / seconds
     return KernelThread(
         pid=pid,
         tid=tid,
         state=stat[0],
-        cpu_share=max(0, now.ticks - then.ticks) / _TICKS / seconds,
+        cpu_share=used / _TICKS / seconds,
         wchan=_word(pid, str(tid), "wchan"),
         syscall=call.name if (call := read_call(pid, tid)) else None,
         ran=ran,

@@ -62,7 +62,7 @@ def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagno
     hung = verdict.liveness in (Liveness.SUSPECT, Liveness.STALLED) and not advanced
     if not taken.samples and hung and _may_be_asked(target, pids, process.state if process else ""):
         taken.ask(target, bounds)
-    kernel = read_threads(pids, taken.counts, taken.seconds, bounds)
+    kernel = read_threads(pids, taken.before, taken.after, taken.seconds, bounds)
     sources = Sources(bounds)
     threads = with_native(map(sources.add, compare(taken.samples, kernel)), taken.native)
     last = single.facts.checkpoints.last_complete if single.facts.checkpoints else None

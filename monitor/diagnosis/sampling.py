@@ -28,7 +28,9 @@ NATIVE_UNTIL_S = 6.0
 class Taken:
     """What some seconds of sampling gave."""
 
-    counts: dict[tuple[int, int], Count]
+    before: dict[tuple[int, int], Count]
+    after: dict[tuple[int, int], Count] = field(default_factory=dict)
+    """Before anything that wakes the trainer's threads: native frames, a signal."""
     seconds: float = 0.0
     source: str | None = None
     samples: list[Sequence[Stack]] = field(default_factory=list)
@@ -73,13 +75,13 @@ def take(
             taken.samples.append(sample)
             taken.source = "py-spy"
         time.sleep(PAUSE_S)
+    taken.after, taken.seconds = read_counts(pids), time.monotonic() - began
     if bounds.over(SAMPLES_END_S) and asked and not taken.samples:
         taken.missing.append("stacks: the machine is too busy, none could be taken in time")
     if native and asked and not bounds.over(NATIVE_UNTIL_S):
         taken.native = _native(spy, asked, taken, bounds)
     elif native and asked:
         taken.missing.append("native frames: the machine is too busy, the samples took too long")
-    taken.seconds = time.monotonic() - began
     return taken
 
 

@@ -35,11 +35,17 @@ from monitor.signatures import Signature
 STEP = Frame("step", "/a/train.py", 10)
 OTHER = Frame("other", "/a/train.py", 20)
 WAIT = Frame("wait", "/usr/lib/python3.12/threading.py", 355)
+LOADER = Frame("get", "/usr/lib/python3.12/multiprocessing/queues.py", 103)
 POOL = Frame("_worker", "/usr/lib/python3.12/concurrent/futures/thread.py", 90)
 
 
 def kernel(tid: int = 7, wait: str | None = "futex", share: float = 0.0) -> KernelThread:
     return KernelThread(pid=7, tid=tid, state="S", cpu_share=share, syscall=wait)
+
+
+def ran(seen: ThreadView) -> ThreadView:
+    assert seen.kernel is not None
+    return replace(seen, kernel=replace(seen.kernel, ran=True))
 
 
 def view(
@@ -139,11 +145,103 @@ STALLED = DiagnosisFacts(
             id="a socket",
         ),
         pytest.param(
-            {"threads": (view(WAIT, STEP),), "zombies": ("python",)},
+            {"threads": (view(WAIT, LOADER, STEP),), "zombies": ("python",)},
             Cause.WORKER_DEAD,
             Confidence.LIKELY,
             "python has died",
             id="a dead worker",
+        ),
+        pytest.param(
+            {"threads": (view(WAIT, STEP),), "zombies": ("git",)},
+            Cause.WORKER_DEAD,
+            Confidence.UNSURE,
+            "git has died",
+            id="a dead child, and it waits for a thread of its own",
+        ),
+        pytest.param(
+            {
+                "threads": (view(STEP), view(OTHER, tid=8)),
+                "kernel": (kernel(), kernel(8)),
+                "zombies": ("git",),
+            },
+            Cause.DEADLOCK,
+            Confidence.LIKELY,
+            "step (a/train.py:10)",
+            id="a deadlock beside a dead child",
+        ),
+        pytest.param(
+            {
+                "threads": (view(STEP), ran(view(OTHER, tid=8))),
+                "kernel": (kernel(), kernel(8)),
+            },
+            Cause.DEADLOCK,
+            Confidence.UNSURE,
+            "step (a/train.py:10)",
+            id="one of them got its lock now and then",
+        ),
+        pytest.param(
+            {
+                "threads": (view(STEP, still=False),),
+                "kernel": (replace(kernel(wait=None, share=0.1), state="R", waited_share=0.9),),
+            },
+            Cause.SPINNING,
+            Confidence.UNSURE,
+            "others have the cores, for one of which it waited 90% of the time",
+            id="it may only be slow: others have the cores",
+        ),
+        pytest.param(
+            {
+                "threads": (view(STEP, still=False),),
+                "kernel": (replace(kernel("futex", share=0.06), waited_share=0.8),),
+            },
+            Cause.SPINNING,
+            Confidence.UNSURE,
+            "for one of which it waited 80% of the time",
+            id="the same, seen in a moment in which it did not want one",
+        ),
+        pytest.param(
+            {
+                "samples": 1,
+                "threads": (view(STEP, OTHER, still=False),),
+                "kernel": (kernel(wait=None, share=0.9),),
+            },
+            Cause.SPINNING,
+            Confidence.LIKELY,
+            "was seen in step (a/train.py:10), called from other",
+            id="one sample shows a moment",
+        ),
+        pytest.param(
+            {
+                "signature": "blocked-io",
+                "words": "it waits for a disk",
+                "kernel": (replace(kernel(wait="read"), state="D", ran=False),),
+            },
+            "blocked-io",
+            Confidence.LIKELY,
+            "it waits for a disk",
+            id="in state D all the while",
+        ),
+        pytest.param(
+            {
+                "signature": "blocked-io",
+                "words": "it waits for a disk",
+                "kernel": (replace(kernel(wait="read"), state="D", ran=True),),
+            },
+            "blocked-io",
+            Confidence.UNSURE,
+            "it waits for a disk",
+            id="in state D again and again",
+        ),
+        pytest.param(
+            {
+                "signature": "blocked-io",
+                "words": "it waits for a disk",
+                "threads": (view(STEP),),
+            },
+            Cause.WAITS_FOR_LOCK,
+            Confidence.UNSURE,
+            "step (a/train.py:10)",
+            id="in state D for a moment",
         ),
         pytest.param(
             {
@@ -278,6 +376,8 @@ def test_laws(facts: DiagnosisFacts) -> None:
         assert found.cause in ("stopped", "blocked-pipe", "blocked-terminal")
     if found.cause == Cause.DEADLOCK:
         assert all(each.cpu_share < 0.2 for each in facts.kernel), "no deadlock while one runs"
+    if facts.liveness != "stalled" and found.cause == Cause.SPINNING:
+        assert found.confidence is Confidence.UNSURE, "a long step looks like that"
 
 
 def stack(*frames: Frame, tid: int = 7) -> Stack:
@@ -301,6 +401,15 @@ def test_what_never_moved_comes_first_and_is_grouped_over_threads() -> None:
 def test_a_thread_that_was_not_there_at_first_did_not_stand_still() -> None:
     views = compare([[], [stack(STEP)]], ())
     assert [each.still for each in views] == [False]
+
+
+def test_one_sample_is_no_standing_still_unless_the_kernel_says_so() -> None:
+    one = [[stack(STEP)]]
+    assert [each.still for each in compare(one, (kernel(),))] == [False]
+    assert [each.still for each in compare(one, (replace(kernel(), ran=True),))] == [False]
+    assert [each.still for each in compare(one, (replace(kernel(), ran=False),))] == [True]
+    failed = [[stack(STEP)], [], []]
+    assert [each.still for each in compare(failed, (replace(kernel(), ran=False),))] == []
 
 
 def test_a_thread_whose_last_sample_failed_is_left_if_the_kernel_has_it() -> None:
