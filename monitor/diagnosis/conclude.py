@@ -72,6 +72,16 @@ _KINDS = (
 )
 
 
+_DECIDES = {
+    Cause.WAITS_FOR_PIPE: "what the process at the other end of the pipe does",
+    Cause.WAITS_FOR_SOCKET: "what its peer does, and whether packets still come",
+    Cause.WAITS_FOR_CHILD: "what that child does",
+    Cause.WAITS_FOR_EVENT: "what whoever ought to send does",
+    Cause.SLEEPS: "what it sleeps for: the lines around that place",
+}
+"""What would tell more than native calls."""
+
+
 def conclude(facts: DiagnosisFacts) -> Conclusion:
     """Return what *facts* support."""
     found = (
@@ -230,7 +240,8 @@ def _waits(facts: DiagnosisFacts) -> Found:
         return Found(Cause.WAITS, Confidence.UNSURE, words, _more(facts))
     what = wait_words(facts) or kind[1]
     words = f"{idle}: its main thread waits for {what}{_place_words(facts)}"
-    return Found(kind[0], Confidence.UNSURE, words, NATIVE.format(run=facts.run))
+    decides = _DECIDES.get(kind[0], NATIVE.format(run=facts.run))
+    return Found(kind[0], Confidence.UNSURE, words, decides)
 
 
 def _deadlock(facts: DiagnosisFacts) -> Found | None:

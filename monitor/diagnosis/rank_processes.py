@@ -69,7 +69,9 @@ def ranks_of(
             ),
         )
     ranks = tuple(found[number] for number in sorted(found))
-    return ranks[:MOST_RANKS] if len(ranks) > 1 or any((each.world or 1) > 1 for each in ranks) else ()
+    return (
+        ranks[:MOST_RANKS] if len(ranks) > 1 or any((each.world or 1) > 1 for each in ranks) else ()
+    )
 
 
 def _number(text: str | None) -> int | None:
