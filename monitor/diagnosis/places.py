@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-
 MOST_RANKS = 16
 """Of one machine that are looked at."""
 
