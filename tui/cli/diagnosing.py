@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from monitor.diagnosis.bundle import BundleError, write_bundle
+from monitor.diagnosis.bundle import BundleError, check_place, write_bundle
 from monitor.diagnosis.record import Diagnosis, diagnose
 from monitor.diagnosis.values import Group
 from monitor.rundir import RunDir, runs_root
@@ -20,14 +20,13 @@ from tui.cli import exits
 from tui.cli.output import complain, out, out_json
 
 FRAMES = 6
+THREADS = 12
 
 
 def diagnose_command(options: argparse.Namespace) -> int:
     """Look at a run for some seconds and say what was found."""
     run = find_run(runs_root(), options.run)
-    bundle = Path(options.bundle).expanduser() if options.bundle else None
-    if bundle is not None and bundle.exists():
-        raise BundleError(f"{bundle} is there already: name another file for the bundle")
+    bundle = _place_of(options.bundle)
     offer = _confirmed(run, options)
     with Sidecar(offer) if offer else contextlib.nullcontext() as spy:
         found = diagnose(run, spy, native=options.native)
@@ -43,6 +42,17 @@ def diagnose_command(options: argparse.Namespace) -> int:
         size = write_bundle(run, found, bundle)
         complain(f"{bundle}: {gibibytes(size)}; look through it before you give it away")
     return exits.OK
+
+
+def _place_of(word: str | None) -> Path | None:
+    """Where the bundle goes. Raises BundleError where it could not be written."""
+    if word is None:
+        return None
+    if not word:
+        raise BundleError("--bundle wants the name of a file that is not there yet")
+    place = Path(word).expanduser()
+    check_place(place)
+    return place
 
 
 def _confirmed(run: RunDir, options: argparse.Namespace) -> Offer | None:
@@ -84,6 +94,7 @@ def lines_of(found: Diagnosis) -> Iterator[str]:
 def _group_lines(group: Group) -> Iterator[str]:
     moved = "never moved" if group.still else "moves below"
     how = {True: ", idle", False: ", active", None: ""}[group.idle]
-    yield f"  {moved}{how}: {', '.join(group.threads)}"
+    more = f" and {len(group.threads) - THREADS} more" if len(group.threads) > THREADS else ""
+    yield f"  {moved}{how}: {', '.join(group.threads[:THREADS])}{more}"
     yield from (f"    native {call}" for call in group.native[:FRAMES])
     yield from (f"    {frame}" for frame in group.frames[:FRAMES])
