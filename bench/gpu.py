@@ -4,7 +4,10 @@ Runs the product's own stage requests (`runners.stages`, the `local` engine, the
 random Qwen3 models: a whole run of 0.75 B (stopped with a save, resumed, merged, loaded again) and
 the training of the 8 B shape. Writes results/gpu-LANE.json.
 
-    python bench/gpu.py --lane unsloth --site dist/gpu-site.tar.xz --work /tmp/gpu
+    python bench/gpu.py --lane unsloth --site dist/gpu-unsloth.tar.xz --work /tmp/gpu
+
+`--parts hand` trains the 8 B shape by turns with the lane and by hand (`by_hand.py`), on the same
+rows: what lanewatch adds to an iteration, with its interval.
 """
 
 from __future__ import annotations
@@ -20,8 +23,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import gpu_hand
 from gpu_shapes import SHAPES, Shape, make_base, make_rows
 from measure import REPOSITORY, Result
+from nemo_site import SHIMS, python
 
 from monitor.model import Stage
 from monitor.rundir import RunDir
@@ -31,6 +36,8 @@ from runners.stages import Plan, copy_payload
 CORPUS = REPOSITORY / "runners" / "recipe" / "demo" / "corpus.jsonl"
 PEAK_FLOPS = {"H100": 989e12, "H200": 989e12}
 """Dense bf16 operations a second, by what the GPU's name holds (the SXM cards)."""
+REHEARSED = 256
+"""Tokens of a row where the parts are only rehearsed."""
 UNCOUNTED = 3
 """Iterations at the start that say nothing of the pace: compiling, and caches that are cold."""
 
@@ -42,6 +49,7 @@ class Bench:
         self.options = options
         self.work: Path = options.work
         self.site: Path | None = None
+        self.python = sys.executable
         self.deadline_s = time.monotonic() + options.limit_s
         self.result = Result(f"gpu-{options.lane}")
 
@@ -53,6 +61,11 @@ class Bench:
             self.site = self.work / "site"
             with tarfile.open(self.options.site) as archive:
                 archive.extractall(self.site, filter="data")
+        if self.site is not None and self.options.lane != "unsloth":
+            # These lanes bring no packages: the bundle stands for what their image holds.
+            shims = SHIMS if self.options.lane == "nemo" else self.work
+            made = python(self.work, self.site, shims, compiles=bool(gpu_name()))
+            self.python = str(made)
 
     def base(self, size: str) -> Path:
         """A random model of *size*, made in a process of its own so that its memory is free."""
@@ -68,6 +81,9 @@ class Bench:
     def run(self, name: str, size: str, **settings: Any) -> Run:
         """A run of the lane on a model of *size*."""
         shape = SHAPES[self.options.shape or size]
+        if self.options.shape:  # a rehearsal
+            settings["sequence"] = min(settings["sequence"], REHEARSED)
+            settings["least"] = min(settings.get("least", REHEARSED), REHEARSED)
         return Run(self, name, self.base(size), settings | {"vocabulary": shape.vocabulary})
 
     @property
@@ -80,11 +96,12 @@ class Run:
     """One run folder, its stages started as a keeper would."""
 
     def __init__(self, bench: Bench, name: str, base: Path, settings: dict[str, Any]) -> None:
-        self.bench, self.name = bench, name
+        self.bench, self.name, self.base = bench, name, base
         self.dir = RunDir(bench.work / name)
         for folder in (self.dir.data, self.dir.logs, self.dir.checkpoints, self.dir.export):
             folder.mkdir(parents=True)
         self.dir.work.mkdir()
+        self.settings = settings
         self.recipe = recipe(**settings)
         self.tokens = make_rows(self.dir.data, **rows(settings))
         info = {
@@ -94,15 +111,15 @@ class Run:
             "recipe": self.recipe,
             "recipe_hash": name,
             "payload_hash": copy_payload(self.dir),
-            "python": sys.executable,
+            "python": bench.python,
             "paths": {"base": str(base), "cache": str(bench.work / "cache")},
         }
         self.plan, self.engine = Plan(self.dir, info), LocalEngine()
         self._enter_site()
 
     def _enter_site(self) -> None:
-        """Stand in for the stage `import`: the bundle is the lane's environment."""
-        if self.bench.site is not None:
+        """Stand in for the unsloth lane's `import`: the bundle is its environment."""
+        if self.bench.site is not None and self.bench.options.lane == "unsloth":
             content = {"schema": 1, "site": str(self.bench.site), "hidden": ["torchao"]}
             (self.dir.work / "environment.json").write_text(json.dumps(content))
 
@@ -123,6 +140,12 @@ class Run:
         if exit_.code != 0:
             raise RuntimeError(f"{self.name}, {stage}: {result.get('cause')}\n{self.tail(stage)}")
         return dict(result)
+
+    def import_base(self) -> float | None:
+        """Import the base where the lane does; the seconds that took, None where it does not."""
+        if self.bench.options.lane != "nemo":
+            return None
+        return float(self.stage(Stage.IMPORT)["wall_s"])
 
     def tail(self, stage: Stage) -> str:
         """The end of a stage's log."""
@@ -188,6 +211,8 @@ def whole_run(bench: Bench) -> None:
     run = bench.run(
         "whole", "0.75b", iterations=32, save_interval=8, accumulation=4, sequence=1024, least=200
     )
+    if (import_s := run.import_base()) is not None:
+        bench.result.add("0.75b: import, compared with the base", "s", [import_s])
     stopped = run.stage(Stage.TRAIN, stop_after=10)
     at = stopped["iteration"]
     assert stopped["outcome"] == "stopped", stopped
@@ -210,9 +235,21 @@ def whole_run(bench: Bench) -> None:
 def large(bench: Bench) -> None:
     """The 8 B shape at sequence 4096: what the training costs."""
     run = bench.run("large", "8b", iterations=10, save_interval=5, accumulation=4, sequence=4096)
+    if (import_s := run.import_base()) is not None:
+        bench.result.add("8b: import, compared with the base", "s", [import_s])
     ended = run.stage(Stage.TRAIN)
     _report(bench, "8b, sequence 4096", run, ended, SHAPES["8b"], sequence=4096)
     bench.result.notes.append(f"8b: {_told(ended)}")
+
+
+def hand(bench: Bench) -> None:
+    """By turns with the lane and by hand, on the same rows of the 8 B shape."""
+    gpu_hand.compare(bench, _hand_lane, uncounted=UNCOUNTED)
+
+
+def _hand_lane(bench: Bench, run: Run) -> None:
+    ended = run.stage(Stage.TRAIN)
+    _report(bench, f"8b, {run.name}", run, ended, SHAPES["8b"], sequence=4096)
 
 
 def variants(bench: Bench) -> None:
@@ -242,7 +279,8 @@ def _report(
         add(f"{name}: first save", "s", saves[:1])
     if len(saves) > 1:
         add(f"{name}: later save", "s", saves[1:])
-    add(f"{name}: peak of GPU memory", "GiB", [ended["peak_memory_bytes"] / 2**30])
+    if ended.get("peak_memory_bytes"):
+        add(f"{name}: peak of GPU memory", "GiB", [ended["peak_memory_bytes"] / 2**30])
     add(f"{name}: train stage, start to end", "s", [ended["wall_s"]])
     peak = next((flops for card, flops in PEAK_FLOPS.items() if card in gpu_name()), None)
     if peak is not None:
@@ -267,8 +305,8 @@ def gpu_name() -> str:
     return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.split("\n")[0]
 
 
-PARTS = {"whole": whole_run, "large": large, "variants": variants}
-NEEDS_S = {"whole": 0.0, "large": 150.0, "variants": 90.0}
+PARTS = {"whole": whole_run, "large": large, "hand": hand, "variants": variants}
+NEEDS_S = {"whole": 0.0, "large": 150.0, "hand": 300.0, "variants": 90.0}
 """A part is begun only while so many seconds are left."""
 
 
@@ -300,6 +338,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{name} FAILED: {error}", flush=True)
             bench.result.notes.append(f"{name}: failed: {str(error).splitlines()[0]}")
             failed = True
+        print(json.dumps({"part": name, "notes": bench.result.notes[-3:]}), flush=True)
     if not options.shape:  # a rehearsal is no result
         bench.result.write()
     return int(failed)

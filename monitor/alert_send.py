@@ -22,6 +22,8 @@ from monitor.probes.text import clean_line
 
 ANSWER_S = 20.0
 """A channel that has not answered by then has failed."""
+READ_S = ANSWER_S - 2.0
+"""A service's answer is waited for; apprise's own 4 s would send a slow one everything anew."""
 
 PROBLEM_LIMIT = 160
 
@@ -110,7 +112,11 @@ def _service(channel: Channel, words: _Words) -> Any:
     log.propagate = False
     log.setLevel(logging.WARNING)
     log.addHandler(words)
-    return apprise.Apprise.instantiate(channel.url)
+    service = apprise.Apprise.instantiate(channel.url)
+    # What the URL itself says (`?rto=5`) holds.
+    if service and service.socket_read_timeout == type(service).socket_read_timeout:
+        service.socket_read_timeout = READ_S
+    return service
 
 
 _UNKNOWN_URL = (

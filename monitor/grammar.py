@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from monitor.frozen import replace
-from monitor.grammars import megatron, plain, trainer
-from monitor.grammars.fact import Kind, LogFact
+from monitor.grammars import described, megatron, plain, trainer
+from monitor.grammars.fact import Kind, LogFact, without_labels
 from monitor.model import Phase
 from monitor.readings import LogProgress
 
@@ -80,11 +80,11 @@ def parse(line: bytes) -> LogFact | None:
     """Return what *line* (a line, or a redraw between two carriage returns) says, by itself."""
     if len(line) < SHORT_BYTES:
         return None
-    line = line[:LINE_BYTES]
+    line = without_labels(line[:LINE_BYTES])
     if b"poch'" in line or b'poch"' in line or b"train_runtime" in line or b"_rate'" in line:
         return trainer.read_dictionary(line)
     if b"%|" in line:
-        return trainer.read_bar(line)
+        return trainer.read_bar(line) or described.read_described(line)
     if b"iteration" in line:
         fact = megatron.read_iteration(line) or plain.read_iteration(line)
         if fact is not None:
@@ -98,6 +98,7 @@ def parse(line: bytes) -> LogFact | None:
 
 def fold(state: LogState, line: bytes) -> LogState:
     """Return the state after one more line."""
+    line = without_labels(line)
     fact = parse(line)
     if state.traceback and (fact is None or fact.kind is Kind.ERROR):
         if len(line) < SHORT_BYTES or line[:1].isspace():
@@ -181,6 +182,7 @@ def _take_metrics(state: LogState, fact: LogFact) -> LogState:
         progress=replace(
             known,
             iteration=known.iteration if fact.iteration is None else fact.iteration,
+            total=fact.total or known.total,
             loss=fact.loss,
             nan=fact.nan,
             grad_nan=fact.grad_nan,

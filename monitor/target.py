@@ -244,12 +244,17 @@ def build_target(
 
 
 def _save_interval(run: Mapping[str, Any], train: Mapping[str, Any]) -> int | None:
-    """A smoke run spreads its few saves over its few iterations, whatever the recipe says."""
+    """A smoke run spreads its few saves over its few iterations, whatever the recipe says.
+
+    A run that chooses its own length spreads them as well: its checkpoints show how.
+    """
     own = _positive(run.get("save_interval"))
     smoke = _table(run, "smoke")
     iterations, saves = _positive(smoke.get("iterations")), _positive(smoke.get("saves"))
     if own is None and iterations and saves:
         return -(-iterations // saves)
+    if own is None and train.get("iterations") == "auto":
+        return None
     return own or _positive(train.get("save_interval"))
 
 

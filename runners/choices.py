@@ -16,7 +16,8 @@ from pathlib import Path
 
 from monitor.files import read_json, write_json
 from monitor.rundir import SCHEMA
-from runners.recipe.base import hub_cache, missing
+from runners.hub import hub_cache
+from runners.recipe.base import missing
 from runners.recipe.data import DataError, Row, open_data, parse_row
 from runners.recipe.demo import demo_recipe_path
 

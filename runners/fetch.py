@@ -23,8 +23,9 @@ from typing import Any
 from monitor.probes.text import clean_line
 from monitor.rundir import RunDir
 from runners.errors import RunnerError
+from runners.hub import hub_cache, repository_folder
 from runners.payload.contract import Contract, StageError, run_stage, say
-from runners.recipe.base import hub_cache, missing, troubles
+from runners.recipe.base import missing, troubles
 from runners.runs import read_run
 
 WANTED = (".json", ".safetensors", ".model", ".txt", ".jinja", ".py", ".tiktoken")
@@ -60,7 +61,7 @@ class Fetch:
 
     def __init__(self, contract: Contract, name: str, cache: Path) -> None:
         self._contract, self._name, self._cache = contract, name, cache
-        self._folder = cache / f"models--{name.replace('/', '--')}"
+        self._folder = repository_folder(name, cache)
         self._said_s, self._began = time.monotonic(), (time.monotonic(), 0)
 
     def get(self) -> tuple[Path, Listing]:

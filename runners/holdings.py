@@ -16,6 +16,7 @@ from pathlib import Path
 from monitor.model import Status
 from monitor.rundir import RunDir
 from runners.attach.foreign import is_foreign
+from runners.cache_roots import known_roots
 from runners.errors import RunnerError
 from runners.payload.checkpoints import KEEP_FILE, Checkpoints
 from runners.runs import iter_runs, read_status_word, someone_lives
@@ -180,9 +181,13 @@ def needed_checkpoints(run: RunDir) -> set[int]:
 
 
 def _of_cache(root: Path, cache: Path) -> Iterator[Item]:
-    """What runs share goes only while none lives or waits: the next stage may need it."""
-    if any(is_live(run) and not is_foreign(run) for run in iter_runs(root)):
-        return
+    """What runs share goes only while none lives or waits: the next stage may need it.
+
+    Runs of other roots that use the same cache count as well.
+    """
+    for each in {root, *known_roots(cache)}:
+        if any(is_live(run) and not is_foreign(run) for run in iter_runs(each)):
+            return
     for kind, name in ((Kind.IMPORT, IMPORTS), (Kind.ENVIRONMENT, ENVIRONMENTS)):
         for entry in _folders(cache / name):
             yield Item(kind=kind, path=entry, bytes=disk_use(entry))

@@ -31,7 +31,9 @@ def take_alone(path: Path) -> int:
             if time.monotonic() > deadline:
                 os.close(descriptor)
                 run = path.parent.name
-                raise RunStateError(f"run {run} already has a keeper; nothing was done") from None
+                raise RunStateError(
+                    f"run {run} is under way: it already has a keeper; nothing was done"
+                ) from None
             time.sleep(0.02)
         else:
             return descriptor

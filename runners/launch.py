@@ -11,22 +11,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from monitor.files import write_json
 from monitor.rundir import SCHEMA, RunDir, cache_root
+from runners.cache_roots import note_root
 from runners.detach import detached_argv
 from runners.engines import get_engine
-from runners.engines.base import Need
+from runners.engines.base import Need, StageRequest
 from runners.engines.docker import DockerEngine, require_image
 from runners.errors import EngineError, RunnerError
+from runners.hub import hub_cache, repository_folder
 from runners.keeper_kernel import READY_FD
 from runners.lanes import get_lane
 from runners.reuse import Donor, find_donor, take, told
-from runners.runs import check_name, create_run
+from runners.runs import check_name, check_root, create_run
 from runners.stages import Plan, copy_payload
+from runners.trackers import tracker_modules
 
 READY_S = 20.0
 """A keeper answers within a fraction of a second; this long only on a machine that thrashes."""
@@ -79,8 +82,10 @@ def launch(order: LaunchOrder) -> RunDir:
     run = create_run(order.root, order.lane, info, order.name)
     try:
         _fill(run, order, info)
+        plan = Plan(run, info)
+        get_engine(order.engine).require_names(plan.requests(1))
         if donor is not None:
-            take(donor, Plan(run, info))
+            take(donor, plan)
     except RunnerError:
         shutil.rmtree(run.root, ignore_errors=True)  # half a run would only be in the way
         raise
@@ -104,6 +109,7 @@ def _fill(run: RunDir, order: LaunchOrder, info: dict[str, Any]) -> None:
         info["keeper_command"] = keeper_argv(run)
         content = {"run": run.root.name, "name": order.name, **info}
         write_json(run.run_json, content, durable=True)
+        note_root(cache_root(), order.root.absolute())
     except OSError as error:
         raise RunnerError(
             f"cannot write {error.filename or run.root}: {error.strerror or error}"
@@ -113,6 +119,7 @@ def _fill(run: RunDir, order: LaunchOrder, info: dict[str, Any]) -> None:
 def dry_run(order: LaunchOrder) -> dict[str, Any]:
     """What `launch` would start, stage by stage; nothing is made. Raises RunnerError."""
     problems = _problems(order)
+    check_root(order.root)
     check_name(order.root, order.name)
     run = RunDir(order.root / f"{order.lane}-DRY-RUN")
     info = run_info(order) | {"paths": paths(run, order)}
@@ -120,7 +127,8 @@ def dry_run(order: LaunchOrder) -> dict[str, Any]:
     donor = _donor(order, info)
     taken = donor.stages if donor else ()
     plans = [stage for stage in plan.stages if stage.stage not in taken]
-    stages = [engine.describe(plan.request(stage, 1)) for stage in plans]
+    requests = [_as_fetched(plan.request(stage, 1), order, run) for stage in plans]
+    stages = [engine.describe(each) for each in requests]
     return {
         "lane": order.lane,
         "engine": order.engine,
@@ -129,6 +137,16 @@ def dry_run(order: LaunchOrder) -> dict[str, Any]:
         "taken_from": told(donor)["taken_from"] if donor else None,
         "problems": problems,
     }
+
+
+def _as_fetched(request: StageRequest, order: LaunchOrder, run: RunDir) -> StageRequest:
+    """The request as it is once `fetch` has made the run's base a link into the hub's cache."""
+    needs, link = request.container, run.work / "base"
+    if order.hub is None or needs is None or link not in needs.read_only:
+        return request
+    repository = repository_folder(order.hub, hub_cache())
+    read_only = tuple(repository if each == link else each for each in needs.read_only)
+    return replace(request, container=replace(needs, read_only=read_only))
 
 
 def _problems(order: LaunchOrder) -> list[str]:
@@ -147,6 +165,7 @@ def _problems(order: LaunchOrder) -> list[str]:
 def check_lane(order: LaunchOrder) -> None:
     """Raise RunnerError if the lane could not run on the engine here."""
     lane, engine = get_lane(order.lane), get_engine(order.engine)
+    check_root(order.root)
     engine.check(
         Need(
             lane=lane.name,
@@ -155,6 +174,7 @@ def check_lane(order: LaunchOrder) -> None:
             python=order.python or sys.executable,
             image=order.image,
             pull=(order.recipe.get("docker") or {}).get("pull") != "never",
+            trackers=tracker_modules(order.recipe, lane.name),
         )
     )
 

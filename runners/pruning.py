@@ -6,6 +6,7 @@ no launch or resume can begin meanwhile.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,12 +17,15 @@ from monitor.probes.clock import read_now
 from monitor.rundir import RunDir
 from monitor.words import gibibytes
 from runners.box import launching
+from runners.cache_roots import known_roots
 from runners.holdings import Item, Kind, freeable
 
 
 def prune(root: Path, cache: Path, items: list[Item]) -> Iterator[tuple[Item, str | None]]:
     """Delete *items* of *root* and *cache*; yields each with why it was not, None where it was."""
-    with launching(root):
+    with contextlib.ExitStack() as locks:
+        for each in sorted({root, *known_roots(cache)}):
+            locks.enter_context(launching(each))
         free = {each.path for each in freeable(root, cache)}
         for item in items:
             if item.path not in free:

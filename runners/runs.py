@@ -101,6 +101,15 @@ def check_name(root: Path, name: str | None) -> None:
         raise RunnerError(f"a run is already called {name!r} in {root}; choose another --name")
 
 
+def check_root(root: Path) -> None:
+    """Raise RunnerError for a folder that no trainer's Python could be told of."""
+    if ":" in str(root):
+        raise RunnerError(
+            f"the runs folder {root} has a ':' in it, which parts the places of PYTHONPATH: set "
+            "LANEWATCH_RUNS to another"
+        )
+
+
 def _new_folder(root: Path, lane: str) -> RunDir:
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     while True:

@@ -25,6 +25,7 @@ from runners.errors import RunnerError
 from runners.lanes import get_lane
 from runners.lanes.base import StagePlan
 from runners.save_grace import save_grace_s
+from runners.trackers import tracker_modules
 
 SHM_GIB = 8
 
@@ -69,7 +70,12 @@ class Plan:
             python=self.info.get("python") or sys.executable,
             image=image.get("id") or image.get("name"),
             pull=self._docker.get("pull") != "never",
+            trackers=tracker_modules(self.info["recipe"], lane.name),
         )
+
+    def requests(self, attempt: int) -> list[StageRequest]:
+        """What the engine is asked for in all of an attempt, whether a stage is whole or not."""
+        return [self.request(plan, attempt) for plan in self.stages]
 
     def request(self, plan: StagePlan, attempt: int) -> StageRequest:
         """What the engine is asked to start."""

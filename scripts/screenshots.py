@@ -44,6 +44,8 @@ GIB = 1 << 30
 NOW = 1_779_366_120.0  # 21 May 2026, 12:22 UTC
 STEP_S = 32.4
 ITERATION = 241
+PAUSE_S = 2.0
+"""The launch form looks a moment after the last key; on a busy machine that takes a while."""
 
 MACHINE = MachineReading(
     memory=MemoryReading(
@@ -245,7 +247,7 @@ async def picture(
         for key in keys:
             await pilot.press(key)
             await app.workers.wait_for_complete()
-            await pilot.pause(0.5)
+            await pilot.pause(PAUSE_S)
         svg = app.export_screenshot(title="lanewatch")
     (IMAGES / name).write_text(svg, encoding="utf-8")
     print(f"{name}: {len(svg) >> 10} KiB")

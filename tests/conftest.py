@@ -7,6 +7,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A shared machine may take any time for one example: a law is about what is true, not how soon.
+settings.register_profile("any pace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any pace")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts a suite in the background with ctrl-C ignored, and so would all it starts be.

@@ -48,7 +48,8 @@ def offered(status: RunStatus | None) -> tuple[tuple[str, Action], ...]:
     if not is_over(status):
         watch = (("w", Action.WATCH),) if silence(status) else ()
         return (*pending, *watch, ("s", Action.STOP), ("K", Action.KILL))
-    resume = (("R", Action.RESUME),) if status.verdict in ("failed", "stopped") else ()
+    unfinished = status.verdict in ("failed", "stopped") and status.kind != "smoke"
+    resume = (("R", Action.RESUME),) if unfinished else ()
     whole = last_whole(status) is not None and "merge" in {each.name for each in status.stages}
     return (*pending, *resume, *((("e", Action.EXPORT),) if whole else ()))
 

@@ -21,7 +21,7 @@ from textual.driver import Driver
 from tui.changing import ActOn, Changing, StopRun
 from tui.hangup import is_hung_up
 from tui.lines import clean
-from tui.messages import Attached, Sampled, SampleFailed
+from tui.messages import ActionDone, Attached, Sampled, SampleFailed
 from tui.openings import OPENING_KEYS, Openings
 from tui.sampler import Sampler
 from tui.screens.base import StateScreen
@@ -152,14 +152,17 @@ class LanewatchApp(Openings, Changing, App[None]):
         """Show one run's screen on top of the board."""
         from tui.screens.run import RunScreen
 
-        if self._sampler is not None:
-            self._sampler.open(run)
+        self.read_details(run)
         self.push_screen(RunScreen(run))
 
-    def close_run(self) -> None:
-        """Go back to the board."""
+    def read_details(self, run: str | None) -> None:
+        """Have the details of *run* read at every tick; None: of no run."""
         if self._sampler is not None:
-            self._sampler.open(None)
+            self._sampler.open(run)
+
+    def close_run(self) -> None:
+        """Go back to the board, or to whatever the run was opened from."""
+        self.read_details(None)
         if len(self.screen_stack) > 1:
             self.pop_screen()
             return
@@ -330,6 +333,10 @@ class LanewatchApp(Openings, Changing, App[None]):
     def _report_failure(self, message: SampleFailed) -> None:
         self.say(message.problem)
 
+    @on(ActionDone)
+    def _tell(self, message: ActionDone) -> None:
+        self.say(message.text)
+
     def _check_sampler(self) -> None:
         silent_s = self._sampler.silent_s if self._sampler is not None else 0.0
         text = ""
@@ -351,14 +358,14 @@ class LanewatchApp(Openings, Changing, App[None]):
         try:
             self._open_settings().put(key, value)
         except Exception as error:  # noqa: BLE001 - it is in force all the same
-            self.post_message(SampleFailed(f"{key} is not kept: {error}"))
+            self.post_message(ActionDone(f"{key} is not kept: {error}"))
 
     @work(thread=True, exclusive=True, group="attach", exit_on_error=False)
     def _attach_to(self, desk: AttachDesk, pid: str) -> None:
         try:
             run = desk.attach(pid)
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
-            self.post_message(SampleFailed(f"{pid} is not watched: {error}"))
+            self.post_message(ActionDone(f"{pid} is not watched: {error}"))
             return
         self.post_message(Attached(run))
 

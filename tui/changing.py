@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from textual import work
 
-from tui.messages import SampleFailed
+from tui.messages import ActionDone
 from tui.state import is_over
 
 if TYPE_CHECKING:
@@ -65,15 +65,21 @@ class Changing(Base):
 
     def may_resume(self, status: RunStatus | None) -> bool:
         """True when this run may be resumed from here: ours, over, and not at its end."""
-        if not self.can_act or status is None or status.foreign is not None:
-            return False
-        return status.verdict in ("failed", "stopped") and status.kind != "smoke"
+        from tui.actions import Action, offered
 
-    def resume(self, status: RunStatus) -> None:
-        """Have a run go on from its last whole checkpoint."""
+        return self.can_act and Action.RESUME in [each for _, each in offered(status)]
+
+    def ask_to_resume(self, status: RunStatus) -> None:
+        """Say what a run would go on from, and have it done."""
+        from tui.actions import Action, question
+        from tui.screens.confirm_action import ConfirmActionScreen
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._resume_run(status.run)
+
         if self.may_resume(status):
-            self.say(f"{status.run} is resumed from its last whole checkpoint.")
-            self._resume_run(status.run)
+            self.push_screen(ConfirmActionScreen(question(Action.RESUME, status)), answered)
 
     def ask_to_stop(self, status: RunStatus) -> None:
         """Ask how to stop a run, and have it done."""
@@ -98,13 +104,14 @@ class Changing(Base):
         try:
             self._stop(run, save)
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
-            self.post_message(SampleFailed(f"{run} was not stopped: {error}"))
+            self.post_message(ActionDone(f"{run} was not stopped: {error}"))
 
     @work(thread=True, exclusive=True, group="resume", exit_on_error=False)
     def _resume_run(self, run: str) -> None:
         from tui.actions import Action
 
         try:
-            self.act(run, Action.RESUME)
+            told = self.act(run, Action.RESUME)
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
-            self.post_message(SampleFailed(f"{run} was not resumed: {error}"))
+            told = f"{run} was not resumed: {error}"
+        self.post_message(ActionDone(told))

@@ -58,7 +58,7 @@ class DetailReader:
             log_first=log.first,
             events=about.events,
             recipe=about.rows,
-            save_interval=about.save_interval,
+            save_interval=about.save_interval or _seen_interval(status),
             keep_last=about.keep_last,
             remedy=about.remedy,
             problem=self._history.problem,
@@ -137,6 +137,14 @@ def first_advice(diagnosis: dict[str, object], attempt: int) -> str | None:
     first = remedies[0] if isinstance(remedies, list) and remedies else None
     advice = first.get("do") if isinstance(first, dict) else None
     return advice if isinstance(advice, str) and advice else None
+
+
+def _seen_interval(status: RunStatus | None) -> int | None:
+    """Iterations between two saves, as they were seen."""
+    from monitor.pace import save_interval_of
+
+    there = status.checkpoints if status is not None else ()
+    return save_interval_of([each.iteration for each in there])
 
 
 def _stamp(path: Path) -> int | None:

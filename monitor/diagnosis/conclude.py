@@ -304,8 +304,9 @@ def _own_frame(frames: tuple[Frame, ...]) -> Frame | None:
 
 def _callers(view: ThreadView, place: Frame, many: int) -> str:
     """Who called it: a step that is called again and again is innocent of the loop around it."""
-    inner = view.stays_in.index(place) + 1
-    return "".join(f", called from {each}" for each in view.stays_in[inner : inner + many])
+    outer = view.stays_in[view.stays_in.index(place) + 1 :]
+    own = [each for each in outer if not _LIBRARY.search(each.file)]
+    return "".join(f", called from {each}" for each in own[:many])
 
 
 def _place_words(facts: DiagnosisFacts) -> str:

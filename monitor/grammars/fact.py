@@ -57,7 +57,23 @@ class LogFact:
 
 
 _NUMBER = re.compile(rb"[+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,4})?")
+_LABEL = re.compile(
+    rb"(?:\[[A-Za-z]{1,16}\d{1,6}\]:|\[\d{1,5},\d{1,5}\]<std(?:out|err)>:|\d{1,5}:(?=\s)"
+    rb"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?(?=\s))\s?"
+)
+_LABEL_BEGINS = tuple(b"[0123456789"[at : at + 1] for at in range(11))
+_LABELS = 3
 _NOT_A_NUMBER = re.compile(rb"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
+
+
+def without_labels(line: bytes) -> bytes:
+    """The line as its trainer wrote it: without the rank and the time that others put before it."""
+    for _ in range(_LABELS):
+        match = _LABEL.match(line) if line[:1] in _LABEL_BEGINS else None
+        if match is None:
+            break
+        line = line[match.end() :]
+    return line
 
 
 def number(raw: bytes | None) -> float | None:

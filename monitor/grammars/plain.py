@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from monitor.grammars.fact import Kind, LogFact, no_number, number, positive
+from monitor.grammars.fact import Kind, LogFact, no_number, number, positive, without_labels
 from monitor.model import Phase
 
 ERROR_BYTES = 400
@@ -16,7 +16,6 @@ _ITERATION = re.compile(
 )
 _PUBLISHED = re.compile(rb"iteration (\d{1,15}) \| checkpoint published in ([\d.]{1,20}) s\s*")
 _EVALUATED = re.compile(rb"iteration \d{1,15} \| evaluation loss (\S{1,40})\s*")
-_RANK = re.compile(rb"\[rank\d{1,6}\]:\s?")
 _EXCEPTION = re.compile(
     rb"(?:[A-Za-z_]\w{0,80}\.){0,12}[A-Z]\w{0,80}[a-z]\w{0,80}(?::\s.*|:?\s*)", re.DOTALL
 )
@@ -57,7 +56,7 @@ def read_iteration(line: bytes) -> LogFact | None:
 
 def read_error(line: bytes) -> LogFact | None:
     """Read the start of a traceback, or a line that names an error by itself."""
-    line = without_rank(line)
+    line = without_labels(line)
     if line.startswith(_BEGINS):
         return LogFact(kind=Kind.TRACEBACK)
     if _RAISED.match(line) or any(each in line for each in _FATAL):
@@ -67,16 +66,10 @@ def read_error(line: bytes) -> LogFact | None:
 
 def read_last_line(line: bytes) -> LogFact | None:
     """Within a traceback: the line that names the exception; None for all the others."""
-    line = without_rank(line).rstrip()
+    line = without_labels(line).rstrip()
     if line.startswith(_LINKS) or not _EXCEPTION.fullmatch(line):
         return None
     return LogFact(kind=Kind.ERROR, error=_shown(line))
-
-
-def without_rank(line: bytes) -> bytes:
-    """The line without torch's `[rank0]: `."""
-    match = _RANK.match(line)
-    return line[match.end() :] if match else line
 
 
 def _shown(line: bytes) -> str:

@@ -12,7 +12,11 @@ from collections.abc import Mapping
 from monitor.grammars.fact import Kind, LogFact, no_number, number, positive
 from monitor.model import Phase
 
-_ITEM = re.compile(rb"""["']([A-Za-z_][\w/]{0,63})["']: ["']?([^\s"',{}\[\]]{1,40})["']?(?=[,}])""")
+_ITEM = re.compile(
+    rb"""["']([A-Za-z_][\w/]{0,63})["']: (?:[A-Za-z][\w.]{0,24}\()?"""  # np.float64(, tensor(
+    rb"""["']?([^\s"',{}\[\]()]{1,40})["']?(?=[,})])"""
+)
+_STEP = re.compile(rb"(\d{1,15})/(\d{1,15})")
 _BAR = re.compile(
     rb"(?:\x1b\[[0-9;]{0,8}[A-Za-z]|[\s\0])*"
     rb"(\d{1,3})%\|[^|\r\n]{0,1200}\| *(\d{1,15})/(\d{1,15}) "
@@ -81,9 +85,14 @@ def _metrics(items: Mapping[bytes, bytes], epoch: float | None) -> LogFact:
     loss, bad_norm = number(raw), no_number(norm)
     filtered = loss == 0 and bad_norm
     step = items.get(b"step") or b""
+    # ms-swift tells both in one.
+    both = _STEP.fullmatch(items.get(b"global_step/max_steps") or b"")
+    if both is not None:
+        step = both[1]
     return LogFact(
         kind=Kind.METRICS,
         iteration=int(step) if step.isdigit() and len(step) <= 15 else None,
+        total=(int(both[2]) or None) if both is not None else None,
         loss=None if filtered else loss,
         nan=filtered or no_number(raw),
         grad_nan=bad_norm,

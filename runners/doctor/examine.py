@@ -30,16 +30,17 @@ from runners.doctor.facts import (
     SessionFacts,
     told_to_use_the_cpu,
 )
-from runners.doctor.image_trial import trial_checks, try_image
+from runners.doctor.image_trial import tracker_checks, trial_checks, try_image
 from runners.doctor.memory_estimate import MemoryEstimate, estimate
 from runners.doctor.rows_check import RowsCheck, check_rows
-from runners.doctor.stack import trainer_check
-from runners.doctor.values import Check, Examination
+from runners.doctor.stack import local_trackers, trainer_check
+from runners.doctor.values import Check, Examination, warn
 from runners.doctor.verdict import judge
 from runners.engines.docker import DockerEngine
 from runners.launch import LaunchOrder
 from runners.recipe.load import recipe_hash
 from runners.recipe.model import Recipe
+from runners.trackers import tracker_modules
 
 LAUNCH_S = 1.0
 """Before a launch: it is to stay prompt."""
@@ -105,9 +106,25 @@ def _trainer_checks(root: Path, intended: Intended, facts: Facts) -> Iterator[Ch
     assert launch is not None
     if not intended.in_container:
         yield trainer_check(intended.lane, intended.python)
+        yield from local_trackers(launch.recipe, intended.lane, intended.python)
     elif launch.image is not None and launch.image.local:
         order = order_of(root, intended, launch.base.folder)
         yield from trial_checks(try_image(order), needs_gpu=launch.on_gpu)
+    else:
+        yield from _image_trackers(root, intended, launch)
+
+
+def _image_trackers(root: Path, intended: Intended, launch: LaunchFacts) -> Iterator[Check]:
+    """Before a launch the image is asked for nothing but what train.report_to names, if it does."""
+    modules = tracker_modules(launch.recipe, intended.lane)
+    if not modules or not intended.in_container or launch.image is None:
+        return
+    if launch.image.local:
+        order = order_of(root, intended, launch.base.folder)
+        yield from tracker_checks(try_image(order, trackers_alone=True))
+    elif launch.image.problem is None:
+        seen = f"whether {intended.image} has {', '.join(modules)} is not known before it is here"
+        yield warn("report_to", seen, "its first stage looks, before anything else is done")
 
 
 def order_of(root: Path, intended: Intended, base: str | None) -> LaunchOrder:
@@ -139,7 +156,9 @@ def examine_before_launch(root: Path, intended: Intended) -> Examination:
             ask_all({"image": lambda: docker_probes.ask_registry(image.name)}, REGISTRY_S)
         )
     answers.unanswered = tuple(each for each in answers.unanswered if each not in BESIDE)
-    return judge(_facts(answers, root, intended, intended.limit_bytes, RowsCheck()))
+    facts = _facts(answers, root, intended, intended.limit_bytes, RowsCheck())
+    assert facts.launch is not None
+    return judge(facts, tuple(_image_trackers(root, intended, facts.launch)))
 
 
 def _machine_questions(root: Path) -> dict[str, Question]:

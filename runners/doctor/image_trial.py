@@ -17,7 +17,7 @@ from typing import Any
 
 from monitor.model import Stage
 from monitor.rundir import RunDir
-from runners.doctor.values import Check, fail, ok
+from runners.doctor.values import Check, fail, ok, warn
 from runners.engines import get_engine
 from runners.engines.base import Exit, StageRequest
 from runners.errors import EngineError
@@ -26,13 +26,14 @@ from runners.launch import LaunchOrder, paths, run_info
 from runners.log_error import last_error
 from runners.runs import FOLDERS
 from runners.stages import Plan, copy_payload
+from runners.trackers import tracker_modules
 
 MARK = "lanewatch-trial "
 TRIAL_S = 180.0
 """A first import out of a cold image of 20 GB takes a minute."""
 
 PROGRAM = """
-import importlib, json, os, sys
+import importlib, importlib.util, json, os, sys
 asked = json.loads(sys.argv[1])
 told = {"uid": os.getuid(), "python": sys.version.split()[0], "gpu": None}
 told.update(mounts={}, imports={})
@@ -52,7 +53,15 @@ for name in asked["modules"]:
         told["imports"][name] = None
     except BaseException as error:
         told["imports"][name] = "%s: %s" % (type(error).__name__, error)
+def there(name):
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+told["trackers"] = {name: any(map(there, each)) for name, each in asked["trackers"].items()}
 try:
+    if not asked["modules"]:
+        raise ImportError("not asked")
     import torch
     told["gpu"] = torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""
 except Exception as error:
@@ -72,22 +81,28 @@ class Trial:
     mounts: Mapping[str, str | None] = field(default_factory=dict)
     """By path: None where it is as it must be, else why not."""
     imports: Mapping[str, str | None] = field(default_factory=dict)
+    trackers: Mapping[str, bool] = field(default_factory=dict)
+    """By what train.report_to names beyond what the lane installs: whether its package is there."""
     gpu: str | None = None
     """Its name; empty: the trainer sees none; None: it could not be asked."""
 
 
-def try_image(order: LaunchOrder) -> Trial:
-    """Start one container of *order*'s image, ask it, and clear it away. Raises nothing."""
+def try_image(order: LaunchOrder, *, trackers_alone: bool = False) -> Trial:
+    """Start one container of *order*'s image, ask it, and clear it away. Raises nothing.
+
+    *trackers_alone* imports nothing, which takes a moment instead of a minute.
+    """
     folder = Path(tempfile.mkdtemp(prefix="lanewatch-trial-"))
     try:
-        return _try(order, RunDir(folder / f"{order.lane}-TRIAL"))
+        modules = () if trackers_alone else get_lane(order.lane).modules
+        return _try(order, RunDir(folder / f"{order.lane}-TRIAL"), modules)
     except (EngineError, OSError) as error:
         return Trial(problem=str(error))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _try(order: LaunchOrder, run: RunDir) -> Trial:
+def _try(order: LaunchOrder, run: RunDir, modules: tuple[str, ...]) -> Trial:
     for name in FOLDERS:
         (run.root / name).mkdir(mode=0o700, parents=True)
     copy_payload(run)
@@ -97,7 +112,8 @@ def _try(order: LaunchOrder, run: RunDir) -> Trial:
     base = Path(info["paths"]["base"])
     base.mkdir(parents=True, exist_ok=True)  # the tiny one is made by a stage
     request = plan.request(train, 1)
-    request = replace(request, argv=_argv(request, get_lane(order.lane).modules))
+    trackers = tracker_modules(order.recipe, order.lane)
+    request = replace(request, argv=_argv(request, modules, trackers))
     engine = get_engine(order.engine)
     handle = engine.start(request)
     deadline = time.monotonic() + TRIAL_S
@@ -112,12 +128,15 @@ def _try(order: LaunchOrder, run: RunDir) -> Trial:
     return read_trial(request.log, ended)
 
 
-def _argv(request: StageRequest, modules: tuple[str, ...]) -> tuple[str, ...]:
+def _argv(
+    request: StageRequest, modules: tuple[str, ...], trackers: Mapping[str, tuple[str, ...]]
+) -> tuple[str, ...]:
     needs = request.container
     asked = {
         "writable": [str(each) for each in needs.writable] if needs else [str(request.folder)],
         "read_only": [str(each) for each in needs.read_only] if needs else [],
         "modules": list(modules),
+        "trackers": {name: list(each) for name, each in trackers.items()},
         "mark": MARK,
     }
     python = request.argv[: request.argv.index("-m")]
@@ -141,6 +160,7 @@ def read_trial(log: Path, ended: Exit) -> Trial:
         python=told["python"],
         mounts=told["mounts"],
         imports=told["imports"],
+        trackers=told.get("trackers") or {},
         gpu=told["gpu"],
     )
 
@@ -164,6 +184,7 @@ def trial_checks(trial: Trial, *, needs_gpu: bool) -> Iterator[Check]:
     else:
         done = ", ".join(trial.imports)
         yield ok("image imports", f"Python {trial.python} imports {done}")
+    yield from tracker_checks(trial)
     if trial.gpu:
         yield ok("image gpu", f"the trainer sees {trial.gpu}")
     elif needs_gpu:
@@ -173,4 +194,21 @@ def trial_checks(trial: Trial, *, needs_gpu: bool) -> Iterator[Check]:
         yield ok("image gpu", "the trainer sees none and needs none")
 
 
-__all__ = ["Trial", "read_trial", "trial_checks", "try_image"]
+def tracker_checks(trial: Trial) -> Iterator[Check]:
+    """Whether the image has what train.report_to names. Pure."""
+    name = "report_to"
+    if trial.problem is not None:
+        remedy = "`lanewatch doctor` asks it again; the first stage in the image asks as well"
+        yield warn(name, f"the image could not be asked for its trackers: {trial.problem}", remedy)
+    elif absent := [each for each, there in trial.trackers.items() if not there]:
+        yield fail(
+            name,
+            f"train.report_to names {', '.join(absent)}, which is not in the image",
+            "make an image FROM it with that package (docker.image), or take it out of the recipe",
+            overridable=False,
+        )
+    elif trial.trackers:
+        yield ok(name, f"the image has {', '.join(trial.trackers)}")
+
+
+__all__ = ["Trial", "read_trial", "tracker_checks", "trial_checks", "try_image"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from runners.doctor.docker_checks import image_check
 from runners.doctor.docker_probes import read_image
@@ -12,6 +14,7 @@ from runners.engines.docker import DockerEngine, require_image
 from runners.engines.local import LocalEngine
 from runners.errors import EngineError
 from runners.lanes import get_lane
+from runners.trackers import tracker_modules
 
 
 def stack_check(lane: str, engine: str, *, image: str | None, python: str | None) -> Check:
@@ -30,6 +33,20 @@ def trainer_check(lane: str, python: str | None) -> Check:
         other = "name another Python (launch.python)"
         return fail("trainer", seen, f"`{remedy}" if remedy else other, overridable=False)
     return ok("trainer", f"{name} has what the lane imports")
+
+
+def local_trackers(recipe: Mapping[str, Any], lane: str, python: str | None) -> Iterator[Check]:
+    """The local engine's Python has what train.report_to names; nothing where it names none."""
+    modules, name = tracker_modules(recipe, lane), python or sys.executable
+    if not modules:
+        return
+    try:
+        LocalEngine().check(Need(lane=lane, modules=(), extra="", python=name, trackers=modules))
+    except EngineError as error:
+        seen, _, remedy = str(error).partition(": ")
+        yield fail("report_to", seen, remedy, overridable=False)
+    else:
+        yield ok("report_to", f"{name} has {', '.join(modules)}")
 
 
 def _image(lane: str, image: str | None) -> Check:

@@ -6,8 +6,8 @@ is written on the stage itself (its environment, its labels), never only from a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
@@ -140,6 +140,8 @@ class Need:
     image: str | None = None
     pull: bool = True
     """A missing image may be pulled."""
+    trackers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Modules, any of which is enough, by the tracker that the recipe reports to."""
 
 
 class Engine(Protocol):
@@ -149,6 +151,9 @@ class Engine(Protocol):
 
     def check(self, need: Need) -> None:
         """Raise EngineError if no stage could be started here."""
+
+    def require_names(self, requests: Sequence[StageRequest]) -> None:
+        """Raise EngineError where something of another run goes by a name that they need."""
 
     def start(self, request: StageRequest) -> Handle:
         """Start the stage. Raises EngineError; then nothing of it is left behind."""

@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from monitor.model import ProcessId
@@ -28,7 +29,7 @@ from runners.engines.docker_client import (
     remapped,
     rootless,
 )
-from runners.engines.docker_errors import NO_GPU, image_missing
+from runners.engines.docker_errors import NO_GPU, image_missing, name_taken
 from runners.engines.docker_request import (
     ATTEMPT,
     FOLDER,
@@ -87,6 +88,17 @@ class DockerEngine:
         image = require_image(need.image, need.lane)
         if not need.pull and self.image_id(image) is None:
             raise EngineError(image_missing(image))
+
+    def require_names(self, requests: Sequence[StageRequest]) -> None:
+        wanted = {container_name(each): each for each in requests if each.container is not None}
+        if not wanted:
+            return
+        run = next(iter(wanted.values())).run
+        for each in self._having({"name": [f"lanewatch-{run}-"]}):
+            for name in (str(named).lstrip("/") for named in each.get("Names") or ()):
+                request = wanted.get(name)
+                if request is not None and not _is_of(each, request):
+                    raise EngineError(name_taken(name))
 
     def image_id(self, name: str) -> str | None:
         """The id of the image called *name* on this machine, if it is there."""
@@ -288,7 +300,9 @@ class DockerEngine:
         }
 
     def _listed(self, wanted: dict[str, str]) -> list[dict[str, Any]]:
-        filters = {"label": [f"{key}={value}" for key, value in wanted.items()]}
+        return self._having({"label": [f"{key}={value}" for key, value in wanted.items()]})
+
+    def _having(self, filters: dict[str, list[str]]) -> list[dict[str, Any]]:
         return list(self._engine.ask(lambda client: client.containers(all=True, filters=filters)))
 
     def _remove(self, container: str) -> None:
@@ -299,6 +313,11 @@ class DockerEngine:
         seen = self._engine.ask(lambda client: client.inspect_container(container))
         init = int((seen.get("State") or {}).get("Pid") or NO_PROCESS)
         return Handle(process=_main_process(init), container_id=container, image=image, notes=notes)
+
+
+def _is_of(listed: dict[str, Any], request: StageRequest) -> bool:
+    """True for a container of the request's own run: `start` knows what to do with it."""
+    return (listed.get("Labels") or {}).get(FOLDER) == str(request.folder)
 
 
 def user(about: dict[str, Any]) -> str:

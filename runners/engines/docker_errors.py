@@ -19,6 +19,11 @@ NO_GPU = (
     "runtime configure --runtime=docker` and restart Docker"
 )
 
+_TAKEN = (
+    "a container that is not of this run is called {what}: `docker rename` gives it another name, "
+    "`docker rm {what}` removes it if nobody needs it"
+)
+
 _KNOWN = (
     (
         r"could not select device driver|Unknown runtime specified|unknown or invalid runtime",
@@ -43,8 +48,7 @@ _KNOWN = (
     ),
     (
         r'container name "/?(?P<what>[^"]+)" is already in use',
-        "a container that is not of this run is called {what}: `docker rm {what}` if nobody needs "
-        "it",
+        _TAKEN,
     ),
     (r"client version \S+ is too (?:new|old).*", "this Docker engine is of another age: {all}"),
     (
@@ -88,6 +92,11 @@ def image_missing(image: str) -> str:
     return (
         f'image {image} is not on this machine: `docker pull {image}`, or docker.pull = "missing"'
     )
+
+
+def name_taken(name: str) -> str:
+    """The sentence for a name that somebody else's container goes by."""
+    return _TAKEN.format(what=name)
 
 
 def pull_in_words(text: str, image: str) -> str | None:

@@ -29,6 +29,10 @@ ULIMITS = (
 )
 """What NVIDIA asks for; an engine without CAP_SYS_RESOURCE may not raise them."""
 
+OFFLINE = {"WANDB_MODE": "offline"}
+"""Without a network W&B would ask in vain for a minute and end the training; so it keeps its files,
+in the run's work/home/wandb, for `wandb sync`."""
+
 HOME = "home"
 """In the run's work folder."""
 
@@ -107,6 +111,7 @@ def environment(request: StageRequest) -> dict[str, str]:
         | ({"NVIDIA_VISIBLE_DEVICES": "void"} if none else {})
         | dict(request.env)
         | {"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
+        | ({} if request.container is None or request.container.network else OFFLINE)
         | identity_environment(request)
     )
 

@@ -28,7 +28,10 @@ _CREDENTIALS = struct.Struct("3i")
 
 
 def engine_url() -> str:
-    """Where the docker client would look: context, `$DOCKER_HOST`, chosen context, usual socket."""
+    """Where the docker client would look: context, `$DOCKER_HOST`, chosen context, usual socket.
+
+    Raises EngineError for a context that is not there.
+    """
     named = os.environ.get("DOCKER_CONTEXT")
     if not named and (host := os.environ.get("DOCKER_HOST")):
         return host
@@ -36,12 +39,17 @@ def engine_url() -> str:
     chosen = named or (read_json(folder / "config.json").value or {}).get("currentContext")
     if not isinstance(chosen, str) or chosen == "default":
         return DEFAULT
+    meta = folder / "contexts" / "meta"
     digest = hashlib.sha256(chosen.encode()).hexdigest()
-    context = read_json(folder / "contexts" / "meta" / digest / "meta.json").value or {}
+    context = read_json(meta / digest / "meta.json").value or {}
     try:
         return str(context["Endpoints"]["docker"]["Host"])
     except (KeyError, TypeError):
-        return DEFAULT
+        whose = "DOCKER_CONTEXT" if named else str(folder / "config.json")
+        raise EngineError(
+            f"the Docker context {chosen} that {whose} names is not there: `docker context ls` "
+            "shows those that are"
+        ) from None
 
 
 def socket_path(url: str, why: str) -> Path:

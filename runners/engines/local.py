@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from monitor.probes.process import find_by_environment, is_alive, parse_stat
 from monitor.probes.text import clean_line
 from runners.engines.base import Exit, Handle, Need, StageRequest
 from runners.errors import EngineError
+from runners.payload.trackers import missing_words
 
 SECRETS = ("TOKEN", "SECRET", "PASSWORD", "API_KEY", "CREDENTIAL")
 """A variable whose name holds one of these is not handed to a trainer."""
@@ -56,11 +58,18 @@ class LocalEngine:
             raise EngineError(
                 f"the Python {need.python!r} for the trainer is not there or not runnable"
             )
-        if missing := _missing_modules(need):
+        absent = set(_missing_modules(need))
+        if missing := [each for each in need.modules if each in absent]:
             raise EngineError(
                 f"the {need.lane} lane needs {', '.join(missing)} in {need.python}: "
                 f"`pip install '.[{need.extra}]'` there, in a checkout of lanewatch"
             )
+        for name, modules in need.trackers.items():
+            if absent.issuperset(modules):
+                raise EngineError(missing_words(name, modules, need.python))
+
+    def require_names(self, requests: Sequence[StageRequest]) -> None:
+        """Processes need none: always free."""
 
     def start(self, request: StageRequest) -> Handle:
         try:
@@ -143,7 +152,8 @@ class LocalEngine:
 
 
 def _missing_modules(need: Need) -> list[str]:
-    argv = [need.python, "-P", "-c", _MISSING, *need.modules]
+    trackers = [module for modules in need.trackers.values() for module in modules]
+    argv = [need.python, "-P", "-c", _MISSING, *need.modules, *trackers]
     try:
         result = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
         return [str(name) for name in json.loads(result.stdout)]

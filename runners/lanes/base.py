@@ -16,6 +16,8 @@ class Packages:
 
     lock: str
     """The file of exact pins, beside the payload's scripts."""
+    more: tuple[str, ...] = ()
+    """Further such files, for what the recipe asks besides."""
     imports: tuple[str, ...]
     """Modules whose import proves an installation."""
     hidden: tuple[str, ...] = ()

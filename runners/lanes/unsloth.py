@@ -9,6 +9,7 @@ from monitor.model import Stage
 from runners.engines.base import Access, Gpu
 from runners.lanes.base import Packages, StagePlan
 from runners.lanes.reference import TINY
+from runners.payload.trackers import LOCKS
 from runners.payload.unsloth_paths import unsloth_settings
 
 LOCK = "unsloth.lock.txt"
@@ -36,7 +37,7 @@ class UnslothLane:
             stage=Stage.IMPORT,
             module="lanewatch_payload.import_packages",
             env=env,
-            packages=_packages(lane),
+            packages=_packages(lane, recipe),
             cache=Access.WRITE,
             network=lane.get("packages", "lane") == "lane",
             gpu=gpu,
@@ -59,9 +60,11 @@ def _inside(stage: Stage, module: str, env: Mapping[str, str], gpu: Gpu) -> Stag
     )
 
 
-def _packages(lane: Mapping[str, Any]) -> Packages:
+def _packages(lane: Mapping[str, Any], recipe: Mapping[str, Any]) -> Packages:
+    trackers = recipe.get("train", {}).get("report_to") or ()
     return Packages(
         lock=LOCK,
+        more=tuple(LOCKS[name] for name in LOCKS if name in trackers),
         imports=("unsloth", "trl", "datasets", "peft", "transformers"),
         # peft refuses one that is too old, as images have; nothing here needs it.
         hidden=("torchao",),

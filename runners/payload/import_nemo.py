@@ -5,10 +5,12 @@ The rule: what is put into the cache has answered like the base it was made from
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from . import trackers
 from .alone import alone, wait_aloud
 from .contract import Contract, end_process, run_stage, say
 from .files import remove_tree
@@ -30,6 +32,7 @@ def main(contract: Contract) -> Mapping[str, Any]:
     contract.heartbeat(unit="bytes", done=0)
     contract.raise_on_stop = True
     job = read_job(contract)
+    trackers.require(job.recipe, "nemo", sys.executable)
     config = read_config(job.base)
     yarn = yarn_fields(config)
     for doubt in doubts(config):

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from . import trackers
 from .alone import alone, wait_aloud
 from .contract import Contract, StageError, end_process, run_stage, say
 from .files import remove_tree, sync, sync_file_system
@@ -44,6 +45,8 @@ def main(contract: Contract) -> Mapping[str, Any]:
     contract.raise_on_stop = True
     job = read_job(contract)
     wanted = wanted_packages(job.packages)
+    brought = () if wanted.own else read_pins(wanted.locks)
+    trackers.require(job.recipe, wanted.lane, sys.executable, brought)
     if wanted.own:
         return _own(contract, job, wanted)
     key = environment_key(wanted)
@@ -65,7 +68,7 @@ def main(contract: Contract) -> Mapping[str, Any]:
 def _own(contract: Contract, job: Job, wanted: Wanted) -> Mapping[str, Any]:
     """Take the interpreter's own packages; say where they are not those of the lock."""
     use(None, wanted.hidden)
-    locked = read_pins(wanted.lock)
+    locked = read_pins(wanted.locks)
     missing = [name for name in wanted.imports if installed(name) is None]
     if missing:
         raise StageError(
@@ -106,7 +109,7 @@ def _make(contract: Contract, wanted: Wanted, folder: Path, key: Mapping[str, An
 
 
 def _install(contract: Contract, wanted: Wanted, site: Path, scratch: Path) -> None:
-    count = len(read_pins(wanted.lock))
+    count = len(read_pins(wanted.locks))
     contract.heartbeat(done=0, total=2 * count)
     command = WatchedCommand(pip_argv(wanted, site), _environment(scratch), scratch)
 
@@ -118,7 +121,7 @@ def _install(contract: Contract, wanted: Wanted, site: Path, scratch: Path) -> N
     code = command.run(look)
     if code != 0:
         raise StageError(f"the lane's packages could not be installed: {_pip_error(command)}")
-    missing = read_pins(wanted.lock).keys() - _there(site)
+    missing = read_pins(wanted.locks).keys() - _there(site)
     if missing:
         raise StageError(f"pip left out {', '.join(sorted(missing))}; see the log")
 
@@ -127,7 +130,8 @@ def pip_argv(wanted: Wanted, site: Path) -> list[str]:
     """The pip command that fills *site* with the lock. Raises StageError."""
     argv = [sys.executable, "-m", "pip", "install", f"--target={site}", "--no-deps"]
     argv += ["--only-binary=:all:", "--no-compile", "--no-cache-dir", "--no-input"]
-    argv += ["--progress-bar=off", "--disable-pip-version-check", f"--requirement={wanted.lock}"]
+    argv += ["--progress-bar=off", "--disable-pip-version-check"]
+    argv += [f"--requirement={lock}" for lock in wanted.locks]
     if wanted.wheelhouse is not None:
         if not wanted.wheelhouse.is_dir():
             raise StageError(f"the wheelhouse {wanted.wheelhouse} is no folder here")

@@ -39,7 +39,8 @@ class Wanted:
     """What a lane's plan asks for, as work/job.json says it."""
 
     lane: str
-    lock: Path
+    locks: tuple[Path, ...]
+    """The lane's own first."""
     imports: tuple[str, ...]
     """Modules whose import proves the environment."""
     hidden: tuple[str, ...]
@@ -58,7 +59,10 @@ def wanted_packages(value: Mapping[str, Any] | None) -> Wanted:
         given = dict(value or {})
         return Wanted(
             lane=str(given["lane"]),
-            lock=Path(__file__).with_name(str(given["lock"])),
+            locks=tuple(
+                Path(__file__).with_name(str(name))
+                for name in (given["lock"], *(given.get("more") or ()))
+            ),
             imports=tuple(map(str, given["imports"])),
             hidden=tuple(map(str, given.get("hidden") or ())),
             own=given.get("source") == INTERPRETER,
@@ -88,12 +92,15 @@ def pins(text: str) -> dict[str, str]:
     return found
 
 
-def read_pins(lock: Path) -> dict[str, str]:
-    """The pins of the file *lock*. Raises StageError."""
-    try:
-        return pins(lock.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StageError(f"the lane's lock cannot be read: {lock}: {error.strerror}") from error
+def read_pins(locks: Iterable[Path]) -> dict[str, str]:
+    """The pins of all the files *locks*. Raises StageError."""
+    found: dict[str, str] = {}
+    for lock in locks:
+        try:
+            found |= pins(lock.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise StageError(f"the lane's lock cannot be read: {lock}: {error.strerror}") from error
+    return found
 
 
 def environment_key(wanted: Wanted) -> dict[str, Any]:
@@ -101,7 +108,7 @@ def environment_key(wanted: Wanted) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "lane": wanted.lane,
-        "lock": sorted(f"{name}=={version}" for name, version in read_pins(wanted.lock).items()),
+        "lock": sorted(f"{name}=={version}" for name, version in read_pins(wanted.locks).items()),
         "image": wanted.image,
         "interpreter": None if wanted.image else os.path.realpath(sys.executable),
         "python": platform.python_version(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .causes import StageError
+from .trackers import OF_MEGATRON
 
 CANONICAL = {
     "q_proj": "linear_q",
@@ -28,7 +29,7 @@ CanonicalLoRA gives each part its own, but fails in the first iteration where on
 with 0.4.2)."""
 
 
-TRACKERS = frozenset({"tensorboard", "wandb"})
+TRACKERS = frozenset(OF_MEGATRON)
 """Those of train.report_to that Megatron-Bridge knows by the same names."""
 
 

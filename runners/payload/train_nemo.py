@@ -6,10 +6,12 @@ happens after the first heartbeat.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from . import trackers
 from .contract import Contract, StageError, end_process, run_stage
 from .inputs import begin, read_inputs
 from .job import TRAINER_FOLDER, Job
@@ -22,6 +24,7 @@ from .training_plan import given_plan
 def main(contract: Contract) -> Mapping[str, Any]:
     """Train as work/job.json says; returns the fields of result.json."""
     job = begin(contract)
+    trackers.require(job.recipe, "nemo", sys.executable)
     if job.calibrate is not None and job.smoke is None:
         raise StageError(
             'train.iterations = "auto" is for the other lanes; give the nemo lane a number'

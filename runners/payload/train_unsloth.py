@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
+from . import trackers
 from .contract import Contract, end_process, run_stage
 from .hf_start import begin_training
 from .lane_packages import enter
@@ -14,6 +16,7 @@ def main(contract: Contract) -> Mapping[str, Any]:
     """Train as work/job.json says; returns the fields of result.json."""
     start = begin_training(contract)
     enter(start.job.work, required=True)
+    trackers.require(start.job.recipe, "unsloth", sys.executable)
     # Its import catches whatever is raised in it: a stop would be swallowed, or break it halfway.
     contract.raise_on_stop = False
     from .unsloth_training import train

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from monitor.files import read_json
 from runners.errors import RunnerError
+from runners.hub import hub_cache, repository_folder
 from runners.recipe.model import TINY_MODEL, Recipe
 
 MOST_TROUBLES = 3
@@ -37,7 +38,7 @@ def resolve_base(recipe: Recipe, cache_root: Path | None = None) -> Path | None:
     if Path(name).is_absolute():
         return _local(Path(name))
     hub = cache_root or hub_cache()
-    snapshots = hub / f"models--{name.replace('/', '--')}" / "snapshots"
+    snapshots = repository_folder(name, hub) / "snapshots"
     whole = [folder for folder in _folders(snapshots) if not missing(folder)]
     if not whole:
         raise NotFetchedError(
@@ -84,16 +85,6 @@ def _require_usable(folder: Path) -> Path:
     if found := troubles(folder):
         raise BaseModelError(f"model.path: {folder}: {'; '.join(found)}")
     return folder
-
-
-def hub_cache() -> Path:
-    """Return the cache of the Hugging Face tools: $HF_HUB_CACHE, $HF_HOME/hub, ~/.cache/..."""
-    if named := os.environ.get("HF_HUB_CACHE"):
-        return Path(named).expanduser().absolute()
-    home = os.environ.get("HF_HOME")
-    if not home:
-        home = f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
-    return Path(home).expanduser().absolute() / "hub"
 
 
 def missing(folder: Path) -> list[str]:

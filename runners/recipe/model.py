@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
+from runners.payload.trackers import MODULES
+
 TINY_MODEL = "tiny-random-qwen3"
 """A random Qwen3 of half a million parameters, made on the spot: the demo's base model."""
 
@@ -357,4 +359,7 @@ def disagreements(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
         )
     if len(set(recipe.lora.targets)) < len(recipe.lora.targets):
         found.append((("lora.targets",), "a layer is named twice"))
+    if unknown := [each for each in train.report_to if each not in MODULES]:
+        known = ", ".join(MODULES)
+        found.append((("train.report_to",), f"no tracker {unknown[0]!r} is known: {known}"))
     return found

@@ -38,19 +38,16 @@ SHIMS = Path(__file__).parent / "nemo_shims"
 WHOLE = "whole"
 
 
-def environment(site: Path, shims: Path = SHIMS) -> dict[str, str]:
+def environment(site: Path, shims: Path = SHIMS, *, compiles: bool = False) -> dict[str, str]:
     """What a stage of the nemo lane needs around it to run on a CPU."""
-    return {
-        "PYTHONPATH": os.pathsep.join([str(shims), str(site)]),
-        # Its small compiled functions take minutes to compile and nothing here depends on them.
-        "TORCHDYNAMO_DISABLE": "1",
-        "PYTHONWARNINGS": "ignore",
-    }
+    around = {"PYTHONPATH": os.pathsep.join([str(shims), str(site)]), "PYTHONWARNINGS": "ignore"}
+    # Its small compiled functions take minutes to compile and nothing here depends on them.
+    return around if compiles else around | {"TORCHDYNAMO_DISABLE": "1"}
 
 
-def python(folder: Path, site: Path, shims: Path = SHIMS) -> Path:
+def python(folder: Path, site: Path, shims: Path = SHIMS, *, compiles: bool = False) -> Path:
     """Write a program into *folder* that is this Python with all of that around it."""
-    around = environment(site, shims)
+    around = environment(site, shims, compiles=compiles)
     places = around.pop("PYTHONPATH")
     lines = [f"export {name}={shlex.quote(value)}" for name, value in around.items()]
     lines += [f'export PYTHONPATH="$PYTHONPATH:"{shlex.quote(places)}']

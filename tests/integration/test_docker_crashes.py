@@ -39,10 +39,10 @@ class Box:
         }
         make(root, engine="docker", image={"name": IMAGE}, recipe=recipe)
 
-    def keeper(self, **env: str) -> subprocess.CompletedProcess[str]:
+    def keeper(self, *flags: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Be kept until the keeper leaves."""
         return subprocess.run(
-            [sys.executable, str(STUB), str(self.run.root)],
+            [sys.executable, str(STUB), str(self.run.root), *flags],
             capture_output=True,
             text=True,
             timeout=120,
@@ -100,4 +100,21 @@ def test_after_the_machine_went_down_the_dead_container_is_buried(box: Box) -> N
     assert box.keeper().returncode == 0
     assert state(box.run)["status"] == "failed"
     assert "the machine was restarted while it ran" in state(box.run)["cause"]
+    assert box.containers() == []
+
+
+def test_a_resume_whose_container_could_not_have_its_name_begins_no_attempt(box: Box) -> None:
+    assert box.keeper(STUB_FAILS="train").returncode == 0
+    assert state(box.run)["status"] == "failed"
+    name = f"lanewatch-{RUN}-train-2"
+    box.engine.docker("create", f"--name={name}", IMAGE, "true")
+    try:
+        refused = box.keeper("--resume", STUB_FAILS="")
+    finally:
+        box.engine.remove(name)
+    assert refused.returncode == 2
+    assert f"a container that is not of this run is called {name}" in refused.stderr
+    assert (state(box.run)["status"], state(box.run)["attempt"]) == ("failed", 1)
+    assert box.keeper("--resume", STUB_FAILS="").returncode == 0
+    assert state(box.run)["status"] == "finished"
     assert box.containers() == []

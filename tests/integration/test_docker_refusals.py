@@ -22,6 +22,7 @@ from strangers import UID
 from runners.engines.base import Gpu, Need
 from runners.engines.docker import DockerEngine
 from runners.errors import EngineError
+from tui.cli.main import run as main
 
 
 @pytest.fixture
@@ -70,6 +71,28 @@ def test_a_name_that_is_taken_by_another_is_named(stage: Stage) -> None:
             stage.docker.start(request)
     finally:
         stage.engine.remove(name)
+
+
+def test_a_launch_whose_containers_could_not_have_their_names_is_refused(
+    lanewatch: Lanewatch,
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nobody meets it by chance, for a run's id holds the second and a random number."""
+    run = "reference-20260101-000000-abcd"
+    monkeypatch.setattr("runners.runs.new_run_id", lambda lane: run)
+    monkeypatch.setenv("LANEWATCH_RUNS", str(lanewatch.root))
+    name = f"lanewatch-{run}-merge-1"
+    stage.engine.docker("create", f"--name={name}", IMAGE, "true")
+    try:
+        code = main([*LAUNCH, f"--set=docker.image={IMAGE}"])
+    finally:
+        stage.engine.remove(name)
+    told = capsys.readouterr()
+    assert (code, told.out) == (2, "")
+    assert f"a container that is not of this run is called {name}: `docker rename`" in told.err
+    assert not list(lanewatch.root.glob("*-*")), "hours of other stages are not begun for it"
 
 
 @pytest.fixture

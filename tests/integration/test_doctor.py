@@ -147,6 +147,21 @@ def test_an_image_that_lacks_the_trainer_is_found_out(lanewatch: Lanewatch, engi
     assert "No module named 'torch'" in found["image imports"]["seen"]
 
 
+def test_a_tracker_that_is_not_there_refuses_the_launch_not_its_train_stage(
+    lanewatch: Lanewatch, engine: Engine
+) -> None:
+    wandb = ('--set=train.report_to=["wandb"]', "--lane=reference")
+    refused = lanewatch("launch", str(RECIPE), *wandb, "--engine=local", code=2)
+    assert "train.report_to names wandb, and" in refused
+    refused = lanewatch("launch", str(RECIPE), *wandb, *in_docker(), code=2, **engine.env)
+    assert "report_to: train.report_to names wandb, which is not in the image" in refused
+    assert "--anyway" not in refused
+    assert not engine.docker("ps", "--quiet", "--all", "--filter=label=lanewatch.run")
+    assert not list(lanewatch.root.glob("reference-*"))
+    asked = checks(told(lanewatch, str(RECIPE), *wandb, *in_docker(), code=1, **engine.env))
+    assert asked["report_to"]["level"] == "fail"
+
+
 def test_an_image_that_no_registry_has_is_refused_before_anything_is_made(
     lanewatch: Lanewatch, engine: Engine
 ) -> None:

@@ -172,9 +172,12 @@ def test_a_smoke_run_measures_steps_saves_and_the_longest_rows(lab: Lab) -> None
     [
         pytest.param({"resume_from": 10}, "to resume from is not there", id="no checkpoint"),
         pytest.param({"paths": None}, "not usable", id="a broken job"),
+        pytest.param({"tracker": "mlflow"}, "names mlflow, and", id="no package to report with"),
     ],
 )
 def test_a_training_that_cannot_begin_says_why(lab: Lab, job: dict[str, Any], says: str) -> None:
+    if tracker := job.pop("tracker", None):
+        job["recipe"] = lab.recipe(report_to=[tracker])
     assert lab.start("train", "train_reference", 1, job).wait() == 1
     result = lab.result()
     assert (result["ok"], result["outcome"]) == (False, "failed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -244,39 +245,65 @@ def _facts(at_s: float, **values: Any) -> Facts:
     return Facts(boot_id="boot", monotonic_s=at_s, **values)
 
 
-def recorded(name: str) -> Frames:
-    """The looks of a recording. Its trainer trained while the GPU drew over 380 W."""
-    rows = [
-        json.loads(line) for line in (HERE / "recorded" / f"{name}.jsonl").read_text().splitlines()
-    ]
+RECORDED = HERE / "recorded"
+HUNG = frozenset({"HANG", "STOPPED"})
+"""What is said in a recording when the trouble begins."""
+
+
+def hangs_at(name: str, folder: Path = RECORDED) -> float | None:
+    """The second at which a recording says that it hangs; None where it does not say so."""
+    for row in _rows(name, folder):
+        if HUNG & set(row["said"]):
+            return float(row["t"])
+    return None
+
+
+def _rows(name: str, folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
+
+
+def _recorded_gpu(gpu: Mapping[str, Any], *, began: bool) -> GpuReading:
+    held = int(gpu["mem_mib"]) << 20
+    return GpuReading(
+        index=0,
+        name="NVIDIA H200",
+        utilisation_percent=int(gpu["util"]),
+        power_w=float(gpu["power_w"]),
+        temperature_c=int(gpu["temp_c"]),
+        sm_clock_mhz=int(gpu["sm_mhz"]),
+        memory_used_bytes=held,
+        process_bytes=((7, held),) if began else (),
+    )
+
+
+def recorded(name: str, folder: Path = RECORDED) -> Frames:
+    """The looks of a recording (bench/gpu_hangs.py), which says each step.
+
+    The trainers of those that say none trained while the GPU drew over 380 W.
+    """
+    rows = _rows(name, folder)
     done, began, hung = 0, False, False
     beat: Heartbeat | None = None
-    prints = name in ("healthy", "sigstop")
+    prints = any(text.startswith("step ") for row in rows for text in row["said"])
     for row in rows:
         at = float(row["t"])
-        gpu, process = row["gpus"][0], row["procs"][0]
-        hung = hung or "HANG" in row["said"]
+        gpu, process = next(iter(row["gpus"]), None), row["procs"][0]
+        hung = hung or bool(HUNG & set(row["said"]))
         steps = sum(text.startswith("step ") for text in row["said"])
-        works = float(gpu["power_w"]) > 380 and not hung
         phase = "iteration"
         if not prints:
-            steps = int(works)
+            steps = int(gpu is not None and float(gpu["power_w"]) > 380 and not hung)
         if steps:
             began, done = True, done + steps
         elif not began:
-            phase = "first_iteration" if float(gpu["mem_mib"]) else "loading"
+            phase = "first_iteration" if gpu and float(gpu["mem_mib"]) else "loading"
         if steps or beat is None or beat.phase != phase:
             beat = Heartbeat(
                 attempt=1, seq=int(at * 10) + 1, pid=7, boot_id="boot", monotonic_s=at,
                 stage="train", phase=phase, done=done, total=1000,
                 step_s=1.0 if done else None,
             )  # fmt: skip
-        reading = GpuReading(
-            index=0, name="NVIDIA H200", utilisation_percent=int(gpu["util"]),
-            power_w=float(gpu["power_w"]), temperature_c=int(gpu["temp_c"]),
-            sm_clock_mhz=int(gpu["sm_mhz"]), memory_used_bytes=int(gpu["mem_mib"]) << 20,
-            process_bytes=((7, int(gpu["mem_mib"]) << 20),) if began else (),
-        )  # fmt: skip
+        readings = () if gpu is None else (_recorded_gpu(gpu, began=began),)
         yield Frame(
             at_s=at,
             facts=_facts(
@@ -286,7 +313,7 @@ def recorded(name: str) -> Frames:
                 process=ProcessReading(
                     alive=True, state=process["state"], cpu_s=float(process["cpu_s"]), pids=(7,)
                 ),
-                machine=MachineReading(gpus=(reading,)),
+                machine=MachineReading(gpus=readings),
             ),
             subject=Subject(
                 run="night", status=Status.RUNNING, stage="train", total=1000, boot_id="boot"

@@ -9,6 +9,7 @@ import pytest
 from shown import MakeApp, screen_text, show, text_of
 
 from monitor.status_model import AlertsView, RunStatus
+from tui.screens.board import BoardScreen
 from tui.screens.confirm_stop import ConfirmStopScreen
 from tui.screens.run import RunScreen
 from tui.widgets.evidence_table import EvidenceTable
@@ -242,3 +243,28 @@ async def test_memory_and_alerts_stand_below_the_verdict(
         rows = [row.strip() for row in text_of(app, VerdictView).splitlines()]
         assert "memory high: 9.0 GiB left: 101 of 110 GiB used" in rows
         assert f"alert memory-high: lanewatch ack {status.run}" in rows
+
+
+async def test_details_are_read_of_the_run_in_front_also_after_another_was_opened_on_top(
+    make_app: MakeApp, snap_of: Any, training: RunStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = replace(training, run="b-run", name="beta")
+    read: list[str | None] = []
+    app = make_app(run=training.run)
+    monkeypatch.setattr(app, "read_details", read.append)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(pilot, snap_of(training, other))
+        app.open_events()
+        await pilot.pause()
+        app.open_run("b-run")
+        await pilot.pause()
+        assert read[-1] == "b-run"
+        await pilot.press("escape", "escape")
+        await pilot.pause()
+        assert isinstance(app.screen, RunScreen)
+        assert app.screen.run == training.run
+        assert read[-1] == training.run
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, BoardScreen)
+        assert read[-1] is None

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from shown import MakeApp, screen_text, show, text_of
+from textual.pilot import Pilot
+from waiting import settled
 
 from monitor.model import GpuReading, Liveness, MachineReading, MemoryReading
 from monitor.status_model import EtaView, RunStatus
 from tui.actions import Action
+from tui.app import LanewatchApp
 from tui.glyphs import ASCII, UNICODE
 from tui.launching.values import Choice
 from tui.lines import joined
@@ -37,16 +41,33 @@ def three(training: RunStatus, states: dict[str, RunStatus]) -> tuple[RunStatus,
     return training, other, states["finished"]
 
 
+Board = Callable[..., AbstractAsyncContextManager[tuple[LanewatchApp, Pilot[None]]]]
+
+
+@pytest.fixture
+def board(make_app: MakeApp, snap_of: Any) -> Board:
+    """Shows these runs in an app of its own, made with what is handed in."""
+
+    @asynccontextmanager
+    async def board(
+        *runs: RunStatus, size: tuple[int, int] = (100, 24), **handed: Any
+    ) -> AsyncIterator[tuple[LanewatchApp, Pilot[None]]]:
+        app = make_app(**handed)
+        async with app.run_test(size=size) as pilot:
+            await show(pilot, snap_of(*runs))
+            yield app, pilot
+
+    return board
+
+
 def names(app: Any) -> list[str | None]:
     return [run.name for run in app.screen.query_one(RunTable).visible_runs]
 
 
 async def test_o_goes_through_the_orders_and_comes_back(
-    make_app: MakeApp, snap_of: Any, three: tuple[RunStatus, ...]
+    board: Board, three: tuple[RunStatus, ...]
 ) -> None:
-    app = make_app()
-    async with app.run_test(size=(190, 24)) as pilot:
-        await show(pilot, snap_of(*three))
+    async with board(*three, size=(190, 24)) as (app, pilot):
         seen = {}
         for _ in ORDERS:
             table = app.screen.query_one(RunTable)
@@ -65,12 +86,8 @@ async def test_o_goes_through_the_orders_and_comes_back(
     assert seen["soonest to end first"] == ["p65", "beta", "demo"]  # unknown comes last
 
 
-async def test_a_click_on_a_heading_sorts_by_it(
-    make_app: MakeApp, snap_of: Any, three: tuple[RunStatus, ...]
-) -> None:
-    app = make_app()
-    async with app.run_test(size=(100, 24)) as pilot:
-        await show(pilot, snap_of(*three))
+async def test_a_click_on_a_heading_sorts_by_it(board: Board, three: tuple[RunStatus, ...]) -> None:
+    async with board(*three) as (app, pilot):
         table = app.screen.query_one(RunTable)
         await pilot.click(RunTable, offset=(4, 0))
         assert names(app)[0] == "beta"
@@ -82,11 +99,9 @@ async def test_a_click_on_a_heading_sorts_by_it(
 
 
 async def test_l_shows_what_is_live_only(
-    make_app: MakeApp, snap_of: Any, three: tuple[RunStatus, ...]
+    board: Board, snap_of: Any, three: tuple[RunStatus, ...]
 ) -> None:
-    app = make_app()
-    async with app.run_test(size=(100, 24)) as pilot:
-        await show(pilot, snap_of(*three))
+    async with board(*three) as (app, pilot):
         await pilot.press("l")
         assert names(app) == ["p65", "beta"]
         await show(pilot, snap_of(three[2]))
@@ -96,11 +111,9 @@ async def test_l_shows_what_is_live_only(
 
 
 async def test_the_mouse_selects_opens_and_scrolls(
-    make_app: MakeApp, snap_of: Any, three: tuple[RunStatus, ...]
+    board: Board, three: tuple[RunStatus, ...]
 ) -> None:
-    app = make_app()
-    async with app.run_test(size=(100, 24)) as pilot:
-        await show(pilot, snap_of(*three))
+    async with board(*three) as (app, pilot):
         table = app.screen.query_one(RunTable)
         await pilot.click(RunTable, offset=(10, 2))
         assert table.selected is three[1]
@@ -117,11 +130,9 @@ async def test_the_mouse_selects_opens_and_scrolls(
 
 
 async def test_beside_a_wide_list_stands_the_whole_verdict_of_the_selected_run(
-    make_app: MakeApp, snap_of: Any, three: tuple[RunStatus, ...]
+    board: Board, three: tuple[RunStatus, ...]
 ) -> None:
-    app = make_app()
-    async with app.run_test(size=(120, 40)) as pilot:
-        await show(pilot, snap_of(*three))
+    async with board(*three, size=(120, 40)) as (app, pilot):
         await pilot.press("j")
         card = app.screen.query_one(RunCard)
         text = " ".join(" ".join(card.plain()).split())
@@ -133,14 +144,10 @@ async def test_beside_a_wide_list_stands_the_whole_verdict_of_the_selected_run(
         assert card.region.y > app.screen.query_one(RunTable).region.y
 
 
-async def test_the_forecast_is_in_words(
-    make_app: MakeApp, snap_of: Any, training: RunStatus
-) -> None:
+async def test_the_forecast_is_in_words(board: Board, snap_of: Any, training: RunStatus) -> None:
     assert training.memory is not None
     rising = replace(training, memory=replace(training.memory, minutes_to_limit=14.2))
-    app = make_app()
-    async with app.run_test(size=(120, 30)) as pilot:
-        await show(pilot, snap_of(training, rising))
+    async with board(training, rising, size=(120, 30)) as (app, pilot):
         assert "reaches the limit in 14 min" in text_of(app, MachineStrip)
         await show(pilot, snap_of(training))
         assert "limit in" not in text_of(app, MachineStrip)
@@ -231,18 +238,10 @@ class FakeAttach:
         return "foreign-20260521-101112-3fa2"
 
 
-Press = Callable[..., Any]
-
-
-async def test_a_lists_the_candidates_and_attaches_one(make_app: MakeApp, snap_of: Any) -> None:
-    app = make_app(attach=FakeAttach)
-    async with app.run_test(size=(100, 30)) as pilot:
-        await show(pilot, snap_of())
+async def test_a_lists_the_candidates_and_attaches_one(board: Board) -> None:
+    async with board(size=(100, 30), attach=FakeAttach) as (app, pilot):
         await pilot.press("a")
-        for _ in range(500):
-            await pilot.pause(0.01)
-            if "b.py" in screen_text(app):
-                break
+        await settled(pilot, lambda: "b.py" in screen_text(app))
         assert isinstance(app.screen, PickScreen)
         assert "log: /a" in screen_text(app)
         await pilot.press("down", "enter")
@@ -250,14 +249,14 @@ async def test_a_lists_the_candidates_and_attaches_one(make_app: MakeApp, snap_o
         await pilot.pause()
         assert any("12 has [ended]" in each.message for each in app._notifications)
         await pilot.press("a")
-        await pilot.pause(0.1)
+        await settled(pilot, lambda: "a.py" in screen_text(app))
         await pilot.press("enter")
         await app.workers.wait_for_complete()
         await pilot.pause()
         assert isinstance(app.screen, RunScreen)
 
 
-async def test_where_nothing_trains_that_is_said(make_app: MakeApp, snap_of: Any) -> None:
+async def test_where_nothing_trains_that_is_said(board: Board) -> None:
     class Nothing(FakeAttach):
         def candidates(self) -> Iterator[Choice]:
             yield from ()
@@ -267,28 +266,20 @@ async def test_where_nothing_trains_that_is_said(make_app: MakeApp, snap_of: Any
             raise OSError("/proc is not mounted")
 
     for desk, said in ((Nothing, "No training was found"), (Fails, "/proc is not mounted")):
-        app = make_app(attach=desk)
-        async with app.run_test(size=(100, 30)) as pilot:
-            await show(pilot, snap_of())
+        async with board(size=(100, 30), attach=desk) as (app, pilot):
             await pilot.press("a")
-            for _ in range(500):
-                await pilot.pause(0.01)
-                if said in screen_text(app):
-                    break
-            assert said in screen_text(app)
+            await settled(pilot, lambda said=said: said in screen_text(app))
 
 
-async def test_a_read_only_view_attaches_nothing(make_app: MakeApp, snap_of: Any) -> None:
-    app = make_app(attach=FakeAttach, read_only=True)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await show(pilot, snap_of())
+async def test_a_read_only_view_attaches_nothing(board: Board) -> None:
+    async with board(size=(80, 24), attach=FakeAttach, read_only=True) as (app, pilot):
         await pilot.press("a")
         await pilot.pause()
         assert isinstance(app.screen, BoardScreen)
 
 
 async def test_a_run_that_stopped_is_resumed(
-    make_app: MakeApp, snap_of: Any, states: dict[str, RunStatus], training: RunStatus
+    board: Board, states: dict[str, RunStatus], training: RunStatus
 ) -> None:
     resumed: list[tuple[str, Action]] = []
 
@@ -298,16 +289,19 @@ async def test_a_run_that_stopped_is_resumed(
         resumed.append((run, action))
         return "resumed"
 
-    app = make_app(act=act)
-    async with app.run_test(size=(120, 30)) as pilot:
-        await show(pilot, snap_of(states["failed"], training, states["finished"]))
+    async with board(states["failed"], training, states["finished"], size=(120, 30), act=act) as (
+        app,
+        pilot,
+    ):
         assert "R resume" in screen_text(app)
         await pilot.press("R")
+        assert "It goes on from checkpoint 210, attempt 2; 31 iterations" in screen_text(app)
+        await pilot.press("escape", "R", "y")
         await app.workers.wait_for_complete()
         await pilot.press("j", "R", "j", "R")  # one trains, one is at its end
-        await app.workers.wait_for_complete()
+        assert isinstance(app.screen, BoardScreen)
         assert "R resume" not in screen_text(app)
-        await pilot.press("g", "R")
+        await pilot.press("g", "R", "y")
         await app.workers.wait_for_complete()
         await pilot.pause()
         told = [each.message for each in app._notifications]
@@ -315,12 +309,8 @@ async def test_a_run_that_stopped_is_resumed(
     assert any("was not resumed: the box is [busy]" in each for each in told)
 
 
-async def test_a_click_on_a_key_is_that_key(
-    make_app: MakeApp, snap_of: Any, training: RunStatus
-) -> None:
-    app = make_app(stop=lambda run, save: None)
-    async with app.run_test(size=(120, 30)) as pilot:
-        await show(pilot, snap_of(training))
+async def test_a_click_on_a_key_is_that_key(board: Board, training: RunStatus) -> None:
+    async with board(training, size=(120, 30), stop=lambda run, save: None) as (app, pilot):
 
         async def clicked(word: str) -> None:
             (shown,) = app.screen.query_one(KeyBar).plain()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,37 +53,42 @@ def shown(screen: LogScreen) -> list[str]:
     return [row for row in screen.view.plain() if row]
 
 
-async def opened(pilot: Pilot[None], snapshot: Any, **options: Any) -> LogScreen:
-    """Open the log and wait until it is drawn."""
-    await show(pilot, snapshot)
-    pilot.app.open_log(RUN, **options)  # type: ignore[attr-defined]
-    await settled(pilot, lambda: isinstance(pilot.app.screen, LogScreen) and pilot.app.screen.page)
-    screen = pilot.app.screen
-    assert isinstance(screen, LogScreen)
-    await settled(pilot, lambda: bool(screen.page.path))
-    return screen
+Opened = Callable[..., AbstractAsyncContextManager[tuple[Pilot[None], LogScreen]]]
 
 
-async def test_the_log_opens_at_its_end_and_follows(
-    make_app: MakeApp, snap_of: Any, training: Any, log: Path
-) -> None:
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await opened(pilot, snap_of(training))
+@pytest.fixture
+def opened(make_app: MakeApp, snap_of: Any, training: Any) -> Opened:
+    """Opens the log in an app of its own and waits until it is drawn."""
+
+    @asynccontextmanager
+    async def opens(width: int = 80) -> AsyncIterator[tuple[Pilot[None], LogScreen]]:
+        app = make_app()
+        async with app.run_test(size=(width, 24)) as pilot:
+            await show(pilot, snap_of(training))
+            app.open_log(RUN)
+            await settled(pilot, lambda: isinstance(app.screen, LogScreen))
+            screen = app.screen
+            assert isinstance(screen, LogScreen)
+            await settled(pilot, lambda: bool(screen.page.path))
+            yield pilot, screen
+
+    return opens
+
+
+async def test_the_log_opens_at_its_end_and_follows(opened: Opened, log: Path) -> None:
+    async with opened() as (pilot, screen):
         await settled(pilot, lambda: bool(shown(screen)))
         assert shown(screen)[-1] == "ValueError: [b]bad[/b]"
-        assert "last line 12m ago" in screen_text(app)
-        assert "following" in screen_text(app)
+        assert "last line 12m ago" in screen_text(screen.app)
+        assert "following" in screen_text(screen.app)
         with log.open("a") as file:
             file.write("one more\n 10%|#\r 20%|##")
         await settled(pilot, lambda: shown(screen)[-1] == " 20%|##")
         assert "one more" in shown(screen)
 
 
-async def test_moving_as_in_less(make_app: MakeApp, snap_of: Any, training: Any, log: Path) -> None:
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await opened(pilot, snap_of(training))
+async def test_moving_as_in_less(opened: Opened, log: Path) -> None:
+    async with opened() as (pilot, screen):
         room = screen.view.size.height
 
         async def press(key: str, expected: str, *, row: int = 0) -> None:
@@ -90,7 +97,7 @@ async def test_moving_as_in_less(make_app: MakeApp, snap_of: Any, training: Any,
 
         await press("g", "step=0 ")
         assert not screen.page.follow
-        assert "held" in screen_text(app)
+        assert "held" in screen_text(screen.app)
         await press("j", "step=1 ")
         await press("down", "step=2 ")
         await press("enter", "step=3 ")
@@ -125,12 +132,8 @@ async def test_moving_as_in_less(make_app: MakeApp, snap_of: Any, training: Any,
         await press("end", "unseen", row=-1)
 
 
-async def test_searching_down_and_up_and_round(
-    make_app: MakeApp, snap_of: Any, training: Any, log: Path
-) -> None:
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await opened(pilot, snap_of(training))
+async def test_searching_down_and_up_and_round(opened: Opened, log: Path) -> None:
+    async with opened() as (pilot, screen):
         await pilot.press("g")
         await pilot.press("slash", *"step=4[12]", "enter")
         await settled(pilot, lambda: any("step=41 " in row for row in shown(screen)))
@@ -155,49 +158,41 @@ async def test_searching_down_and_up_and_round(
         await settled(pilot, lambda: screen.page.pattern == "nan" and screen.page.hit is not None)
 
 
-async def test_a_search_that_is_typed_in_one_piece(
-    make_app: MakeApp, snap_of: Any, training: Any, log: Path
-) -> None:
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await opened(pilot, snap_of(training))
+async def test_a_search_that_is_typed_in_one_piece(opened: Opened, log: Path) -> None:
+    async with opened() as (pilot, screen):
         await pilot.press("G")
         for key, character in (
             ("question_mark", "?"),
             *((each, each) for each in "warning"),
             ("enter", "\r"),
         ):
-            app.post_message(events.Key(key, character))
+            screen.app.post_message(events.Key(key, character))
         await settled(pilot, lambda: screen.page.hit is not None)
         assert screen.page.pattern == "warning"
         assert not screen.prompting
 
 
 async def test_a_bad_pattern_is_one_sentence_and_the_prompt_stays(
-    make_app: MakeApp, snap_of: Any, training: Any, log: Path
+    opened: Opened, log: Path
 ) -> None:
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await opened(pilot, snap_of(training))
+    async with opened() as (pilot, screen):
         await pilot.press("slash", *"(step", "enter")
         await pilot.pause()
         assert screen.prompting
-        assert "not a regular expression: missing )" in screen_text(app)
+        assert "not a regular expression: missing )" in screen_text(screen.app)
         await pilot.press(")")
         await pilot.pause()
-        assert "not a regular" not in screen_text(app)
+        assert "not a regular" not in screen_text(screen.app)
         await pilot.press("enter")
         await settled(pilot, lambda: screen.page.pattern == "(step)")
 
 
 async def test_a_pattern_without_end_blocks_nobody_and_is_given_up(
-    make_app: MakeApp, snap_of: Any, training: Any, log: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with log.open("a") as file:
         file.write("a" * 60 + "!\n")
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await opened(pilot, snap_of(training))
+    async with opened() as (pilot, screen):
         await pilot.press("question_mark", *"(a+)+$", "enter")
         await settled(pilot, lambda: "searching" in screen.page.searching)
         await pilot.press("g")
@@ -206,16 +201,12 @@ async def test_a_pattern_without_end_blocks_nobody_and_is_given_up(
         assert screen.page.pattern == ""
 
 
-async def test_only_matching_lines(
-    make_app: MakeApp, snap_of: Any, training: Any, log: Path
-) -> None:
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await opened(pilot, snap_of(training))
+async def test_only_matching_lines(opened: Opened, log: Path) -> None:
+    async with opened() as (pilot, screen):
         await pilot.press("ampersand", *"step=5.? ", "enter")
         await settled(pilot, lambda: len(shown(screen)) == 21)
         assert all("step=5" in row for row in shown(screen))
-        assert "only step=5.? " in screen_text(app)
+        assert "only step=5.? " in screen_text(screen.app)
         with log.open("a") as file:
             file.write("step=57 at last\nstep=61 not this\n")
         await settled(pilot, lambda: "at last" in shown(screen)[-1])
@@ -228,14 +219,10 @@ async def test_only_matching_lines(
         await settled(pilot, lambda: "not this" in shown(screen)[-1])
 
 
-async def test_wrapping_shows_the_whole_of_a_long_line(
-    make_app: MakeApp, snap_of: Any, training: Any, log: Path
-) -> None:
+async def test_wrapping_shows_the_whole_of_a_long_line(opened: Opened, log: Path) -> None:
     with log.open("a") as file:
         file.write("begin " + "x" * 150 + " end\n")
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await opened(pilot, snap_of(training))
+    async with opened() as (pilot, screen):
         await settled(pilot, lambda: shown(screen)[-1].endswith("…"))
         await pilot.press("w")
         await settled(pilot, lambda: shown(screen)[-1].endswith(" end"))
@@ -246,52 +233,40 @@ async def test_wrapping_shows_the_whole_of_a_long_line(
         await settled(pilot, lambda: not screen.page.wrap)
 
 
-async def test_other_logs_of_the_run(
-    make_app: MakeApp, snap_of: Any, training: Any, log: Path
-) -> None:
+async def test_other_logs_of_the_run(opened: Opened, log: Path) -> None:
     log.with_name("pull.log").write_text("pulled\n")
     log.with_name("keeper.log").write_text("kept\n")
     (log.parents[1] / "state.json").write_text('{"stage": "train"}')
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await opened(pilot, snap_of(training))
+    async with opened() as (pilot, screen):
         assert screen.page.path.endswith("train.log")
         await pilot.press("right_square_bracket")
         await settled(pilot, lambda: shown(screen) == ["kept"])
         await pilot.press("left_square_bracket", "left_square_bracket")
         await settled(pilot, lambda: shown(screen) == ["pulled"])
-        assert "pull.log" in screen_text(app)
+        assert "pull.log" in screen_text(screen.app)
 
 
-async def test_copying_by_key_and_mouse(
-    make_app: MakeApp, snap_of: Any, training: Any, log: Path
-) -> None:
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await opened(pilot, snap_of(training))
+async def test_copying_by_key_and_mouse(opened: Opened, log: Path) -> None:
+    async with opened() as (pilot, screen):
         await settled(pilot, lambda: bool(shown(screen)))
         await pilot.press("c")
-        await settled(pilot, lambda: app.clipboard.endswith("ValueError: [b]bad[/b]"))
-        assert app.clipboard.count("\n") == screen.view.size.height - 1
-        assert "\x1b" not in app.clipboard
+        await settled(pilot, lambda: screen.app.clipboard.endswith("ValueError: [b]bad[/b]"))
+        assert screen.app.clipboard.count("\n") == screen.view.size.height - 1
+        assert "\x1b" not in screen.app.clipboard
         await pilot.click("#log", offset=(3, 2))
         await pilot.click("#log", offset=(3, 4), shift=True)
         await pilot.press("y")
-        await settled(pilot, lambda: app.clipboard.count("\n") == 2)
-        assert app.clipboard.splitlines()[0] == shown(screen)[2]
+        await settled(pilot, lambda: screen.app.clipboard.count("\n") == 2)
+        assert screen.app.clipboard.splitlines()[0] == shown(screen)[2]
         await pilot.press("escape")
         assert screen.view.marked is None
         await pilot.click("#status", offset=(2, 0))
         await settled(pilot, lambda: not screen.page.follow)
 
 
-async def test_saving_what_is_shown(
-    make_app: MakeApp, snap_of: Any, training: Any, log: Path, tmp_path: Path
-) -> None:
+async def test_saving_what_is_shown(opened: Opened, log: Path, tmp_path: Path) -> None:
     target = tmp_path / "kept.txt"
-    app = make_app()
-    async with app.run_test(size=(120, 24)) as pilot:
-        screen = await opened(pilot, snap_of(training))
+    async with opened(120) as (pilot, screen):
         for expected in ("301 lines in", "was not written: File exists"):
             await pilot.press("s")
             prompt = screen.query_one("#prompt", Input)
@@ -303,10 +278,8 @@ async def test_saving_what_is_shown(
         assert target.stat().st_mode & 0o777 == 0o600
 
 
-async def test_the_wheel_scrolls(make_app: MakeApp, snap_of: Any, training: Any, log: Path) -> None:
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await opened(pilot, snap_of(training))
+async def test_the_wheel_scrolls(opened: Opened, log: Path) -> None:
+    async with opened() as (pilot, screen):
         await pilot.press("g")
         await settled(pilot, lambda: "step=0 " in shown(screen)[0])
         down = events.MouseScrollDown(screen.view, 1, 1, 0, 1, 0, False, False, False)
@@ -317,12 +290,8 @@ async def test_the_wheel_scrolls(make_app: MakeApp, snap_of: Any, training: Any,
         await settled(pilot, lambda: "step=0 " in shown(screen)[0])
 
 
-async def test_a_log_that_is_replaced_cut_short_or_deleted(
-    make_app: MakeApp, snap_of: Any, training: Any, log: Path
-) -> None:
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await opened(pilot, snap_of(training))
+async def test_a_log_that_is_replaced_cut_short_or_deleted(opened: Opened, log: Path) -> None:
+    async with opened() as (pilot, screen):
         os.rename(log, f"{log}.1")  # noqa: PTH104
         await settled(pilot, lambda: "was deleted" in screen.page.problem)
         assert "ValueError" in "\n".join(shown(screen))
@@ -335,11 +304,9 @@ async def test_a_log_that_is_replaced_cut_short_or_deleted(
 
 
 async def test_a_run_without_a_log_says_so_and_shows_it_once_there_is_one(
-    make_app: MakeApp, snap_of: Any, training: Any, tmp_path: Path
+    opened: Opened, tmp_path: Path
 ) -> None:
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await opened(pilot, snap_of(training))
+    async with opened() as (pilot, screen):
         await settled(pilot, lambda: "folder is gone" in screen.page.problem)
         (tmp_path / RUN / "logs").mkdir(parents=True)
         await settled(pilot, lambda: "no log yet" in screen.page.problem)

@@ -11,6 +11,7 @@ import pytest
 from run_states import full_detail, run_in
 from shown import MakeApp, screen_text, show, text_of
 from textual.pilot import Pilot
+from waiting import settled
 
 from monitor.status_model import AlertsView, ForeignView, RunStatus
 from tui.actions import Action, offered
@@ -68,8 +69,7 @@ async def test_tabs_by_number_and_by_bracket(open_run: Any) -> None:
     async with open_run("training") as pilot:
         for number, name in reversed(list(enumerate(TABS, 1))):
             await pilot.press(str(number))
-            await pilot.pause()
-            assert signs[name] in front(pilot), name
+            await settled(pilot, lambda name=name: signs[name] in front(pilot))
             assert f"{number} {name}" in text_of(pilot.app, TabBar)
         await pilot.press("left_square_bracket")
         assert run_screen(pilot).tabs.active == len(TABS) - 1

@@ -204,6 +204,16 @@ def test_details_of_a_run(root: Path) -> None:
     assert reader.read(status, now.wall_s).log_lines[-2:] == ("one more", "and a part")
 
 
+def test_how_often_a_run_saves_is_seen_where_no_recipe_tells(
+    root: Path, training: RunStatus
+) -> None:
+    at = DetailReader(root / RUN).read(training, 1000.0)
+    assert [each.iteration for each in training.checkpoints] == [70, 140, 210]
+    assert at.save_interval == 70
+    first = replace(training, checkpoints=training.checkpoints[:1])
+    assert DetailReader(root / RUN).read(first, 1000.0).save_interval is None
+
+
 def test_a_live_run_gathers_history_from_its_status(root: Path, training: RunStatus) -> None:
     reader = DetailReader(root / RUN)
     for second in range(12):

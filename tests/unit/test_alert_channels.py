@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from monitor.alert_channels import (
     with_channel,
     write_channels,
 )
+from monitor.alert_send import READ_S
 from tui.cli.main import run
 
 
@@ -197,3 +200,16 @@ def test_what_cannot_be_done_is_a_sentence(
 ) -> None:
     assert run(["alerts", *words]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_slow_service_is_given_its_time_and_not_the_message_again() -> None:
+    ask = (
+        "from monitor.alert_send import _service, _Words, Channel\n"
+        "for said in ('', '?rto=3'):\n"
+        "    service = _service(Channel('slow', f'json://127.0.0.1{said}'), _Words())\n"
+        "    print(service.request_timeout)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", ask], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.split("\n")[:2] == [f"(4.0, {READ_S})", "(4.0, 3.0)"]

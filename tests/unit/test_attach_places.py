@@ -18,6 +18,7 @@ from runners.attach.mounts import by_pairs, parse_mountinfo, to_host
 from runners.attach.saving import Claim, choose_folder
 from runners.attach.values import Descriptor
 from runners.engines.docker_socket import engine_url
+from runners.errors import EngineError
 
 OURS = parse_mountinfo(
     """\
@@ -88,7 +89,8 @@ def test_the_engine_is_the_one_that_the_client_would_use(
     monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
     assert engine_url() == "unix:///var/run/docker.sock"
     (tmp_path / "config.json").write_text('{"currentContext": "rootless"}')
-    assert engine_url() == "unix:///var/run/docker.sock"
+    with pytest.raises(EngineError, match=r"context rootless that .*config\.json names is not"):
+        engine_url()
     folder = tmp_path / "contexts" / "meta" / hashlib.sha256(b"rootless").hexdigest()
     folder.mkdir(parents=True)
     meta = {"Endpoints": {"docker": {"Host": "unix:///run/user/7/docker.sock"}}}

@@ -55,6 +55,23 @@ def test_a_value_that_is_refused_says_what_is_wanted(
     assert "_" not in told.splitlines()[-1], "the name of no function is shown"
 
 
+def test_the_help_tells_how_a_run_is_opened(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, usage in (
+        (["--help"], "usage: lanewatch [-h] [--version] [--readonly] [RUN | COMMAND ...]"),
+        (["ack", "--help"], "usage: lanewatch ack [-h]"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            run(words)
+        assert ended.value.code == 0
+        assert capsys.readouterr().out.startswith(usage)
+
+
+def test_the_drills_stand_in_two_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["drill"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert len({len(row) - len(row.partition("  ")[2].lstrip()) for row in listed}) == 1
+
+
 def test_a_drill_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["drill", "quite-log"]) == 2
     said = capsys.readouterr().err

@@ -10,6 +10,7 @@ import pytest
 from fabricated import wait_for
 from hypothesis import given
 from hypothesis import strategies as st
+from stalled_facts import STALLED, kernel
 
 from monitor.diagnosis import inquiry
 from monitor.diagnosis.answer import recorded_sentence
@@ -22,7 +23,6 @@ from monitor.diagnosis.values import (
     Confidence,
     DiagnosisFacts,
     Frame,
-    KernelThread,
     Stack,
     ThreadView,
     Told,
@@ -37,10 +37,6 @@ OTHER = Frame("other", "/a/train.py", 20)
 WAIT = Frame("wait", "/usr/lib/python3.12/threading.py", 355)
 LOADER = Frame("get", "/usr/lib/python3.12/multiprocessing/queues.py", 103)
 POOL = Frame("_worker", "/usr/lib/python3.12/concurrent/futures/thread.py", 90)
-
-
-def kernel(tid: int = 7, wait: str | None = "futex", share: float = 0.0) -> KernelThread:
-    return KernelThread(pid=7, tid=tid, state="S", cpu_share=share, syscall=wait)
 
 
 def ran(seen: ThreadView) -> ThreadView:
@@ -59,26 +55,6 @@ def view(
     return ThreadView(
         pid=7, tid=tid, name=name, still=still, stays_in=frames, kernel=kernel(tid, wait), line=line
     )
-
-
-STALLED = DiagnosisFacts(
-    run="r",
-    attempt=1,
-    foreign=False,
-    alive=True,
-    pid=7,
-    liveness="stalled",
-    reason="no progress for 10 min",
-    signature="idle-deadlock",
-    words="it waits",
-    advanced=False,
-    seconds=3.0,
-    samples=6,
-    source="py-spy",
-    kernel=(kernel(),),
-    checkpoint=8,
-    checkpoint_age_s=600.0,
-)
 
 
 @pytest.mark.parametrize(

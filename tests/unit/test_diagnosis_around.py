@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from stalled_facts import STALLED, kernel
 
 from monitor.diagnosis.conclude import conclude
 from monitor.diagnosis.places import (
@@ -28,27 +29,6 @@ from monitor.diagnosis.values import (
     KernelThread,
     ThreadView,
 )
-
-STALLED = DiagnosisFacts(
-    run="r",
-    attempt=1,
-    foreign=False,
-    alive=True,
-    pid=7,
-    liveness="stalled",
-    reason="no progress for 10 min",
-    signature="idle-deadlock",
-    words="it waits",
-    advanced=False,
-    seconds=3.0,
-    samples=6,
-    source="py-spy",
-)
-
-
-def kernel(tid: int = 7, call: str = "futex") -> KernelThread:
-    return KernelThread(pid=7, tid=tid, state="S", cpu_share=0.0, syscall=call)
-
 
 C10D = "/v/lib/python3.12/site-packages/torch/distributed/distributed_c10d.py"
 LOGGER = Frame("wrapper", C10D.replace("distributed_c10d", "c10d_logger"), 80)
@@ -219,7 +199,7 @@ def wait(kind: WaitKind, what: str, call: str = "read", **more: Any) -> Wait:
 def waiting(*waits: Wait, frames: tuple[Frame, ...] = QUEUE, **changes: Any) -> DiagnosisFacts:
     view = ThreadView(pid=7, tid=7, name="MainThread", still=True, stays_in=frames)
     around = Surroundings(waits=waits)
-    known = {"threads": (view,), "kernel": (kernel(call="read"),), "around": around}
+    known = {"threads": (view,), "kernel": (kernel(wait="read"),), "around": around}
     return replace(STALLED, **(known | changes))
 
 
@@ -387,7 +367,6 @@ VIEWS = st.lists(
 ).map(tuple)
 
 
-@settings(deadline=None)
 @given(AROUND, VIEWS, st.sampled_from(["stalled", "suspect", "training"]), st.booleans())
 def test_laws(
     around: Surroundings, views: tuple[ThreadView, ...], liveness: str, advanced: bool

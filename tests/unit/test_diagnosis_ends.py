@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from stalled_facts import STALLED
 
 from monitor.diagnosis.conclude import conclude
 from monitor.diagnosis.tracebacks import place_of, traceback_of
@@ -14,29 +15,10 @@ from monitor.diagnosis.values import (
     Confidence,
     DiagnosisFacts,
     Frame,
-    KernelThread,
     Known,
     Told,
 )
 
-STALLED = DiagnosisFacts(
-    run="r",
-    attempt=1,
-    foreign=False,
-    alive=True,
-    pid=7,
-    liveness="stalled",
-    reason="no progress for 10 min",
-    signature="idle-deadlock",
-    words="it waits",
-    advanced=False,
-    seconds=3.0,
-    samples=6,
-    source="py-spy",
-    kernel=(KernelThread(pid=7, tid=7, state="S", cpu_share=0.0, syscall="futex"),),
-    checkpoint=8,
-    checkpoint_age_s=600.0,
-)
 FAILED = replace(STALLED, alive=False, liveness="failed", reason="it failed", signature=None)
 STOPPED = replace(FAILED, liveness="stopped")
 GETS_ON = replace(STALLED, liveness="training", signature=None, advanced=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from stalled_facts import STALLED
+
 from monitor.diagnosis.conclude import conclude
 from monitor.diagnosis.stacks import compare
-from monitor.diagnosis.values import Cause, DiagnosisFacts, Frame, KernelThread, Stack
+from monitor.diagnosis.values import Cause, Frame, KernelThread, Stack
 from monitor.frozen import replace
 
 TURN = Frame("spin.<locals>.turn", "/a/faults.py", 81)
@@ -44,22 +46,14 @@ def test_a_spin_whose_samples_all_fall_into_one_step_still_names_the_loop() -> N
         Frame("Net.step.<locals>.<listcomp>", "/a/net.py", 64),
         Frame("Net.step", "/a/net.py", 60),
         TURN,
+        Frame("Thread.run", "/usr/lib/python3.11/threading.py", 982),
     )
     stack = Stack(pid=7, tid=8, name="spins", frames=frames)
-    facts = DiagnosisFacts(
-        run="r",
-        attempt=1,
-        foreign=False,
-        alive=True,
-        pid=7,
-        liveness="stalled",
-        reason="no progress for 10 min",
+    facts = replace(
+        STALLED,
         signature=None,
         words="",
-        advanced=False,
-        seconds=3.0,
         samples=2,
-        source="py-spy",
         kernel=(BUSY,),
         threads=compare([[stack], [stack]], (BUSY,)),
     )
@@ -68,3 +62,7 @@ def test_a_spin_whose_samples_all_fall_into_one_step_still_names_the_loop() -> N
     assert "thread spins was seen in Random.gauss (python3.11/random.py:600)" in said.sentence
     assert "called from Net.step (a/net.py:64)" in said.sentence
     assert "called from spin.<locals>.turn (a/faults.py:81)" in said.sentence
+    frames = frames[2:]
+    stack = replace(stack, frames=frames)
+    said = conclude(replace(facts, threads=compare([[stack], [stack]], (BUSY,))))
+    assert said.sentence.endswith("called from spin.<locals>.turn (a/faults.py:81)"), "no more"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.grammar import TOTALS, LogState, begin, fold, parse
@@ -258,7 +258,6 @@ def test_a_new_process_in_the_same_log_begins_anew() -> None:
     assert progress == LogProgress(phase="loading")
 
 
-SLOW_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 LINES = st.one_of(
     st.binary(max_size=200),
     st.sampled_from([STEP, WITHOUT_LOSS, *lines_of("transformers-5.17-evaluation.log")[:60]]),
@@ -272,14 +271,12 @@ LINES = st.one_of(
 )
 
 
-@SLOW_MACHINE
 @given(LINES)
 def test_any_line_is_read_without_raising(line: bytes) -> None:
     fact = parse(line)
     assert fact is None or fact.kind in Kind
 
 
-@SLOW_MACHINE
 @given(st.lists(LINES, max_size=20))
 def test_what_is_kept_is_bounded_and_within_its_bounds(lines: list[bytes]) -> None:
     state = folded(lines)
@@ -291,13 +288,11 @@ def test_what_is_kept_is_bounded_and_within_its_bounds(lines: list[bytes]) -> No
         assert value is None or 0 <= value < 10**16
 
 
-@SLOW_MACHINE
 @given(st.lists(LINES, max_size=10), st.lists(LINES, max_size=10))
 def test_to_fold_in_two_bites_is_to_fold_once(first: list[bytes], second: list[bytes]) -> None:
     assert folded(second, folded(first)) == folded([*first, *second])
 
 
-@SLOW_MACHINE
 @given(LINES)
 def test_a_bar_that_is_drawn_twice_says_the_same(line: bytes) -> None:
     fact = parse(line)

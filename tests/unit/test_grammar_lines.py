@@ -40,6 +40,55 @@ def said(*lines: bytes) -> LogProgress:
             id="TRL",
         ),
         pytest.param(
+            b"{'loss': np.float64(0.8731), 'grad_norm': tensor(0.41, device='cuda:0'),"
+            b" 'learning_rate': 8e-05, 'epoch': 0.3}",
+            LogProgress(loss=0.8731, grad_norm=0.41, lr=8e-05, epoch=0.3, phase="iteration"),
+            id="figures of numpy and torch",
+        ),
+        pytest.param(
+            b"{'loss': np.float64(nan), 'grad_norm': tensor(nan), 'learning_rate': 1e-4,"
+            b" 'epoch': 1.0}",
+            LogProgress(nan=True, grad_nan=True, lr=0.0001, epoch=1.0, phase="iteration"),
+            id="NaN of numpy and torch",
+        ),
+        pytest.param(
+            b"{'loss': 1.47077751, 'grad_norm': 10.5625, 'learning_rate': 2e-06, 'token_acc': 0.65,"
+            b" 'epoch': 0.05, 'global_step/max_steps': '5/94', 'percentage': '5.32%',"
+            b" 'elapsed_time': '2s', 'memory(GiB)': 4.87, 'train_speed(iter/s)': 0.345807}",
+            LogProgress(
+                iteration=5,
+                total=94,
+                loss=1.47077751,
+                grad_norm=10.5625,
+                lr=2e-06,
+                epoch=0.05,
+                phase="iteration",
+            ),
+            id="ms-swift",
+        ),
+        pytest.param(
+            b"Epoch 2:   3%|#  | 19/625 [10:38<5:39:22,  0.50it/s, v_num=3, train_loss=0.87]",
+            LogProgress(iteration=1269, loss=0.87, step_s=2.0, phase="iteration"),
+            id="Lightning counts within the epoch, and epochs from 0",
+        ),
+        pytest.param(
+            b"Epoch 0: :   3%|#  | 19/625 [10:38<5:39:22, v_num=, reduced_train_loss=nan]",
+            LogProgress(iteration=19, nan=True, phase="iteration"),
+            id="the bar of NeMo 1",
+        ),
+        pytest.param(
+            b"Steps:  47%|####  | 293/625 [2:38:01<2:59:08, 32.38s/it, lr=0.0001, step_loss=0.01]",
+            LogProgress(
+                iteration=293, total=625, loss=0.01, lr=0.0001, step_s=32.38, phase="iteration"
+            ),
+            id="diffusers",
+        ),
+        pytest.param(
+            b"Validation DataLoader 0:  50%|##   | 1/2 [00:00<00:00,  3.1it/s]",
+            LogProgress(phase="evaluating"),
+            id="an evaluation of Lightning",
+        ),
+        pytest.param(
             b"[NeMo I 2026-05-21 11:14:23 megatron_gpt_model:982] step=116 loss=0.873 lr=8.2e-05",
             LogProgress(iteration=116, loss=0.873, lr=8.2e-05, phase="iteration"),
             id="NeMo 1",
@@ -109,11 +158,28 @@ def test_single_lines(line: bytes, expected: LogProgress) -> None:
 
 
 @pytest.mark.parametrize(
+    "label",
+    [b"[rank0]: ", b"[default3]:", b"0: ", b"15: ", b"[1,0]<stdout>:", b"2026-11-23T18:45:02.12Z "],
+)
+def test_what_torchrun_srun_mpirun_and_docker_put_before_a_line_changes_nothing(
+    label: bytes,
+) -> None:
+    error = [b"Traceback (most recent call last):", b'  File "a.py", line 1', b"KeyError: 'q'"]
+    lines = [b" 46%|####7     | 29/63 [2:38:01<2:59:08, 32.38s/it]", b"Step Time : 32.40s"]
+    for each in ([lines[0]], lines, [STEP], [STEP, *error]):
+        plain = said(*each)
+        assert plain != LogProgress()
+        assert said(*(label + line for line in each)) == plain
+
+
+@pytest.mark.parametrize(
     "line",
     [
         pytest.param(b"Map: 100%|####| 800/800 [00:00<00:00, 6430.29 examples/s]", id="map"),
         pytest.param(b"Merging:  50%|##  | 1/2 [00:01<00:01,  1.47s/it]", id="described"),
         pytest.param(b" 50%|##  | 1.2G/2.4G [00:01<00:01, 1.47GB/s]", id="bytes"),
+        pytest.param(b"Epoch 1:  50%|##  | 1/2 [00:01<00:01, 1.47s/it, loss=2]", id="whose epoch"),
+        pytest.param(b"Steps:  50%|##  | 1/2 [00:01<00:01,  1.47s/it]", id="steps of anything"),
         pytest.param(b"12it [00:03,  3.20it/s]", id="no total"),
         pytest.param(b" 50%|##  | 31/30 [00:01<00:01,  1.47s/it]", id="more than all"),
         pytest.param(b" 50%|##  | 0/0 [00:01<00:01,  1.47s/it]", id="of nothing"),

@@ -130,7 +130,7 @@ observations = st.builds(
     own_power_w=optional(seconds),
     held=optional(st.booleans()),
 )
-law = settings(max_examples=150, deadline=None)
+law = settings(max_examples=150)
 
 
 @law

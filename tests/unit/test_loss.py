@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from watching import Watch, beat
 
@@ -245,7 +245,6 @@ def test_the_state_survives_a_restart_of_the_watcher() -> None:
     assert watch.history.loss_trouble == "nan-loss"
 
 
-@settings(deadline=None)
 @given(st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False), max_size=120))
 def test_any_losses_are_followed_in_bounded_memory(losses: list[float | None]) -> None:
     state = followed(losses)
@@ -254,7 +253,6 @@ def test_any_losses_are_followed_in_bounded_memory(losses: list[float | None]) -
     assert (judge_loss(state) is None) == (describe_loss(state) == "")
 
 
-@settings(deadline=None)
 @given(st.floats(0.01, 12), st.integers(0, 200))
 def test_a_constant_loss_is_never_trouble(value: float, count: int) -> None:
     assert troubles([value] * count) == []

@@ -276,7 +276,7 @@ def test_what_is_not_known_of_the_run_gives_no_share() -> None:
     assert judge_memory(state, looks(60.0)[0], Budget()).run_share is None
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     used=st.lists(st.floats(0, 200), min_size=1, max_size=80),
     own=st.none() | st.integers(1, 200 * GIB),

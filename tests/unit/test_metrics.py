@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.metrics import Eval, Metric, MetricsFollower, Save, parse_record, read_metrics
@@ -84,7 +84,6 @@ def test_a_loss_that_is_no_number_is_unknown(tmp_path: Path) -> None:
     assert (metric.loss, metric.tokens) == (None, None)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(
     st.sampled_from(["attempt", "iteration", "loss", "save_s", "eval_loss", "tokens", "forced"]),
     st.none() | st.booleans() | st.integers() | st.floats() | st.just("x") | st.just([]),

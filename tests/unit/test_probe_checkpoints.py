@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.probes import checkpoints
@@ -102,7 +102,6 @@ def test_a_tracker_that_is_a_fifo_does_not_hang_us(tmp_path: Path) -> None:
     assert read_checkpoints(tmp_path).problem is not None
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=64))
 def test_any_tracker_never_raises(raw: bytes) -> None:
     read = parse_tracker(raw)

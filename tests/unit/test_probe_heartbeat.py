@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.probes.heartbeat import parse_heartbeat, read_heartbeat
@@ -148,7 +148,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(GOOD)), JSON))
 def test_any_json_never_raises(changes: dict[str, Any]) -> None:
     read = parse_heartbeat({**GOOD, **changes})

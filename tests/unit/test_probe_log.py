@@ -61,7 +61,6 @@ def test_a_megabyte_of_redraws_shows_the_last() -> None:
 ALPHABET = "a7;m[]()\\ \t\r\n\x00\x07\x1b\x9b\x9d\x90\x9c\x7f\u202e\u2028\ud800ÿ€😀?$P^_X"
 
 
-@settings(deadline=None)
 @given(st.text(ALPHABET, max_size=60) | st.binary(max_size=60), st.integers(2, 40))
 def test_no_control_character_ever_passes(line: str | bytes, limit: int) -> None:
     text = clean_line(line, limit)
@@ -70,7 +69,6 @@ def test_no_control_character_ever_passes(line: str | bytes, limit: int) -> None
     text.encode()
 
 
-@settings(deadline=None)
 @given(st.text(ALPHABET, max_size=60))
 def test_clean_text_is_left_alone(line: str) -> None:
     once = clean_line(line)
@@ -214,7 +212,7 @@ def test_an_endless_line_is_held_in_part(tmp_path: Path) -> None:
     assert follower.read()[-1] == "next"
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.binary(max_size=30), max_size=8))
 def test_following_loses_and_invents_nothing(chunks: list[bytes]) -> None:
     path = Path(os.environ["LANEWATCH_RUNS"]).parent / f"law-{os.getpid()}.log"

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.probes import process
@@ -209,7 +209,6 @@ def test_a_leader_that_ended_before_its_threads_still_lives() -> None:
     assert (alone.alive, working.alive) == (False, True)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_any_bytes_for_stat_never_raise(raw: bytes) -> None:
     parse_stat(raw)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from monitor.rundir import RunDir
+from runners.cache_roots import note_root
 from runners.errors import RunnerError
 from runners.holdings import Kind, cache_use, check_runs, disk_use, freeable, runs_use
 from runners.pruning import prune
@@ -138,6 +139,28 @@ def test_shared_things_go_while_nothing_lives(box: Box) -> None:
         ("environments", "def"),
         ("imports", "abc"),
     ]
+
+
+def test_shared_things_stay_while_a_run_of_another_root_lives_on_them(
+    box: Box, tmp_path: Path
+) -> None:
+    box.run(1)
+    kept = box.shared("imports", "nemo-1")
+    (tmp_path / "other").mkdir()
+    other = Box(tmp_path / "other")
+    note_root(box.cache, other.root)
+    note_root(box.cache, tmp_path / "gone")
+    theirs = other.run(2, "running")
+    assert Kind.IMPORT not in box.free()
+    theirs.state.write_text('{"status": "finished"}')
+    assert box.free()[Kind.IMPORT] == [kept.name]
+    items = freeable(box.root, box.cache)
+    theirs.state.write_text('{"status": "running"}')
+    assert "needed by now" in str(
+        {each.path: why for each, why in prune(box.root, box.cache, items)}[kept]
+    )
+    assert kept.is_dir()
+    assert not (tmp_path / "gone").exists()
 
 
 def test_pruning_frees_the_trainers_own_copy_of_a_checkpoint_as_well(box: Box) -> None:

@@ -6,7 +6,7 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recorded import NOW, sample, seconds, write
 
@@ -139,7 +139,6 @@ def test_a_sample_of_an_observation() -> None:
     assert (empty.mem_used_bytes, empty.gpus, empty.log_bytes) == (None, (), None)
 
 
-@settings(deadline=None)
 @given(st.integers(), st.none() | st.floats(allow_nan=False), st.booleans())
 def test_any_sample_comes_back(iteration: int, loss: float | None, gpu: bool) -> None:
     made = replace(
@@ -153,7 +152,6 @@ def test_any_sample_comes_back(iteration: int, loss: float | None, gpu: bool) ->
 CELL = st.none() | st.integers() | st.floats() | st.text("[]1,", max_size=9) | st.binary(max_size=5)
 
 
-@settings(deadline=None)
 @given(st.lists(CELL, min_size=len(COLUMNS), max_size=len(COLUMNS)))
 def test_any_row_never_raises(row: list[object]) -> None:
     made = from_row(row)

@@ -201,6 +201,30 @@ def test_limits_are_seeded_by_the_last_finished_run_of_the_same_kind(tmp_path: P
     assert find_seeds(target, machine(50 * GIB)) == {}, "another box"
 
 
+@pytest.mark.parametrize(
+    ("run", "interval"),
+    [
+        pytest.param({"recipe": {"train": {"save_interval": 70}}}, 70, id="as the recipe says"),
+        pytest.param(
+            {"recipe": {"train": {"save_interval": 70}}, "smoke": {"iterations": 10, "saves": 2}},
+            5,
+            id="a smoke run",
+        ),
+        pytest.param(
+            {"recipe": {"train": {"iterations": "auto", "save_interval": 70}}, "iterations": 684},
+            None,
+            id="a run that chose its own length",
+        ),
+        pytest.param({"save_interval": 20, "recipe": {}}, 20, id="a foreign run's own"),
+    ],
+)
+def test_the_save_interval_is_the_one_in_force(
+    tmp_path: Path, run: dict[str, Any], interval: int | None
+) -> None:
+    write_json(tmp_path / "run.json", {"schema": 1, **run}, durable=False)
+    assert read_target(tmp_path).save_interval == interval
+
+
 def test_seeds_are_looked_for_once_the_gpu_has_answered(tmp_path: Path) -> None:
     past_run(tmp_path, "last", "finished", 2.0, "NVIDIA GB10")
     target = read_target(past_run(tmp_path, "new", "running", 9.0))

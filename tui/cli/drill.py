@@ -54,8 +54,9 @@ def _list(as_json: bool) -> int:
     if as_json:
         out_json([{"drill": each.name, "about": each.about} for each in DRILLS.values()])
         return exits.OK
+    wide = max(map(len, DRILLS))
     for each in DRILLS.values():
-        out(f"{each.name:<20} {each.about}")
+        out(f"{each.name:<{wide}}  {each.about}")
     return exits.OK
 
 

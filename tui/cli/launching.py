@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +45,8 @@ def launch_command(options: argparse.Namespace) -> int:
     order = build_order(recipe, options)
     _tell_of_unclean_ends(order.root)
     if options.dry_run:
+        if options.after is not None:
+            find_run(order.root, options.after)
         _show_dry_run(order, options)
         return exits.OK
     run = place(order, recipe, options)
@@ -203,7 +206,7 @@ def _show_dry_run(order: LaunchOrder, options: argparse.Namespace) -> None:
         out_json(plan)
         return
     for stage in plan["stages"]:
-        out(f"{stage['stage']}: {' '.join(stage['argv'])}")
+        out(f"{stage['stage']}: {shlex.join(stage['argv'])}")
         for name, value in sorted(stage["env"].items()):
             out(f"    {name}={value}")
         for mount in _mounts(stage):

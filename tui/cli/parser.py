@@ -69,7 +69,9 @@ def build_parser(*, board: bool = False) -> argparse.ArgumentParser:
     """Return the parser; with *board*, the one for `lanewatch [RUN]`."""
     parser = argparse.ArgumentParser(
         prog="lanewatch",
-        description="Launch LoRA fine-tunes and watch them. Without a command: the terminal UI.",
+        usage="lanewatch [-h] [--version] [--readonly] [RUN | COMMAND ...]",
+        description="Launch LoRA fine-tunes and watch them. Without a command: the terminal UI, "
+        "the board or,\nwith a part of a run's id or name, that run.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -80,7 +82,9 @@ def build_parser(*, board: bool = False) -> argparse.ArgumentParser:
         parser.add_argument("run", nargs="?", help="show this run (any unique part of id or name)")
         parser.set_defaults(command=None, handler="tui.cli.screen:screen_command")
         return parser
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(
+        prog="lanewatch", dest="command", metavar="COMMAND", required=True
+    )
     for name, (about, handler) in COMMANDS.items():
         sub = subparsers.add_parser(name, help=about, description=about, allow_abbrev=False)
         sub.set_defaults(handler=handler)

@@ -47,7 +47,7 @@ class BoardScreen(StateScreen):
     COMMANDS_HERE = (
         ("open the selected run", "enter", "open"),
         ("stop the selected run; asks first", "s", "stop"),
-        ("resume the selected run from its last whole checkpoint", "R", "resume"),
+        ("resume the selected run; asks first", "R", "resume"),
         ("filter the runs", "/", "search"),
         ("sort: the next order", "o", "sort(1)"),
         ("live runs only, or all", "l", "live"),
@@ -126,7 +126,7 @@ class BoardScreen(StateScreen):
     def action_resume(self) -> None:
         chosen = self.table.selected
         if chosen is not None:
-            self.lanewatch.resume(chosen)
+            self.lanewatch.ask_to_resume(chosen)
 
     def action_launch(self) -> None:
         self.lanewatch.open_launch()

@@ -22,7 +22,7 @@ from tui.launching.form import (
 )
 from tui.launching.values import Choice, Looked
 from tui.lines import clean
-from tui.messages import SampleFailed
+from tui.messages import ActionDone
 from tui.screens.base import StateScreen
 from tui.state import Snapshot, is_over
 from tui.widgets.command_view import CommandView
@@ -286,7 +286,7 @@ class LaunchScreen(StateScreen):
         try:
             self._desk.remember_at_limit(value)
         except Exception as error:  # noqa: BLE001 - the answer holds for this launch all the same
-            self.app.post_message(SampleFailed(f"ui.at_limit is not kept: {error}"))
+            self.app.post_message(ActionDone(f"ui.at_limit is not kept: {error}"))
 
     def _launch(self) -> None:
         self._begin()

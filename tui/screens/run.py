@@ -8,14 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events, on, work
+from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from tui.actions import Action, offered, question
 from tui.chart_view import ChartView
-from tui.lines import clean
 from tui.messages import ActionDone
 from tui.remedies import first_remedy, without_keys
 from tui.screens.base import StateScreen
@@ -133,6 +132,10 @@ class RunScreen(StateScreen):
         self.verdict.empty_text = "Reading the run."
         self._show_keys(None)
 
+    def on_screen_resume(self) -> None:
+        # Another run may have been opened on top of this one, and its details are read since.
+        self.lanewatch.read_details(self.run)
+
     def show_state(self, snapshot: Snapshot) -> None:
         status, detail = snapshot.status_of(self.run), snapshot.detail
         if detail is not None and detail.run != self.run:
@@ -169,11 +172,6 @@ class RunScreen(StateScreen):
 
     def on_mouse_scroll_up(self, _event: events.MouseScrollUp) -> None:
         self.action_scroll(-WHEEL_ROWS)
-
-    @on(ActionDone)
-    def _tell(self, message: ActionDone) -> None:
-        # Never as markup: an error holds paths.
-        self.notify(clean(message.text), markup=False)
 
     def action_back(self) -> None:
         """Clear a search first; with none, go back to the board."""

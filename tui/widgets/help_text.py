@@ -27,7 +27,7 @@ KEYS = (
         ("n", "launch a run"),
         ("a", "attach: watch a training that lanewatch did not start"),
         ("s", "stop the selected run; asks first"),
-        ("R", "resume the selected run from its last whole checkpoint"),
+        ("R", "resume the selected run; asks first"),
     )),
     ("launch", (
         ("j k, tab", "move; left right: the next of few choices"),

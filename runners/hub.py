@@ -1,0 +1,21 @@
+"""Where the Hugging Face tools of this user keep what they load. Loads nothing heavy itself."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def hub_cache() -> Path:
+    """Return the cache of the Hugging Face tools: $HF_HUB_CACHE, $HF_HOME/hub, ~/.cache/..."""
+    if named := os.environ.get("HF_HUB_CACHE"):
+        return Path(named).expanduser().absolute()
+    home = os.environ.get("HF_HOME")
+    if not home:
+        home = f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
+    return Path(home).expanduser().absolute() / "hub"
+
+
+def repository_folder(name: str, cache: Path) -> Path:
+    """Where they keep the model *name* of the hub in *cache*, there or not."""
+    return cache / f"models--{name.replace('/', '--')}"
