@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from monitor.probes.heartbeat import read_heartbeat
 from monitor.probes.text import clean_line
 from monitor.rundir import RunDir
 from monitor.seen import seen_of
-from monitor.signatures import Sign, sign_of
+from monitor.signatures import Sign, Signature, sign_of
 from monitor.single_look import look_once
 from monitor.target import WatchTarget, read_target
 from monitor.watch_state import WatchRead, read_watch
@@ -58,7 +59,9 @@ def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagno
     seen_last = seen_of(reach.target(), read_watch(run.watch), read_now())
     verdict = seen_last.verdict
     observed = _with_gpus(single.observation, watched)
-    sign = sign_of(observed) if pids else Sign(None, "not seen")
+    sign, zombies = (
+        _seen_twice(observed, lambda: _again(reach.target(), watched)) if pids else _NONE
+    )
     hung = verdict.liveness in (Liveness.SUSPECT, Liveness.STALLED) and not advanced
     if not taken.samples and hung and _may_be_asked(target, pids, process.state if process else ""):
         taken.ask(target, bounds)
@@ -83,7 +86,7 @@ def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagno
         source=taken.source,
         threads=threads,
         kernel=kernel,
-        zombies=process.zombies if process is not None else (),
+        zombies=zombies,
         missing=(*taken.missing, *reach.problems, *seen.problems),
         checkpoint=last.iteration if last else None,
         checkpoint_age_s=max(0.0, now.wall_s - last.modified_wall) if last else None,
@@ -96,6 +99,34 @@ def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagno
         ),
         told=read_told(reach.target(), seen_last, single, watched.value, found),
     )
+
+
+_NONE: tuple[Sign, tuple[str, ...]] = (Sign(None, "not seen"), ())
+_MOMENTARY = frozenset(
+    {Signature.BLOCKED_PIPE, Signature.BLOCKED_TERMINAL, Signature.BLOCKED_IO}
+    | {Signature.SAVE_WORKER_DEAD}
+)
+"""States in which whoever is well may be met for a moment."""
+
+
+def _seen_twice(
+    first: Observation, again: Callable[[], Observation]
+) -> tuple[Sign, tuple[str, ...]]:
+    """The sign and the dead children of *first*, as far as the look after the samples has them."""
+    sign = sign_of(first)
+    dead = first.process.zombies if first.process is not None else ()
+    if sign.signature not in _MOMENTARY and not dead:
+        return sign, ()
+    last = again()
+    later = sign_of(last)
+    still = Counter(last.process.zombies if last.process is not None else ()) & Counter(dead)
+    if sign.signature in _MOMENTARY and later.signature != sign.signature:
+        sign = later if later.signature not in _MOMENTARY else Sign(None, "it changes")
+    return sign, tuple(still.elements())
+
+
+def _again(target: WatchTarget, watched: WatchRead) -> Observation:
+    return _with_gpus(look_once(target, watched.value, read_now()).observation, watched)
 
 
 def _work_s(observation: Observation) -> float | None:
