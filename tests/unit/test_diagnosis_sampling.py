@@ -18,6 +18,7 @@ from stuck import make_run
 
 from monitor.diagnosis import faulthandler_dump, file_systems
 from monitor.diagnosis.bounds import SAMPLES_END_S, WHOLE_S, Bounds
+from monitor.diagnosis.inquiry import WAIT_S
 from monitor.diagnosis.look import look
 from monitor.diagnosis.places import FileSystem
 from monitor.diagnosis.pyspy import Dump
@@ -171,6 +172,10 @@ def test_the_worst_case_is_over_in_its_time_by_construction(
         facts = look(run, Slow(clock, slow, gives=gives), native=native)
     assert clock.passed_s <= WHOLE_S
     assert facts.alive, "all of it was looked at"
+
+
+def test_the_alert_waits_longer_than_a_diagnosis_takes() -> None:
+    assert WHOLE_S < WAIT_S <= 20, "else its sentence would never be in the alert of a hard case"
 
 
 def test_every_part_that_waits_is_asked_in_the_worst_case(
