@@ -20,7 +20,7 @@ _NAMES = (
     r"|access[_-]?key|account[_-]?key|private[_-]?key|credential|authorization|auth(?!or)|cookie|session[_-]?id|webhook)[\w.-]{0,64}"
 )
 _HINT = re.compile(
-    r"token|secret|pass|pwd|key|credential|auth|cookie|session|webhook|-u\b|--\S*user",
+    r"token|secret|pass|pwd|key|credential|auth|cookie|session|webhook|-u\b|--(?:proxy-)?user",
     re.IGNORECASE,
 )
 _SECRET_NAME = re.compile(rf"^-*{_NAMES}$", re.IGNORECASE)
@@ -87,9 +87,9 @@ _QUERY = re.compile(
     r"(?<=[\w/])\?[\w.-]+=[^\s\"'<>]*|[?&](?:x-amz-[\w-]+|sig\w*)=[^\s\"'<>]*", re.I
 )
 _URLS = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://[^\s\"'<>]*")
-_MAILS = re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+(?::[\w./~-]+)?")
+_MAILS = re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}(?::[\w./~-]{1,256})?")
 _HOMES = re.compile(
-    r"(?:/[\w.-]+)*/(?:home|users)/[^/\s\"':,;)\]}]+|/root\b"
+    r"(?:/[\w.-]{1,64}){0,6}/(?:home|users)/[^/\s\"':,;)\]}]+|/root\b"
     r"|[a-z]:\\+users\\+[^\\\s\"':,;)\]}]+"
     r"|%2F(?:home|users)%2F[^%\s\"']+|(?<![\w/~])~[a-z_][\w-]*(?=/)",
     re.IGNORECASE,

@@ -173,6 +173,41 @@ def test_real_logs_take_no_time_and_keep_their_lines(log: Path) -> None:
     assert sum(kept) > 0.95 * len(kept), "what a helper needs is left"
 
 
+HARD = (
+    "a",
+    "-",
+    "/a",
+    "/home",
+    "token_",
+    "token='",
+    "key\\\\",
+    "a@",
+    "a.b.",
+    "ya29.",
+    " -u",
+    "x?a=",
+    "password ",
+    "  password: |\n",
+    "--api-key-",
+    "/x/users",
+    "QUJD\n",
+    "-----END PRIVATE KEY-----\n",
+    "-----BEGIN PRIVATE KEY-----\n",
+    "eyJ",
+    "sk-",
+    "http://",
+    "AKIA",
+    '\\"token\\": ',
+)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("piece", HARD)
+def test_no_text_makes_it_go_back_and_forth(piece: str) -> None:
+    """What a log may hold over and over: a pattern that tries all ways takes minutes of it."""
+    assert Redactor().text(piece * (60_000 // len(piece))) is not None
+
+
 @given(st.text(), st.text(alphabet="abcdefghijkXYZ0123456789", min_size=8, max_size=40))
 def test_a_token_of_the_hub_is_found_wherever_it_stands(around: str, secret: str) -> None:
     assert f"hf_{secret}" not in Redactor().text(f"{around} hf_{secret} {around}")
