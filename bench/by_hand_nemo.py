@@ -104,6 +104,9 @@ def _provider(work: Work) -> Any:
         for name in UNFUSED:
             if hasattr(provider, name):
                 setattr(provider, name, False)
+        # Else each layer keeps its attention's matrix, 2 GiB at 8 B and rows of 4096.
+        provider.recompute_granularity = "selective"
+        provider.recompute_modules = ["core_attn"]
     return provider
 
 

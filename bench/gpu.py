@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -28,8 +30,10 @@ from gpu_shapes import SHAPES, Shape, make_base, make_rows
 from measure import REPOSITORY, Result
 from nemo_site import SHIMS, python
 
+from monitor.files import write_json
 from monitor.model import Stage
 from monitor.rundir import RunDir
+from runners.engines.base import Handle
 from runners.engines.local import LocalEngine
 from runners.stages import Plan, copy_payload
 
@@ -51,7 +55,7 @@ class Bench:
         self.site: Path | None = None
         self.python = sys.executable
         self.deadline_s = time.monotonic() + options.limit_s
-        self.result = Result(f"gpu-{options.lane}")
+        self.result = Result(options.name or f"gpu-{options.lane}")
 
     def unpack(self) -> None:
         """Make the site folder of the bundle; a folder is taken as it is."""
@@ -114,6 +118,9 @@ class Run:
             "python": bench.python,
             "paths": {"base": str(base), "cache": str(bench.work / "cache")},
         }
+        self.info = info
+        self.looked = False
+        """A watcher was beside the last stage that was to have one, until its end."""
         self.plan, self.engine = Plan(self.dir, info), LocalEngine()
         self._enter_site()
 
@@ -123,23 +130,51 @@ class Run:
             content = {"schema": 1, "site": str(self.bench.site), "hidden": ["torchao"]}
             (self.dir.work / "environment.json").write_text(json.dumps(content))
 
-    def stage(self, stage: Stage, attempt: int = 1, *, stop_after: int = 0) -> dict[str, Any]:
-        """Run one stage to its end, or ask it to save and stop after so many iterations."""
+    def stage(
+        self, stage: Stage, attempt: int = 1, *, stop_after: int = 0, watched: bool = False
+    ) -> dict[str, Any]:
+        """Run one stage to its end, or ask it to save and stop after so many iterations.
+
+        *watched*: with lanewatch's watcher beside it, as a keeper would start it.
+        """
         plan = next(each for each in self.plan.stages if each.stage is stage)
         self.plan.write_job(plan, attempt)
         began_s = time.monotonic()
         handle = self.engine.start(self.plan.request(plan, attempt))
         asked = stop_after == 0
-        while (exit_ := self.engine.poll(handle)) is None:
-            if not asked and len(self.lines("loss")) >= stop_after:
-                self.engine.ask_to_stop(handle, save=True)
-                asked = True
-            time.sleep(0.05)
+        watcher = self._watcher(stage, attempt, handle) if watched else None
+        try:
+            while (exit_ := self.engine.poll(handle)) is None:
+                if not asked and len(self.lines("loss")) >= stop_after:
+                    self.engine.ask_to_stop(handle, save=True)
+                    asked = True
+                time.sleep(0.05)
+        finally:
+            self.engine.kill(handle)
+            if watcher is not None:
+                self.looked = watcher.poll() is None and self.dir.watch.exists()
+                watcher.kill()
+                watcher.wait()
         result = json.loads(self.dir.result.read_text()) if self.dir.result.exists() else {}
         result["wall_s"] = time.monotonic() - began_s
         if exit_.code != 0:
             raise RuntimeError(f"{self.name}, {stage}: {result.get('cause')}\n{self.tail(stage)}")
         return dict(result)
+
+    def _watcher(self, stage: Stage, attempt: int, handle: Handle) -> subprocess.Popen[bytes]:
+        """The real one, on what a keeper would have written."""
+        told = {"run": self.dir.root.name, "schema": 1}
+        write_json(self.dir.run_json, self.info | told, durable=False)
+        state = told | {"status": "running", "stage": stage.value, "attempt": attempt}
+        state |= {"boot_id": handle.process.boot_id, "process": handle.to_json()}
+        write_json(self.dir.state, state, durable=False)
+        places = [str(REPOSITORY), *([str(self.bench.site)] if self.bench.site else [])]
+        with self.dir.log("train").with_name("watcher.out").open("wb") as said:
+            return subprocess.Popen(
+                [sys.executable, "-P", "-m", "monitor.watcher", str(self.dir.root)],
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(places)},
+                stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
+            )  # fmt: skip
 
     def import_base(self) -> float | None:
         """Import the base where the lane does; the seconds that took, None where it does not."""
@@ -248,7 +283,7 @@ def hand(bench: Bench) -> None:
 
 
 def _hand_lane(bench: Bench, run: Run) -> None:
-    ended = run.stage(Stage.TRAIN)
+    ended = run.stage(Stage.TRAIN, watched=True)
     _report(bench, f"8b, {run.name}", run, ended, SHAPES["8b"], sequence=4096)
 
 
@@ -318,13 +353,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--parts", default="whole,large,variants")
     parser.add_argument("--shape", choices=SHAPES, help="this one for all: tiny rehearses on a CPU")
-    parser.add_argument("--limit-s", type=float, default=3600.0)
+    parser.add_argument("--limit-s", type=float, default=3600.0, help="then it ends, and writes")
+    parser.add_argument("--name", help="of the result; gpu-LANE by default")
     parser.add_argument("--make-base", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.make_base:
         make_base(SHAPES[options.make_base], options.work, CORPUS)
         return 0
     options.work.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGALRM, _out_of_time)
+    signal.setitimer(signal.ITIMER_REAL, options.limit_s)
     bench, failed = Bench(options), False
     bench.unpack()
     bench.result.notes.append(f"GPU: {gpu_name() or 'none'}; random weights; `local` engine")
@@ -334,14 +372,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             continue
         try:
             PARTS[name](bench)
-        except (RuntimeError, AssertionError) as error:
+        except (RuntimeError, AssertionError, TimeoutError) as error:
             print(f"{name} FAILED: {error}", flush=True)
             bench.result.notes.append(f"{name}: failed: {str(error).splitlines()[0]}")
             failed = True
         print(json.dumps({"part": name, "notes": bench.result.notes[-3:]}), flush=True)
-    if not options.shape:  # a rehearsal is no result
-        bench.result.write()
+        if not options.shape:  # a rehearsal is no result
+            bench.result.write()
     return int(failed)
+
+
+def _out_of_time(*_: object) -> None:
+    raise TimeoutError("the time was up")
 
 
 if __name__ == "__main__":

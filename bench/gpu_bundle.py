@@ -8,6 +8,7 @@ those of its tests, the reference lane's are peft and accelerate.
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import shutil
 import subprocess
 import sys
@@ -68,12 +69,13 @@ def main() -> None:
 
 def wanted(lane: str) -> list[str]:
     """The exact pins that are to be packed."""
+    watcher = [f"watchdog=={importlib.metadata.version('watchdog')}"]  # all that ours needs there
     if lane == "nemo":
-        return list(PINS)
+        return [*PINS, *watcher]
     lines = [line for line in LOCK.read_text().splitlines() if line and not line.startswith("#")]
     if lane == "reference":
-        return [line for line in lines if line.partition("==")[0] in REFERENCE]
-    return [line for line in lines if line.partition("==")[0] not in THERE]
+        return [line for line in lines if line.partition("==")[0] in REFERENCE] + watcher
+    return [line for line in lines if line.partition("==")[0] not in THERE] + watcher
 
 
 def _download(wheels: Path, python: str, pins: list[str]) -> None:

@@ -28,6 +28,7 @@ def compare(bench: Bench, train: Callable[[Bench, Run], None], *, uncounted: int
     """Add the figures; *train* trains a run in its lane. Raises RuntimeError."""
     settings = {"iterations": 12, "save_interval": 12, "accumulation": 4, "sequence": 4096}
     ratios: list[float] = []
+    looked = 0
     for turn in range(TURNS):
         run = bench.run(f"hand-{turn}", "8b", **settings)
         import_s = run.import_base()
@@ -39,6 +40,7 @@ def compare(bench: Bench, train: Callable[[Bench, Run], None], *, uncounted: int
             times[lane] = _lane_steps(bench, run, train) if lane else _hand_steps(bench, run)
         pairs = list(zip(times[True], times[False], strict=True))[uncounted:]
         ratios += [ours / theirs for ours, theirs in pairs]
+        looked += run.looked
         bench.result.add(f"8b by hand, turn {turn + 1}: iteration", "s", [b for _, b in pairs])
         bench.result.add(f"8b in the lane, turn {turn + 1}: iteration", "s", [a for a, _ in pairs])
     percents = [100 * (each - 1) for each in ratios]
@@ -47,7 +49,8 @@ def compare(bench: Bench, train: Callable[[Bench, Run], None], *, uncounted: int
     bench.result.notes.append(
         f"8b: an iteration in the lane takes {middle:+.2f} % of one by hand more (95 % interval "
         f"{low:+.2f} to {high:+.2f}, {len(ratios)} pairs of the same rows in {TURNS} turns; "
-        "from the end of one iteration to the end of the next; without keeper and watcher)"
+        "from the end of one iteration to the end of the next; without a keeper, with the watcher "
+        f"beside {looked} of {TURNS})"
     )
 
 

@@ -5,6 +5,7 @@ The rule: CPU time and ratios come first, wall time second; every figure keeps i
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.metadata
 import json
@@ -15,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,30 @@ class Result:
     rows: list[dict[str, Any]] = field(default_factory=list)
     """What the figures were counted from, where that is worth reading."""
     load: list[float] = field(default_factory=lambda: [os.getloadavg()[0]])
+    scenes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Of a script that can measure a part of itself again: when and how each part was measured."""
+    scene: str | None = None
+
+    @contextlib.contextmanager
+    def measuring(self, scene: str) -> Iterator[None]:
+        """The figures of one scene; what ends it early is told, and ends no other."""
+        began_s = time.monotonic()
+        self.scene, first = scene, len(self.load)
+        about: dict[str, Any] = {"date": _now(), "commit": _commit()}
+        try:
+            yield
+        except (SystemExit, OSError, ValueError, subprocess.SubprocessError) as error:
+            about["failed"] = str(error)
+            print(f"{scene} was not measured to its end: {error}", file=sys.stderr, flush=True)
+        load = [*self.load[first:], os.getloadavg()[0]]
+        about |= {"load_1min": {"min": min(load), "max": max(load)}}
+        self.scenes[scene] = about | {"seconds": round(time.monotonic() - began_s)}
+        self.scene = None
+
+    @property
+    def failed(self) -> bool:
+        """True when a scene did not come to its end."""
+        return any("failed" in each for each in self.scenes.values())
 
     def add(
         self,
@@ -163,26 +188,35 @@ class Result:
             figure |= {"budget": budget, "met": middle <= budget}
         if least is not None:
             figure |= {"budget": least, "met": min(values) >= least}
+        figure |= {"scene": self.scene} if self.scene else {}
         self.figures.append(figure)
         self.load.append(os.getloadavg()[0])
         print(line_of(figure), flush=True)
 
     def write(self) -> None:
-        """Write results/SUBJECT.json."""
+        """Write results/SUBJECT.json; scenes that were not measured now stay as they were."""
+        path = RESULTS / f"{self.subject}.json"
+        figures, scenes = self.figures, self.scenes
+        if scenes and path.exists():
+            kept = json.loads(path.read_text())
+            others = [each for each in kept["figures"] if each.get("scene") not in {None, *scenes}]
+            figures, scenes = [*others, *figures], kept.get("scenes", {}) | scenes
         value = {
             "schema": 1,
             "subject": self.subject,
-            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "date": _now(),
             "machine": _machine(),
             "load_1min": {"min": min(self.load), "max": max(self.load)},
             "versions": _versions(),
             "peers": self.peers,
             "notes": self.notes,
-            "figures": self.figures,
+            "scenes": scenes,
+            "figures": figures,
         }
         value |= {"rows": self.rows} if self.rows else {}
+        if not scenes:
+            del value["scenes"]
         RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"{self.subject}.json"
         path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -221,6 +255,15 @@ def _versions() -> dict[str, str]:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
+    commit = _commit()
+    return found | ({"commit": commit} if commit else {})
+
+
+def _commit() -> str:
     git = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False)
-    return found | ({"commit": commit.stdout.strip()} if commit.returncode == 0 else {})
+    done = subprocess.run(git, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -22,7 +22,7 @@ from measure import REPOSITORY, environment, lanewatch, until
 from monitor.rundir import RunDir
 
 DEMO = REPOSITORY / "recipes" / "demo.toml"
-SLOW = ("--set=train.accumulation=256", "--set=train.save_interval=1000")
+SLOW = ("--set=train.accumulation=256",)
 """Some seconds per iteration: a live run on whose screen little happens."""
 
 ENDED = ("finished", "failed", "stopped")
@@ -41,7 +41,9 @@ class RunRoot:
         numbers = (f"train.iterations={iterations}", f"train.save_interval={save_interval}")
         settings = [f"--set={each}" for each in numbers]
         argv = lanewatch("launch", str(DEMO), *settings, *words)
-        done = subprocess.run(argv, capture_output=True, text=True, check=True, env=environment())
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment())
+        if done.returncode:
+            raise ValueError(f"no run was launched: {done.stderr.strip()}")
         run = RunDir(self.folder / done.stdout.strip())
         until(lambda: (read(run.heartbeat).get("done") or 0) >= 1 and _trains(run), "an iteration")
         return run
@@ -51,7 +53,7 @@ class RunRoot:
         argv = lanewatch("kill", run.root.name)
         subprocess.run(argv, capture_output=True, check=False, env=environment())
         with contextlib.suppress(TimeoutError):
-            self.wait(run, 20)
+            self.wait(run, 90)
 
     def wait(self, run: RunDir, patience_s: float = 120.0) -> None:
         """Wait until nobody writes in the run's folder any more. Raises TimeoutError."""
@@ -69,10 +71,12 @@ class RunRoot:
         return run
 
     def multiply(self, template: RunDir, count: int) -> list[str]:
-        """Make *count* finished runs out of one: its own files, with weights cut to nothing."""
+        """Make *count* finished runs out of one, the newest first, with weights cut to nothing."""
         names = []
+        created = read(template.run_json)["created_wall"]
         for number in range(count):
-            name = f"reference-20260101-{number:06d}-{number % 0xFFFF:04x}"
+            begun = time.gmtime(created - 3600.0 * (number + 1))
+            name = f"reference-{time.strftime('%Y%m%d-%H%M%S', begun)}-{number:04x}"
             names.append(name)
             shutil.copytree(template.root, self.folder / name, copy_function=_copy_small)
             for path in (self.folder / name / "run.json", self.folder / name / "state.json"):

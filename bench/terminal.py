@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from measure import Cost, environment
+from paper import Paper
 
 KEPT_BYTES = 4 << 20
 """How much of the output is kept to look for a text in."""
@@ -28,6 +29,9 @@ DRAINED_S = 5.0
 LOOK_S = 0.5
 """How often it is looked whether a program that shows nothing new has ended."""
 
+PRESS_S = 0.02
+"""Between two presses of a key that is to be answered at last."""
+
 _CONTROL = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_=>])")
 
 
@@ -37,7 +41,7 @@ class Terminal:
     def __init__(self, argv: Sequence[str], columns: int, rows: int, **env: str) -> None:
         self._leader, follower = pty.openpty()
         fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self._argv = tuple(argv)
+        self._argv, self._columns, self._rows = tuple(argv), columns, rows
         self.bytes = 0
         self._seen = bytearray()
         self._grew = threading.Condition()
@@ -92,6 +96,26 @@ class Terminal:
                     raise SystemExit(self._missed(word, "it ended" if ended else None, patience_s))
                 self._grew.wait(LOOK_S)
             return time.monotonic() - self.began_s
+
+    def wait_shown(self, word: str, *, press: bytes = b"") -> float:
+        """Seconds from the start until *word* stands on the screen, however it was written.
+
+        *press* is pressed every 20 ms meanwhile.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            with self._grew:
+                self._grew.wait(PRESS_S if press else LOOK_S)
+                seen, at_s = bytes(self._seen), time.monotonic()
+            paper = Paper(self._columns, self._rows)
+            paper.write(seen.decode(errors="replace"))
+            if any(word in line for line in paper.text()):
+                return at_s - self.began_s
+            ended = self._has_ended()
+            if ended or at_s >= deadline:
+                raise SystemExit(self._missed(word, "it ended" if ended else None, PATIENCE_S))
+            if press:
+                self.type(press)
 
     def _missed(self, word: str, why: str | None, patience_s: float) -> str:
         argv = " ".join(self._argv)

@@ -124,9 +124,9 @@ class Aftermath:
         if now_s >= self._look_s:
             self._look_s = now_s + LOOK_S
             if self._resumed():
-                self._reminder = None
+                self._end_reminders()
         if self._ack.is_new():
-            self._reminder = None
+            self._end_reminders()
         if self._held and not self._is_quiet():
             text = digest(self._held, self._job.facts)
             self._held = ()
@@ -142,7 +142,11 @@ class Aftermath:
         text = compose(due, aged(self._job.facts, now_s - self._began_s))
         fields = {"severity": str(due.severity), "key": due.key, "about": str(due.kind)}
         self._event("alert", f"{text.title}: {due.reason}", **fields)
-        self._outbox.put(str(due.severity), text.title, text.body)
+        self._outbox.send(due, text)
+
+    def _end_reminders(self) -> None:
+        self._reminder = None
+        self._outbox.forget_reminders()
 
     def _resumed(self) -> bool:
         attempt = (read_json(self._run.state).value or {}).get("attempt")

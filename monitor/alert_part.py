@@ -20,14 +20,14 @@ from monitor.alerts import advance, is_by_user, sent_now
 from monitor.codec import decode, dumps
 from monitor.diagnosis.inquiry import Inquiry
 from monitor.frozen import replace
-from monitor.model import FINAL, Verdict
+from monitor.model import FINAL, Liveness, Verdict
 from monitor.outbox import Outbox
 from monitor.probes.clock import Now
 from monitor.probes.process import is_alive
 from monitor.probes.text import clean_line
 from monitor.rundir import RunDir
 from monitor.status_model import AlertView
-from monitor.troubles import keeper_trouble, memory_trouble
+from monitor.troubles import end_trouble, keeper_trouble, memory_trouble
 
 if TYPE_CHECKING:
     from monitor.parts import Say, Tick
@@ -87,6 +87,8 @@ class AlertPart:
             self._say("note", problem, now)
         self._problems = ()
         look = _look(tick, acknowledged=self._ack.is_new())
+        if look.acknowledged:
+            self._outbox.forget_reminders()
         self._state, due = advance(self._state, look, self._settings.repeat_s)
         due = tuple(each for each in due if not self._is_early(each))
         over = tick.verdict.liveness in FINAL
@@ -185,7 +187,7 @@ class AlertPart:
         if due.severity is Severity.TELL and self._is_quiet(now):
             self._held = [*self._held, text.title][-HELD_LIMIT:]
             return
-        self._outbox.put(str(due.severity), text.title, text.body)
+        self._outbox.send(due, text)
 
     def _let_go(self, now: Now) -> None:
         """After the quiet hours: one message of all that was held back."""
@@ -224,6 +226,9 @@ def _others(tick: Tick) -> Iterator[Trouble]:
         trouble = memory_trouble(str(memory.level), clean_line(memory.reason))
         if trouble is not None:
             yield trouble
+    process = tick.observation.process
+    if tick.verdict.liveness is Liveness.LOST and process is not None and not process.alive:
+        yield end_trouble(tick.verdict.reason)
     if tick.keeper_lost is not None:
         yield keeper_trouble(tick.keeper_lost, foreign=tick.target.foreign)
 

@@ -22,7 +22,7 @@ from monitor.probes.text import clean_line
 
 ANSWER_S = 20.0
 """A channel that has not answered by then has failed."""
-READ_S = ANSWER_S - 2.0
+READ_S = 10.0
 """A service's answer is waited for; apprise's own 4 s would send a slow one everything anew."""
 
 PROBLEM_LIMIT = 160

@@ -193,6 +193,7 @@ _REMEDIES = {
     "nan-loss": "lanewatch stop {run}; no later iteration mends it, lower train.lr",
     "exploding-loss": "lanewatch status {run}; if it goes on, stop it and lower train.lr",
     "disk-low": "free space where the run saves, before the next checkpoint",
+    "end-untold": "df and dmesg: does the disk of the run still take anything?",
     "keeper-lost": "lanewatch watch {run}",
     "watcher-lost": "lanewatch watch {run}",
     "lost": "lanewatch status {run} says what cannot be read",
@@ -211,6 +212,7 @@ _FOREIGN = {
     "log-stuck": "nothing; training goes on, lanewatch status {run} counts it",
     "slow": "lanewatch status {run} names the cause it can see",
     "lost": "lanewatch status {run} says what cannot be read",
+    "end-untold": "df and dmesg: does the disk of the run still take anything?",
     "keeper-lost": "lanewatch watch {run}",
     "watcher-lost": "lanewatch watch {run}",
 }

@@ -187,9 +187,11 @@ def _severity_of_end(look: Look, verdict: Verdict) -> Severity | None:
 
 
 def cut_short(verdict: Verdict, total: int | None) -> bool:
-    """It is over before its last iteration, as far as both are known."""
-    if total is None or verdict.iteration is None:
+    """It is over before its last iteration; where none was ever seen, it did not get there."""
+    if total is None:
         return False
+    if verdict.iteration is None:
+        return True
     return verdict.iteration + verdict.iteration_error < total
 
 

@@ -8,6 +8,9 @@ end within the grace time"; `URL` at a clean end, which leaves the running state
 rings afterwards. *plain*: `URL` once a minute and once more at a clean end; such a service knows no
 sign-off: it rings when its own period has passed without a ping. Both: `URL/fail` at an end that
 nobody asked for, also that of a foreign run which is gone before its last iteration.
+
+A last word that the service did not take is left to a process of its own (`python -m
+monitor.deadman`, the URL on its stdin), for an end that is not told rings in vain.
 """
 
 from __future__ import annotations
@@ -15,10 +18,15 @@ from __future__ import annotations
 import os
 import queue
 import re
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monitor.alert_settings import DEADMAN, DEADMAN_SHAPE, SHAPES, one_of, parse_url
@@ -36,6 +44,8 @@ SILENT_S = 45.0
 FAREWELL_S = 3.0
 """How long the end of the watch may wait for the sign-off."""
 LAST_TRIES = 3
+LATER_S = (5.0, 15.0, 60.0, 180.0, 600.0, 600.0, 1800.0)
+"""Before each further try of a last word."""
 
 _HEALTHCHECKS = re.compile(
     r"https?://hc-ping\.com/.+|https?://.+/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/?",
@@ -84,12 +94,12 @@ class DeadmanPart:
 
     def __init__(
         self,
-        run_dir: RunDir,  # noqa: ARG002 - every part is made alike
+        run_dir: RunDir,
         say: Say,
         remembered: object,  # noqa: ARG002 - nothing is worth keeping
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self._say = say
+        self._dir, self._say = run_dir, say
         self._problem: str | None = None
         self._url, self._shape, self._trouble = _configured(
             os.environ if environment is None else environment
@@ -97,6 +107,7 @@ class DeadmanPart:
         self._pinger = Pinger() if self._url else None
         self._due_s = 0.0
         self._ended = False
+        self._last: str | None = None
         self._failing: str | None = None
 
     def tick(self, tick: Tick) -> None:
@@ -110,8 +121,8 @@ class DeadmanPart:
         if tick.verdict.liveness in FINAL:
             if not self._ended:
                 self._ended = True
-                last = ping_url(self._url, self._shape, _end_sign(tick))
-                self._pinger.ask(last, tries=LAST_TRIES)
+                self._last = ping_url(self._url, self._shape, _end_sign(tick))
+                self._pinger.ask(self._last, tries=LAST_TRIES)
         elif self._ended or now_s >= self._due_s:
             self._ended, self._due_s = False, now_s + EVERY_S
             self._pinger.ask(ping_url(self._url, self._shape, Sign.LIFE))
@@ -127,9 +138,11 @@ class DeadmanPart:
         return {"failing": self._failing} if self._pinger else None
 
     def close(self) -> None:
-        """Give the sign-off a moment."""
-        if self._pinger is not None and self._ended:
-            self._pinger.finish(FAREWELL_S)
+        """Give the sign-off a moment, and leave it to another process if that was too short."""
+        if self._pinger is None or not self._ended or self._last is None:
+            return
+        if not self._pinger.finish(FAREWELL_S):
+            _leave(self._last, self._dir.root)
 
 
 def _configured(environment: Mapping[str, str]) -> tuple[str | None, str, str | None]:
@@ -149,6 +162,7 @@ class Pinger:
 
     def __init__(self) -> None:
         self._wanted: queue.Queue[tuple[str, int]] = queue.Queue(maxsize=4)
+        self._dropped = False
         self._problem: str | None = None
         self._busy_since: float | None = None
         self._idle = threading.Event()
@@ -161,7 +175,9 @@ class Pinger:
         try:
             self._wanted.put_nowait((url, tries))
         except queue.Full:
+            self._dropped = True
             return
+        self._dropped = False
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="deadman", daemon=True)
             self._thread.start()
@@ -173,9 +189,9 @@ class Pinger:
             return f"no answer for {time.monotonic() - since:.0f} s"
         return self._problem
 
-    def finish(self, wait_s: float) -> None:
-        """Wait a little for what was asked."""
-        self._idle.wait(wait_s)
+    def finish(self, wait_s: float) -> bool:
+        """Wait a little for what was asked; whether the service took the last of it."""
+        return self._idle.wait(wait_s) and self._problem is None and not self._dropped
 
     def _work(self) -> None:
         while True:
@@ -209,3 +225,37 @@ def _request(url: str, tries: int) -> str | None:
             reason = getattr(error, "reason", error)
             problem = str(getattr(reason, "strerror", None) or type(reason).__name__)
     return problem
+
+
+def _leave(url: str, run: Path) -> None:
+    """Have a process that outlives this one go on with it; no argv holds the URL, a secret."""
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", "monitor.deadman", str(run)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+    )
+    assert child.stdin is not None
+    with suppress(BrokenPipeError), child.stdin:
+        child.stdin.write(url.encode())
+    child.returncode = 0  # it goes on without us: no warning that it was not waited for
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Request the URL on stdin until the service takes it or the run's folder is gone."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    (folder,) = sys.argv[1:] if arguments is None else arguments
+    url = sys.stdin.read()
+    for pause_s in (0.0, *LATER_S):
+        due = time.monotonic() + pause_s
+        while time.monotonic() < due and Path(folder).exists():
+            time.sleep(1.0)
+        if not Path(folder).exists() or _request(url, tries=1) is None:
+            break
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from monitor.finding import Finding
 from monitor.model import Liveness, Observation, Status
 from monitor.standing import how_far, iteration_of, next_save, save_interval_of, saved_of, total_of
-from monitor.words import moment
+from monitor.words import moment, names_iteration
 
 SHOWN_S = 70.0
 """So long after its process went a foreign run's last checkpoint may still show."""
@@ -117,9 +117,11 @@ def _ending_reason(observation: Observation, status: Status) -> str:
     far = how_far(observation)
     if status is Status.FINISHED:
         return f"every stage is done, {far}"
-    if status is Status.STOPPED:
-        return f"{observation.cause or 'stopped on request'}, {far}"
-    return f"{observation.cause or 'it failed and no cause was recorded'}, {far}"
+    unsaid = "stopped on request"
+    if status is not Status.STOPPED:
+        unsaid = "it failed and no cause was recorded"
+    cause, value = observation.cause or unsaid, iteration_of(observation)[0]
+    return cause if value is not None and names_iteration(cause, value) else f"{cause}, {far}"
 
 
 def _way_on(observation: Observation) -> str:

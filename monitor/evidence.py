@@ -106,7 +106,9 @@ def _checkpoint_detail(observation: Observation) -> str:
 def _log_evidence(observation: Observation, liveness: Liveness) -> Iterator[Evidence]:
     log, age = observation.log, observation.ages.log_s
     if log is None:
-        yield Evidence(signal="log", detail="none", supports="nothing")
+        gone = observation.log_progress is not None
+        detail = "its file is gone: moved or deleted" if gone else "none"
+        yield Evidence(signal="log", detail=detail, supports="nothing")
         return
     cadence = observation.history.log_cadence_s
     said = f"{gibibytes(log.size_bytes)}"

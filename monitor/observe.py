@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from monitor.earlier import resumed_at, without_an_earlier_end
 from monitor.facts import Facts
 from monitor.frozen import replace
 from monitor.life import someone_lives
 from monitor.model import (
     FINAL,
+    CheckpointReading,
     Heartbeat,
     LogProgress,
     LogReading,
@@ -91,6 +93,8 @@ class Observer:
 
         heartbeat = take(self._heartbeat(target, self._paths_of(target).heartbeat))
         checkpoints = take(self.checkpoints(target).read())
+        if checkpoints is not None:
+            checkpoints = without_an_earlier_end(checkpoints, target.total, target.started_wall)
         path = self._paths.log
         log = take(read_log(path)) if path else None
         process = take(read_process(target.process, self._read)) if target.process else None
@@ -105,7 +109,7 @@ class Observer:
             heartbeat=heartbeat,
             checkpoints=checkpoints,
             log=log,
-            log_progress=self._log_progress(target, path, log),
+            log_progress=self._log_progress(target, path, log, checkpoints),
             process=process,
             machine=machine,
             held=_held(target, process),
@@ -119,14 +123,19 @@ class Observer:
         return self._paths
 
     def _log_progress(
-        self, target: WatchTarget, path: Path | None, log: LogReading | None
+        self,
+        target: WatchTarget,
+        path: Path | None,
+        log: LogReading | None,
+        checkpoints: CheckpointReading | None,
     ) -> LogProgress | None:
         """What the log of a training says; what other stages print counts something else."""
         if path is None or target.stage not in (None, Stage.TRAIN):
             return None
         if self._progress is None or self._progress.path != path:
-            self._progress = ProgressReader(path, target.total)
-        return self._progress.read(log, self._checkpoints.steps_per_epoch)
+            self._progress = ProgressReader(path, target.total, target.started_wall)
+        began_with = resumed_at(checkpoints, target.started_wall) if target.started_wall else 0
+        return self._progress.read(log, self._checkpoints.steps_per_epoch, began_with)
 
     def _held(self, process: ProcessReading | None, now: Now) -> ProcessReading | None:
         """Add what may hold the process, and that the kernel's log is closed to this user."""

@@ -18,11 +18,14 @@ from enum import StrEnum
 from typing import Any
 
 from monitor.alert_channels import channels_path
+from monitor.alert_model import Due, Kind
+from monitor.alert_text import Text
 from monitor.codec import decode, dumps
 
 MOST_MESSAGES = 32
-CHILD_S = 30.0
-"""A child that has not ended by then is killed; it ends itself after 20 s."""
+CHILD_S = 90.0
+"""A child that has not ended by then is killed. It ends itself 20 s after it has loaded, and loads
+for a minute on a machine that thrashes: the very night that must be told of."""
 BACKOFF_S = (5.0, 15.0, 60.0, 180.0, 600.0, 600.0, 1800.0)
 """Before each further try of what a channel did not take; then it is given up."""
 ANSWER_LIMIT = 1 << 16
@@ -42,6 +45,8 @@ class Message:
     channels: tuple[str, ...] | None = None
     """None: every one that there is when it is sent."""
     tries: int = 0
+    reminds: str = ""
+    """The trouble that it reminds of; empty: it says something new."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,19 +99,37 @@ class Outbox:
         """A child is sending."""
         return bool(self._sending)
 
-    def put(self, severity: str, title: str, body: str) -> None:
-        """Add a message. Of too many, the oldest that wakes nobody is left out first."""
+    def send(self, due: Due, text: Text) -> None:
+        """Add an alert; what reminded of a trouble that is over now is not sent any more."""
+        if due.kind in (Kind.RECOVERED, Kind.ENDED):
+            self.forget_reminders(due.key if due.kind is Kind.RECOVERED else None)
+        reminds = due.key if due.kind is Kind.REMINDER else ""
+        self.put(str(due.severity), text.title, text.body, reminds)
+
+    def put(self, severity: str, title: str, body: str, reminds: str = "") -> None:
+        """Add a message. Of too many, the oldest that wakes nobody is left out first.
+
+        *reminds*: the trouble that it reminds of; an earlier reminder that waits makes way for it.
+        """
         if not channels_path().exists():
             return
+        if reminds:
+            self.forget_reminders(reminds)
         self._number += 1
         self._messages.append(
-            Message(number=self._number, severity=severity, title=title, body=body)
+            Message(number=self._number, severity=severity, title=title, body=body, reminds=reminds)
         )
         while len(self._messages) > MOST_MESSAGES:
             busy = {each.message.number for each in self._sending.values()}
             waiting = [each for each in self._messages if each.number not in busy]
             drop = next((each for each in waiting if each.severity != "wake"), waiting[0])
             self._messages.remove(drop)
+
+    def forget_reminders(self, key: str | None = None) -> None:
+        """Send no further what reminds of *key*, or of anything: it is over or acknowledged."""
+        self._messages = [
+            each for each in self._messages if not each.reminds or key not in (None, each.reminds)
+        ]
 
     def poll(self, now_s: float) -> Iterator[str]:
         """Go on with sending; gives sentences about channels that begin or cease to fail."""

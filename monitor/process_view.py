@@ -15,6 +15,9 @@ def watcher_view(target: WatchTarget, state: WatchState | None, now: Now) -> Wat
     process = state.process if state else target.watcher
     if process is None:
         return WatcherView()
+    newest = target.watcher
+    if newest is not None and newest != process and not is_alive(process) and is_alive(newest):
+        return WatcherView(pid=newest.pid, alive=True)  # it has not said its first word yet
     return WatcherView(
         pid=process.pid,
         alive=is_alive(process),

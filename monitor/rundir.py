@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from monitor.errors import MonitorError
+
 SCHEMA = 1
 """Version of every JSON file in a run folder."""
 
@@ -133,25 +135,39 @@ class RunDir:
         return self.checkpoints / ITERATION_FOLDER.format(iteration)
 
 
+def expanded(text: str) -> Path:
+    """What somebody named, with `~` in its place. Raises MonitorError for a home of nobody here."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        home = text.partition("/")[0]
+        raise MonitorError(
+            f"{text}: there is no home folder {home} here; name the folder in full"
+        ) from None
+
+
 def runs_root() -> Path:
-    """`$LANEWATCH_RUNS`, else the user's state folder (XDG) + lanewatch/runs."""
+    """`$LANEWATCH_RUNS`, else the user's state folder (XDG) + lanewatch/runs.
+
+    Raises MonitorError where `~` is nobody's home; so do the others below.
+    """
     named = os.environ.get("LANEWATCH_RUNS")
     if named:
-        return Path(named).expanduser().absolute()
+        return expanded(named).absolute()
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser().absolute() / "lanewatch" / "runs"
+    return expanded(state).absolute() / "lanewatch" / "runs"
 
 
 def cache_root() -> Path:
     """`$LANEWATCH_CACHE`, else the user's cache folder (XDG) + lanewatch."""
     named = os.environ.get("LANEWATCH_CACHE")
     if named:
-        return Path(named).expanduser().absolute()
+        return expanded(named).absolute()
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser().absolute() / "lanewatch"
+    return expanded(cache).absolute() / "lanewatch"
 
 
 def config_folder() -> Path:
     """`$XDG_CONFIG_HOME`/lanewatch, else below ~/.config."""
     home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(home).expanduser().absolute() / "lanewatch"
+    return expanded(home).absolute() / "lanewatch"

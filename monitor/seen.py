@@ -19,7 +19,10 @@ from monitor.probes.process import is_alive
 from monitor.rundir import RunDir
 from monitor.target import WatchTarget
 from monitor.watch_state import FRESH_S, WatchRead, WatchState, age_of
-from monitor.words import duration, iterations
+from monitor.words import duration, iterations, names_iteration
+
+KEEPER_S = 30.0
+"""A launch waits so long at most for its keeper's first word; until then there is no state.json."""
 
 _ENDINGS = {
     Status.FINISHED: Liveness.FINISHED,
@@ -50,6 +53,10 @@ def seen_of(target: WatchTarget, watched: WatchRead, now: Now) -> Seen:
         return recorded_end(target, state)
     if target.status is Status.QUEUED:
         return _queued(target)
+    if _is_begun(target, now):
+        reason = "it has just been launched: its keeper is starting"
+        verdict = Verdict(liveness=Liveness.STARTING, reason=reason)
+        return Seen(verdict=verdict, since_wall=target.created_wall, problems=target.problems)
     if state is not None and watched_to_its_end(target, state):
         return _last_word(state)
     if state is not None:
@@ -60,6 +67,13 @@ def seen_of(target: WatchTarget, watched: WatchRead, now: Now) -> Seen:
                 return _by_watcher(state)
             return _beside_watcher(_look(target, watched, now), age_s)
     return _look(target, watched, now)
+
+
+def _is_begun(target: WatchTarget, now: Now) -> bool:
+    """Its folder was made a moment ago, and nobody has had the time to say more."""
+    if target.status is not None or target.foreign or target.created_wall is None:
+        return False
+    return 0 <= now.wall_s - target.created_wall < KEEPER_S
 
 
 def _queued(target: WatchTarget) -> Seen:
@@ -156,10 +170,11 @@ def recorded_end(target: WatchTarget, state: WatchState | None) -> Seen:
     liveness = _ENDINGS[target.status]
     last = state.verdict if state else None
     iteration, source = final_iteration(target, last)
-    far = "" if iteration is None else f" at iteration {iteration}"
+    cause = target.cause or str(liveness)
+    known = iteration is None or names_iteration(cause, iteration)
     verdict = Verdict(
         liveness=liveness,
-        reason=f"{target.cause or liveness}{far}",
+        reason=cause if known else f"{cause} at iteration {iteration}",
         iteration=iteration,
         iteration_source=source,
     )

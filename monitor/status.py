@@ -6,18 +6,21 @@ The rule: reading never writes and never starts a process. Whose verdict it is, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from monitor.alert_view import alerts_view
 from monitor.checkpoint_view import checkpoint_views, newest_checkpoint
+from monitor.files import read_json
 from monitor.memory_view import memory_view
-from monitor.model import FINAL, Heartbeat, Liveness
+from monitor.model import FINAL, Heartbeat, Liveness, LogProgress
 from monitor.pace import Projection
 from monitor.probes.clock import Now, read_now
 from monitor.probes.heartbeat import read_heartbeat
 from monitor.probes.numbers import finite
 from monitor.process_view import foreign_view, keeper_view, watcher_view
+from monitor.rundir import RunDir
 from monitor.seen import (
     Seen,
     ended_wall,
@@ -101,6 +104,7 @@ def _build(
     told = train or (None if ours else seen.log_progress)
     problems = dict.fromkeys([*seen.problems, *([watched.problem] if watched.problem else [])])
     over = verdict.liveness in FINAL
+    figures = _Figures.of(told) if told else _Figures.last(paths) if over and full else _Figures()
     return RunStatus(
         run=target.run,
         name=target.name,
@@ -128,9 +132,9 @@ def _build(
             error=verdict.iteration_error,
             source=verdict.iteration_source,
         ),
-        loss=told.loss if told else None,
-        lr=told.lr if told else None,
-        step_s=told.step_s if told else None,
+        loss=figures.loss,
+        lr=figures.lr,
+        step_s=figures.step_s,
         eta=None if over else _eta_view(seen.eta, now),
         checkpoints=checkpoint_views(target, now) if full else newest_checkpoint(target, now),
         memory=memory_view(seen.memory, of_this_attempt(target, watched), seen.rss_bytes),
@@ -145,6 +149,26 @@ def _build(
         alerts=alerts_view(watched.value, target),
         signature=verdict.signature,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """Of training: as it is told now, or as a run that is over left them."""
+
+    loss: float | None = None
+    lr: float | None = None
+    step_s: float | None = None
+
+    @classmethod
+    def of(cls, told: Heartbeat | LogProgress) -> _Figures:
+        return cls(told.loss, told.lr, told.step_s)
+
+    @classmethod
+    def last(cls, paths: RunDir) -> _Figures:
+        """The keeper's last word; the trainer's own was of a later stage."""
+        summary = read_json(paths.summary).value or {}
+        loss, step_s = summary.get("final_loss"), summary.get("step_median_s")
+        return cls(loss=finite(loss), step_s=finite(step_s))
 
 
 def _same_stage(beat: Heartbeat, target: WatchTarget) -> bool:

@@ -79,6 +79,8 @@ class WatchTarget:
     updated_wall: float | None = None
     foreign_log: Path | None = None
     """Of a foreign run: the file its output goes to, wherever that is."""
+    started_wall: float | None = None
+    """Of a foreign run: when its process began."""
     container: str | None = None
     """Name of the container that a foreign run lives in."""
     warnings: tuple[str, ...] = ()
@@ -274,6 +276,7 @@ def _as_foreign(target: WatchTarget, run: Mapping[str, Any]) -> WatchTarget:
         stage=Stage.TRAIN,
         process=process_id(run.get("process")),
         foreign_log=Path(log) if log else None,
+        started_wall=finite(run.get("started_wall")),
         container=_word(_table(run, "container").get("name")),
         status=None,
         attempt=1,

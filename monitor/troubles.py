@@ -27,6 +27,10 @@ _FLAGS = {
 }
 
 
+UNTOLD_LOOKS = 90
+"""A keeper says within seconds how its trainer ended; a last checkpoint may show 70 s later."""
+
+
 def of_verdict(verdict: Verdict | None) -> Iterator[Trouble]:
     """Those that the verdict itself tells of, or its flags."""
     if verdict is None:
@@ -58,6 +62,17 @@ def memory_trouble(level: str, reason: str) -> Trouble | None:
         level=rank,
         looks=1,  # the memory judge has asked for two samples already
         apart=True,
+    )
+
+
+def end_trouble(reason: str) -> Trouble:
+    """Its trainer is gone, and nobody records how: on a disk that takes nothing nobody can."""
+    return Trouble(
+        key="end-untold",
+        severity=Severity.WAKE,
+        word="ended, untold how",
+        reason=reason,
+        looks=UNTOLD_LOOKS,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 
@@ -42,3 +43,8 @@ def iterations(done: int | None, total: int | None) -> str:
     if done is None:
         return "no iteration yet"
     return f"iteration {done} of {total}" if total else f"iteration {done}"
+
+
+def names_iteration(sentence: str, iteration: int) -> bool:
+    """True when *sentence* says that very iteration already."""
+    return re.search(rf"\biteration {iteration}\b", sentence) is not None

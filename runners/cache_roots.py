@@ -21,19 +21,26 @@ def note_root(cache: Path, root: Path) -> None:
     with contextlib.suppress(OSError):
         folder = cache / ROOTS
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        gone = [each for each in folder.iterdir() if _root_of(each) is None]
         (folder / name).write_text(str(root), encoding="utf-8")
+        for each in gone:
+            each.unlink(missing_ok=True)
 
 
 def known_roots(cache: Path) -> list[Path]:
     """The roots that use *cache* and are still there, in an order that everyone takes them in."""
-    found = set()
     try:
-        notes = sorted((cache / ROOTS).iterdir())
+        notes = list((cache / ROOTS).iterdir())
     except OSError:
         return []
-    for note in notes:
-        with contextlib.suppress(OSError, ValueError), note.open(encoding="utf-8") as stream:
+    return sorted({root for note in notes if (root := _root_of(note)) is not None})
+
+
+def _root_of(note: Path) -> Path | None:
+    """The root that a note names; None where there is no such folder any more."""
+    try:
+        with note.open(encoding="utf-8") as stream:
             root = Path(stream.read(LONGEST_PATH))
-            if root.is_absolute() and root.is_dir():
-                found.add(root)
-    return sorted(found)
+        return root if root.is_absolute() and root.is_dir() else None
+    except (OSError, ValueError):
+        return None

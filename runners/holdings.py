@@ -185,12 +185,20 @@ def _of_cache(root: Path, cache: Path) -> Iterator[Item]:
 
     Runs of other roots that use the same cache count as well.
     """
-    for each in {root, *known_roots(cache)}:
-        if any(is_live(run) and not is_foreign(run) for run in iter_runs(each)):
-            return
+    if lives_on(root, cache) is not None:
+        return
     for kind, name in ((Kind.IMPORT, IMPORTS), (Kind.ENVIRONMENT, ENVIRONMENTS)):
         for entry in _folders(cache / name):
             yield Item(kind=kind, path=entry, bytes=disk_use(entry))
+
+
+def lives_on(root: Path, cache: Path) -> RunDir | None:
+    """A run, of *root* or of another that uses *cache*, for which all that is shared must stay."""
+    for each in (root, *known_roots(cache)):
+        for run in iter_runs(each):
+            if is_live(run) and not is_foreign(run):
+                return run
+    return None
 
 
 def _folders(path: Path) -> list[Path]:

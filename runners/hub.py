@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from monitor.rundir import expanded
+
 
 def hub_cache() -> Path:
     """Return the cache of the Hugging Face tools: $HF_HUB_CACHE, $HF_HOME/hub, ~/.cache/..."""
     if named := os.environ.get("HF_HUB_CACHE"):
-        return Path(named).expanduser().absolute()
+        return expanded(named).absolute()
     home = os.environ.get("HF_HOME")
     if not home:
         home = f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
-    return Path(home).expanduser().absolute() / "hub"
+    return expanded(home).absolute() / "hub"
 
 
 def repository_folder(name: str, cache: Path) -> Path:

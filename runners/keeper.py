@@ -95,7 +95,7 @@ class Keeper:
         if anew:
             self._require_ended(also_finished=export is not None)
             self._engine.check(self._plan.need)
-            self._engine.require_names(self._plan.requests(state.attempt + 1))
+            self._engine.check_requests(self._plan.requests(state.attempt + 1))
             state.begin_attempt() if export is None else state.begin_export(export)
             self._run.request.unlink(missing_ok=True)
         elif state.status.final:

@@ -58,6 +58,8 @@ class KeeperAlerts:
             others=(trouble,) if watcher_lost else (),
             acknowledged=self._ack.is_new(),
         )
+        if look.acknowledged:
+            self._outbox.forget_reminders()
         self._state, due = advance(self._state, look, self._settings.repeat_s)
         for each in due:
             self._raise(each)
@@ -119,7 +121,7 @@ class KeeperAlerts:
         if due.severity is Severity.TELL and quiet and quiet.hold(minute_of_day(time.time())):
             self._held = (*self._held, text.title)
             return
-        self._outbox.put(str(due.severity), text.title, text.body)
+        self._outbox.send(due, text)
 
     def _facts(self) -> Facts:
         status = read_status(self._run.root)

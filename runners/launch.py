@@ -83,7 +83,7 @@ def launch(order: LaunchOrder) -> RunDir:
     try:
         _fill(run, order, info)
         plan = Plan(run, info)
-        get_engine(order.engine).require_names(plan.requests(1))
+        get_engine(order.engine).check_requests(plan.requests(1))
         if donor is not None:
             take(donor, plan)
     except RunnerError:

@@ -50,7 +50,8 @@ def find_precedent(root: Path, recipe: Recipe, lane: str, engine: str) -> Preced
     if iterations == "auto":
         return None
     wanted = _compared(recipe.model_dump(mode="json"))
-    for run in islice(reversed(list(iter_runs(root))), LOOKED_AT):
+    of_lane = [run for run in iter_runs(root) if run.root.name.startswith(f"{lane}-")]
+    for run in islice(reversed(of_lane), LOOKED_AT):
         summary = read_json(run.summary).value or {}
         step_s = _seconds(summary.get("step_median_s"))
         if step_s is None or summary.get("lane") != lane:

@@ -149,6 +149,8 @@ def _have(contract: Contract, known: Mapping[str, Any], *, never: bool) -> dict[
     if known.get("id") and (kept := look(engine, str(known["id"]))):
         return kept | {"name": name, "digest": kept["digest"] or known.get("digest")}
     if (here := look(engine, name)) is not None and not known.get("digest"):
+        if known.get("id"):
+            say(f"warning: the image of the attempt before is gone; {name} is another one by now")
         return here
     if never:
         raise StageError(image_missing(name))

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from monitor.rundir import expanded
 from runners.errors import RunnerError
 
 UNIT = "lanewatch-keepers.service"
@@ -60,7 +61,7 @@ class ServiceStatus:
 def unit_path() -> Path:
     """Where user units lie."""
     home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(home).expanduser().absolute() / "systemd" / "user" / UNIT
+    return expanded(home).absolute() / "systemd" / "user" / UNIT
 
 
 def unit_text(python: str, environment: Mapping[str, str]) -> str:

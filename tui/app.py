@@ -217,12 +217,15 @@ class LanewatchApp(Openings, Changing, App[None]):
         for screen in self.screen_stack:
             for view in screen.query(LineView):
                 view.redraw()
-        if self._open_settings is not None:
+        if self._open_settings is not None and not self.read_only:
             self._keep("ui.theme", theme)
 
     def action_settings(self) -> None:
         from tui.screens.settings import SettingsScreen
 
+        if self.read_only:
+            self.say("This view is read-only: no setting is changed from here.")
+            return
         if self._open_settings is not None and not isinstance(self.screen, SettingsScreen):
             self.push_screen(SettingsScreen(self._open_settings()))
 

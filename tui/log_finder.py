@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from monitor.errors import MonitorError
+from monitor.rundir import expanded
 from tui.log_filter import FilteredLines, Wanted
 from tui.log_pager import LogPager, Spans
 from tui.log_search import Search
@@ -75,7 +77,11 @@ class Finder:
 
     def save(self, pager: LogPager, name: str) -> None:
         """Write what is shown of the whole log, cleaned, to a new file."""
-        path = Path(name).expanduser()
+        try:
+            path = expanded(name)
+        except MonitorError as error:
+            pager.notice = str(error)
+            return
         if self._saver is not None:
             self._saver.close()
         pager.notice = f"saving to {path}"

@@ -6,9 +6,10 @@ import contextlib
 import os
 from pathlib import Path
 
+from monitor.errors import MonitorError
 from monitor.files import read_json, write_json
 from monitor.probes.numbers import finite
-from monitor.rundir import SCHEMA
+from monitor.rundir import SCHEMA, expanded
 
 ROOTS_KEPT = 50
 
@@ -16,18 +17,24 @@ ROOTS_KEPT = 50
 def looked_file() -> Path:
     """`$XDG_STATE_HOME`/lanewatch/looked.json, else below ~/.local/state."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser().absolute() / "lanewatch" / "looked.json"
+    return expanded(state).absolute() / "lanewatch" / "looked.json"
 
 
 def read_looked(root: Path) -> float | None:
     """The wall clock of the newest event that was seen below *root*; None: never looked."""
-    roots = (read_json(looked_file()).value or {}).get("roots")
+    try:
+        roots = (read_json(looked_file()).value or {}).get("roots")
+    except MonitorError:
+        return None
     return finite(roots.get(str(root))) if isinstance(roots, dict) else None
 
 
 def write_looked(root: Path, wall_s: float) -> None:
     """Remember it. A state folder that cannot be written only costs the divider its place."""
-    path = looked_file()
+    try:
+        path = looked_file()
+    except MonitorError:
+        return
     roots = (read_json(path).value or {}).get("roots")
     kept = dict(roots) if isinstance(roots, dict) else {}
     kept.pop(str(root), None)

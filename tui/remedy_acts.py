@@ -83,16 +83,20 @@ def _await_end(run: Path) -> None:
 
 
 def _run(words: Sequence[str], root: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "tui", *words],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=COMMAND_S,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env=os.environ | {"LANEWATCH_RUNS": str(root)},
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "tui", *words],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=COMMAND_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=os.environ | {"LANEWATCH_RUNS": str(root)},
+        )
+    except subprocess.TimeoutExpired:
+        command = " ".join(("lanewatch", *words))
+        raise NotDoneError(f"{command} did not answer within {COMMAND_S:.0f} s") from None
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise NotDoneError(said[-1] if said else f"it exited with {done.returncode}")

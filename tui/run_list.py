@@ -1,8 +1,9 @@
 """All runs below a root, read again only as far as they can have changed.
 
 A live run is read at every tick. One that is over, or that cannot be made out, is read again when
-the time stamps of its run.json or state.json moved, and those are looked at every few seconds: so
-a thousand finished runs cost a folder listing a second.
+the time stamps of its run.json or state.json moved. Those of one that is over are looked at every
+few seconds, so that a thousand finished runs cost a folder listing a second; the others at every
+tick, for a run that is being launched cannot be made out either.
 """
 
 from __future__ import annotations
@@ -82,15 +83,17 @@ class RunList:
         return _Known(status=status, stamp=stamp, checked_s=now.monotonic_s)
 
     def _look_again(self, name: str, known: _Known, now: Now) -> None:
-        settled = _settled(known.status)
-        if settled and now.monotonic_s - known.checked_s < RECHECK_S:
+        over, lost = is_over(known.status), known.status.verdict == "lost"
+        early = now.monotonic_s - known.checked_s < RECHECK_S
+        if over and early:
             return
         folder = self._root / name
-        known.checked_s = now.monotonic_s
         stamp = _stamp(folder)
-        if stamp == known.stamp and is_over(known.status):
+        if stamp == known.stamp and (over or (lost and early)):
+            if over:
+                known.checked_s = now.monotonic_s
             return
-        known.stamp = stamp
+        known.checked_s, known.stamp = now.monotonic_s, stamp
         known.status = self._read_status(folder, now)
 
     def _in_order(self) -> tuple[RunStatus, ...]:
@@ -107,10 +110,6 @@ class RunList:
                 }
         except FileNotFoundError:
             return set()
-
-
-def _settled(status: RunStatus) -> bool:
-    return is_over(status) or status.verdict == "lost"
 
 
 def _stamp(folder: Path) -> Stamp:

@@ -104,12 +104,19 @@ def board_order(status: RunStatus) -> tuple[bool, float, str]:
     return (is_over(status), -(status.created_wall or 0.0), status.run)
 
 
+def is_being_launched(status: RunStatus) -> bool:
+    """True in the moment between a launch and its keeper's first word."""
+    return status.status is None and status.verdict == "starting" and status.foreign is None
+
+
 def silence(status: RunStatus) -> str | None:
     """The sentence for a live run that nobody watches or keeps; None when all is well.
 
     A watcher writes every second; one that has said nothing for 5 s is taken to be gone.
     """
     if is_over(status):
+        return None
+    if is_being_launched(status):
         return None
     watcher, begun = status.watcher, status.status != QUEUED
     if not begun and status.keeper.alive:

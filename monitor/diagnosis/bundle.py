@@ -28,7 +28,7 @@ from monitor.events import read_events
 from monitor.files import read_json, read_json_lines
 from monitor.model import Stage
 from monitor.probes.log import tail
-from monitor.rundir import RunDir
+from monitor.rundir import RunDir, expanded
 from monitor.store import read_samples
 from monitor.target import read_target
 
@@ -163,7 +163,9 @@ def _of_this_machine(run: RunDir) -> Redactor:
     names = [socket.gethostname()]
     with contextlib.suppress(OSError, KeyError):  # a uid without a name
         names.append(getpass.getuser())
-    homes = [str(Path("~").expanduser()), str(run.root.parent)]
+    homes = [str(run.root.parent)]
+    with contextlib.suppress(MonitorError):  # a uid without a home
+        homes.append(str(expanded("~")))
     return redactor(os.environ, homes, names)
 
 

@@ -19,6 +19,8 @@ from monitor.rundir import RunDir
 WAIT_S = 20.0
 """Seconds that pass, also in a drill, whose judged clock runs faster."""
 
+REAP_S = 0.2
+
 ARGV = (sys.executable, "-P", "-m", "monitor.diagnosis")
 
 
@@ -66,5 +68,7 @@ class Inquiry:
         if child.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)  # with the py-spy that it may wait for
-        child.wait()
+        # Killed, it ends at once, unless a dead file server holds it: then it is left behind.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(REAP_S)
         return recorded_sentence(self._run, self.asked or 0, self._since_wall)

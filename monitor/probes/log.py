@@ -9,10 +9,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from monitor.earlier import said_earlier
 from monitor.frozen import replace
 from monitor.grammar import begin, fold
 from monitor.model import LogProgress, LogReading
 from monitor.probes import Read
+from monitor.probes.clock import RATE
 from monitor.probes.follow import READ_BYTES, LineFollower
 from monitor.probes.raw import open_regular, reason
 from monitor.probes.text import clean_line
@@ -101,9 +103,13 @@ class LogFollower:
 class ProgressReader:
     """Reads what a trainer's log says of its progress, a bounded bite at each look."""
 
-    def __init__(self, path: Path, total: int | None = None) -> None:
+    def __init__(
+        self, path: Path, total: int | None = None, since_wall: float | None = None
+    ) -> None:
+        """*since_wall*: when the process began whose lines count; None: all of them do."""
         self.path = path
         self._total = total
+        self._since_wall = since_wall
         self._state = begin(total)
         self._follower = self._follow()
         self._seen: LogReading | None = None
@@ -112,12 +118,13 @@ class ProgressReader:
         self._steps_per_epoch: float | None = None
 
     def read(
-        self, log: LogReading | None, steps_per_epoch: float | None = None
+        self, log: LogReading | None, steps_per_epoch: float | None = None, resumed_at: int = 0
     ) -> LogProgress | None:
         """Return what the log says by now; None while it has said nothing that is understood.
 
         *log* is how the file looks at this instant: one that has not changed is not opened. With
-        *steps_per_epoch* a log that counts only epochs tells iterations, too.
+        *steps_per_epoch* a log that counts only epochs tells iterations, too. *resumed_at*: the
+        iteration that the process may have begun with.
         """
         if steps_per_epoch != self._steps_per_epoch:
             self._steps_per_epoch = steps_per_epoch
@@ -136,10 +143,21 @@ class ProgressReader:
         if new.behind_bytes > BEHIND_BYTES:
             self._follower = self._follow()
         self._word = self._said()
+        self._leave_earlier(log, resumed_at)
         return self._word
 
-    def _follow(self) -> LineFollower:
-        return LineFollower(self.path, tail_bytes=FIRST_BYTES, redraws=True)
+    def _leave_earlier(self, log: LogReading, resumed_at: int) -> None:
+        """Once: what the log says at first may be an earlier process's word."""
+        since_wall, self._since_wall = self._since_wall, None
+        if since_wall is None or self._word is None:
+            return
+        if said_earlier(self._word, log, since_wall, resumed_at, rate=RATE):
+            self._state, self._word = begin(self._total), None
+            self._follower = self._follow(tail_bytes=0)
+            self._follower.read()
+
+    def _follow(self, tail_bytes: int = FIRST_BYTES) -> LineFollower:
+        return LineFollower(self.path, tail_bytes=tail_bytes, redraws=True)
 
     def _said(self) -> LogProgress | None:
         """The state of the lines that are whole, and of a bar that stands at the end.

@@ -23,6 +23,7 @@ from monitor.watch_state import read_watch
 from runners.attach.foreign import KIND, ensure_watched
 from runners.attach.process_table import read_environment
 from runners.attach.values import Candidate, Found, without_folder_warning
+from runners.box import launching
 from runners.errors import RunnerError, RunStateError
 from runners.launch import versions
 from runners.runs import create_run, iter_runs
@@ -79,10 +80,12 @@ def attach(candidate: Candidate, order: AttachOrder) -> Attached:
     owner = read_environment(candidate.pid).get("LANEWATCH_RUN")
     if owner:
         raise RunStateError(f"process {candidate.pid} is run {owner}: lanewatch watches it already")
-    known = find_watching(order.root, candidate)
+    with launching(order.root):  # of two at the same moment the second finds the first
+        known = find_watching(order.root, candidate)
+        info = _run_info(candidate, order) if known is None else {}
+        run = known or create_run(order.root, KIND, info, order.name, folders=("logs",))
     if known is not None:
         return _again(known, candidate, order)
-    run = create_run(order.root, KIND, _run_info(candidate, order), order.name, folders=("logs",))
     for text in candidate.warnings:
         append_event(run.events, "note", text, "attach", read_now())
     ensure_watched(run)

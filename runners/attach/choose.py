@@ -6,6 +6,7 @@ wait, tee may copy; the trainer is the program that computes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 from runners.attach.command_line import Hints, Role, read_command
@@ -13,6 +14,7 @@ from runners.attach.values import Process
 
 OWN = ("monitor.watcher", "runners.keeper", "runners.attach", "lanewatch_payload")
 """In the command lines of what lanewatch itself starts."""
+RANK = re.compile(r"--local[-_]rank=")
 
 
 def choose_trainer(processes: Sequence[Process], gpu_pids: Collection[int] = ()) -> Process | None:
@@ -27,8 +29,16 @@ def choose_trainer(processes: Sequence[Process], gpu_pids: Collection[int] = ())
         return None
     best = max(able, key=lambda each: _rank(each, hints[each.pid], gpu_pids))
     # Ranks of one launch are equals: the first one writes the log.
-    equals = [each for each in able if (each.argv, each.parent) == (best.argv, best.parent)]
-    return min(equals, key=lambda each: each.pid)
+    return min((each for each in able if same_launch(each, best)), key=lambda each: each.pid)
+
+
+def same_launch(one: Process, other: Process) -> bool:
+    """True for the ranks of one launch: they differ in what deepspeed tells each at the most."""
+    return one.parent == other.parent and _without_rank(one.argv) == _without_rank(other.argv)
+
+
+def _without_rank(argv: Sequence[str]) -> list[str]:
+    return [each for each in argv if not RANK.match(each)]
 
 
 def plausible(process: Process, gpu_pids: Collection[int] = ()) -> bool:

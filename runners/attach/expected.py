@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from monitor.earlier import said_earlier
 from monitor.grammar import begin, fold
 from monitor.probes.checkpoints import read_checkpoints
+from monitor.probes.clock import RATE
+from monitor.probes.log import read_log
 from monitor.probes.numbers import whole
 from monitor.probes.raw import open_regular
 from runners.attach.folders import CHECKPOINT
@@ -38,7 +41,11 @@ def from_checkpoints(folder: Path) -> Expected:
         return Expected()
     known = [each.iteration for each in reading.checkpoints]
     gaps = [after - before for before, after in pairwise(known)]
-    newest = reading.last_complete or reading.checkpoints[-1]
+    whole = [each for each in reading.checkpoints if each.complete]
+    # By time: in a folder that is used again an earlier training may have got further.
+    newest = max(
+        whole or reading.checkpoints, key=lambda each: (each.modified_wall, each.iteration)
+    )
     told = _told_in(folder, newest.iteration)
     return Expected(
         total=told.total,
@@ -64,12 +71,23 @@ def from_config(text: str) -> tuple[Expected, str | None]:
     return expected, value("output_dir")
 
 
-def from_log(path: Path) -> Expected:
-    """Read the total out of the log's beginning and end, as the watcher reads it."""
+def from_log(path: Path, since_wall: float | None = None) -> Expected:
+    """Read the total out of the log's beginning and end, as the watcher reads it.
+
+    *since_wall*: when the trainer began; what the log says of an earlier one is not its own.
+    """
     state = begin()
     for text in (read_part(path), read_part(path, from_end=True)):
         for line in re.split(r"[\r\n]+", text):
             state = fold(state, line.encode())
+    log = read_log(path).value
+    said = state.progress
+    if (
+        log is not None
+        and since_wall is not None
+        and said_earlier(said, log, since_wall, rate=RATE)
+    ):
+        return Expected()
     total = state.progress.total or state.bars.total
     return Expected(total=total, total_why="what its log says" if total is not None else None)
 

@@ -103,8 +103,14 @@ def _start(run: RunDir, argv: list[str], wanted: Sequence[Path]) -> bool:
         os.close(log)
     deadline = time.monotonic() + READY_S
     while not all(map(locks.is_held, wanted)):
-        if child.poll() is not None or time.monotonic() > deadline:
+        # One that leaves because another was there first: that one's watcher is on its way.
+        ended = child.poll() is not None
+        if (ended and not _is_coming(child, wanted)) or time.monotonic() > deadline:
             return child.returncode == 0  # a run that was over at the first look needs no watcher
         time.sleep(0.02)
     child.returncode = 0  # it goes on without us: no warning that it was not waited for
     return True
+
+
+def _is_coming(child: subprocess.Popen[bytes], wanted: Sequence[Path]) -> bool:
+    return child.returncode != 0 and any(map(locks.is_held, wanted))

@@ -6,14 +6,18 @@ program on the way can hold lines back, and one that stops reading blocks the tr
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
+from monitor.probes.terminals import terminal_holders
 from runners.attach.command_line import Role, read_command
 from runners.attach.process_table import TICKS_PER_S, ProcessTable, is_written
 from runners.attach.values import Container, Descriptor, Process
 
 MOST_HOPS = 8
 RUNTIMES = ("containerd-shim", "conmon", "dockerd", "shim")
+RECORDER = "script"
+"""Shows the trainer a terminal, and writes a file of it."""
 SINKS = ("/dev/null", "/dev/zero", "/dev/full")
 CLIENT_LEAD_S = 60.0
 """An engine starts what a client asks for within seconds, on a machine that thrashes later."""
@@ -67,6 +71,10 @@ def follow(
             descriptor = next((each for each in files if each.number == number), None)
             if descriptor is None:
                 return replace(output, end="it is closed")
+            recorder = _recorder(table, output.owner, descriptor)
+            if recorder is not None:
+                through = (*output.through, recorder)
+                return _recorded(table, replace(output, owner=recorder, through=through))
             if not _goes_on(descriptor, output.owner):
                 return _ended(output, descriptor)
             reader = _reader(table, output.owner, descriptor, container)
@@ -82,7 +90,8 @@ def follow(
 def warnings_of(output: Output) -> tuple[str, ...]:
     """What of the way can hold up the trainer."""
     clients = [each for each in output.through if read_command(each.argv).role is Role.CLIENT]
-    readers = [each for each in output.through if each not in clients]
+    recorders = [each for each in output.through if each.program == RECORDER]
+    readers = [each for each in output.through if each not in (*clients, *recorders)]
     told: list[str] = []
     if readers:
         names = " and ".join(f"`{each.program}` (pid {each.pid})" for each in readers)
@@ -90,7 +99,12 @@ def warnings_of(output: Output) -> tuple[str, ...]:
             f"its output goes through a pipe to {names}: this {readers[-1].program} can block the "
             f"run after {PIPE_KIB} KiB, should it stop reading"
         )
-    held = [each.program for each in readers if _holds_lines(each)]
+    told += [
+        f"its output goes to a terminal of `{each.program}` (pid {each.pid}): Ctrl-S there, or a "
+        f"{each.program} that is stopped, can block the run"
+        for each in recorders
+    ]
+    held = [each.program for each in (*readers, *recorders) if _holds_lines(each)]
     if held:
         told.append(f"{', '.join(held)} holds back lines until 4 to 8 KiB are there")
     if clients:
@@ -191,6 +205,26 @@ def _tee(table: ProcessTable, output: Output) -> Output:
     return replace(output, end="its tee has no file open")
 
 
+def _recorder(table: ProcessTable, writer: Process, descriptor: Descriptor) -> Process | None:
+    """The `script` whose terminal it is, where it is one of this machine."""
+    if writer.container is not None or not descriptor.target.startswith("/dev/pts/"):
+        return None
+    holders = (table.get(pid) for pid in terminal_holders(descriptor.target))
+    return next((each for each in holders if each and each.program == RECORDER), None)
+
+
+def _recorded(table: ProcessTable, output: Output) -> Output:
+    """The file into which it copies what its terminal shows."""
+    files = table.open_files(output.owner.pid)
+    if files is None:
+        return replace(output, hidden=_may_not_read(output.owner))
+    for each in files:
+        own = each.target.startswith("/") and not each.target.startswith("/dev/")
+        if each.number > 2 and own and is_written(output.owner.pid, each):
+            return _ended(output, each)
+    return replace(output, end=f"its {RECORDER} has no file open")
+
+
 def _reads_as_stdin(table: ProcessTable, process: Process, inode: int) -> bool:
     files = table.open_files(process.pid) or ()
     return any(each.number == 0 and each.pipe == inode for each in files)
@@ -209,6 +243,9 @@ def _unread(writer: Process, container: Container | None) -> str:
 
 def _holds_lines(process: Process) -> bool:
     """Programs that collect blocks when they do not write to a terminal, unless told not to."""
+    if process.program == RECORDER:
+        flags = [each for each in process.argv[1:] if each.startswith("-")]
+        return not any(each == "--flush" or re.match(r"-\w*f", each) for each in flags)
     if process.program not in ("grep", "egrep", "sed", "awk", "gawk", "mawk", "tr", "cut"):
         return False
     live = {"--line-buffered", "-u", "--unbuffered", "-W"}

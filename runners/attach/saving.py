@@ -104,6 +104,17 @@ def choose_folder(
     return Saves(None, "nothing is saved yet")
 
 
+def shared_with(folder: Found | None, others: Sequence[Claim]) -> Iterator[str]:
+    """Warn of another trainer that was told to save into the same *folder*."""
+    path = os.path.realpath(folder.path) if folder is not None else None
+    for each in others:
+        if path is not None and each.told is not None and os.path.realpath(each.told.path) == path:
+            yield (
+                f"pid {each.pid} saves into {path} as well: whose a checkpoint is cannot be told, "
+                "so that the one may seem to get on by those of the other"
+            )
+
+
 def _doubt(
     own: Claim, others: Sequence[Claim], saved: Sequence[Path], *, watched: bool
 ) -> str | None:

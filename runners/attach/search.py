@@ -12,7 +12,7 @@ from pathlib import Path
 
 from monitor.probes.gpu import GpuSampler
 from monitor.probes.text import clean_line
-from runners.attach.choose import choose_trainer, plausible
+from runners.attach.choose import choose_trainer, plausible, same_launch
 from runners.attach.command_line import Hints, Role, folder_changes, lane_of, read_command
 from runners.attach.docker_engine import DockerEngine
 from runners.attach.expected import Expected, from_checkpoints, from_config, from_log, read_part
@@ -25,13 +25,15 @@ from runners.attach.process_table import (
     read_process_table,
     started_wall,
 )
-from runners.attach.saving import Claim, choose_folder, claim_of
+from runners.attach.saving import Claim, choose_folder, claim_of, shared_with
 from runners.attach.values import NO_FOLDER, Candidate, Container, Found, Process
 from runners.errors import RunnerError
 
 GPU_WAIT_S = 3.0
 """NVML answers within a second; on a wedged box it may never."""
 MOST_COMMAND = 300
+RANKS = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
+"""In the environment of each rank of a launch."""
 DRIVER = "/dev/nvidia-uvm"
 """Open in what computes; a desktop that only draws has other devices."""
 
@@ -81,7 +83,8 @@ class Search:
         elif role is Role.TRAINER:
             found = process
         else:
-            found = choose_trainer(self.table.family(pid), self.gpu_pids)
+            below = [each for each in self.table.family(pid) if each.pid != os.getpid()]
+            found = choose_trainer(below, self.gpu_pids)
         return found or process
 
     def in_container(self, name: str) -> Process:
@@ -115,14 +118,15 @@ class Search:
         output, number = find_output(self.table, process, container)
         began = started_wall(process.start_ticks)
         log = self._log(output, number)
+        others = self._other_claims(process)
         saves = choose_folder(
             claim_of(self.table, place, hints, log),
-            self._other_claims(process),
+            others,
             began if watched_since is None else watched_since,
             watched=watched_since is not None,
         )
         checkpoints = saves.folder
-        expected = _expected(hints, checkpoints, log)
+        expected = expected_of(hints, checkpoints, log, began)
         return Candidate(
             pid=process.pid,
             start_ticks=process.start_ticks,
@@ -137,7 +141,7 @@ class Search:
             total=expected.total,
             total_why=expected.total_why,
             save_interval=expected.save_interval,
-            warnings=tuple(_warnings(output, log, saves.doubt)),
+            warnings=(*_warnings(output, log, saves.doubt), *shared_with(checkpoints, others)),
             hidden=tuple(self._hidden(process, output, checkpoints, log)),
         )
 
@@ -160,7 +164,7 @@ class Search:
             each
             for each in self.trainers()
             # Ranks of one launch save into one folder.
-            if each.pid not in kin and (each.argv, each.parent) != (process.argv, process.parent)
+            if each.pid not in kin and not _are_ranks(each, process)
         ]
         return [self._claim(each) for each in others]
 
@@ -221,6 +225,14 @@ class Search:
             yield self.engine.problem
 
 
+def _are_ranks(one: Process, other: Process) -> bool:
+    """Of one launch, and no command that was given twice."""
+    if not same_launch(one, other):
+        return False
+    known = read_environment(one.pid)
+    return not known or any(each in known for each in RANKS)
+
+
 def _driver_users() -> Iterable[int]:
     """The processes that the driver names; none where it does not answer soon."""
     sampler = GpuSampler()
@@ -266,17 +278,22 @@ def _configured(hints: Hints, place: Place) -> Hints:
     )
 
 
-def _expected(hints: Hints, checkpoints: Found | None, log: Found | None) -> Expected:
-    """Its arguments first, then what its checkpoints and its log say."""
-    saved = Expected()
-    if checkpoints is not None and changed_wall(Path(checkpoints.path)) is not None:
-        saved = from_checkpoints(Path(checkpoints.path))
+def expected_of(
+    hints: Hints, checkpoints: Found | None, log: Found | None, began_wall: float | None
+) -> Expected:
+    """Its arguments first, then what its checkpoints and its log say.
+
+    What an earlier training saved there may have had another end and interval; its own will tell.
+    """
+    folder = Path(checkpoints.path) if checkpoints is not None else None
+    changed = changed_wall(folder) if folder is not None else None
+    own = changed is not None and (began_wall is None or changed >= began_wall)
+    saved = from_checkpoints(folder) if folder is not None and own else Expected()
     total, why = hints.total, f"argument {hints.total_flag}"
     if total is None:
-        total, why = saved.total, saved.total_why or ""
-    if total is None and log is not None:
-        said = from_log(Path(log.path))
-        total, why = said.total, said.total_why or ""
+        said = from_log(Path(log.path), began_wall) if log is not None else Expected()
+        best = saved if saved.total is not None else said
+        total, why = best.total, best.total_why or ""
     return Expected(
         total=total,
         total_why=why if total is not None else None,

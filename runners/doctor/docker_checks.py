@@ -79,7 +79,8 @@ def _users_check(docker: DockerFacts, needed: bool) -> Check:
 def _gpu_check(facts: Facts) -> Check:
     name, docker, launch = "docker gpu", facts.docker, facts.launch
     if docker.gives_gpus:
-        how = "the nvidia runtime" if "nvidia" in docker.runtimes else "CDI"
+        toolkit = "NVIDIA's container toolkit" if docker.gpu_hook else "CDI"
+        how = "the nvidia runtime" if "nvidia" in docker.runtimes else toolkit
         return ok(name, f"containers get GPUs through {how}")
     seen = "the engine has no NVIDIA runtime and no CDI device"
     if launch is not None and not launch.on_gpu:

@@ -10,7 +10,8 @@ from runners.doctor.facts import ContainerFacts, DockerFacts, ImageFacts
 from runners.engines.docker_client import (
     DockerConnection,
     NotThereError,
-    has_gpu,
+    cdi_gpus,
+    hook_is_there,
     in_a_machine_of_its_own,
     live_restore,
     remapped,
@@ -50,7 +51,8 @@ def docker_facts(about: dict[str, Any], containers: tuple[ContainerFacts, ...]) 
     return DockerFacts(
         version=about.get("ServerVersion"),
         runtimes=runtimes,
-        cdi_gpus=("nvidia.com/gpu",) if has_gpu(about) and "nvidia" not in runtimes else (),
+        cdi_gpus=tuple(cdi_gpus(about)),
+        gpu_hook=hook_is_there(),
         live_restore=live_restore(about),
         rootless=rootless(about),
         userns=remapped(about),

@@ -42,6 +42,8 @@ class DockerFacts:
     runtimes: tuple[str, ...] = ()
     cdi_gpus: tuple[str, ...] = ()
     """GPUs that it offers through CDI, by name."""
+    gpu_hook: bool = False
+    """NVIDIA's container toolkit is installed, by which an engine hands out GPUs without more."""
     live_restore: bool | None = None
     rootless: bool = False
     userns: bool = False
@@ -52,7 +54,7 @@ class DockerFacts:
     @property
     def gives_gpus(self) -> bool:
         """A container can have a GPU."""
-        return "nvidia" in self.runtimes or bool(self.cdi_gpus)
+        return "nvidia" in self.runtimes or self.gpu_hook or bool(self.cdi_gpus)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

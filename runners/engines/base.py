@@ -41,6 +41,8 @@ class Container:
     read_only: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
     gpu: Gpu = Gpu.NONE
+    gpu_id: str | None = None
+    """Which GPU, by its number; None: the engine chooses one."""
     network: bool = False
     shm_bytes: int = 8 << 30
     stop_timeout_s: int = 900
@@ -152,8 +154,11 @@ class Engine(Protocol):
     def check(self, need: Need) -> None:
         """Raise EngineError if no stage could be started here."""
 
-    def require_names(self, requests: Sequence[StageRequest]) -> None:
-        """Raise EngineError where something of another run goes by a name that they need."""
+    def check_requests(self, requests: Sequence[StageRequest]) -> None:
+        """Raise EngineError where one of them could not be started, or must not be.
+
+        Something else may go by a name that it needs, or it may ask for what no stage is given.
+        """
 
     def start(self, request: StageRequest) -> Handle:
         """Start the stage. Raises EngineError; then nothing of it is left behind."""

@@ -23,7 +23,7 @@ from runners.engines.base import Container, Exit, Gpu, Handle, Need, StageReques
 from runners.engines.docker_client import (
     DockerConnection,
     NotThereError,
-    has_gpu,
+    gpu_request,
     in_a_machine_of_its_own,
     live_restore,
     remapped,
@@ -36,6 +36,7 @@ from runners.engines.docker_request import (
     HOME,
     STAGE,
     ULIMITS,
+    USUAL_GPU,
     container_body,
     container_name,
     labels,
@@ -61,6 +62,8 @@ RESTARTED = (
     "the Docker engine was started anew meanwhile, which stops its containers unless live-restore "
     "is on"
 )
+
+REMOVED = "its container was removed by somebody else"
 
 LIMIT_REFUSED = "setting rlimit"
 
@@ -89,10 +92,12 @@ class DockerEngine:
         if not need.pull and self.image_id(image) is None:
             raise EngineError(image_missing(image))
 
-    def require_names(self, requests: Sequence[StageRequest]) -> None:
+    def check_requests(self, requests: Sequence[StageRequest]) -> None:
         wanted = {container_name(each): each for each in requests if each.container is not None}
         if not wanted:
             return
+        for asked in wanted.values():
+            self.describe(asked)
         run = next(iter(wanted.values())).run
         for each in self._having({"name": [f"lanewatch-{run}-"]}):
             for name in (str(named).lstrip("/") for named in each.get("Names") or ()):
@@ -112,7 +117,7 @@ class DockerEngine:
         if needs is None:
             return self._host.start(request)
         about = self._engine.about()
-        if needs.gpu is Gpu.REQUIRED and not has_gpu(about):
+        if needs.gpu is Gpu.REQUIRED and gpu_request(about) is None:
             raise EngineError(NO_GPU)
         self._refuse_a_second(request)
         _make_ready(request, needs)
@@ -120,7 +125,7 @@ class DockerEngine:
         if image is None:
             raise EngineError(image_missing(str(needs.image)))
         return self._start_within_limits(
-            request, needs, {"image": image, "user": user(about), "gpu": has_gpu(about)}
+            request, needs, {"image": image, "user": user(about), "gpu": gpu_request(about)}
         )
 
     def _start_within_limits(
@@ -195,7 +200,7 @@ class DockerEngine:
         try:
             seen = self._engine.ask(lambda client: client.inspect_container(handle.container_id))
         except NotThereError:
-            return Exit(note="its container was removed by somebody else")
+            return Exit(note=REMOVED)
         except EngineError as error:
             return self._silent(error)
         state = seen.get("State") or {}
@@ -216,6 +221,8 @@ class DockerEngine:
     def _told(self, handle: Handle, state: dict[str, Any]) -> Exit:
         code, killed = int(state.get("ExitCode") or 0), bool(state.get("OOMKilled"))
         note = str(state.get("Error") or "") or (RESTARTED if self._came_back() else None)
+        if state.get("Status") == "removing":
+            note = REMOVED
         self._silent_since = None
         if SIGNALLED < code < SIGNALLED + signal.NSIG:
             return Exit(signal=code - SIGNALLED, oom_killed=killed, note=note)
@@ -287,7 +294,7 @@ class DockerEngine:
             needs,
             image=require_image(needs.image),
             user=f"{os.geteuid()}:{os.getegid()}",
-            gpu=needs.gpu is not Gpu.NONE,
+            gpu=USUAL_GPU,
         )
         env = dict(each.split("=", 1) for each in body["Env"])
         return {

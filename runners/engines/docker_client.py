@@ -6,11 +6,13 @@ engine may go away and come back at any time; the next question simply asks agai
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from monitor.model import ProcessId
 from runners.engines.docker_errors import EngineSilentError, in_words
+from runners.engines.docker_request import CDI_KIND, USUAL_GPU
 from runners.engines.docker_socket import engine_url, knock, listener, socket_path
 from runners.errors import EngineError
 
@@ -118,11 +120,36 @@ def _secured(about: dict[str, Any], word: str) -> bool:
     return any(f"name={word}" in str(each).split(",") for each in options)
 
 
+HOOK = "nvidia-container-runtime-hook"
+"""With this program on its PATH an engine hands out GPUs, whether or not it names the runtime."""
+HOOK_PLACES = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def gpu_request(about: dict[str, Any]) -> dict[str, Any] | None:
+    """How this engine is asked for one GPU; None where it has none to give."""
+    if "nvidia" in (about.get("Runtimes") or {}) or hook_is_there():
+        return dict(USUAL_GPU)
+    if names := cdi_gpus(about):
+        one = [each for each in names if not each.endswith("=all")]
+        return {"Driver": "cdi", "DeviceIDs": [(one or names)[0]]}
+    return None
+
+
 def has_gpu(about: dict[str, Any]) -> bool:
     """True where the engine can hand a GPU to a container."""
+    return gpu_request(about) is not None
+
+
+def cdi_gpus(about: dict[str, Any]) -> list[str]:
+    """The GPUs that the engine has found through CDI, by name."""
     devices = about.get("DiscoveredDevices") or ()
-    found = [str(each.get("ID", "")) for each in devices if isinstance(each, dict)]
-    return "nvidia" in (about.get("Runtimes") or {}) or any("nvidia.com/" in each for each in found)
+    found = sorted(str(each.get("ID", "")) for each in devices if isinstance(each, dict))
+    return [each for each in found if each.startswith(CDI_KIND)]
+
+
+def hook_is_there() -> bool:
+    """NVIDIA's container toolkit is installed; the engine may not have been told of a runtime."""
+    return shutil.which(HOOK, path=HOOK_PLACES) is not None
 
 
 def live_restore(about: dict[str, Any]) -> bool:

@@ -6,12 +6,17 @@ one that leads out of a mounted folder would dangle inside.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from runners.engines.docker_socket import engine_url
+from runners.errors import EngineError
+
+SOCKETS = ("/var/run/docker.sock", "/run/containerd/containerd.sock", "/run/podman/podman.sock")
 SNAPSHOTS = "snapshots"
 REPOSITORY = "models--"
 MOST_LINKS = 4096
@@ -19,12 +24,36 @@ MOST_LINKS = 4096
 
 
 def mounts(writable: Iterable[Path], read_only: Iterable[Path]) -> list[dict[str, Any]]:
-    """The bind mounts for these paths, as the engine's API names them; outer ones first."""
+    """The bind mounts for these paths, as the engine's API names them; outer ones first.
+
+    Raises EngineError for one that must not be.
+    """
     found = dict.fromkeys(writable, False)
     for path in read_only:
         for each in visible(path, tuple(found)):
             found.setdefault(each, True)
-    return [_bind(path, found[path]) for path in sorted(found, key=lambda each: each.parts)]
+    made = [_bind(path, found[path]) for path in sorted(found, key=lambda each: each.parts)]
+    _refuse_sockets(made)
+    return made
+
+
+def _refuse_sockets(made: Iterable[dict[str, Any]]) -> None:
+    """Raise EngineError for a mount that has an engine's socket in it: who reaches it is root."""
+    for each in made:
+        for socket in engine_sockets():
+            if socket.is_relative_to(each["Source"]):
+                raise EngineError(
+                    f"{each['Target']} would bring the engine's socket ({socket}) into the "
+                    "container, which makes it root of this machine: name what is needed of it"
+                )
+
+
+def engine_sockets() -> list[Path]:
+    """Where an engine listens that must be out of a container's reach, there or not."""
+    places = [*SOCKETS]
+    with contextlib.suppress(EngineError):
+        places.append(engine_url().removeprefix("unix://"))
+    return [Path(os.path.realpath(each)) for each in places if each.startswith("/")]
 
 
 def visible(path: Path, known: tuple[Path, ...] = ()) -> Iterator[Path]:

@@ -59,13 +59,13 @@ def container_body(
     *,
     image: str,
     user: str,
-    gpu: bool,
+    gpu: Mapping[str, Any] | None,
     ulimits: Iterable[Mapping[str, Any]] = ULIMITS,
 ) -> dict[str, Any]:
     """What is posted to /containers/create.
 
-    *image* is an id, or for a dry run a name; *user* is "uid:gid"; *gpu* says whether one is asked
-    for, as far as *needs* leaves that open.
+    *image* is an id, or for a dry run a name; *user* is "uid:gid"; *gpu* is how the engine is asked
+    for one, None where it has none; a stage that needs none gets none.
     """
     return {
         "Image": image,
@@ -95,10 +95,24 @@ def container_body(
     }
 
 
-def _devices(needs: Container, gpu: bool) -> list[dict[str, Any]]:
-    if needs.gpu is Gpu.NONE or not gpu:
+USUAL_GPU: Mapping[str, Any] = {"Count": 1, "Capabilities": [["gpu"]]}
+"""How an engine with NVIDIA's container toolkit is asked for one GPU."""
+
+CDI_KIND = "nvidia.com/gpu="
+"""Before a GPU's name in CDI; its number is one of its names."""
+
+
+def _devices(needs: Container, gpu: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    if needs.gpu is Gpu.NONE or gpu is None:
         return []
-    return [{"Count": 1, "Capabilities": [["gpu"]]}]
+    return [dict(gpu) if needs.gpu_id is None else _named(gpu, needs.gpu_id)]
+
+
+def _named(gpu: Mapping[str, Any], number: str) -> dict[str, Any]:
+    """As *gpu* asks for one, for the one with this number."""
+    if gpu.get("Driver") == "cdi":
+        return {**gpu, "DeviceIDs": [f"{CDI_KIND}{number}"]}
+    return {**{key: value for key, value in gpu.items() if key != "Count"}, "DeviceIDs": [number]}
 
 
 def environment(request: StageRequest) -> dict[str, str]:

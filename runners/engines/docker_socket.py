@@ -17,6 +17,7 @@ from pathlib import Path
 from monitor.files import read_json
 from monitor.model import ProcessId
 from monitor.probes.process import identify
+from monitor.rundir import expanded
 from runners.errors import EngineError
 
 TIMEOUT_S = 10
@@ -35,7 +36,7 @@ def engine_url() -> str:
     named = os.environ.get("DOCKER_CONTEXT")
     if not named and (host := os.environ.get("DOCKER_HOST")):
         return host
-    folder = Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
+    folder = expanded(os.environ.get("DOCKER_CONFIG") or "~/.docker")
     chosen = named or (read_json(folder / "config.json").value or {}).get("currentContext")
     if not isinstance(chosen, str) or chosen == "default":
         return DEFAULT

@@ -68,8 +68,8 @@ class LocalEngine:
             if absent.issuperset(modules):
                 raise EngineError(missing_words(name, modules, need.python))
 
-    def require_names(self, requests: Sequence[StageRequest]) -> None:
-        """Processes need none: always free."""
+    def check_requests(self, requests: Sequence[StageRequest]) -> None:
+        """Processes need no names and are given nothing."""
 
     def start(self, request: StageRequest) -> Handle:
         try:

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from monitor.errors import MonitorError
+from monitor.rundir import expanded
 from runners.recipe.fields import fields, nearest
 from runners.recipe.model import Recipe
 from runners.recipe.paths import PATH_FIELDS, get, put, resolve_paths
@@ -28,7 +30,10 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     Relative paths in the file are resolved against its folder, those of an override against the
     current folder. Raises RecipeError with every problem.
     """
-    path = path.expanduser()
+    try:
+        path = expanded(str(path))
+    except MonitorError as error:
+        raise RecipeError([Problem("", str(error))], str(path)) from None
     return _build(read_tables(path), overrides, folder=path.absolute().parent, source=str(path))
 
 

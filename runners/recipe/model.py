@@ -192,6 +192,13 @@ class RunTable(Table):
         description="resume-once: after a stall, or a failure of machine or driver, the keeper "
         "ends the run and resumes it from its last checkpoint, once",
     )
+    gpu: str | None = Field(
+        default=None,
+        pattern=r"^\d{1,3}$",
+        json_schema_extra={"allowed": 'the number of one GPU, in quotes ("0")'},
+        description="the GPU to train on, by its number in nvidia-smi; every lane trains on one; "
+        "without it the first",
+    )
 
 
 class DockerTable(Table):
@@ -357,9 +364,19 @@ def disagreements(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
         found.append(
             (("docker.read_only",), "give whole paths, from / on: a container knows no other")
         )
+    if shown := [each for each in recipe.docker.read_only if _of_the_kernel(each)]:
+        found.append(
+            (("docker.read_only",), f"{shown[0]} would show a container all of this machine")
+        )
     if len(set(recipe.lora.targets)) < len(recipe.lora.targets):
         found.append((("lora.targets",), "a layer is named twice"))
     if unknown := [each for each in train.report_to if each not in MODULES]:
         known = ", ".join(MODULES)
         found.append((("train.report_to",), f"no tracker {unknown[0]!r} is known: {known}"))
     return found
+
+
+def _of_the_kernel(path: str) -> bool:
+    """The root, or what the kernel tells of itself and of every process."""
+    parts = [each for each in path.split("/") if each not in ("", ".")]
+    return path.startswith("/") and (not parts or parts[0] in ("proc", "sys", "dev"))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,36 @@ def test_a_total_from_the_bar_of_a_log_without_any_other_word(
     assert (said["total"], said["total_from"]) == (777, "what its log says")
 
 
+def test_a_log_that_script_writes_of_its_terminal(
+    attached: Lanewatch, start: Start, tmp_path: Path
+) -> None:
+    shell = start(f"script -qc {shlex.quote(megatron(tmp_path))} train.log")
+    recorder = trainer_of(shell)
+    until((tmp_path / "runs-full" / "truth").exists, "it trains")
+    _, said = attach(attached, "--pid", str(recorder))
+    assert said["pid"] != recorder
+    assert said["log"] == str(tmp_path / "train.log")
+    assert said["log_from"] == f"stdout > script ({recorder})"
+    assert any("Ctrl-S there" in each for each in said["warnings"])
+    assert any("script holds back lines" in each for each in said["warnings"]), "without its -f"
+
+
+def test_a_total_that_only_a_later_checkpoint_tells(
+    attached: Lanewatch, start: Start, tmp_path: Path
+) -> None:
+    old = tmp_path / "out" / "checkpoint-999"
+    old.mkdir(parents=True)
+    (old / "trainer_state.json").write_text('{"global_step": 999, "max_steps": 999}')
+    for each in (old / "trainer_state.json", old):
+        os.utime(each, (1.0, 1.0))
+    line = f"{PYTHON} -u train_hf.py --output_dir out --steps 5000 --every 100 --seconds 0.05"
+    pid = trainer_of(start(f"{line} > /dev/null 2>&1"), "train_hf.py")
+    run, _ = attach(attached, "--pid", str(pid), "--checkpoints", str(tmp_path / "out"))
+    until(lambda: read(run.run_json)["iterations"] == 5000, "its first checkpoint says it")
+    assert status(attached, run)["iteration"]["total"] == 5000
+    assert "it is to do 5000 iterations" in attached("events", run.root.name)
+
+
 def test_a_folder_that_nobody_told_is_found_below_its_working_folder(
     attached: Lanewatch, start: Start, tmp_path: Path
 ) -> None:
@@ -143,6 +175,16 @@ def test_a_process_is_watched_once(attached: Lanewatch, start: Start, tmp_path: 
     assert complaint.count("\n") == 1
     listed = {each["pid"]: each["run"] for each in attached.json("attach")}
     assert listed[int(pid)] == run.root.name
+    assert len(list(attached.root.glob("foreign-*"))) == 1
+
+
+def test_a_process_is_watched_once_however_soon_it_is_attached_again(
+    attached: Lanewatch, start: Start, tmp_path: Path
+) -> None:
+    pid = str(trainer_of(start(f"{megatron(tmp_path)} > train.log")))
+    with ThreadPoolExecutor() as pool:
+        both = list(pool.map(lambda _: attached.call("attach", "--pid", pid), range(2)))
+    assert [each.returncode for each in both] == [0, 0], [each.stderr for each in both]
     assert len(list(attached.root.glob("foreign-*"))) == 1
 
 

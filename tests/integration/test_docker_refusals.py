@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -14,11 +15,13 @@ from typing import Any
 
 import pytest
 from boxed import ROWS, stranger_at
-from conftest import Lanewatch
+from conftest import Lanewatch, state
 from docker_stage import Stage, staged
 from engine import IMAGE, Engine, why_not_here
+from servers import Registry, serving
 from strangers import UID
 
+from monitor.rundir import RunDir
 from runners.engines.base import Gpu, Need
 from runners.engines.docker import DockerEngine
 from runners.errors import EngineError
@@ -56,7 +59,7 @@ def test_a_start_that_fails_after_the_container_was_made_leaves_none(
     """A GPU that the engine claims to have and does not: it only refuses at the start."""
     from runners.engines import docker
 
-    monkeypatch.setattr(docker, "has_gpu", lambda about: True)
+    monkeypatch.setattr(docker, "gpu_request", lambda about: docker.USUAL_GPU)
     with pytest.raises(EngineError, match="has no GPU runtime"):
         stage.docker.start(stage.request("pass", gpu=Gpu.REQUIRED))
     assert stage.containers() == []
@@ -132,6 +135,13 @@ def test_a_full_disk_is_named_with_what_frees_some(
     assert "docker disk: " in refused
     assert "`docker image prune`" in refused
     assert not list(lanewatch.root.glob("reference-*"))
+    with serving(Registry([os.urandom(3 << 20), b"small"])) as server:
+        words = (*LAUNCH, f"--set=docker.image={server.image}")
+        refused = lanewatch(*words, code=2)
+        assert "disk for the pull: the pull needs about" in refused
+        run = RunDir(lanewatch.root / lanewatch(*words, "--anyway").strip())
+        lanewatch("wait", run.root.name, code=1)
+    assert state(run)["cause"].startswith("stage pull: the disk that holds Docker's data is full")
 
 
 NEED = Need(lane="reference", modules=(), extra="", python="python3", image=IMAGE)
@@ -175,7 +185,7 @@ LAUNCH = ("launch", f"--data={ROWS}", "--model=tiny-random-qwen3", "--engine=doc
         ),
         pytest.param(
             [f"--set=docker.image={IMAGE}"],
-            {"DOCKER_HOST": "ssh://spark"},
+            {"DOCKER_HOST": "tcp://10.0.0.1:2375"},
             "run lanewatch on that host",
             id="another machine",
         ),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from boxed import Stranger, stranger_at
 from conftest import Lanewatch, read, state, trained, until
-from engine import Engine, running_engine, why_not_here
+from engine import IMAGE, Engine, running_engine, why_not_here
 from strangers import UID
 
 from monitor.metrics import read_metrics
@@ -173,6 +173,36 @@ def test_a_container_that_is_killed_and_one_that_is_kept_from_running(stranger: 
     cause = stranger.json("status", run.root.name)["cause"]
     assert cause == "killed by the user in stage train"
     assert stranger.containers(run) == []
+
+
+def test_what_its_owner_does_by_hand_to_container_and_image(stranger: Stranger) -> None:
+    """Renamed and untagged it goes on and is found; removed, its end is not made up."""
+    engine = stranger.engine
+    run = stranger.train(iterations=4000, save_interval=2000)
+    until_it_trains(run, 1)
+    (container,) = stranger.containers(run)
+    engine.docker("rename", container["Id"], "mine-now")
+    engine.docker("rmi", "--force", IMAGE)
+    try:
+        keeper = end(run, "keeper")
+        until(lambda: state(run)["keeper"]["pid"] != keeper, "another keeper")
+        until(lambda: "a new keeper adopted stage train" in run.events.read_text(), "the adoption")
+        stranger("stop", run.root.name, "--save")
+        stranger("wait", run.root.name, code=1)
+        at = stranger.json("status", run.root.name)["checkpoints"][-1]["iteration"]
+        assert state(run)["cause"].endswith(f"saved at iteration {at}")
+        assert stranger.containers(run) == []
+
+        stranger("resume", run.root.name)
+        until_it_trains(run, at + 1)
+        (container,) = stranger.containers(run)
+        assert container["Image"] == read(run.run_json)["image"]["id"], "the very same, untagged"
+    finally:
+        engine.docker("tag", container["Image"], IMAGE)
+    engine.docker("rm", "--force", container["Id"])
+    stranger("wait", run.root.name, code=1)
+    assert "its container was removed by somebody else" in state(run)["cause"]
+    assert state(run)["status"] == "failed"
 
 
 def _verdict(cli: Lanewatch, run: RunDir, word: str) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import RECIPE, Lanewatch, read, state
+from conftest import RECIPE, Lanewatch, read, state, until
 from lane_lab import (
     ITERATIONS,
     Lab,
@@ -22,9 +22,17 @@ from lane_lab import (
 from nemo_site import environment, python, site_or_skip, version
 
 from monitor.rundir import RunDir
+from runners.recipe.comparison import adapter_parameters
+from runners.recipe.model import Recipe
 
 ADAPTER_PARAMETERS = 2 * (4 * (128 + 128) * 2 + 4 * (128 + 64) * 2)
 """Two layers, rank 4: q and o are 128 wide, k and v 64, each with an A and a B."""
+
+
+RUN_S = 900.0
+"""For stages that take ten seconds each, on a machine that does other things."""
+
+pytestmark = pytest.mark.timeout(1800)
 
 
 class NemoLab(Lab):
@@ -145,6 +153,8 @@ def test_both_lanes_train_on_the_same_ids_masks_and_order_by_the_same_schedule(
     recipe = recipe | {"lanes": {"reference": {"device": "cpu", "threads": 1}}}
     theirs = reference.run("train", "train_reference", **job | {"recipe": recipe})
     assert ours["trainable_parameters"] == theirs["trainable_parameters"] == ADAPTER_PARAMETERS
+    checked = Recipe.model_validate({"data": {"path": "-"}, "lora": recipe["lora"]})
+    assert adapter_parameters(checked, read(whole.base / "config.json")) == ADAPTER_PARAMETERS
     assert lab.losses() == pytest.approx(reference.losses(), abs=2e-4)
     assert len({round(loss, 3) for loss in lab.losses().values()}) > 6
     for figure, room in (("tokens", 0), ("lr", 1e-18)):
@@ -223,6 +233,7 @@ def test_launched_like_any_lane_and_exported_again(
     assert 'the nemo lane cannot train this recipe: train.iterations = "auto"' in refused
     settings = ("--set=train.iterations=6", "--set=train.save_interval=3")
     run = RunDir(lanewatch.root / lanewatch(*words, *settings).strip())
+    until(lambda: _over(run), "its end", RUN_S)
     done = lanewatch.json("wait", run.root.name)
     assert (done["verdict"], done["iteration"]["value"]) == ("finished", 6)
     assert [each["iteration"] for each in done["checkpoints"] if each["complete"]] == [3, 6]
@@ -231,7 +242,12 @@ def test_launched_like_any_lane_and_exported_again(
     ]  # fmt: skip
     assert read(run.result)["reloaded"] is True
     lanewatch("export", run.root.name, "--iteration=3")
+    until(lambda: state(run)["attempt"] == 2 and _over(run), "the end of the export", RUN_S)
     assert lanewatch.json("wait", run.root.name)["verdict"] == "finished"
     assert (read(run.result)["iteration"], read(run.result)["stage"]) == (3, "merge")
     statuses = {each["name"]: each["status"] for each in state(run)["stages"]}
     assert (statuses["train"], statuses["import"], statuses["merge"]) == ("skipped", "done", "done")
+
+
+def _over(run: RunDir) -> bool:
+    return state(run).get("status") in ("finished", "failed", "stopped")

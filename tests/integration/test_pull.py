@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import Lanewatch, read, state, until
-from engine import Engine, running_engine, why_not_here
+from engine import IMAGE, Engine, running_engine, why_not_here
 from servers import CHUNK, Registry, serving
 
 from monitor.rundir import RunDir
@@ -129,6 +129,16 @@ def test_what_is_here_is_not_asked_for_and_the_image_of_an_earlier_attempt_is_ke
     pulling.engine.docker("rmi", registry.image)
     assert pulling.ends()["image"] == first, "by its digest, whatever the tag means by now"
     assert any(first["digest"].partition("@")[2] in each for each in registry.trouble.asked)
+
+
+def test_another_image_by_the_same_name_is_not_taken_for_the_one_before_without_a_word(
+    pulling: Pulling,
+) -> None:
+    """One that no registry has, and that was made anew between two attempts."""
+    pulling.describe({"name": IMAGE, "id": f"sha256:{'0' * 64}", "digest": None})
+    result = pulling.ends()
+    assert result["outcome"] == "finished"
+    assert f"warning: the image of the attempt before is gone; {IMAGE}" in result["said"]
 
 
 def test_a_registry_that_breaks_off_and_a_killed_stage_only_cost_time(

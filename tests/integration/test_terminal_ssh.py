@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import shlex
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import CLI, Lanewatch, state, trained, until
+from remote import Line, Server
 from terminals import Terminal
 from test_terminal_launch import remember, the_run
 
@@ -23,63 +21,15 @@ from monitor.probes.process import find_by_environment
 MARK = "LANEWATCH_TEST_CONNECTION"
 
 
-class Server:
-    """An sshd of our own on a loopback port, for this user and one key."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700)
-        self._folder, self.port = folder, _free_port()
-        for name in ("host", "user"):
-            _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name))
-        config = folder / "sshd_config"
-        config.write_text(
-            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\n"
-            f"AuthorizedKeysFile {folder}/user.pub\nStrictModes no\nUsePAM no\nPidFile none\n"
-            "PasswordAuthentication no\nPermitRootLogin prohibit-password\n"
-        )
-        if os.geteuid() == 0:
-            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd insists on it
-        sshd = shutil.which("sshd") or "/usr/sbin/sshd"
-        self.log = folder / "log"
-        with self.log.open("wb") as log:
-            self._daemon = subprocess.Popen([sshd, "-D", "-e", "-f", str(config)], stderr=log)
-        until(self._listens, "sshd listens")
-
-    def _listens(self) -> bool:
-        assert self._daemon.poll() is None, self.log.read_text()
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def command(self, connection: str, *words: str) -> str:
-        """What one types to see lanewatch over SSH; the processes there carry *connection*."""
-        there = {
-            key: value
-            for key, value in os.environ.items()
-            if key.startswith(("LANEWATCH_", "XDG_")) or key in ("PYTHONPATH", "LANG", "PATH")
-        }
-        there[MARK] = connection
-        assigned = [f"{key}={value}" for key, value in there.items()]
-        line = shlex.join(["env", "LC_ALL=C.UTF-8", *assigned, *CLI, *words])
-        options = [f"{each}" for each in ("StrictHostKeyChecking=no", "LogLevel=ERROR")]
-        options += [f"UserKnownHostsFile={self._folder}/known", "IdentitiesOnly=yes"]
-        ssh = ["ssh", "-tt", "-p", str(self.port), "-i", f"{self._folder}/user"]
-        ssh += [word for each in options for word in ("-o", each)]
-        return shlex.join([*ssh, f"{getpass.getuser()}@127.0.0.1", line])
-
-    def close(self) -> None:
-        self._daemon.terminate()
-        self._daemon.wait(30)
-
-
-def _run(*argv: str) -> None:
-    subprocess.run(argv, check=True, capture_output=True, timeout=60)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def called(server: Server, connection: str, *words: str, port: int | None = None) -> str:
+    """What one types to see lanewatch over SSH; the processes there carry *connection*."""
+    env = {
+        key: value
+        for key, value in os.environ.items()
+        if key.startswith(("LANEWATCH_", "XDG_")) or key in ("PYTHONPATH", "LANG", "PATH")
+    }
+    env |= {"LC_ALL": "C.UTF-8", MARK: connection}
+    return shlex.join(server.argv([*CLI, *words], env, port=port))
 
 
 @pytest.fixture
@@ -116,7 +66,7 @@ def test_a_run_outlives_the_connection_that_launched_it(
     lanewatch: Lanewatch, terminal: Terminal, server: Server, tmp_path: Path
 ) -> None:
     remember(lanewatch.root, iterations=100_000, save_interval=50_000)
-    terminal.command(server.command("first"))
+    terminal.command(called(server, "first"))
     terminal.shows("No runs yet")
     terminal.type("n")
     terminal.shows("before the launch")
@@ -141,7 +91,7 @@ def test_a_run_outlives_the_connection_that_launched_it(
 
     again = Terminal(tmp_path / "again", 80, 24)
     try:
-        again.command(server.command("second", run.root.name))
+        again.command(called(server, "second", run.root.name))
         again.shows("training", "heartbeat")
         again.type("q")
         again.shows("goes on")
@@ -149,6 +99,35 @@ def test_a_run_outlives_the_connection_that_launched_it(
         again.close()
     lanewatch("kill", run.root.name)
     lanewatch("wait", run.root.name, code=1)
+
+
+def test_the_screen_is_usable_300_ms_away(
+    lanewatch: Lanewatch, terminal: Terminal, server: Server
+) -> None:
+    run = lanewatch.launch("--name=far", iterations=100_000, save_interval=50_000)
+    until(lambda: trained(run) >= 2, "two iterations")
+    line = Line(server.port, 0.15, bytes_per_s=10_000)  # a naive dashboard writes 48 kB/s
+    terminal.command(called(server, "far", "far", port=line.port))
+    terminal.shows("training", "heartbeat")
+    terminal.type("2")  # four graphs in motion
+    terminal.shows("gradient")
+    for _ in range(2):  # the training goes on, and the line is not behind it
+        done = trained(run)
+        until(lambda done=done: trained(run) > done + 2, "training goes on")
+        until(lambda: line.waiting == 0, "all that was drawn has arrived")
+    terminal.type(*"1212121")
+    terminal.shows("heartbeat")
+    for columns, lines in ((50, 18), (150, 50), (120, 40)):
+        terminal.resize(columns, lines)
+    terminal.type("?")
+    terminal.shows("everywhere")
+    terminal.escape()
+    terminal.shows("training", "esc board")
+    terminal.type("q")
+    terminal.shows("goes on")
+    line.close()
+    lanewatch("kill", "far")
+    lanewatch("wait", "far", code=1)
 
 
 def _ancestor(pid: int, name: bytes) -> int:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from shown import MakeApp, screen_text, show, text_of
 
-from monitor.status_model import AlertsView, RunStatus
+from monitor.model import Liveness
+from monitor.status_model import AlertsView, IterationView, RunStatus
 from tui.screens.board import BoardScreen
 from tui.screens.confirm_stop import ConfirmStopScreen
 from tui.screens.run import RunScreen
@@ -125,7 +126,7 @@ async def test_stopping_asks_first_and_says_what_is_lost(
     app = make_app(run=training.run, stop=lambda run, save: stopped.append((run, save)))
     async with app.run_test(size=(80, 24)) as pilot:
         await show(pilot, snap_of(training, opened=training))
-        for key, expected in (("escape", []), ("s", [True]), ("X", [True, False])):
+        for key, expected in (("escape", []), ("y", [True]), ("X", [True, False])):
             await pilot.press("s")
             await pilot.pause()
             assert isinstance(app.screen, ConfirmStopScreen)
@@ -268,3 +269,22 @@ async def test_details_are_read_of_the_run_in_front_also_after_another_was_opene
         await pilot.pause()
         assert isinstance(app.screen, BoardScreen)
         assert read[-1] is None
+
+
+async def test_a_run_that_is_over_counts_its_iterations_not_its_last_stage(
+    make_app: MakeApp, snap_of: Any, states: dict[str, RunStatus]
+) -> None:
+    merged = replace(states["finished"], done=33, done_total=33, unit="tensors")
+    unfetched = replace(
+        merged,
+        verdict=Liveness.FAILED,
+        iteration=IterationView(),
+        done=5,
+        done_total=12,
+        unit="files",
+    )
+    for status, shown in ((merged, "60/60"), (unfetched, "5/12")):
+        app = make_app(run=status.run)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await show(pilot, snap_of(status))
+            assert text_of(app, ProgressView).lstrip().startswith(shown)

@@ -14,7 +14,7 @@ from waiting import settled
 
 from monitor.rundir import RunDir
 from tui.screens.board import BoardScreen
-from tui.screens.compare import CompareScreen
+from tui.screens.compare import Compared, CompareScreen
 from tui.screens.help import HelpScreen
 from tui.widgets.compare_view import CompareTable, CompareVerdict, Overlay
 
@@ -47,6 +47,22 @@ async def test_the_verdict_the_curves_and_the_table(make_app: MakeApp, pair: lis
         assert "s/iteration, median" in text
         assert "-6.00 (-19.4 %)" in text
         assert len([each for each in app.screen.query(Overlay) if each.display]) == 2
+
+
+async def test_what_was_read_of_another_order_of_the_runs_is_late_and_passed_over(
+    make_app: MakeApp, pair: list[RunDir]
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, pair)
+        shown = screen.comparison
+        screen.post_message(Compared(screen.runs[::-1], None, "too late"))
+        screen.post_message(Compared(screen.runs, shown))
+        await pilot.pause()
+        assert screen.comparison is shown
+        assert "too late" not in screen.verdict.note
+        screen.post_message(Compared(screen.runs, None, "in time"))
+        await settled(pilot, lambda: "in time" in screen.verdict.note)
 
 
 async def test_every_key(make_app: MakeApp, pair: list[RunDir]) -> None:

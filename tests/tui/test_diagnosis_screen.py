@@ -23,6 +23,7 @@ from monitor.probes.process import parse_stat
 from monitor.rundir import RunDir
 from runners.errors import EngineError
 from runners.sidecar import Offer
+from tui import remedy_acts
 from tui.diagnosis_looks import How
 from tui.remedy_acts import NotDoneError, carry_out
 from tui.screens.confirm_look import ConfirmLookScreen
@@ -363,6 +364,15 @@ def test_a_paused_container_is_let_go_on_and_the_engines_refusal_is_told(
 
     monkeypatch.setattr("runners.engines.docker_client.DockerConnection.ask", refuses)
     with pytest.raises(NotDoneError, match="is not paused"):
+        carry_out(remedy, tmp_path)
+
+
+def test_a_command_that_does_not_answer_is_said_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remedy_acts, "COMMAND_S", 0.0)
+    remedy = Remedy(do="", loses="", commands=(("lanewatch", "resume", "r"),))
+    with pytest.raises(NotDoneError, match=r"^lanewatch resume r did not answer within 0 s$"):
         carry_out(remedy, tmp_path)
 
 

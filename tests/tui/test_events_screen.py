@@ -343,3 +343,19 @@ def test_looks_when_nothing_happened(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".state"))
     assert snap_compare(make_app(), run_before=shows(snap_of()), terminal_size=size)
+
+
+async def test_events_that_break_the_reader_are_said_and_looked_at_again(
+    make_app: MakeApp, snap_of: Any, night: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        with monkeypatch.context() as broken:
+            broken.setattr("tui.event_feed.read_events", lambda *_, **__: 1 / 0)
+            await show(pilot, snap_of())
+            await pilot.press("v")
+            await settled(pilot, lambda: "could not be read: ZeroDivisionError" in screen_text(app))
+        screen = app.screen
+        assert isinstance(screen, EventsScreen)
+        screen._read()
+        await settled(pilot, lambda: bool(screen.rows.selected))

@@ -121,6 +121,20 @@ def test_a_finished_run_is_read_once_and_again_only_when_it_changed(root: Path) 
     assert sorted(counted.read) == [RUN, RUN, "reference-20260522-101112-aaaa"]
 
 
+def test_a_folder_that_becomes_a_run_is_read_at_once(root: Path) -> None:
+    counted = Counted()
+    runs = RunList(root, counted)
+    now = read_now()
+    made = root / "reference-20260522-101112-aaaa"
+    made.mkdir()
+    assert {run.verdict for run in runs.read(now, unseen)} == {Liveness.FINISHED, Liveness.LOST}
+    runs.read(later(now, 1), unseen)
+    assert counted.read.count(made.name) == 1, "nothing of it has changed"
+    made.rmdir()
+    write_run(made)
+    assert {run.verdict for run in runs.read(later(now, 2), unseen)} == {Liveness.FINISHED}
+
+
 def test_a_run_folder_that_goes_leaves_the_list(root: Path) -> None:
     runs = RunList(root, Counted())
     now = read_now()

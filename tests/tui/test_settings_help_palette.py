@@ -215,6 +215,21 @@ async def test_the_mouse_takes_a_setting(make_app: MakeApp, snap_of: Any) -> Non
         assert app.theme_name == "light"
 
 
+async def test_a_read_only_view_changes_no_setting(make_app: MakeApp, snap_of: Any) -> None:
+    desk = FakeSettings()
+    app = make_app(settings=lambda: desk, read_only=True)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(pilot, snap_of())
+        await pilot.press("comma")
+        await pilot.pause()
+        assert isinstance(app.screen, BoardScreen)
+        assert any("read-only" in each.message for each in app._notifications)
+        app.set_theme("light")
+        await app.workers.wait_for_complete()
+    assert app.theme_name == "light", "for as long as it is open"
+    assert "ui.theme" not in desk.kept
+
+
 async def test_settings_that_cannot_be_read_are_told(make_app: MakeApp, snap_of: Any) -> None:
     class Broken(FakeSettings):
         def channels(self) -> tuple[ChannelLine, ...]:

@@ -18,18 +18,23 @@ from fabricated import wait_for
 from monitor.alert_part import AlertPart, Remembered
 from monitor.alert_settings import AlertSettings
 from monitor.diagnosis import inquiry
-from monitor.model import Liveness, Verdict
+from monitor.model import Liveness, ProcessReading, Verdict
 from monitor.outbox import Outbox
 from monitor.probes.clock import Now
 from monitor.probes.process import identify
 from monitor.quiet import parse_quiet
 from monitor.rundir import RunDir
+from monitor.troubles import UNTOLD_LOOKS
 
 
 def alert_tick(liveness: Liveness, at: float, wall_s: float, folder: Path) -> Any:
     now = Now(boot_id="b", monotonic_s=at, wall_s=wall_s)
     seen = SimpleNamespace(
-        taken_at=at, total=None, checkpoints=None, ages=SimpleNamespace(progress_s=None)
+        taken_at=at,
+        total=None,
+        checkpoints=None,
+        ages=SimpleNamespace(progress_s=None),
+        process=None,
     )
     target = SimpleNamespace(
         run_dir=RunDir(folder),
@@ -79,6 +84,30 @@ def test_after_the_quiet_hours_comes_one_digest(tmp_path: Path) -> None:
     assert after["held"] == []
     assert after["outbox"]["messages"][-1]["title"] == "2 messages from the quiet hours: r"
     assert not any("\x1b" in text for text in said)
+
+
+@pytest.mark.parametrize(
+    ("gone", "woken"),
+    [
+        pytest.param(True, ["lost: r", "ended, untold how: r"], id="its trainer is gone"),
+        pytest.param(False, ["lost: r"], id="it cannot be seen"),
+    ],
+)
+def test_an_end_that_nobody_records_wakes_after_a_while(
+    tmp_path: Path, gone: bool, woken: list[str]
+) -> None:
+    configure(desk="json://127.0.0.1:1")
+    part = AlertPart(
+        RunDir(tmp_path / "r"), lambda *_, **__: None, None, AlertSettings(host="spark")
+    )
+    for second in range(UNTOLD_LOOKS + 5):
+        tick = alert_tick(Liveness.LOST, second, float(second), tmp_path / "r")
+        tick.observation.process = ProcessReading(alive=not gone)
+        part.tick(tick)
+    part._outbox.close()
+    kept: Any = part.remembered()
+    assert [each["title"] for each in kept["outbox"]["messages"]] == woken
+    assert kept["outbox"]["messages"][-1]["severity"] == ("wake" if gone else "tell")
 
 
 @pytest.mark.parametrize("remembered", [None, 3, [], {"messages": 4}, {"state": {"spells": 1}}])

@@ -256,11 +256,18 @@ def test_a_lost_keeper_stays_lost_over_a_resume() -> None:
         pytest.param(Liveness.ENDED, {"total": 9}, ["tell ended ended"], id="at its total"),
         pytest.param(Liveness.ENDED, {"total": 99}, ["wake ended ended"], id="before its total"),
         pytest.param(Liveness.ENDED, {}, ["tell ended ended"], id="no total known"),
+        pytest.param(
+            Liveness.ENDED,
+            {"total": 99, "reached": None},
+            ["wake ended ended"],
+            id="while it loads",
+        ),
     ],
 )
 def test_other_endings(liveness: Liveness, changes: dict[str, Any], told: list[str]) -> None:
     looks = Looks()
-    verdict = Verdict(liveness=liveness, reason="why", iteration=9)
+    changes = dict(changes)
+    verdict = Verdict(liveness=liveness, reason="why", iteration=changes.pop("reached", 9))
     looks.state, due = advance(looks.state, Look(verdict=verdict, now_s=1.0, **changes), REPEAT_S)
     looks.due += due
     assert looks.told == told

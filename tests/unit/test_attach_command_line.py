@@ -197,6 +197,16 @@ def process(pid: int, parent: int, line: str, **figures: Any) -> Process:
             id="the first rank, not the launcher",
         ),
         pytest.param(
+            [
+                process(2, 0, "deepspeed train.py --output_dir x", cpu_s=9),
+                process(3, 2, "python -u train.py --local_rank=0 --output_dir x", cpu_s=5),
+                process(4, 2, "python -u train.py --local_rank=1 --output_dir x", cpu_s=7),
+            ],
+            (),
+            3,
+            id="the first rank, also where each is told its number",
+        ),
+        pytest.param(
             [process(2, 0, "torchrun train.py --output_dir x")],
             (),
             2,

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from runners.attach import search
 from runners.attach.docker_engine import container_from
 from runners.attach.expected import from_checkpoints, from_log
 from runners.attach.folders import open_folder, saved_below
 from runners.attach.mounts import by_pairs, parse_mountinfo, to_host
-from runners.attach.saving import Claim, choose_folder
-from runners.attach.values import Descriptor
+from runners.attach.process_table import ProcessTable
+from runners.attach.saving import Claim, choose_folder, shared_with
+from runners.attach.search import Search
+from runners.attach.values import Descriptor, Found, Process
 from runners.engines.docker_socket import engine_url
 from runners.errors import EngineError
 
@@ -190,6 +193,16 @@ def test_the_folder_of_another_trainer_is_never_taken(
     assert (chosen.doubt is None) == (found is not None)
 
 
+def test_two_that_save_into_one_folder_are_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "ck")
+    told = Found(str(tmp_path / "ck"), "argument --save")
+    others = [Claim(pid=2, told=Found(str(tmp_path / "link"), "")), Claim(pid=3)]
+    (warning,) = shared_with(told, others)
+    assert warning.startswith(f"pid 2 saves into {tmp_path / 'ck'} as well")
+    assert not list(shared_with(Found(str(tmp_path / "own"), ""), others))
+    assert not list(shared_with(None, others))
+
+
 def test_what_changes_while_it_is_watched_is_no_earlier_run_s(tmp_path: Path) -> None:
     words = (str(tmp_path / "tiny"),)
     own = Claim(pid=1, words=words, bare=words, roots=((str(tmp_path), "its folder"),))
@@ -220,3 +233,32 @@ def test_a_broken_checkpoint_says_nothing(tmp_path: Path, content: str) -> None:
 def test_a_log_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "train.log")
     assert from_log(tmp_path / "train.log").total is None
+
+
+def test_of_a_shell_that_asks_its_own_command_is_not_the_trainer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = os.getpid()
+    shell = Process(pid=3, parent=1, argv=("bash",))
+    asking = Process(pid=own, parent=3, argv=("python", "-m", "tui", "attach"), cpu_s=9.0)
+    loop = Process(pid=4, parent=3, argv=("python", "loop.py"))
+    monkeypatch.setattr(Search, "gpu_pids", frozenset())
+    assert Search(ProcessTable({3: shell, own: asking})).by_pid(3) is shell
+    assert Search(ProcessTable({3: shell, own: asking, 4: loop})).by_pid(3) is loop
+
+
+@pytest.mark.parametrize(
+    ("environment", "ranks"),
+    [
+        pytest.param({"RANK": "1"}, True, id="torchrun"),
+        pytest.param({"PATH": "/bin"}, False, id="a command that was given twice"),
+        pytest.param({}, True, id="of another user: its environment cannot be read"),
+    ],
+)
+def test_ranks_of_one_launch_are_told_from_a_command_that_was_given_twice(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], ranks: bool
+) -> None:
+    monkeypatch.setattr(search, "read_environment", lambda _: environment)
+    one, other = (Process(pid=pid, parent=2, argv=("python", "t.py")) for pid in (3, 4))
+    assert search._are_ranks(one, other) is ranks
+    assert not search._are_ranks(one, Process(pid=5, parent=2, argv=("python", "other.py")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,16 @@ def test_nothing_that_was_planted_is_in_it_and_all_that_helps_is(
         in found["lanewatch-reference-20261128-170538-26cf/logs/train.log"]
     )
     assert "torchao" in found["lanewatch-reference-20261128-170538-26cf/README.txt"]
+
+
+def test_a_user_without_a_home_gets_one_too(
+    run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])
+    found = diagnose(run)
+    write_bundle(run, found, tmp_path / "b.tar.gz")
+    assert SECRETS[0] not in "\n".join(contents(tmp_path / "b.tar.gz").values())
 
 
 def test_no_file_is_replaced(run: RunDir, tmp_path: Path) -> None:

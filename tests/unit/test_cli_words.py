@@ -14,6 +14,7 @@ from runners.attach.values import Candidate, Found
 from tui.cli.attaching import candidate_lines
 from tui.cli.main import run
 from tui.cli.show import runs_table
+from tui.launching.desk import LaunchDesk
 
 RUN = "reference-20261124-031500-abcd"
 HEADER = '{"trace": 1, "run": "r", "tick_s": 1.0, "boot_id": "b", "monotonic_s": 5.0}\n'
@@ -53,6 +54,45 @@ def test_a_value_that_is_refused_says_what_is_wanted(
     assert ended.value.code == 2
     assert said in told
     assert "_" not in told.splitlines()[-1], "the name of no function is shown"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param("launch ~nobody-here/my.toml", id="a recipe"),
+        pytest.param("recipe check ~nobody-here/my.toml", id="a recipe to check"),
+        pytest.param("attach --pid 1 --checkpoints ~nobody-here/out", id="a folder"),
+        pytest.param("attach --pid 1 --log ~nobody-here/log", id="a log"),
+        pytest.param(f"diagnose {RUN} --bundle ~nobody-here/b.tar.gz", id="a bundle"),
+    ],
+)
+def test_the_home_of_nobody_is_said_in_a_sentence(
+    folder: Path, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words.split()) in (1, 2)
+    told = capsys.readouterr()
+    assert "there is no home folder ~nobody-here here; name the folder" in told.err + told.out
+
+
+@pytest.mark.parametrize("name", ["LANEWATCH_RUNS", "LANEWATCH_CACHE", "XDG_CONFIG_HOME"])
+def test_the_same_of_a_variable(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, "~nobody-here/x")
+    assert run(["du"]) == 2
+    assert "~nobody-here/x: there is no home folder" in capsys.readouterr().err
+
+
+def test_a_current_folder_that_is_gone_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert run(["launch", "--data=x.jsonl", "--model=tiny-random-qwen3"]) == 2
+    assert "the current folder is gone: cd to one that is there" in capsys.readouterr().err
+    assert LaunchDesk(tmp_path).first_form().recipe, "the form opens all the same"
 
 
 def test_the_help_tells_how_a_run_is_opened(capsys: pytest.CaptureFixture[str]) -> None:

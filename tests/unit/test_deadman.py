@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ from fabricated import wait_for
 
 from monitor import deadman
 from monitor.alert_settings import DEADMAN, DEADMAN_SHAPE
-from monitor.deadman import DeadmanPart, Sign, ping_url, shape_of
+from monitor.deadman import LAST_TRIES, DeadmanPart, Sign, ping_url, shape_of
 from monitor.model import Liveness, Verdict
 from monitor.probes.clock import Now
 from monitor.rundir import RunDir
@@ -55,10 +56,10 @@ def test_what_is_requested(url: str, wanted: str, sign: Sign, requested: str) ->
 class Switch:
     """A dead man's switch on a clock of the test's own."""
 
-    def __init__(self, url: str, shape: str = "plain") -> None:
+    def __init__(self, url: str, shape: str = "plain", run: Path = Path("/")) -> None:
         self.said: list[str] = []
         environment = {DEADMAN: url, DEADMAN_SHAPE: shape}
-        self.part = DeadmanPart(RunDir.__new__(RunDir), self._say, None, environment)
+        self.part = DeadmanPart(RunDir(run), self._say, None, environment)
 
     def _say(self, _kind: str, text: str, _now: object, **_fields: object) -> None:
         self.said.append(text)
@@ -100,7 +101,7 @@ def test_the_switch_is_pinged_once_a_minute_and_signed_off(
         pytest.param(Liveness.FINISHED, 3000, None, "/run", id="finished"),
         pytest.param(Liveness.FAILED, 3000, None, "/run/fail", id="failed"),
         pytest.param(Liveness.ENDED, 3000, None, "/run", id="a foreign run at its last iteration"),
-        pytest.param(Liveness.ENDED, None, None, "/run", id="nobody knows how far it came"),
+        pytest.param(Liveness.ENDED, None, None, "/run/fail", id="no iteration was ever seen"),
         pytest.param(Liveness.ENDED, 67, None, "/run/fail", id="a foreign run at 67 of 3000"),
         pytest.param(Liveness.STOPPED, 67, "by the user", "/run", id="stopped by the user"),
         pytest.param(Liveness.STOPPED, 67, "by SIGTERM from outside", "/run/fail", id="by another"),
@@ -126,6 +127,18 @@ def test_a_sign_off_is_tried_again(serve: Callable[..., Receiver]) -> None:
     switch.look(100, Liveness.FAILED)
     wait_for(lambda: len(server.requests) == 2)
     assert server.paths == ["/run/fail"] * 2
+
+
+def test_a_sign_off_that_nobody_took_outlives_the_watch(
+    serve: Callable[..., Receiver], tmp_path: Path
+) -> None:
+    server = serve(lambda number: 503 if number <= LAST_TRIES else 200)
+    switch = Switch(f"http://127.0.0.1:{server.port}/run", "healthchecks", tmp_path)
+    switch.look(100, Liveness.FINISHED)
+    wait_for(lambda: len(server.requests) == LAST_TRIES)
+    switch.part.close()
+    wait_for(lambda: len(server.requests) > LAST_TRIES)
+    assert server.paths == ["/run"] * (LAST_TRIES + 1)
 
 
 @pytest.mark.parametrize(

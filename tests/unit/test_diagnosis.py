@@ -435,6 +435,23 @@ def test_an_inquiry_is_made_once_an_attempt_and_waited_for_no_longer_than_its_ti
     assert not inquiry.Inquiry(RunDir(tmp_path), asked=1).begin(1), "also by the next watcher"
 
 
+def test_an_inquiry_that_even_a_kill_does_not_end_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its child looks at the very file server that may have stopped the run."""
+    monkeypatch.setattr(inquiry, "ARGV", (sys.executable, "-c", "import time; time.sleep(600)"))
+    asking = inquiry.Inquiry(RunDir(tmp_path))
+    assert asking.begin(1)
+    child = asking._child
+    assert child is not None
+    with monkeypatch.context() as held:
+        held.setattr(inquiry.os, "killpg", lambda *_: None)
+        assert asking.answer() is None
+    assert child.poll() is None
+    child.kill()
+    child.wait()
+
+
 def test_what_was_found_of_an_earlier_attempt_explains_nothing(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
     run.diagnosis.mkdir()

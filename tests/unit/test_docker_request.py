@@ -13,7 +13,12 @@ from monitor.rundir import RunDir
 from runners.engines.base import Access, Container, Gpu, StageRequest
 from runners.engines.docker import DockerEngine, user
 from runners.engines.docker_mounts import mounts
-from runners.engines.docker_request import container_body, container_name, environment
+from runners.engines.docker_request import (
+    USUAL_GPU,
+    container_body,
+    container_name,
+    environment,
+)
 from runners.errors import EngineError
 from runners.lanes import get_lane
 from runners.lanes.base import StagePlan
@@ -42,7 +47,7 @@ def request_(tmp_path: Path) -> StageRequest:
 
 
 def body(request: StageRequest, needs: Container = NEEDS, **given: Any) -> dict[str, Any]:
-    settings: dict[str, Any] = {"image": "sha256:1", "user": "1234:5678", "gpu": False} | given
+    settings: dict[str, Any] = {"image": "sha256:1", "user": "1234:5678", "gpu": None} | given
     return container_body(request, needs, **settings)
 
 
@@ -107,8 +112,9 @@ def test_nothing_of_our_environment_gets_in_and_training_is_offline(
 def test_a_gpu_is_asked_for_where_it_is_wanted(
     request_: StageRequest, wanted: Gpu, there: bool, asked: bool
 ) -> None:
-    made = body(request_, replace(NEEDS, gpu=wanted), gpu=there)
-    expected = [{"Count": 1, "Capabilities": [["gpu"]]}] if asked else []
+    cdi = {"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=0"]}
+    made = body(request_, replace(NEEDS, gpu=wanted), gpu=cdi if there else None)
+    expected = [cdi] if asked else []
     assert made["HostConfig"]["DeviceRequests"] == expected
 
 
@@ -159,6 +165,25 @@ def test_links_that_lead_out_of_a_base_are_mounted_where_the_container_looks(
     found = mounts([], [base])
     assert seen(found) == [(str(base), True), (str(tmp_path / "blobs" / "weights"), True)]
     assert found[1]["Source"] == str(real)
+
+
+@pytest.mark.parametrize("where", ["docker.sock", "", "link"])
+def test_the_engines_socket_never_gets_in_by_whatever_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """To read it is enough: a socket that can be reached can be spoken to."""
+    place = tmp_path / "run"
+    place.mkdir()
+    (place / "docker.sock").touch()
+    (place / "link").symlink_to(place)
+    (tmp_path / "run-of-others").mkdir()
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{place}/docker.sock")
+    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
+    assert mounts([], [tmp_path / "run-of-others"])
+    with pytest.raises(EngineError, match="would bring the engine's socket"):
+        mounts([], [place / where])
+    with pytest.raises(EngineError, match="would bring the engine's socket"):
+        mounts([], [Path("/var/run")])
 
 
 @pytest.mark.parametrize(
@@ -237,6 +262,20 @@ def test_a_stage_writes_the_shared_cache_only_where_it_says_so(
     ]
 
 
+def test_the_engine_hands_out_the_named_gpu_or_any_one(request_: StageRequest) -> None:
+    def devices(needs: Container, gpu: Any = USUAL_GPU) -> Any:
+        return body(request_, needs, gpu=gpu)["HostConfig"]["DeviceRequests"]
+
+    named = replace(NEEDS, gpu_id="2")
+    cdi = {"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=0"]}
+    assert devices(named, cdi) == [{"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=2"]}]
+    assert devices(NEEDS, cdi) == [cdi]
+    assert devices(named, None) == []
+    assert devices(named) == [{"DeviceIDs": ["2"], "Capabilities": [["gpu"]]}]
+    assert devices(NEEDS) == [{"Count": 1, "Capabilities": [["gpu"]]}]
+    assert devices(replace(named, gpu=Gpu.NONE)) == []
+
+
 def test_a_dry_run_needs_no_engine_and_a_lane_without_an_image_one_sentence(
     request_: StageRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,7 +296,7 @@ def test_the_shipped_recipe_shows_every_container_request_before_its_rows_are_th
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     monkeypatch.setenv("LANEWATCH_RUNS", str(tmp_path / "runs"))
-    words = [f"--lane={lane}", "--engine=docker", "--dry-run", "--json"]
+    words = [f"--lane={lane}", "--engine=docker", "--set=run.gpu=1", "--dry-run", "--json"]
     assert lanewatch(["launch", str(SHIPPED), *words]) == 0
     told = capsys.readouterr()
     assert "there is no such data file; a launch would be refused" in told.err
@@ -267,7 +306,24 @@ def test_the_shipped_recipe_shows_every_container_request_before_its_rows_are_th
     assert list(asked) == ["import", "train", "merge"]
     assert all(asked[each]["HostConfig"]["NetworkMode"] == "none" for each in ("train", "merge"))
     assert all(each["Image"] == get_lane(lane).image for each in asked.values())
+    handed = asked["train"]["HostConfig"]["DeviceRequests"]
+    assert [each["DeviceIDs"] for each in handed] == [["1"]]
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_dry_run_for_people_says_where_each_stage_runs_and_leaves_out_its_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    monkeypatch.setenv("LANEWATCH_RUNS", str(tmp_path / "runs"))
+    words = ["--lane=unsloth", "--engine=docker", "--dry-run"]
+    assert lanewatch(["launch", str(SHIPPED), *words]) == 0
+    told = capsys.readouterr()
+    assert "prepare: on this machine\n" in told.out
+    assert f"train: in {get_lane('unsloth').image}\n    runs   python3 -m " in told.out
+    assert f"    writes {tmp_path}/runs/unsloth-DRY-RUN\n" in told.out
+    assert "HF_HOME=" not in told.out
+    assert "--json has all of it" in told.err
 
 
 def test_a_dry_run_shows_the_base_as_it_is_mounted_once_it_was_fetched(
@@ -302,6 +358,12 @@ def test_a_dry_run_shows_the_base_as_it_is_mounted_once_it_was_fetched(
 @pytest.mark.parametrize(
     ("words", "env", "code", "sentence"),
     [
+        pytest.param(
+            ['--set=docker.read_only=["/run"]'], {}, 2, "bring the engine's socket", id="its socket"
+        ),
+        pytest.param(
+            ['--set=docker.read_only=["//proc/."]'], {}, 2, "all of this machine", id="the kernel"
+        ),
         pytest.param(["--after=nosuch"], {}, 2, "no run matches 'nosuch'", id="after whom?"),
         pytest.param([], {"LANEWATCH_RUNS": "/a:b"}, 2, "has a ':' in it", id="a colon"),
         pytest.param(

@@ -16,7 +16,12 @@ from monitor.model import Status
 from monitor.requests import Action, Request
 from runners.engines import docker_socket
 from runners.engines.base import Exit
-from runners.engines.docker_client import has_gpu, in_a_machine_of_its_own, live_restore
+from runners.engines.docker_client import (
+    gpu_request,
+    has_gpu,
+    in_a_machine_of_its_own,
+    live_restore,
+)
 from runners.engines.docker_errors import in_words, pull_in_words, registry_of
 from runners.engines.docker_socket import knock, remedy_for_groups
 from runners.engines.pull_progress import PullProgress, heard, with_sizes
@@ -237,6 +242,7 @@ def test_nobody_is_sent_into_a_group_that_may_not(
 def test_what_an_engine_says_of_itself() -> None:
     assert has_gpu({"Runtimes": {"nvidia": {}}})
     assert has_gpu({"Runtimes": {}, "DiscoveredDevices": [{"ID": "nvidia.com/gpu=all"}]})
+    assert not has_gpu({"Runtimes": {}, "DiscoveredDevices": [{"ID": "vendor.com/nic=0"}]})
     assert not has_gpu({"Runtimes": {"runc": {}}})
     assert live_restore({"LiveRestoreEnabled": True})
     assert not live_restore({})
@@ -286,3 +292,16 @@ def test_a_stop_that_the_engine_brought_is_not_told_as_one_that_was_asked_for() 
         asked=Request(Action.STOP_AND_SAVE),
     )
     assert judge_end(asked).cause == "stopped by the user in stage train, saved at iteration 7"
+
+
+def test_how_an_engine_is_asked_for_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its toolkit where it has one, named or not; else through CDI, one device."""
+    usual = {"Count": 1, "Capabilities": [["gpu"]]}
+    cdi = {"DiscoveredDevices": [{"ID": f"nvidia.com/gpu={each}"} for each in ("all", "GPU-1")]}
+    assert gpu_request({"Runtimes": {"nvidia": {}}} | cdi) == usual
+    monkeypatch.setattr("runners.engines.docker_client.HOOK_PLACES", str(tmp_path))
+    assert gpu_request({}) is None
+    assert gpu_request(cdi) == {"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=GPU-1"]}
+    hook = tmp_path / "nvidia-container-runtime-hook"
+    hook.touch(mode=0o755)
+    assert gpu_request({"Runtimes": {"runc": {}}}) == usual, "as on a box that nobody configured"

@@ -195,3 +195,15 @@ def test_a_log_that_is_quiet_by_design_was_not_stuck_before_the_watch(
         log_progress=LogProgress(iteration=220, every=every),
     )
     assert (found.liveness is Liveness.LOG_STUCK) is stuck
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        pytest.param(LogProgress(iteration=280), "its file is gone: moved or deleted", id="gone"),
+        pytest.param(None, "none", id="never there"),
+    ],
+)
+def test_a_log_that_was_taken_away_is_told_from_none(said: LogProgress | None, shown: str) -> None:
+    verdict = of_a_foreign(0, 30.0, log=None, log_progress=said)
+    assert [each.detail for each in verdict.evidence if each.signal == "log"] == [shown]

@@ -94,3 +94,14 @@ def test_the_command_line_says_signature_and_level() -> None:
     lines = list(status_lines(stalled))
     assert "  signature   blocked-pipe" in lines
     assert "  memory      warn: it climbs" in lines
+
+
+def test_in_the_moment_of_its_launch_nobody_is_said_to_be_lost() -> None:
+    launched = RunStatus(run="r", verdict=Liveness.STARTING, reason="it has just been launched")
+    assert notices(launched) == []
+    assert "  keeper      is starting" in list(status_lines(launched))
+    later = replace(launched, status=Status.RUNNING)
+    assert notices(later)
+    assert any(
+        "watcher     lost: lanewatch watch r, no word yet" in line for line in status_lines(later)
+    )

@@ -10,6 +10,8 @@ from channels import Receiver, configure, receiving
 from fabricated import wait_for
 
 from monitor import outbox
+from monitor.alert_model import Due, Kind, Severity
+from monitor.alert_text import Text
 from monitor.outbox import BACKOFF_S, MOST_MESSAGES, Outbox
 
 
@@ -120,3 +122,40 @@ def test_a_channel_that_fails_still_gets_what_came_meanwhile(
     drained(box, BACKOFF_S[0])
     assert server.titles == ["first", "second", "first"]
     assert box.empty
+
+
+def test_a_channel_that_was_away_gets_the_last_reminder_alone_and_none_once_it_is_over(
+    serve: Callable[..., Receiver],
+) -> None:
+    away = [True]
+    server = serve(lambda _: 500 if away[0] else 200)
+    configure(desk=server.url)
+    box = Outbox()
+
+    def send(kind: Kind, title: str, key: str = "stalled") -> None:
+        due = Due(key=key, severity=Severity.WAKE, kind=kind, word=key, reason="why")
+        box.send(due, Text(title, "b"))
+        drained(box)
+
+    def came_back() -> list[str]:
+        away[0], heard = False, len(server.titles)
+        drained(box, 1e6)
+        assert box.empty
+        away[0] = True
+        return sorted(server.titles[heard:])
+
+    send(Kind.RAISED, "stalled")
+    for number in range(3):
+        send(Kind.REMINDER, f"still stalled {number}")
+    send(Kind.REMINDER, "still nan", "nan")
+    assert came_back() == ["stalled", "still nan", "still stalled 2"]
+
+    send(Kind.REMINDER, "still stalled 3")
+    send(Kind.REMINDER, "still nan", "nan")
+    send(Kind.RECOVERED, "recovered")
+    assert came_back() == ["recovered", "still nan"]
+
+    send(Kind.REMINDER, "still stalled 4")
+    box = Outbox(box.remembered())
+    box.forget_reminders()
+    assert box.empty, "acknowledged"

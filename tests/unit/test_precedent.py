@@ -53,6 +53,17 @@ def test_what_is_not_the_same_projects_nothing(
     assert find_precedent(tmp_path, _recipe(), lane, engine) is None
 
 
+def test_runs_of_another_lane_do_not_crowd_it_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runners.precedent.LOOKED_AT", 1)
+    known = _run(tmp_path, 1, _recipe())
+    (tmp_path / "unsloth-20260521-110000-00ff").mkdir()
+    found = find_precedent(tmp_path, _recipe(), "reference", "local")
+    assert found is not None
+    assert found.run == known
+
+
 def test_an_auto_run_has_no_end_to_project(tmp_path: Path) -> None:
     _run(tmp_path, 1, _recipe())
     recipe = load_recipe(demo_recipe_path())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from monitor.rundir import RunDir
-from runners.cache_roots import note_root
+from runners.cache_roots import known_roots, note_root
 from runners.errors import RunnerError
 from runners.holdings import Kind, cache_use, check_runs, disk_use, freeable, runs_use
 from runners.pruning import prune
@@ -142,7 +142,7 @@ def test_shared_things_go_while_nothing_lives(box: Box) -> None:
 
 
 def test_shared_things_stay_while_a_run_of_another_root_lives_on_them(
-    box: Box, tmp_path: Path
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     box.run(1)
     kept = box.shared("imports", "nemo-1")
@@ -152,6 +152,8 @@ def test_shared_things_stay_while_a_run_of_another_root_lives_on_them(
     note_root(box.cache, tmp_path / "gone")
     theirs = other.run(2, "running")
     assert Kind.IMPORT not in box.free()
+    assert lanewatch(["prune", "--imports", "--dry-run"]) == 0
+    assert f"environments stay: {theirs.root} lives or waits" in capsys.readouterr().err
     theirs.state.write_text('{"status": "finished"}')
     assert box.free()[Kind.IMPORT] == [kept.name]
     items = freeable(box.root, box.cache)
@@ -161,6 +163,9 @@ def test_shared_things_stay_while_a_run_of_another_root_lives_on_them(
     )
     assert kept.is_dir()
     assert not (tmp_path / "gone").exists()
+    note_root(box.cache, box.root)
+    assert known_roots(box.cache) == sorted([box.root, other.root])
+    assert len(list((box.cache / "roots").iterdir())) == 2, "what is gone is forgotten"
 
 
 def test_pruning_frees_the_trainers_own_copy_of_a_checkpoint_as_well(box: Box) -> None:

@@ -144,6 +144,33 @@ def test_a_run_that_is_over_is_as_its_keeper_recorded(
         assert found.final
 
 
+def test_a_watcher_that_has_said_nothing_yet_is_not_the_dead_one_before_it(
+    run: FabricatedRun,
+) -> None:
+    watched(run, Liveness.TRAINING)
+    run.write_state("running", watcher=None)
+    assert not read_status(run.root).watcher.alive
+    run.write_state("running", watcher=named(os.getpid()))
+    found = read_status(run.root).watcher
+    assert (found.pid, found.alive, found.age_s) == (os.getpid(), True, None)
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason"),
+    [
+        pytest.param("stopped, saved at iteration 57", "stopped, saved at iteration 57", id="said"),
+        pytest.param("stopped by the user", "stopped by the user at iteration 57", id="not said"),
+        pytest.param(
+            "checkpoint at iteration 5", "checkpoint at iteration 5 at iteration 57", id="another"
+        ),
+    ],
+)
+def test_how_far_it_got_is_said_once(run: FabricatedRun, cause: str, reason: str) -> None:
+    run.write_state("stopped", cause=cause, process=None)
+    write_json(run.root / "summary.json", {"iterations": 57}, durable=False)
+    assert read_status(run.root).reason == reason
+
+
 def test_a_run_that_nobody_holds_is_lost(run: FabricatedRun) -> None:
     dead = named(os.getpid())
     assert dead is not None
@@ -157,6 +184,23 @@ def test_a_run_that_nobody_holds_is_lost(run: FabricatedRun) -> None:
         assert read_status(run.root).verdict is Liveness.STARTING
     finally:
         os.close(held)
+
+
+def test_a_run_whose_keeper_has_not_spoken_yet_is_starting_for_a_moment(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "reference-1"
+    folder.mkdir(parents=True)
+    now = read_now()
+    told = {"schema": 1, "run": folder.name, "kind": "full", "created_wall": now.wall_s - 2.0}
+    write_json(folder / "run.json", told, durable=False)
+    status = read_status(folder, now=now)
+    assert (status.verdict, status.reason) == (
+        Liveness.STARTING,
+        "it has just been launched: its keeper is starting",
+    )
+    write_json(folder / "run.json", told | {"created_wall": now.wall_s - 60.0}, durable=False)
+    assert read_status(folder, now=now).verdict is Liveness.LOST
+    write_json(folder / "run.json", told | {"created_wall": now.wall_s + 60.0}, durable=False)
+    assert read_status(folder, now=now).verdict is Liveness.LOST, "a clock that was set back"
 
 
 def watched(run: FabricatedRun, liveness: Liveness, **changes: Any) -> WatchState:
@@ -186,6 +230,22 @@ def test_a_finished_run_is_at_its_last_iteration_whatever_was_seen_last(
     watched(run, Liveness.TRAINING)
     for status in (read_status(run.root), *list_runs(run.root.parent)):
         assert (status.verdict, status.iteration.value) == (Liveness.FINISHED, 1000)
+
+
+@pytest.mark.parametrize(
+    ("summary", "loss", "step_s"),
+    [
+        pytest.param({"final_loss": 1.25, "step_median_s": 32.4}, 1.25, 32.4, id="as it was left"),
+        pytest.param({"final_loss": "low", "step_median_s": None}, None, None, id="garbage"),
+    ],
+)
+def test_a_finished_run_tells_its_last_loss_and_its_pace(
+    run: FabricatedRun, summary: dict[str, Any], loss: float | None, step_s: float | None
+) -> None:
+    run.write_state("finished", stage="merge", process=None)
+    write_json(run.root / "summary.json", summary, durable=False)
+    status = read_status(run.root)
+    assert (status.loss, status.step_s) == (loss, step_s)
 
 
 @pytest.mark.parametrize(

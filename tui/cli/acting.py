@@ -96,7 +96,7 @@ def export_run(run: RunDir, iteration: int | None, *, anyway: bool) -> str:
         if not anyway:
             require_free(run.root.parent, itself=run)
         merged = export_checkpoint(run, iteration)
-    return f"checkpoint {merged} is exported into {run.export}, in the place of what is there"
+    return f"checkpoint {merged} is being merged into {run.export}, in the place of what is there"
 
 
 def _let_it_leave(run: RunDir) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.probes.clock import read_now
-from monitor.rundir import runs_root
+from monitor.rundir import expanded, runs_root
 from runners.attach.attach import AttachOrder, attach, find_watching, with_order
 from runners.attach.search import Search
 from runners.attach.values import Candidate
@@ -69,7 +69,7 @@ def _tables(overrides: Sequence[str]) -> dict[str, Any]:
 def _folder(text: str | None) -> Path | None:
     if text is None:
         return None
-    path = Path(text).expanduser().absolute()
+    path = expanded(text).absolute()
     if not path.is_dir():
         raise RunnerError(f"--checkpoints {text}: there is no such folder on this machine")
     return path
@@ -78,7 +78,7 @@ def _folder(text: str | None) -> Path | None:
 def _file(text: str | None) -> Path | None:
     if text is None:
         return None
-    path = Path(text).expanduser().absolute()
+    path = expanded(text).absolute()
     if not path.is_file():
         what = "it is no regular file" if path.exists() else "there is no such file"
         raise RunnerError(f"--log {text}: {what} on this machine")

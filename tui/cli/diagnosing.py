@@ -11,7 +11,7 @@ from pathlib import Path
 from monitor.diagnosis.bundle import BundleError, check_place, write_bundle
 from monitor.diagnosis.record import Diagnosis, diagnose
 from monitor.diagnosis.values import Group
-from monitor.rundir import RunDir, runs_root
+from monitor.rundir import RunDir, expanded, runs_root
 from monitor.words import gibibytes
 from runners.errors import RunnerError
 from runners.runs import find_run
@@ -50,7 +50,7 @@ def _place_of(word: str | None) -> Path | None:
         return None
     if not word:
         raise BundleError("--bundle wants the name of a file that is not there yet")
-    place = Path(word).expanduser()
+    place = expanded(word)
     check_place(place)
     return place
 

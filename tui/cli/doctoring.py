@@ -43,12 +43,17 @@ def doctor_command(options: argparse.Namespace) -> int:
     return exits.OK if examination.ok else exits.FAILED
 
 
+def lane_of(options: argparse.Namespace) -> str:
+    """The lane that the options or the configuration name. Raises RunnerError."""
+    return get_lane(options.lane or config.get("launch.lane") or "reference").name
+
+
 def intended_of(recipe: Recipe, options: argparse.Namespace) -> Intended:
     """The launch that the options describe. Raises RunnerError."""
-    lane = options.lane or config.get("launch.lane") or "reference"
+    lane = lane_of(options)
     return Intended(
         recipe=recipe,
-        lane=get_lane(lane).name,
+        lane=lane,
         engine=options.engine or config.get("launch.engine") or "local",
         image=recipe.docker.image or config.get("docker.image") or get_lane(lane).image,
         python=config.get("launch.python"),

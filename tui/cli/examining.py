@@ -29,7 +29,8 @@ def before_launch(
 
     Warnings go to *tell*. With `anyway`, what may be overridden is a warning too.
     """
-    examination = examine_before_launch(order.root, intended(order, recipe, waits=waits))
+    intention = intended(order, recipe, waits=waits)
+    examination = examine_before_launch(order.root, intention, ask_image=True)
     refused = [each for each in examination.failed if not (order.anyway and each.overridable)]
     for each in (*examination.of(Level.WARN), *examination.failed):
         if each not in refused:

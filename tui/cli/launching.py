@@ -9,12 +9,11 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from monitor.flight_log import unclean_ends
 from monitor.probes.clock import read_now
 from monitor.probes.text import clean_line
-from monitor.rundir import RunDir, runs_root
+from monitor.rundir import RunDir, expanded, runs_root
 from runners import config
 from runners.box import launching, require_free
 from runners.choices import remember_launch
@@ -113,7 +112,7 @@ def _to_repeat(order: LaunchOrder, options: argparse.Namespace) -> list[str]:
 
 
 def _whole(path: str | None) -> str | None:
-    return None if path is None else str(Path(path).expanduser().absolute())
+    return None if path is None else str(expanded(path).absolute())
 
 
 def _tell_of_unclean_ends(root: Path) -> None:
@@ -175,7 +174,7 @@ def wheelhouse() -> Path | None:
     said = config.get("launch.wheelhouse")
     if said is None:
         return None
-    folder = Path(said).expanduser().absolute()
+    folder = expanded(said).absolute()
     if not os.access(folder, os.R_OK | os.X_OK) or not folder.is_dir():
         raise ConfigError(f"launch.wheelhouse: there is no folder {folder} that can be read")
     return folder
@@ -206,15 +205,11 @@ def _show_dry_run(order: LaunchOrder, options: argparse.Namespace) -> None:
         out_json(plan)
         return
     for stage in plan["stages"]:
-        out(f"{stage['stage']}: {shlex.join(stage['argv'])}")
-        for name, value in sorted(stage["env"].items()):
-            out(f"    {name}={value}")
-        for mount in _mounts(stage):
-            out(f"    {'reads' if mount['ReadOnly'] else 'writes'} {mount['Target']}")
-        out(f"    log {stage['log']}")
-
-
-def _mounts(stage: dict[str, Any]) -> list[dict[str, Any]]:
-    """Of a stage that becomes a container."""
-    create = stage.get("container", {}).get("create", {})
-    return list(create.get("HostConfig", {}).get("Mounts", ()))
+        # Of a stage that becomes a container, what the engine would be asked for.
+        create = stage.get("container", {}).get("create", {})
+        out(f"{stage['stage']}: {'in ' + create['Image'] if create else 'on this machine'}")
+        out(f"    runs   {shlex.join(stage['argv'])}")
+        for mount in create.get("HostConfig", {}).get("Mounts", ()):
+            out(f"    {'reads ' if mount['ReadOnly'] else 'writes'} {mount['Target']}")
+        out(f"    log    {stage['log']}")
+    complain("--json has all of it, the environment of each stage too")

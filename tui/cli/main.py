@@ -37,8 +37,19 @@ def run(arguments: Sequence[str]) -> int:
         return exits.USAGE
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        complain(f"lanewatch: {where}{error.strerror or error}")
+        told = f"{where}{error.strerror or error}"
+        if not error.filename and _is_nowhere():
+            told = "the current folder is gone: cd to one that is there"
+        complain(f"lanewatch: {told}")
         return exits.USAGE
+
+
+def _is_nowhere() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - only whether it is there
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _dispatch(arguments: list[str]) -> int:

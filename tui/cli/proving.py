@@ -9,7 +9,7 @@ from monitor.rundir import runs_root
 from runners.box import occupants
 from runners.doctor.examine import examine_before_launch, order_of
 from runners.doctor.proof_report import names_here, report, report_path, write_report
-from runners.doctor.prove import OVERRIDES, Proof, Step, prove
+from runners.doctor.prove import Proof, Step, overrides, prove
 from runners.errors import RunnerError
 from runners.launch import check_lane
 from runners.recipe.demo import demo_recipe_path
@@ -23,9 +23,9 @@ def prove_command(options: argparse.Namespace) -> int:
     """Prove one lane on one engine. 1: a step failed, 2: it could not begin."""
     if options.recipe is not None:
         raise RunnerError("doctor --prove brings its own tiny model; name no recipe (see --set)")
-    from tui.cli.doctoring import intended_of
+    from tui.cli.doctoring import intended_of, lane_of
 
-    recipe = load_recipe(demo_recipe_path(), [*OVERRIDES, *options.set])
+    recipe = load_recipe(demo_recipe_path(), [*overrides(lane_of(options)), *options.set])
     intended = intended_of(recipe, options)
     order = order_of(runs_root(), intended, None)
     check_lane(order)

@@ -9,12 +9,24 @@ from typing import Any
 
 from monitor.rundir import SCHEMA, cache_root, runs_root
 from runners.errors import RunnerError
-from runners.holdings import CacheUse, Item, Kind, RunUse, cache_use, check_runs, freeable, runs_use
+from runners.holdings import (
+    CacheUse,
+    Item,
+    Kind,
+    RunUse,
+    cache_use,
+    check_runs,
+    freeable,
+    lives_on,
+    runs_use,
+)
 from runners.pruning import prune
 from runners.runs import find_run
 from tui.cli import exits
 from tui.cli.output import complain, out, out_json
 from tui.presentation import UNKNOWN, size
+
+SHARED = {Kind.IMPORT, Kind.ENVIRONMENT}
 
 
 def du_command(options: argparse.Namespace) -> int:
@@ -91,6 +103,8 @@ def prune_command(options: argparse.Namespace) -> int:
         check_runs(runs)
     kinds = {each for each in Kind if getattr(options, each.value)} or set(Kind)
     items = [each for each in freeable(root, cache, runs) if each.kind in kinds]
+    if runs is None and kinds & SHARED and (keeps := lives_on(root, cache)) and cache_use(cache):
+        complain(f"imports and environments stay: {keeps.root} lives or waits")
     if options.dry_run or not items:
         _tell(items, [None] * len(items), options, removed=False)
         return exits.OK

@@ -11,7 +11,7 @@ from tui.notices import memory_sentence
 from tui.presentation import UNKNOWN as MISSING
 from tui.presentation import age, duration, size
 from tui.projections import projection_lines
-from tui.state import silence
+from tui.state import is_being_launched, silence
 
 
 def status_lines(status: RunStatus) -> Iterator[str]:
@@ -71,12 +71,16 @@ def _memory(memory: MemoryView) -> Iterator[str]:
 def _keepers(status: RunStatus) -> Iterator[str]:
     if status.final:
         return
+    if is_being_launched(status):
+        yield "  keeper      is starting"
+        return
     watcher, queued = status.watcher, status.status is Status.QUEUED
     words = "alive" if watcher.alive else f"lost: lanewatch watch {status.run}"
     if queued:
         yield "  watcher     begins with the first stage"
     else:
-        yield f"  watcher     {words}, last word {age(watcher.age_s)} ago"
+        last = "no word yet" if watcher.age_s is None else f"last word {age(watcher.age_s)} ago"
+        yield f"  watcher     {words}, {last}"
     words = "alive" if status.keeper.alive else f"lost: lanewatch watch {status.run}"
     if status.foreign is not None:
         words = "none: lanewatch did not start this run"

@@ -39,8 +39,9 @@ SHORT_ROWS = 18
 
 @dataclass
 class Compared(Message):
-    """What was read, or why nothing could be."""
+    """What was read of *runs*, or why nothing could be."""
 
+    runs: list[str]
     comparison: Comparison | None
     problem: str = ""
 
@@ -105,6 +106,8 @@ class CompareScreen(StateScreen):
 
     @on(Compared)
     def _show(self, message: Compared) -> None:
+        if message.runs != self.runs:
+            return  # another base was chosen meanwhile
         if message.comparison is None:
             self.verdict.note = message.problem
             return
@@ -185,11 +188,13 @@ class CompareScreen(StateScreen):
         root = self.lanewatch.root
         gone = next((run for run in runs if not (root / run).is_dir()), None)
         if gone is not None:
-            self.post_message(Compared(None, f"The folder of run {gone} is gone: esc goes back."))
+            self.post_message(
+                Compared(runs, None, f"The folder of run {gone} is gone: esc goes back.")
+            )
             return
         try:
             found = compare([read_facts(RunDir(root / run)) for run in runs])
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
-            self.post_message(Compared(None, f"The runs could not be compared: {error}"))
+            self.post_message(Compared(runs, None, f"The runs could not be compared: {error}"))
             return
-        self.post_message(Compared(found))
+        self.post_message(Compared(runs, found))

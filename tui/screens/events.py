@@ -255,4 +255,6 @@ class EventsScreen(StateScreen):
             found = feed.read()
         except OSError as error:
             problem = f"{error.filename} cannot be read: {error.strerror}"
+        except Exception as error:  # noqa: BLE001 - unsaid, the screen would stand still for ever
+            problem = f"The events could not be read: {type(error).__name__}: {error}"
         self.post_message(EventsRead(feed, found, problem))

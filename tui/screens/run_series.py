@@ -10,7 +10,7 @@ from tui.chart_view import ChartView
 from tui.curves import smoothed
 from tui.graphs import iteration_axis, time_axis, usual_gap
 from tui.presentation import clock, figure, pace, percent, rate, size, used_of
-from tui.state import Point, RunDetail, Snapshot
+from tui.state import Point, RunDetail, Snapshot, is_over
 from tui.widgets.graph import Series
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ class SeriesMaker:
             return []
         total = status.iteration.total if status else None
         curves = (detail.losses, detail.lrs, detail.grad_norms, detail.step_times)
-        made_of = (kind, view, *curves, detail.history, total, _limit(snapshot, status))
+        over = status is not None and is_over(status)
+        limit = _limit(snapshot, status)
+        made_of = (kind, view, *curves, detail.history, total, limit, over)
         if len(self._made_of) != len(made_of) or any(
             new is not old and (isinstance(new, tuple) or new != old)
             for new, old in zip(made_of, self._made_of, strict=True)
@@ -93,6 +95,7 @@ def _machine(
     detail: RunDetail, snapshot: Snapshot, status: RunStatus | None, view: ChartView
 ) -> list[Series]:
     limit = _limit(snapshot, status)
+    over = status is not None and is_over(status)
     sources = [
         _Source(
             title="memory",
@@ -117,7 +120,7 @@ def _machine(
     ]
     shown: list[Series] = []
     for source in sources:
-        series = _over_time(source, detail, snapshot.taken_wall, view)
+        series = _over_time(source, detail, snapshot.taken_wall, view, over=over)
         # A machine without a GPU shows its CPU; one with a GPU shows what the run is about.
         if series is not None and (source.title != "cpu" or not _has(shown, "gpu")):
             shown.append(series)
@@ -161,13 +164,15 @@ def _by_iteration(
 
 
 def _over_time(
-    source: _Source, detail: RunDetail, now_wall: float, view: ChartView
+    source: _Source, detail: RunDetail, now_wall: float, view: ChartView, *, over: bool
 ) -> Series | None:
+    """A run that is *over* fills its graph: the axis need not wait for more."""
     whole = _line(detail.history, source.value)
     if not whole:
         return None
     first, newest = whole[0][0], whole[-1][0]
-    left, right = view.window(first, newest, time_axis(first, newest))
+    axis = newest if over and newest > first else time_axis(first, newest)
+    left, right = view.window(first, newest, axis)
     points = whole
     if detail.recent and left >= detail.recent[0].wall_s:
         points = _line(detail.recent, source.value) or whole

@@ -1,14 +1,14 @@
 """A widget made of lines of toned text that repaints only the lines that changed.
 
-A subclass says what its lines are; this class compares them, span by span, with what is on the
-screen. Textual 8.2 sends a changed line from the widget's left edge to the end of the change, so
-what changes often belongs to the left, and padding is a span of its own.
+A subclass says what its lines are; this class compares them, column by column, with what is
+on the screen. Of a changed line the columns that differ are sent (see `tui.narrow_updates`).
 """
 
 from __future__ import annotations
 
 import re
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
@@ -16,11 +16,14 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.glyphs import UNICODE, Glyphs, spelt
-from tui.lines import Line, Span, clean, width_of
+from tui.lines import Line, Span, clean
 from tui.tones import tone_style
 
 _ONE_COLUMN = re.compile("[ -~\u2500-\u25ff\u2800-\u28ff·–…]*").fullmatch  # noqa: RUF001
 """Text whose characters are sure to take a column each: what the screens themselves draw with."""
+
+NEAR = 12
+"""Columns that are sent again sooner than a place and a colour of its own for what follows them."""
 
 
 class LineView(Widget):
@@ -55,7 +58,7 @@ class LineView(Widget):
             return
         changed = [y for y, pair in enumerate(zip(shown, fresh, strict=True)) if pair[0] != pair[1]]
         if changed:
-            self.refresh(*(_changed_part(y, shown[y], fresh[y], width) for y in changed))
+            self.refresh(*(part for y in changed for part in _parts(y, shown[y], fresh[y], width)))
 
     def redraw(self) -> None:
         """Draw all of it anew: colours or characters are others now."""
@@ -119,28 +122,26 @@ def _merged(spans: Line) -> list[Span]:
     return merged
 
 
-def _changed_part(y: int, shown: Line, fresh: Line, width: int) -> Region:
-    """The part of row *y* from the first span that differs to the end of the last change."""
-    if width_of(shown) != width_of(fresh):
-        return Region(0, y, width, 1)
-    start = end = 0
-    at = 0
-    for index, span in enumerate(fresh):
-        size = width_of((span,))
-        if index >= len(shown) or shown[index] != span:
-            start = min(start, at) if end else at
-            old = shown[index] if index < len(shown) else ("", "")
-            end = at + size - _same_end(old, span, size)
-        at += size
-    return Region(start, y, max(1, end - start), 1)
+def _parts(y: int, shown: Line, fresh: Line, width: int) -> list[Region]:
+    """The parts of row *y* that differ; all of it where a character is not one column wide."""
+    before, after = _cells(shown, width), _cells(fresh, width)
+    if before is None or after is None:
+        return [Region(0, y, width, 1)]
+    parts: list[Region] = []
+    for x in range(width):
+        if before[x] != after[x]:
+            near = bool(parts) and x - parts[-1].right <= NEAR
+            start = parts.pop().x if near else x
+            parts.append(Region(start, y, x + 1 - start, 1))
+    return parts
 
 
-def _same_end(old: Span, new: Span, size: int) -> int:
-    """Columns at the end of a span that stay as they are; none where a character is wide."""
-    (before, tone), (after, fresh_tone) = old, new
-    if tone != fresh_tone or len(before) != len(after) or not (_ONE_COLUMN(before + after)):
-        return 0
-    same = 0
-    while same < size and before[-1 - same] == after[-1 - same]:
-        same += 1
-    return same
+def _cells(line: Line, width: int) -> list[Span] | None:
+    """A character with its tone for each of *width* columns."""
+    cells: list[Span] = []
+    for text, tone in line:
+        if not (_ONE_COLUMN(text) or all(cell_len(each) == 1 for each in text)):
+            return None
+        cells += [(each, tone) for each in text]
+    cells += [(" ", "")] * (width - len(cells))
+    return cells[:width]

@@ -149,7 +149,8 @@ def noted(notes: tuple[str, ...], width: int, ellipsis: str = "…") -> list[str
 def _progress(status: RunStatus) -> tuple[int | None, int | None, str]:
     """What is counted now: iterations, or what a stage without iterations counts."""
     iteration = status.iteration
-    if status.done is not None and status.unit not in (None, "iterations"):
+    trained = is_over(status) and iteration.value is not None
+    if status.done is not None and status.unit not in (None, "iterations") and not trained:
         return status.done, status.done_total, str(status.unit)
     return iteration.value, iteration.total, "iterations"
 

@@ -1,0 +1,91 @@
+"""What a terminal is sent of a change: enough that it shows the screen, and no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from paper import Paper
+from shown import MakeApp, show
+from textual._compositor import CompositorUpdate
+from textual.app import App
+
+from monitor.status_model import RunStatus
+from tui.lines import Line
+from tui.widgets import line_view
+
+
+def meant(app: App[None]) -> list[str]:
+    """The screen in front, as it would be drawn anew."""
+    strips = app.screen._compositor.render_strips()
+    return ["".join(segment.text for segment in strip).rstrip() for strip in strips]
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What would be written to a terminal: without one, Textual draws nothing."""
+    written: list[str] = []
+
+    def display(app: App[None], _screen: object, update: CompositorUpdate | None) -> None:
+        if update is not None:
+            written.append(update.render_segments(app.console))
+
+    monkeypatch.setattr(App, "_display", display)
+    return written
+
+
+@pytest.mark.parametrize("opened", [True, False], ids=["run", "board"])
+async def test_the_terminal_shows_what_is_meant_through_all_states(
+    make_app: MakeApp,
+    snap_of: Any,
+    states: dict[str, RunStatus | None],
+    sent: list[str],
+    opened: bool,
+) -> None:
+    first = states["training"]
+    app = make_app(run=first.run if opened else None)
+    async with app.run_test(size=(120, 40)) as pilot:
+        paper = Paper(120, 40)
+        for name, state in states.items():
+            if state is None:
+                continue
+            status = replace(state, run=first.run)
+            await show(pilot, snap_of(status, opened=status if opened else None))
+            paper.write("".join(sent))
+            sent.clear()
+            assert paper.text() == meant(app), name
+
+
+async def test_of_a_changed_digit_a_digit_is_sent(
+    make_app: MakeApp, snap_of: Any, training: RunStatus, sent: list[str]
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        snapshot = snap_of(training)
+        await show(pilot, snapshot)
+        sent.clear()
+        machine = replace(snapshot.machine, load1=snapshot.machine.load1 + 0.1)
+        await show(pilot, replace(snapshot, machine=machine))
+        data = "".join(sent)
+        assert "\x1b[" in data
+        assert len(data) < 100, data
+
+
+words = st.text(st.sampled_from("ab·█漢é✓"), max_size=6)
+lines = st.lists(st.tuples(words, st.sampled_from(["", "good"])), max_size=5).map(tuple)
+
+
+@given(lines, lines)
+def test_every_column_that_differs_is_in_a_part(before: Line, after: Line) -> None:
+    width = 24
+    parts = line_view._parts(0, before, after, width)
+    covered = {x for part in parts for x in range(part.x, part.right)}
+    old, new = (line_view._cells(each, width) for each in (before, after))
+    if old is None or new is None:
+        assert covered == set(range(width))
+    else:
+        assert {x for x in range(width) if old[x] != new[x]} <= covered
+    assert sorted(parts) == parts
