@@ -10,7 +10,7 @@ import pytest
 from fabricated import wait_for
 from hypothesis import given
 from hypothesis import strategies as st
-from stalled_facts import STALLED, kernel
+from stalled_facts import OTHER, STALLED, STEP, WAIT, kernel, view
 
 from monitor.diagnosis import inquiry
 from monitor.diagnosis.answer import recorded_sentence
@@ -24,7 +24,6 @@ from monitor.diagnosis.values import (
     DiagnosisFacts,
     Frame,
     Stack,
-    ThreadView,
     Told,
 )
 from monitor.files import write_json
@@ -32,29 +31,8 @@ from monitor.model import Liveness
 from monitor.rundir import RunDir
 from monitor.signatures import Signature
 
-STEP = Frame("step", "/a/train.py", 10)
-OTHER = Frame("other", "/a/train.py", 20)
-WAIT = Frame("wait", "/usr/lib/python3.12/threading.py", 355)
 LOADER = Frame("get", "/usr/lib/python3.12/multiprocessing/queues.py", 103)
 POOL = Frame("_worker", "/usr/lib/python3.12/concurrent/futures/thread.py", 90)
-
-
-def ran(seen: ThreadView) -> ThreadView:
-    assert seen.kernel is not None
-    return replace(seen, kernel=replace(seen.kernel, ran=True))
-
-
-def view(
-    *frames: Frame,
-    tid: int = 7,
-    still: bool = True,
-    wait: str | None = "futex",
-    line: str | None = "with lock:",
-) -> ThreadView:
-    name = "MainThread" if tid == 7 else f"T{tid}"
-    return ThreadView(
-        pid=7, tid=tid, name=name, still=still, stays_in=frames, kernel=kernel(tid, wait), line=line
-    )
 
 
 @pytest.mark.parametrize(
@@ -126,98 +104,6 @@ def view(
             Confidence.LIKELY,
             "python has died",
             id="a dead worker",
-        ),
-        pytest.param(
-            {"threads": (view(WAIT, STEP),), "zombies": ("git",)},
-            Cause.WORKER_DEAD,
-            Confidence.UNSURE,
-            "git has died",
-            id="a dead child, and it waits for a thread of its own",
-        ),
-        pytest.param(
-            {
-                "threads": (view(STEP), view(OTHER, tid=8)),
-                "kernel": (kernel(), kernel(8)),
-                "zombies": ("git",),
-            },
-            Cause.DEADLOCK,
-            Confidence.LIKELY,
-            "step (a/train.py:10)",
-            id="a deadlock beside a dead child",
-        ),
-        pytest.param(
-            {
-                "threads": (view(STEP), ran(view(OTHER, tid=8))),
-                "kernel": (kernel(), kernel(8)),
-            },
-            Cause.DEADLOCK,
-            Confidence.UNSURE,
-            "step (a/train.py:10)",
-            id="one of them got its lock now and then",
-        ),
-        pytest.param(
-            {
-                "threads": (view(STEP, still=False),),
-                "kernel": (replace(kernel(wait=None, share=0.1), state="R", waited_share=0.9),),
-            },
-            Cause.SPINNING,
-            Confidence.UNSURE,
-            "others have the cores, for one of which it waited 90% of the time",
-            id="it may only be slow: others have the cores",
-        ),
-        pytest.param(
-            {
-                "threads": (view(STEP, still=False),),
-                "kernel": (replace(kernel("futex", share=0.06), waited_share=0.8),),
-            },
-            Cause.SPINNING,
-            Confidence.UNSURE,
-            "for one of which it waited 80% of the time",
-            id="the same, seen in a moment in which it did not want one",
-        ),
-        pytest.param(
-            {
-                "samples": 1,
-                "threads": (view(STEP, OTHER, still=False),),
-                "kernel": (kernel(wait=None, share=0.9),),
-            },
-            Cause.SPINNING,
-            Confidence.LIKELY,
-            "was seen in step (a/train.py:10), called from other",
-            id="one sample shows a moment",
-        ),
-        pytest.param(
-            {
-                "signature": "blocked-io",
-                "words": "it waits for a disk",
-                "kernel": (replace(kernel(wait="read"), state="D", ran=False),),
-            },
-            "blocked-io",
-            Confidence.LIKELY,
-            "it waits for a disk",
-            id="in state D all the while",
-        ),
-        pytest.param(
-            {
-                "signature": "blocked-io",
-                "words": "it waits for a disk",
-                "kernel": (replace(kernel(wait="read"), state="D", ran=True),),
-            },
-            "blocked-io",
-            Confidence.UNSURE,
-            "it waits for a disk",
-            id="in state D again and again",
-        ),
-        pytest.param(
-            {
-                "signature": "blocked-io",
-                "words": "it waits for a disk",
-                "threads": (view(STEP),),
-            },
-            Cause.WAITS_FOR_LOCK,
-            Confidence.UNSURE,
-            "step (a/train.py:10)",
-            id="in state D for a moment",
         ),
         pytest.param(
             {
