@@ -147,7 +147,7 @@ def _stamp_age(look: Look) -> float | None:
     """How long ago the heartbeat that is new now was written; None where its stamp says nothing.
 
     What is seen to be new was written since the last look, whatever the stamp claims. After a gap
-    it is as old as one look may make it: who was paused together with us could not write a newer one.
+    it is as old as one look may make it: who was paused with us could not write a newer one.
     """
     age = heartbeat_age(look.facts)
     if look.first:

@@ -20,7 +20,8 @@ from monitor.model import Stage
 from monitor.probes.checkpoints import read_checkpoints
 from monitor.rundir import SCHEMA, RunDir, cache_root
 from runners.checkpoint_files import damage
-from runners.engines.base import Access, Container, Need, StageRequest
+from runners.chosen_gpu import insisting, named_gpu, only
+from runners.engines.base import Access, Container, Gpu, Need, StageRequest
 from runners.errors import RunnerError
 from runners.lanes import get_lane
 from runners.lanes.base import StagePlan
@@ -47,7 +48,7 @@ class Plan:
     def stages(self) -> tuple[StagePlan, ...]:
         """In order, as the lane gives them."""
         smoke = self.info.get("kind") == "smoke"
-        own = get_lane(self.info["lane"]).stages(self.info["recipe"], smoke=smoke)
+        own = get_lane(self.info["lane"]).stages(self._recipe, smoke=smoke)
         return (*self._before(), *own)
 
     def _before(self) -> Iterator[StagePlan]:
@@ -86,6 +87,7 @@ class Plan:
             argv = (*self._python(plan), "-m", plan.module)
             given = plan.env.get("PYTHONPATH")
             env["PYTHONPATH"] = f"{self.run.payload}:{given}" if given else str(self.run.payload)
+            env |= self._gpu_environment(plan)
         return StageRequest(
             run=self.run.root.name,
             folder=self.run.root,
@@ -105,6 +107,18 @@ class Plan:
             return (plan.python or self.info.get("python") or sys.executable, "-P")
         # No -P: an image's Python may be older than 3.11, and PYTHONSAFEPATH says it to the others.
         return (plan.python or self._docker.get("python") or "python3",)
+
+    def _gpu_environment(self, plan: StagePlan) -> dict[str, str]:
+        """The named GPU alone for a process of this host; a container is handed no other one."""
+        named = named_gpu(self.info["recipe"])
+        if named is None or self.info.get("image") or plan.gpu is Gpu.NONE:
+            return {}
+        return only(named)
+
+    @property
+    def _recipe(self) -> Mapping[str, Any]:
+        """What lane and payload are told."""
+        return insisting(self.info["recipe"])
 
     @property
     def _docker(self) -> Mapping[str, Any]:
@@ -132,6 +146,7 @@ class Plan:
             read_only=tuple(read_only),
             writable=tuple(writable),
             gpu=plan.gpu,
+            gpu_id=named_gpu(self.info["recipe"]),
             network=plan.network and not self.info.get("wheelhouse"),
             shm_bytes=int(float(self._docker.get("shm_gib") or SHM_GIB) * 2**30),
             stop_timeout_s=save_grace_s(self.run),
@@ -159,7 +174,7 @@ class Plan:
             "run": self.run.root.name,
             "attempt": attempt,
             "stage": plan.stage.value,
-            "recipe": self.info["recipe"],
+            "recipe": self._recipe,
             "recipe_hash": self.info["recipe_hash"],
             "paths": {
                 "run": str(self.run.root),

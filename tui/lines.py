@@ -51,6 +51,16 @@ def cut(text: str, width: int, ellipsis: str = "…") -> str:
     return set_cell_size(text, width - len(ellipsis)).rstrip() + ellipsis
 
 
+def cut_words(text: str, width: int, ellipsis: str = "…") -> str:
+    """*text* in at most *width* columns, cut between two words where that costs little of it."""
+    shown = cut(text, width, ellipsis)
+    if shown == text or width <= len(ellipsis):
+        return shown
+    kept = shown.removesuffix(ellipsis)
+    at = len(kept) if text[len(kept) : len(kept) + 1].isspace() else kept.rfind(" ")
+    return shown if at < len(kept) // 2 else kept[:at].rstrip(" ,;:-(") + ellipsis
+
+
 def cut_middle(text: str, width: int, ellipsis: str = "…") -> str:
     """*text* in at most *width* columns; the tail is kept, since it tells two run ids apart."""
     if cell_len(text) <= width:
@@ -115,7 +125,7 @@ def wrap(text: str, width: int, rows: int, ellipsis: str = "…") -> list[str]:
         wrapped.append(current)
     if len(wrapped) > rows:
         wrapped[rows - 1 :] = [" ".join(wrapped[rows - 1 :])]
-    return [cut(each, width, ellipsis) for each in wrapped]
+    return [cut_words(each, width, ellipsis) for each in wrapped]
 
 
 def spread(left: Line, right: Line, width: int) -> Line:
@@ -124,6 +134,19 @@ def spread(left: Line, right: Line, width: int) -> Line:
     if not right or space < 2:
         return left
     return (*left, (" " * space, ""), *right)
+
+
+def toned(text: str, spans: list[tuple[int, int]], tone: str, special: str) -> Line:
+    """*text* in one tone, and in another where *spans* (ascending) say so."""
+    found: list[Span] = []
+    at = 0
+    for first, last in spans:
+        first, last = max(at, first), min(last, len(text))
+        if first >= last:
+            continue
+        found += [(text[at:first], tone), (text[first:last], special)]
+        at = last
+    return (*(span for span in found if span[0]), (text[at:], tone))
 
 
 def heading(title: str, width: int, rule: str, note: str = "") -> Line:

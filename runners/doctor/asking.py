@@ -5,9 +5,10 @@ A driver, a disk or an engine that hangs holds one thread, which ends with the p
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,23 +37,35 @@ class Answers:
 
 def ask_all(questions: Mapping[str, Question], deadline_s: float) -> Answers:
     """Ask all of *questions*, each in a thread of its own, and wait for *deadline_s* at most."""
+    *_, last = ask_each(questions, deadline_s)
+    return last
+
+
+def ask_each(questions: Mapping[str, Question], deadline_s: float) -> Iterator[Answers]:
+    """As `ask_all`, with each answer as it comes: all so far, and who has not answered yet.
+
+    The last one is the whole; there is always one.
+    """
     given: dict[str, Any] = {}
     failed: dict[str, str] = {}
+    arrived: queue.SimpleQueue[tuple[str, bool, Any]] = queue.SimpleQueue()
 
     def ask(name: str, question: Question) -> None:
         try:
-            given[name] = question()
+            arrived.put((name, True, question()))
         except Exception as error:  # noqa: BLE001 - the rim: no probe may end the examination
-            failed[name] = f"{type(error).__name__}: {error}"
+            arrived.put((name, False, f"{type(error).__name__}: {error}"))
 
-    threads = {
-        name: threading.Thread(target=ask, args=(name, question), name=name, daemon=True)
-        for name, question in questions.items()
-    }
-    for thread in threads.values():
-        thread.start()
+    for name, question in questions.items():
+        threading.Thread(target=ask, args=(name, question), name=name, daemon=True).start()
     deadline = time.monotonic() + deadline_s
-    for thread in threads.values():
-        thread.join(max(0.0, deadline - time.monotonic()))
-    late = tuple(name for name in threads if name not in given and name not in failed)
-    return Answers(dict(given), dict(failed), late)
+    late = tuple(questions)
+    yield Answers({}, {}, late)
+    while late:
+        try:
+            name, well, told = arrived.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            return
+        (given if well else failed)[name] = told
+        late = tuple(each for each in late if each != name)
+        yield Answers(dict(given), dict(failed), late)

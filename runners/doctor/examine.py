@@ -16,7 +16,7 @@ from monitor.model import MemoryReading
 from monitor.probes.memory import read_memory_fast
 from monitor.rundir import cache_root
 from runners.doctor import docker_probes, launch_probes, machine_probes
-from runners.doctor.asking import Answers, Question, ask_all
+from runners.doctor.asking import Answers, Question, ask_all, ask_each
 from runners.doctor.facts import (
     BaseFacts,
     DiskFacts,
@@ -32,6 +32,7 @@ from runners.doctor.facts import (
 )
 from runners.doctor.image_trial import tracker_checks, trial_checks, try_image
 from runners.doctor.memory_estimate import MemoryEstimate, estimate
+from runners.doctor.needs import settled
 from runners.doctor.rows_check import RowsCheck, check_rows
 from runners.doctor.stack import local_trackers, trainer_check
 from runners.doctor.values import Check, Examination, warn
@@ -52,6 +53,8 @@ DRIVER_S = 0.8
 BESIDE = frozenset({"holders", "live", "daemons", "blocks", "packages"})
 """Nice to know before a launch: that one of them takes its time is not worth a line."""
 HUNG = f"the engine has not answered within {DOCTOR_S:.0f} s: `sudo systemctl restart docker`"
+Waiting = tuple[str, ...]
+"""Who has not answered yet."""
 NOT_ASKED = DockerFacts(problem="it was not asked")
 
 
@@ -150,22 +153,52 @@ def examine_before_launch(
     *ask_image* starts a container where the recipe names trackers: for the launch itself, not while
     somebody still thinks of it.
     """
+    *_, (whole, _) = examine_step_by_step(root, intended, ask_image=ask_image)
+    return whole
+
+
+def examine_step_by_step(
+    root: Path, intended: Intended, *, ask_image: bool = False
+) -> Iterator[tuple[Examination, Waiting]]:
+    """As `examine_before_launch`, each check as soon as nothing can change it any more.
+
+    Each step holds what the one before held; the last one is the whole and waits for nobody.
+    """
     questions = _machine_questions(root) | _launch_questions(root, intended)
     questions["driver"] = lambda: machine_probes.read_driver(DRIVER_S)
     if intended.in_container:
         questions["docker"] = docker_probes.read_docker
         questions |= _image_question(intended, docker_probes.find_image)
-    answers = ask_all(questions, LAUNCH_S)
+    answers = Answers()
+    for answers in ask_each(questions, LAUNCH_S):
+        if answers.unanswered:
+            yield _so_far(answers, root, intended), answers.unanswered
     image = answers.get("image")
     if image is not None and docker_probes.to_be_pulled(image):
+        del answers.given["image"]
+        yield _so_far(replace(answers, unanswered=("image",)), root, intended), ("image",)
         answers.update(
             ask_all({"image": lambda: docker_probes.ask_registry(image.name)}, REGISTRY_S)
         )
+        answers.given.setdefault("image", image)
     answers.unanswered = tuple(each for each in answers.unanswered if each not in BESIDE)
     facts = _facts(answers, root, intended, intended.limit_bytes, RowsCheck())
     assert facts.launch is not None
     trackers = _image_trackers(root, intended, facts.launch) if ask_image else ()
-    return judge(facts, tuple(trackers))
+    yield judge(facts, tuple(trackers)), ()
+
+
+def _so_far(answers: Answers, root: Path, intended: Intended) -> Examination:
+    """The checks that those who have not answered cannot change."""
+    waiting = {*answers.unanswered}
+    image = answers.get("image")
+    if image is not None and docker_probes.to_be_pulled(image):
+        waiting.add("image")  # the registry has its say
+    facts = _facts(
+        replace(answers, unanswered=()), root, intended, intended.limit_bytes, RowsCheck()
+    )
+    found = judge(facts)
+    return replace(found, checks=settled(found.checks, waiting))
 
 
 def _machine_questions(root: Path) -> dict[str, Question]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from monitor.words import gibibytes
+from runners.chosen_gpu import named_gpu
 from runners.doctor.facts import (
     DriverFacts,
     Facts,
@@ -15,6 +16,8 @@ from runners.doctor.facts import (
 )
 from runners.doctor.values import Check, fail, ok, warn
 
+GPU = "gpu"
+"""The check of the GPU that a recipe names."""
 LEAST_FILES = 1024
 LEAST_SHM_BYTES = 64 << 20
 LEAST_PROCESSES = 512
@@ -32,6 +35,7 @@ def machine_checks(facts: Facts) -> Iterator[Check]:
     launch = facts.launch
     if "driver" not in facts.unanswered:
         yield driver_check(facts.machine.driver, launch)
+        yield from named_gpu_check(facts.machine.driver, launch)
     yield gpu_processes_check(facts)
     yield leftovers_check(facts)
     yield from limit_checks(facts.machine.limits, launch)
@@ -58,6 +62,25 @@ def driver_check(driver: DriverFacts, launch: LaunchFacts | None) -> Check:
             f"install driver {CUDA_13_DRIVER} or newer, if the image refuses to start",
         )
     return ok(name, seen)
+
+
+def named_gpu_check(driver: DriverFacts, launch: LaunchFacts | None) -> Iterator[Check]:
+    """The GPU that the recipe names is one of this machine's."""
+    named = named_gpu(launch.recipe) if launch is not None else None
+    if launch is None or named is None:
+        return
+    there = {each.index: each.name for each in driver.gpus}
+    if int(named) in there:
+        yield ok(GPU, f"GPU {named}, {there[int(named)]}")
+    elif there:
+        have = ", ".join(f"{index} ({name})" for index, name in sorted(there.items()))
+        yield fail(GPU, f"there is no GPU {named} here", f"name one of {have}", overridable=False)
+    elif driver.version is None:
+        remedy = "leave run.gpu out"
+        yield fail(GPU, f"GPU {named} is named, but no driver is loaded", remedy, overridable=False)
+    else:
+        remedy = "`nvidia-smi -L` lists those that there are"
+        yield warn(GPU, f"whether there is a GPU {named} could not be read", remedy)
 
 
 def _needs_a_gpu(launch: LaunchFacts) -> bool:

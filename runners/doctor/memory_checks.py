@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from monitor.budget import GPU_SHARE, memory_limit
 from monitor.memory_return import Holder
 from monitor.words import gibibytes
+from runners.chosen_gpu import named_gpu
 from runners.doctor.facts import ContainerFacts, Facts, LaunchFacts, MachineFacts
 from runners.doctor.memory_estimate import MemoryEstimate
 from runners.doctor.values import Check, fail, ok, warn
@@ -80,10 +81,11 @@ def _gpu_check(machine: MachineFacts, launch: LaunchFacts) -> Check | None:
     """A discrete GPU's own memory; None where there is none to look at."""
     if machine.unified is not False or launch.estimate is None or not launch.on_gpu:
         return None
+    named = named_gpu(launch.recipe)
     known = [
         (gpu.memory_total_bytes, gpu.memory_used_bytes or 0)
         for gpu in machine.driver.gpus
-        if gpu.memory_total_bytes
+        if gpu.memory_total_bytes and named in (None, str(gpu.index))
     ]
     if not known:
         return None

@@ -41,6 +41,8 @@ class Container:
     read_only: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
     gpu: Gpu = Gpu.NONE
+    gpu_id: str | None = None
+    """Which GPU, by its number; None: the engine chooses one."""
     network: bool = False
     shm_bytes: int = 8 << 30
     stop_timeout_s: int = 900

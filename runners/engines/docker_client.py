@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from monitor.model import ProcessId
 from runners.engines.docker_errors import EngineSilentError, in_words
-from runners.engines.docker_request import USUAL_GPU
+from runners.engines.docker_request import CDI_KIND, USUAL_GPU
 from runners.engines.docker_socket import engine_url, knock, listener, socket_path
 from runners.errors import EngineError
 
@@ -144,7 +144,7 @@ def cdi_gpus(about: dict[str, Any]) -> list[str]:
     """The GPUs that the engine has found through CDI, by name."""
     devices = about.get("DiscoveredDevices") or ()
     found = sorted(str(each.get("ID", "")) for each in devices if isinstance(each, dict))
-    return [each for each in found if each.startswith("nvidia.com/gpu=")]
+    return [each for each in found if each.startswith(CDI_KIND)]
 
 
 def hook_is_there() -> bool:

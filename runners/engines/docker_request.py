@@ -98,9 +98,21 @@ def container_body(
 USUAL_GPU: Mapping[str, Any] = {"Count": 1, "Capabilities": [["gpu"]]}
 """How an engine with NVIDIA's container toolkit is asked for one GPU."""
 
+CDI_KIND = "nvidia.com/gpu="
+"""Before a GPU's name in CDI; its number is one of its names."""
+
 
 def _devices(needs: Container, gpu: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    return [] if needs.gpu is Gpu.NONE or gpu is None else [dict(gpu)]
+    if needs.gpu is Gpu.NONE or gpu is None:
+        return []
+    return [dict(gpu) if needs.gpu_id is None else _named(gpu, needs.gpu_id)]
+
+
+def _named(gpu: Mapping[str, Any], number: str) -> dict[str, Any]:
+    """As *gpu* asks for one, for the one with this number."""
+    if gpu.get("Driver") == "cdi":
+        return {**gpu, "DeviceIDs": [f"{CDI_KIND}{number}"]}
+    return {**{key: value for key, value in gpu.items() if key != "Count"}, "DeviceIDs": [number]}
 
 
 def environment(request: StageRequest) -> dict[str, str]:

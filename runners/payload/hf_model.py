@@ -26,7 +26,7 @@ def device_for(wanted: str, field: str) -> str:
     """
     there = bool(torch.cuda.is_available())
     if wanted == "cuda" and not there:
-        raise StageError(f"{field} is cuda, but PyTorch sees no usable GPU")
+        raise StageError(f"{field} or run.gpu asks for a GPU, but PyTorch sees no usable one")
     return "cuda" if there and wanted != "cpu" else "cpu"
 
 

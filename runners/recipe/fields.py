@@ -100,7 +100,9 @@ def _is_text(schema: Mapping[str, Any]) -> bool:
 
 
 def in_words(schema: Mapping[str, Any]) -> str:
-    """Say in words what a JSON schema allows."""
+    """Say in words what a JSON schema allows; `allowed` are a field's own words."""
+    if "allowed" in schema:
+        return str(schema["allowed"])
     if "anyOf" in schema:
         return " or ".join(in_words(each) for each in schema["anyOf"] if each.get("type") != "null")
     if "const" in schema:

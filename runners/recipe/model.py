@@ -192,6 +192,13 @@ class RunTable(Table):
         description="resume-once: after a stall, or a failure of machine or driver, the keeper "
         "ends the run and resumes it from its last checkpoint, once",
     )
+    gpu: str | None = Field(
+        default=None,
+        pattern=r"^\d{1,3}$",
+        json_schema_extra={"allowed": 'the number of one GPU, in quotes ("0")'},
+        description="the GPU to train on, by its number in nvidia-smi; every lane trains on one; "
+        "without it the first",
+    )
 
 
 class DockerTable(Table):

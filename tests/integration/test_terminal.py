@@ -47,7 +47,7 @@ def test_a_run_is_watched_stopped_and_found_again(lanewatch: Lanewatch, terminal
 
     terminal.type("s")
     terminal.shows("without saving")
-    terminal.type("s")
+    terminal.type("y")
     lanewatch("wait", run.root.name, code=1)
     terminal.shows("stopped")
     assert lanewatch.json("status", "night")["cause"].startswith("stopped by the user")

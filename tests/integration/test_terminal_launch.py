@@ -58,7 +58,7 @@ def test_a_run_is_launched_stopped_resumed_and_seen_to_its_end(
     terminal.shows("training")
     terminal.type("s")
     terminal.shows("without saving")
-    terminal.type("s")
+    terminal.type("y")
     until(lambda: "stop" in run.events.read_text(), "the keeper was asked")
     os.kill(trainer, signal.SIGCONT)
     lanewatch("wait", run.root.name, code=1)

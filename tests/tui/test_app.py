@@ -228,7 +228,10 @@ async def test_a_run_is_stopped_from_the_board_too(
     async with app.run_test(size=(80, 24)) as pilot:
         await show(pilot, snap_of(training))
         assert "s stop" in text_of(app, KeyBar)
-        await pilot.press("s", "s")
+        await pilot.press("s", "s")  # a key that bounces answers no question
+        await app.workers.wait_for_complete()
+        assert stopped == []
+        await pilot.press("y")
         await app.workers.wait_for_complete()
     assert stopped == [(training.run, True)]
 
@@ -271,7 +274,7 @@ async def test_a_stop_that_fails_is_told_and_harms_nothing(
     app = make_app(run=training.run, stop=refuse)
     async with app.run_test(size=(80, 24)) as pilot:
         await show(pilot, snap_of(training, opened=training))
-        await pilot.press("s", "s")
+        await pilot.press("s", "y")
         await app.workers.wait_for_complete()
         await pilot.pause()
         told = [each.message for each in app._notifications]

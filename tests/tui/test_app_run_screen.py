@@ -126,7 +126,7 @@ async def test_stopping_asks_first_and_says_what_is_lost(
     app = make_app(run=training.run, stop=lambda run, save: stopped.append((run, save)))
     async with app.run_test(size=(80, 24)) as pilot:
         await show(pilot, snap_of(training, opened=training))
-        for key, expected in (("escape", []), ("s", [True]), ("X", [True, False])):
+        for key, expected in (("escape", []), ("y", [True]), ("X", [True, False])):
             await pilot.press("s")
             await pilot.pause()
             assert isinstance(app.screen, ConfirmStopScreen)

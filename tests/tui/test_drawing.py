@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from monitor.model import FINAL, Liveness
 from tui import graphs
 from tui.glyphs import ASCII, TONES, UNICODE, bar, choose_glyphs
-from tui.lines import clean, cut, cut_middle, fit, heading, joined, pad, spread, wrap
+from tui.lines import clean, cut, cut_middle, cut_words, fit, heading, joined, pad, spread, wrap
 from tui.screens.run_layout import LEAST_GRAPH_ROWS, plan_charts, plan_head, plan_overview
 from tui.state import OVER
 
@@ -56,8 +56,26 @@ def test_wrapped_text_keeps_to_its_box(text: str, width: int, rows: int) -> None
 
 
 def test_wrapping_breaks_between_words_and_says_when_more_was_there() -> None:
-    assert wrap("one two three four", 9, 2) == ["one two", "three fo…"]
+    assert wrap("one two three four", 9, 2) == ["one two", "three…"]
     assert wrap("one two", 9, 2) == ["one two"]
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "shown"),
+    [
+        pytest.param("nothing since iteration 116", 20, "nothing since…", id="between words"),
+        pytest.param("nothing since, then", 15, "nothing since…", id="without the comma"),
+        pytest.param("nothing since it", 14, "nothing since…", id="where a word ends anyway"),
+        pytest.param("a-word-that-never-ends at all", 12, "a-word-that…", id="no word fits"),
+        pytest.param("as it is", 8, "as it is", id="it fits"),
+        pytest.param("日本 語日本語日本語", 12, "日本 語日本…", id="little would be left"),
+        pytest.param("x y", 1, "…", id="one column"),
+        pytest.param("x y", 0, "", id="none"),
+    ],
+)
+def test_prose_is_cut_between_words(text: str, width: int, shown: str) -> None:
+    assert cut_words(text, width) == shown
+    assert cell_len(shown) <= width
 
 
 def test_facts_that_do_not_fit_are_left_out_whole() -> None:

@@ -14,7 +14,7 @@ from textual.widgets import Input
 from monitor.status_model import RunStatus
 from tui.app import LanewatchApp
 from tui.launching.form import Field, Form
-from tui.launching.values import Looked
+from tui.launching.values import CheckLine, Looked
 from tui.screens.board import BoardScreen
 from tui.screens.launch import LaunchScreen
 from tui.screens.pick import PickScreen
@@ -142,6 +142,47 @@ async def test_moving_and_cycling(make_app: MakeApp, snap_of: Any) -> None:
         assert await field_after("end") is Field.NAME
         assert await field_after("home") is Field.RECIPE
         await pilot.press("pagedown", "pageup", "ctrl+d", "ctrl+u")
+
+
+async def test_one_card_can_be_named_by_its_number(make_app: MakeApp, snap_of: Any) -> None:
+    app = make_app(launch=FakeDesk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot, snap_of())
+        await pilot.press(*DOWN_TO[Field.DEVICE], "left")
+        assert screen.form.device == "0"
+        assert "GPU 0" in text_of(app, LaunchForm)
+        assert "--set=run.gpu=0" in text_of(app, CommandView)
+        await pilot.press("enter")
+        await pause_until(pilot, lambda: isinstance(app.screen, PickScreen))
+        assert [each.title for each in picker_of(app).list.shown][-1] == "GPU 0"
+        await pilot.press("3", "enter")
+        await pause_until(pilot, lambda: app.screen is screen)
+        assert "--set=run.gpu=3" in text_of(app, CommandView)
+        await pilot.press("k", "k", "right", "j", "j")  # a lane that only a GPU can train
+        assert (screen.form.lane, screen.form.device) == ("nemo", "3")
+
+
+def picker_of(app: LanewatchApp) -> PickScreen:
+    assert isinstance(app.screen, PickScreen)
+    return app.screen
+
+
+async def test_scrolled_checks_stay_where_they_are_while_more_come_in(
+    make_app: MakeApp, snap_of: Any
+) -> None:
+    app = make_app(launch=FakeDesk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, snap_of())
+        more = tuple(CheckLine(name=f"c{at}", level="ok", text="well") for at in range(40))
+        screen.checks.looked = Looked(checks=more[:30], looking="rows")
+        await pilot.press("pagedown")
+        scrolled = screen.checks.plain()
+        assert "c0" not in "".join(scrolled)
+        screen.checks.looked = Looked(checks=more, looking="")
+        assert screen.checks.plain()[:-1] == scrolled[:-1]
+        screen.checks.looked = Looked(looking="recipe")  # another launch
+        screen.checks.looked = Looked(checks=more, looking="rows")
+        assert "c0" in "".join(screen.checks.plain())
 
 
 async def test_a_picker_narrows_as_one_types(make_app: MakeApp, snap_of: Any) -> None:

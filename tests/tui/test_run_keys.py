@@ -281,7 +281,7 @@ async def test_s_asks_how_to_stop(open_run: Any) -> None:
         await pilot.press("s")
         await pilot.pause()
         assert isinstance(pilot.app.screen, ConfirmStopScreen)
-        await pilot.press("s")
+        await pilot.press("y")
         await pilot.app.workers.wait_for_complete()
         assert stopped == [True]
 

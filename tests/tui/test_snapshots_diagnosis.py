@@ -46,6 +46,33 @@ def test_diagnosis(
     assert snap_compare(app, run_before=shown, terminal_size=size)
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("state", ["looking", "failed"])
+def test_without_a_diagnosis(
+    snap_compare: Any,
+    make_app: Callable[..., LanewatchApp],
+    snap_of: Any,
+    states: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+    size: tuple[int, int],
+) -> None:
+    def look() -> Any:
+        raise OSError("the process [4711] may not be looked at by this user")
+
+    async def run_before(pilot: Pilot[None]) -> None:
+        app.post_message(Sampled(snap_of(states["stalled"])))
+        app.push_screen(DiagnosisScreen(RUN, Path("/runs"), look=look))
+        await pilot.pause()
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+
+    if state == "looking":
+        monkeypatch.setattr(DiagnosisScreen, "_diagnose", lambda self: None)
+    app = make_app(stop=lambda run, save: None)
+    assert snap_compare(app, run_before=run_before, terminal_size=size)
+
+
 @pytest.mark.parametrize("size", [*SIZES, pytest.param((50, 14), id="50x14")])
 def test_question(
     snap_compare: Any,

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from tui.actions import Action
 from tui.app import LanewatchApp
 from tui.messages import Sampled
+from tui.themes import THEMES
 
 MakeApp = Callable[..., LanewatchApp]
 RUN = "nemo-20260521-101112-3fa2"
@@ -57,19 +58,44 @@ def test_run(draw: Draw, state: str, size: tuple[int, int]) -> None:
     assert draw(state, size)
 
 
-@pytest.mark.parametrize("state", ["training", "stalled", "memory"])
+@pytest.mark.parametrize("state", NAMES)
 def test_phone(draw: Draw, state: str) -> None:
     assert draw(state, (50, 18))
 
 
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("tab", TABS)
-def test_tab(draw: Draw, tab: str) -> None:
+def test_tab(draw: Draw, tab: str, size: tuple[int, int]) -> None:
     state = "memory" if tab == "machine" else "training"
-    assert draw(state, (120, 40), str(TABS.index(tab) + 2))
+    assert draw(state, size, str(TABS.index(tab) + 2))
 
 
-def test_a_question_before_a_kill(draw: Draw) -> None:
-    assert draw("saving", (80, 24), "K")
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("tab", "state"),
+    [
+        ("training", "working"),
+        ("checkpoints", "empty"),
+        ("checkpoints", "saving"),
+        ("checkpoints", "failed"),
+        ("machine", "finished"),
+        ("events", "log-stuck"),
+        ("log", "empty"),
+    ],
+)
+def test_tab_in_another_state(draw: Draw, tab: str, state: str, size: tuple[int, int]) -> None:
+    assert draw(state, size, str(TABS.index(tab) + 2))
+
+
+@pytest.mark.parametrize("theme", [each for each in THEMES if each != "dark"])
+def test_theme(draw: Draw, theme: str) -> None:
+    assert draw("log-stuck", (120, 40), theme=theme)
+
+
+@pytest.mark.parametrize("size", [*SIZES, pytest.param((50, 18), id="50x18")])
+@pytest.mark.parametrize("key", ["K", "s"])
+def test_a_question_while_saving(draw: Draw, key: str, size: tuple[int, int]) -> None:
+    assert draw("saving", size, key)
 
 
 def test_zoomed_smoothed_and_on_a_log_scale(draw: Draw) -> None:

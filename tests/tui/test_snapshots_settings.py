@@ -90,6 +90,21 @@ def test_screen(
     assert snap_compare(app, run_before=_after(snap_of(failing), *keys), terminal_size=size)
 
 
+class NothingToAttach(Attach):
+    """No training is here."""
+
+    def candidates(self) -> Iterator[Choice]:
+        yield from ()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_nothing_to_attach(
+    snap_compare: Any, make_app: Callable[..., LanewatchApp], snap_of: Any, size: tuple[int, int]
+) -> None:
+    app = make_app(launch=Settings, attach=NothingToAttach, settings=Settings)
+    assert snap_compare(app, run_before=_after(snap_of(), "a"), terminal_size=size)
+
+
 @pytest.mark.parametrize("theme", [each for each in THEMES if each != "dark"])
 def test_theme(
     snap_compare: Any,

@@ -13,7 +13,12 @@ from monitor.rundir import RunDir
 from runners.engines.base import Access, Container, Gpu, StageRequest
 from runners.engines.docker import DockerEngine, user
 from runners.engines.docker_mounts import mounts
-from runners.engines.docker_request import container_body, container_name, environment
+from runners.engines.docker_request import (
+    USUAL_GPU,
+    container_body,
+    container_name,
+    environment,
+)
 from runners.errors import EngineError
 from runners.lanes import get_lane
 from runners.lanes.base import StagePlan
@@ -257,6 +262,20 @@ def test_a_stage_writes_the_shared_cache_only_where_it_says_so(
     ]
 
 
+def test_the_engine_hands_out_the_named_gpu_or_any_one(request_: StageRequest) -> None:
+    def devices(needs: Container, gpu: Any = USUAL_GPU) -> Any:
+        return body(request_, needs, gpu=gpu)["HostConfig"]["DeviceRequests"]
+
+    named = replace(NEEDS, gpu_id="2")
+    cdi = {"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=0"]}
+    assert devices(named, cdi) == [{"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=2"]}]
+    assert devices(NEEDS, cdi) == [cdi]
+    assert devices(named, None) == []
+    assert devices(named) == [{"DeviceIDs": ["2"], "Capabilities": [["gpu"]]}]
+    assert devices(NEEDS) == [{"Count": 1, "Capabilities": [["gpu"]]}]
+    assert devices(replace(named, gpu=Gpu.NONE)) == []
+
+
 def test_a_dry_run_needs_no_engine_and_a_lane_without_an_image_one_sentence(
     request_: StageRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,7 +296,7 @@ def test_the_shipped_recipe_shows_every_container_request_before_its_rows_are_th
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     monkeypatch.setenv("LANEWATCH_RUNS", str(tmp_path / "runs"))
-    words = [f"--lane={lane}", "--engine=docker", "--dry-run", "--json"]
+    words = [f"--lane={lane}", "--engine=docker", "--set=run.gpu=1", "--dry-run", "--json"]
     assert lanewatch(["launch", str(SHIPPED), *words]) == 0
     told = capsys.readouterr()
     assert "there is no such data file; a launch would be refused" in told.err
@@ -287,7 +306,24 @@ def test_the_shipped_recipe_shows_every_container_request_before_its_rows_are_th
     assert list(asked) == ["import", "train", "merge"]
     assert all(asked[each]["HostConfig"]["NetworkMode"] == "none" for each in ("train", "merge"))
     assert all(each["Image"] == get_lane(lane).image for each in asked.values())
+    handed = asked["train"]["HostConfig"]["DeviceRequests"]
+    assert [each["DeviceIDs"] for each in handed] == [["1"]]
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_dry_run_for_people_says_where_each_stage_runs_and_leaves_out_its_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    monkeypatch.setenv("LANEWATCH_RUNS", str(tmp_path / "runs"))
+    words = ["--lane=unsloth", "--engine=docker", "--dry-run"]
+    assert lanewatch(["launch", str(SHIPPED), *words]) == 0
+    told = capsys.readouterr()
+    assert "prepare: on this machine\n" in told.out
+    assert f"train: in {get_lane('unsloth').image}\n    runs   python3 -m " in told.out
+    assert f"    writes {tmp_path}/runs/unsloth-DRY-RUN\n" in told.out
+    assert "HF_HOME=" not in told.out
+    assert "--json has all of it" in told.err
 
 
 def test_a_dry_run_shows_the_base_as_it_is_mounted_once_it_was_fetched(

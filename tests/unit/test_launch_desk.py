@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -43,13 +44,20 @@ def _told(looked: Looked, field: Field | None) -> str:
 
 def test_a_launch_is_looked_at_step_by_step(desk: LaunchDesk) -> None:
     steps = list(desk.look(FORM))
-    assert [each.looking for each in steps] == ["recipe", "machine", "earlier runs", "rows", ""]
+    looking = [each.looking for each in steps]
+    assert looking[:2] == ["recipe", "machine"]
+    assert looking[-3:] == ["earlier runs", "rows", ""]
+    lines = [len(each.checks) for each in steps]
+    assert lines == sorted(lines)
+    assert len({*lines}) > 3  # they come as they are known, not all at once
     last = steps[-1]
     assert last.problems == ()
     assert last.says[Field.DATA] == str(demo_corpus_path())
     assert last.memory.startswith(("safe", "tight", "refuse"))
     named = {each.name for each in last.checks}
     assert {"memory", "base", "data", "tokenizer", "disk"} <= named
+    for before, after in itertools.pairwise(steps):
+        assert {*before.checks} <= {*after.checks}
     assert not runs_root().exists()
 
 
@@ -66,6 +74,8 @@ def test_a_launch_is_looked_at_step_by_step(desk: LaunchDesk) -> None:
         pytest.param({"recipe": "/no/r.toml"}, Field.RECIPE, "no such file", id="no recipe"),
         pytest.param({"recipe": None}, Field.DATA, "must be named", id="nothing to train"),
         pytest.param({"lane": "lora"}, Field.LANE, "unknown lane", id="no such lane"),
+        pytest.param({"device": "1,2"}, Field.DEVICE, "the number of one GPU", id="two GPUs"),
+        pytest.param({"device": "41"}, Field.DEVICE, "GPU 41", id="a GPU that is not here"),
         pytest.param({"name": "a b"}, Field.NAME, "not usable", id="a bad name"),
         pytest.param({"start": "after x"}, Field.START, "no run matches", id="after no run"),
     ],

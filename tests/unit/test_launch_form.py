@@ -65,6 +65,11 @@ RECIPE = "/a/recipe.toml"
             ["launch", RECIPE, "--lane=nemo", "--engine=local", "--anyway"],
             id="nemo cannot be told where to compute",
         ),
+        pytest.param(
+            Form(recipe=RECIPE, lane="nemo", device="1"),
+            ["launch", RECIPE, "--lane=nemo", "--engine=local", "--set=run.gpu=1"],
+            id="every lane can be told on which GPU",
+        ),
     ],
 )
 def test_the_words_of_a_form(form: Form, said: list[str]) -> None:
@@ -113,3 +118,18 @@ def test_a_problem_is_told_beside_its_field() -> None:
     assert place_of("train.iterations") is Field.ITERATIONS
     assert place_of("data.eval_path") is Field.DATA
     assert place_of("lora.targets[2]") is None
+
+
+@pytest.mark.parametrize("said", ["--set=run.gpu=2", "--set=run.gpu='2'", '--set=run.gpu = "2"'])
+def test_a_named_gpu_stands_in_its_field_and_outlives_another_lane(said: str) -> None:
+    form = form_of(build_parser().parse_args(["launch", RECIPE, "--lane=unsloth", said]))
+    assert (form.device, form.more) == ("2", ())
+    assert form.with_value(Field.LANE, "nemo").device == "2"
+    assert form.with_value(Field.DEVICE, "cpu").with_value(Field.LANE, "nemo").device is None
+    assert place_of("run.gpu") is Field.DEVICE
+
+
+def test_of_a_named_gpu_and_a_device_both_are_said_again() -> None:
+    said = ["--lane=unsloth", "--set=run.gpu=2", "--set=lanes.unsloth.device=cuda"]
+    form = form_of(build_parser().parse_args(["launch", RECIPE, *said]))
+    assert {*said} <= {*words(form)}

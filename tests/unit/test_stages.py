@@ -10,6 +10,7 @@ import pytest
 
 from monitor.model import Stage
 from monitor.rundir import RunDir
+from runners.recipe.model import Recipe
 from runners.stages import PAYLOAD_PACKAGE, Plan, copy_payload
 
 TRAIN = {
@@ -123,3 +124,27 @@ def test_the_payload_is_copied_whole_private_and_with_its_hash(run: RunDir) -> N
     other = RunDir(run.root.with_name("other"))
     other.root.mkdir()
     assert copy_payload(other) == digest
+
+
+@pytest.mark.parametrize("lane", ["reference", "unsloth", "nemo"])
+def test_a_process_sees_the_named_gpu_alone(run: RunDir, lane: str) -> None:
+    recipe = Recipe.model_validate({"data": {"path": "/r.jsonl"}, "run": {"gpu": "2"}})
+    plan = plan_of(run, lane=lane, recipe=recipe.model_dump(mode="json"))
+    env = plan.request(stage(plan, Stage.TRAIN), 1).env
+    assert (env["CUDA_VISIBLE_DEVICES"], env["CUDA_DEVICE_ORDER"]) == ("2", "PCI_BUS_ID")
+    assert "CUDA_VISIBLE_DEVICES" not in plan.request(stage(plan, Stage.PREPARE), 1).env
+    without = plan_of(run, lane=lane, recipe={**plan.info["recipe"], "run": {"gpu": None}})
+    assert "CUDA_VISIBLE_DEVICES" not in without.request(stage(without, Stage.TRAIN), 1).env
+
+
+def test_who_names_a_gpu_is_not_trained_on_the_cpu(run: RunDir) -> None:
+    def device(**lane: str) -> str:
+        tables = {"lanes": {"reference": lane}, "run": {"gpu": "0"}, "data": {"path": "/r.jsonl"}}
+        recipe = Recipe.model_validate(tables).model_dump(mode="json")
+        plan = plan_of(run, recipe=recipe)
+        told = plan.job(stage(plan, Stage.TRAIN), 1)["recipe"]["lanes"]["reference"]["device"]
+        assert plan.info["recipe"] == recipe  # what was asked for is kept as it was
+        return str(told)
+
+    assert device() == "cuda"
+    assert device(device="cpu") == "cpu"

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 BANDS = ("safe", "tight", "refuse")
 AT_LIMIT = "ui.at_limit"
+MOST_NAMED = 2
+"""Of those who have not answered yet."""
+BESIDE_FIELD = {"gpu": Field.DEVICE}
+"""Checks of what one field says: their failure stands beside it."""
 PATIENCE_S = 10.0
 """A look that hangs for so long, on a dead disk for one, keeps no later one waiting."""
 
@@ -178,24 +182,21 @@ class LaunchDesk:
     def _examined(
         self, order: LaunchOrder, recipe: Recipe, form: Form, seen: Looked
     ) -> Iterator[Looked]:
-        from runners.doctor.examine import examine_before_launch
+        from runners.doctor.examine import examine_step_by_step
         from runners.doctor.rows_check import check_rows
         from tui.cli.examining import intended
 
-        waits = form.start.startswith(AFTER)
-        examination = examine_before_launch(order.root, intended(order, recipe, waits=waits))
-        memory = next((each for each in examination.checks if each.name == "memory"), None)
-        seen = replace(
-            seen,
-            checks=_lines(examination.checks),
-            memory="" if memory is None else memory.sentence,
-            looking="earlier runs",
-        )
-        yield seen
+        launch = intended(order, recipe, waits=form.start.startswith(AFTER))
+        checks: Sequence[Check] = ()
+        for examination, waiting in examine_step_by_step(order.root, launch):
+            if not waiting or examination.checks != checks:
+                checks = examination.checks
+                seen = _checked(seen, checks, _named(waiting) or "earlier runs")
+                yield seen
         seen = replace(seen, projected=self._projected(recipe, order), looking="rows")
         yield seen
         rows = check_rows(recipe)
-        yield replace(seen, checks=_lines((*rows.checks, *examination.checks)), looking="")
+        yield _checked(seen, (*rows.checks, *checks), "")
 
     def _projected(self, recipe: Recipe, order: LaunchOrder) -> str:
         from monitor.probes.clock import read_now
@@ -296,6 +297,26 @@ def _placed(sentence: str) -> tuple[Field | None, str]:
     if sentence.startswith(("the ", "unknown lane")) and "lane" in start[:40]:
         return Field.LANE, sentence
     return (Field.ENGINE if sentence.startswith("unknown engine") else None), sentence
+
+
+def _checked(seen: Looked, checks: Sequence[Check], looking: str) -> Looked:
+    """*seen* with the doctor's checks so far; what is wrong with one field stands beside it."""
+    memory = next((each for each in checks if each.name == "memory"), None)
+    wrong = [each for each in checks if each.name in BESIDE_FIELD and each.level == "fail"]
+    beside = tuple((BESIDE_FIELD[each.name], each.sentence) for each in wrong)
+    others = tuple(each for each in seen.problems if each not in beside)
+    return replace(
+        seen,
+        problems=(*others, *beside),
+        checks=_lines([each for each in checks if each not in wrong]),
+        memory="" if memory is None else memory.sentence,
+        looking=looking,
+    )
+
+
+def _named(waiting: Sequence[str]) -> str:
+    more = len(waiting) - MOST_NAMED
+    return ", ".join(waiting[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _lines(checks: Sequence[Check]) -> tuple[CheckLine, ...]:

@@ -15,6 +15,7 @@ from typing import Any
 
 NOW, BESIDE, AFTER = "now", "beside what runs", "after "
 SMOKE_ITERATIONS = 10
+GPU = "run.gpu"
 
 
 class Field(StrEnum):
@@ -50,6 +51,7 @@ PLACES: Mapping[str, Field] = {
     "tokenizer": Field.MODEL,
     "lanes.reference.device": Field.DEVICE,
     "lanes.unsloth.device": Field.DEVICE,
+    GPU: Field.DEVICE,
     "trainer": Field.LANE,
     "lane": Field.LANE,
     "engine": Field.ENGINE,
@@ -63,6 +65,9 @@ PLACES: Mapping[str, Field] = {
 
 WITH_DEVICE = ("reference", "unsloth")
 """Lanes that can be told where to compute; nemo needs a GPU."""
+
+DEVICES = ("auto", "cpu", "cuda")
+"""What such a lane can be told; anything else in the field names the one GPU to train on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +102,7 @@ class Form:
             changed = replace(
                 changed, data=None, model=None, iterations=None, save=None, more=(), device=None
             )
-        if field is Field.LANE and value not in WITH_DEVICE:
+        if field is Field.LANE and value not in WITH_DEVICE and self.device in DEVICES:
             changed = replace(changed, device=None)
         return changed
 
@@ -157,7 +162,9 @@ def _settings(form: Form) -> Iterator[str]:
         by_flag = form.recipe is None and field in (Field.DATA, Field.MODEL)
         if value is not None and not by_flag:
             yield f"{dotted}={value}"
-    if form.device is not None and form.lane in WITH_DEVICE:
+    if form.device is not None and form.device not in DEVICES:
+        yield f"{GPU}={form.device}"
+    elif form.device is not None and form.lane in WITH_DEVICE:
         yield f"lanes.{form.lane}.device={form.device}"
 
 
@@ -181,8 +188,8 @@ def form_of(options: argparse.Namespace) -> Form:
         dotted, _, value = each.partition("=")
         if (field := by_place.get(dotted.strip())) is not None:
             form = _put(form, field, value)
-        elif dotted.strip() == f"lanes.{form.lane}.device":
-            form = replace(form, device=value)
+        elif dotted.strip() in (GPU, f"lanes.{form.lane}.device") and form.device is None:
+            form = replace(form, device=value.strip().strip("'\""))
         else:
             more.append(each)
     return replace(form, more=tuple(more))

@@ -17,18 +17,27 @@ from tui.widgets.machine_strip import MachineStrip
 from tui.widgets.run_card import RunCard
 from tui.widgets.run_table import RunTable
 
+OPEN_KEY: Keys = (("enter", "open"),)
 KEYS: Keys = (
-    ("enter", "open"),
-    ("q", "quit"),
+    ("t", "log"),
     ("?", "help"),
+    ("v", "events"),
+    ("c", "compare"),
+    ("q", "quit"),
     ("/", "filter"),
+)
+MORE_KEYS: Keys = (
+    ("space", "mark"),
     ("o", "sort"),
     ("l", "live only"),
     ("ctrl+p", "commands"),
+    (",", "settings"),
     ("j k", "move"),
     ("g G", "top, end"),
 )
-LAUNCH_KEYS: Keys = (("n", "launch"), ("a", "attach"))
+OF_A_RUN = ("enter", "t", "c", "space")
+LAUNCH_KEY: Keys = (("n", "launch"),)
+ATTACH_KEY: Keys = (("a", "attach"),)
 STOP_KEY: Keys = (("s", "stop"),)
 RESUME_KEY: Keys = (("R", "resume"),)
 EMPTY = (
@@ -36,6 +45,8 @@ EMPTY = (
     "terminal: lanewatch demo (a real small fine-tune on this machine's CPU), lanewatch launch."
 )
 SHORT_ROWS = 16
+LEAST_LISTED, LEAST_CARD, MOST_CARD = 4, 3, 16
+"""Rows of the list that no card takes away, and of the card below it."""
 WIDE_COLUMNS = 120
 
 
@@ -77,21 +88,22 @@ class BoardScreen(StateScreen):
         self.table = RunTable(id="runs")
         self.reason = RunCard(id="reason")
         self.keys = KeyBar(id="keys")
+        self._middle = Container(self.table, self.reason, id="middle")
+        self._card_rows: int | None = None
 
     def compose(self) -> ComposeResult:
         yield self.machine
-        with Container(id="middle"):
-            yield self.table
-            yield self.reason
+        yield self._middle
         yield self.keys
 
     def on_mount(self) -> None:
-        self.keys.keys = KEYS
+        self.keys.keys = (*OPEN_KEY, *KEYS, *MORE_KEYS)
         self.reason.empty_text = "Reading the runs."
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.height < SHORT_ROWS, "-short")
         self.set_class(event.size.width >= WIDE_COLUMNS, "-wide")
+        self.call_after_refresh(self._show_latest)
 
     def show_state(self, snapshot: Snapshot) -> None:
         from tui.memory_bar import memory_forecast  # here: the first paint has no figures yet
@@ -107,7 +119,19 @@ class BoardScreen(StateScreen):
             nothing = "No run is live." if self.table.live_only else "No run matches the filter."
             self.reason.empty_text = EMPTY if not snapshot.runs else nothing
         self.table.show(snapshot.runs, snapshot.taken_wall)
+        self._fit_card()
         self._show_selected(snapshot.taken_wall)
+
+    def _fit_card(self) -> None:
+        """Below a list that leaves room, the card is as tall as that room and tells more."""
+        if self.has_class("-wide") or self.has_class("-short"):
+            rows = None
+        else:
+            listed = max(LEAST_LISTED, len(self.table.visible_runs)) + LEAST_CARD
+            rows = min(MOST_CARD, max(LEAST_CARD, self._middle.size.height - listed))
+        if rows != self._card_rows:
+            self._card_rows = rows
+            self.reason.styles.height = rows
 
     def search_changed(self, text: str) -> None:
         self.table.filter_text = text
@@ -199,5 +223,8 @@ class BoardScreen(StateScreen):
         stop = STOP_KEY if self.lanewatch.may_stop(chosen) else ()
         if self.lanewatch.may_resume(chosen):
             stop = RESUME_KEY
-        launch = LAUNCH_KEYS if self.lanewatch.can_launch else ()
-        self.keys.keys = (*KEYS[:1], *stop, *launch, *KEYS[1:])
+        launch, attach = (LAUNCH_KEY, ATTACH_KEY) if self.lanewatch.can_launch else ((), ())
+        keys = (*OPEN_KEY, *stop, *launch, *KEYS, *attach, *MORE_KEYS)
+        if chosen is None:
+            keys = tuple(each for each in keys if each[0] not in OF_A_RUN)
+        self.keys.keys = keys

@@ -23,10 +23,13 @@ class Choice(StrEnum):
 
 
 class ConfirmStopScreen(QuestionScreen[Choice]):
-    """Two ways of stopping, and leaving it."""
+    """Two ways of stopping, and leaving it.
+
+    None by the key that asked: a key that bounces, or is pressed twice, stops nothing.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "choose('save')", show=False),
+        Binding("y", "choose('save')", show=False),
         Binding("X", "choose('now')", show=False),
         Binding("escape,q,n,c", "choose('cancel')", show=False),
     ]

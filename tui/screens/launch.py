@@ -103,6 +103,7 @@ class LaunchScreen(StateScreen):
         super().__init__()
         self._desk = desk
         self._runs: tuple[str, ...] = ()
+        self._gpus: tuple[tuple[str, str], ...] = ()
         self._launching = False
         self.form_view = LaunchForm(id="form")
         self.checks = LaunchChecks(id="checks")
@@ -137,6 +138,7 @@ class LaunchScreen(StateScreen):
         self._runs = tuple(each.name or each.run for each in live)
         gpus = snapshot.machine.gpus if snapshot.machine else ()
         self.form_view.gpus = ", ".join(gpu.name for gpu in gpus)
+        self._gpus = tuple((str(gpu.index), gpu.name) for gpu in gpus)
 
     def action_back(self) -> None:
         self.app.pop_screen()
@@ -151,7 +153,8 @@ class LaunchScreen(StateScreen):
     def action_cycle(self, steps: int) -> None:
         """The next of few choices; a field with many has its picker."""
         field = self.form_view.field
-        choices = [each.value for each in self._few(field)]
+        few = self._devices() if field is Field.DEVICE else self._few(field)
+        choices = [each.value for each in few]
         if not choices:
             self.action_change()
             return
@@ -226,17 +229,26 @@ class LaunchScreen(StateScreen):
         if field is Field.START:
             after = [f"{AFTER}{each}" for each in self._runs]
             return tuple(Choice(value=each, title=each) for each in (NOW, *after, BESIDE))
-        if field is Field.DEVICE and self.form.lane in WITH_DEVICE:
-            return (
-                Choice(value="auto", title="auto", note=self.form_view.gpus or "none is here"),
-                Choice(value="cpu", title="cpu", note="no GPU"),
-                Choice(value="cuda", title="cuda", note="a GPU, or it fails"),
-            )
-        if field is Field.DEVICE:
-            return (Choice(value="", title="one GPU", note=f"{self.form.lane} needs it"),)
         return ()
 
+    def _devices(self) -> tuple[Choice, ...]:
+        """Where it can train; the numbers of this machine's GPUs, and room for another one's."""
+        cards = tuple(
+            Choice(value=number, title=f"GPU {number}", note=name) for number, name in self._gpus
+        )
+        if self.form.lane not in WITH_DEVICE:
+            first = Choice(value="", title="the first GPU", note=f"{self.form.lane} needs one")
+            return (first, *cards)
+        return (
+            Choice(value="auto", title="auto", note=self.form_view.gpus or "none is here"),
+            Choice(value="cpu", title="cpu", note="no GPU"),
+            Choice(value="cuda", title="cuda", note="a GPU, or it fails"),
+            *cards,
+        )
+
     def _suggested(self, field: Field) -> tuple[Choice, ...]:
+        if field is Field.DEVICE:
+            return self._devices()
         said = self.form_view.looked.says.get(field)
         return (Choice(value=said, title=said, note="as now"),) if said else ()
 
@@ -337,6 +349,7 @@ HINTS = {
     Field.RECIPE: "type a part of it, or a path",
     Field.DATA: "type a part of it, or a path",
     Field.MODEL: "type a part of it, a folder, or owner/name on the hub",
+    Field.DEVICE: "or the number of one GPU, as nvidia-smi counts",
     Field.ITERATIONS: "a number, or auto",
     Field.SAVE: "a number of iterations",
     Field.NAME: "letters, digits, '.', '_' and '-'",

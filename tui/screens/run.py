@@ -21,6 +21,7 @@ from tui.screens.base import StateScreen
 from tui.screens.run_layout import HeadLayout, Steadied, plan_head
 from tui.screens.run_tabs import ChartsTab, Look, OverviewTab, RunTab
 from tui.state import RunDetail, Snapshot
+from tui.widgets.graph import Graph
 from tui.widgets.key_bar import KeyBar, Keys
 from tui.widgets.progress_view import ProgressView, noted
 from tui.widgets.remedy_view import RemedyView
@@ -33,7 +34,10 @@ if TYPE_CHECKING:
 
 TABS = ("overview", "training", "machine", "checkpoints", "log", "events", "recipe")
 LOG = TABS.index("log")
-KEYS: Keys = (("esc", "board"), ("1-7", "tabs"), ("d", "diagnose"), ("q", "quit"), ("?", "help"))
+KEYS: Keys = (("esc", "board"), ("1-7", "tabs"))
+ALWAYS_KEYS: Keys = (("d", "diagnose"), ("?", "help"))
+OTHER_KEYS: Keys = (("t", "log"), ("q", "quit"))
+LAST_KEYS: Keys = (("V", "events"), ("c", "compare"), ("ctrl+p", "commands"))
 CHART_KEYS: Keys = (("tab", "graph"), ("+ -", "zoom"), ("y", "log scale"), ("m", "smooth"))
 LOG_KEYS: Keys = (("/", "search"), ("n N", "next"), ("j k", "scroll"), ("G", "follow"))
 LIST_KEYS: Keys = (("j k", "scroll"), ("g G", "top, end"))
@@ -44,7 +48,7 @@ class RunScreen(StateScreen):
     """Shows one run for as long as its folder is there; leaving it changes nothing."""
 
     CSS_PATH = "run.tcss"
-    PROMPT_HINT = "search the end of the log"
+    PROMPT_HINT = "search the end of the log for a text (t: the whole log, by expression)"
     COMMANDS_HERE = (
         *((f"tab: {name}", str(at), f"tab({at - 1})") for at, name in enumerate(TABS, 1)),
         ("search the log", "/", "search"),
@@ -161,17 +165,26 @@ class RunScreen(StateScreen):
         self.call_after_refresh(self._show_latest)
 
     def on_click(self, event: events.Click) -> None:
-        """The mouse opens a tab, or chooses a graph."""
+        """The mouse opens a tab, or chooses a graph; twice on a graph shows the whole run again."""
         if event.widget is self.tabs and (index := self.tabs.at(event.x)) is not None:
             self.action_tab(index)
+        elif isinstance(event.widget, Graph) and event.chain > 1:
+            self.action_whole()
         elif isinstance(self.tab, ChartsTab):
             self.tab.choose_graph(event.widget)
 
-    def on_mouse_scroll_down(self, _event: events.MouseScrollDown) -> None:
-        self.action_scroll(WHEEL_ROWS)
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._turn_wheel(event, 1)
 
-    def on_mouse_scroll_up(self, _event: events.MouseScrollUp) -> None:
-        self.action_scroll(-WHEEL_ROWS)
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._turn_wheel(event, -1)
+
+    def _turn_wheel(self, event: events.MouseEvent, way: int) -> None:
+        """Over a graph the wheel zooms, elsewhere it scrolls."""
+        if isinstance(event.widget, Graph):
+            self.action_zoom(-way)
+        else:
+            self.action_scroll(way * WHEEL_ROWS)
 
     def action_back(self) -> None:
         """Clear a search first; with none, go back to the board."""
@@ -346,4 +359,6 @@ class RunScreen(StateScreen):
         there = LIST_KEYS if self.tab.scroller is not None else ()
         there = LOG_KEYS if self.tab.log_tail is not None else there
         there = (*CHART_KEYS[self.tabs.active == 0 :], *there) if self.tab.charts else there
-        self.keys.keys = (*KEYS[:2], *actions, *KEYS[2:], *there)
+        # In 50 columns the first of what may be done, why it hangs, and all other keys.
+        first, more = (*actions[:1], *ALWAYS_KEYS), (*actions[1:], *OTHER_KEYS)
+        self.keys.keys = (*KEYS, *first, *more, *there, *LAST_KEYS)

@@ -16,7 +16,7 @@ from tui.compare_text import (
     difference_values,
     letter,
 )
-from tui.lines import Line, Span, cut, fit, heading, line, pad, width_of, wrap
+from tui.lines import Line, Span, cut, cut_words, fit, heading, line, pad, width_of, wrap
 from tui.overlay import overlay, reach, scale
 from tui.presentation import duration, figure, pace, size
 from tui.widgets.line_view import LineView
@@ -164,7 +164,7 @@ class CompareTable(LineView):
         ]
         return [
             *found,
-            *(line(cut(each, width, self.glyphs.ellipsis), "warn") for each in problems),
+            *(line(cut_words(each, width, self.glyphs.ellipsis), "warn") for each in problems),
         ]
 
     def _differences(self, comparison: Comparison, width: int) -> list[Line]:
@@ -186,7 +186,8 @@ class CompareTable(LineView):
         columns = self._columns(table, width - label)
         shown: list[Line] = [heading("figures", width, self.glyphs.rule)]
         for number, row in enumerate(table):
-            spans: list[Span] = [(pad(cut(row[0], label, self.glyphs.ellipsis), label), "muted")]
+            name = cut_words(row[0], label, self.glyphs.ellipsis)
+            spans: list[Span] = [(pad(name, label), "muted")]
             for column, room in columns:
                 spans += [("  ", ""), (pad(row[column], room, right=True), "")]
             shown.append(_titled(spans) if number == 0 else tuple(spans))

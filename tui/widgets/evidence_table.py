@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from textual.reactive import reactive
 
 from tui.glyphs import TONES
-from tui.lines import Line, clean, cut, heading, pad
+from tui.lines import Line, clean, cut_words, heading, pad
 from tui.presentation import age
 from tui.widgets.line_view import LineView
 
@@ -45,7 +45,7 @@ class EvidenceTable(LineView):
     def lines(self, width: int, height: int) -> list[Line]:
         rows = [self._row(each, width) for each in self.evidence]
         rows += [
-            ((cut(f"unreadable: {each}", width, self.glyphs.ellipsis), "warn"),)
+            ((cut_words(f"unreadable: {each}", width, self.glyphs.ellipsis), "warn"),)
             for each in self.problems
         ]
         if not rows:
@@ -57,16 +57,18 @@ class EvidenceTable(LineView):
     def _row(self, evidence: Evidence, width: int) -> Line:
         ellipsis = self.glyphs.ellipsis
         supports = 0 if width < NARROW else SUPPORTS_WIDTH if width < BROAD else BROAD_WIDTH
+        if not evidence.supports:
+            supports = 0  # what it has to say takes that room
         detail = max(0, width - SIGNAL_WIDTH - AGE_WIDTH - supports - 2)
         when = age(evidence.age_s)
-        shown = cut(clean(evidence.detail), detail, ellipsis)
+        shown = cut_words(clean(evidence.detail), detail, ellipsis)
         return (
-            (pad(cut(clean(evidence.signal), SIGNAL_WIDTH - 1, ellipsis), SIGNAL_WIDTH), ""),
+            (pad(cut_words(clean(evidence.signal), SIGNAL_WIDTH - 1, ellipsis), SIGNAL_WIDTH), ""),
             (pad(when, AGE_WIDTH - 2, right=True) + "  ", ""),
             (shown, ""),
             (" " * (detail + 2 - cell_len(shown)), ""),
             (
-                cut(_short(evidence.supports, supports), supports, ellipsis),
+                cut_words(_short(evidence.supports, supports), supports, ellipsis),
                 _tone(evidence.supports),
             ),
         )

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tui.event_feed import Happening
-from tui.lines import Line, Span, clean, cut, cut_middle, fit, heading, line, pad, spread, wrap
+from tui.lines import (
+    Line,
+    Span,
+    clean,
+    cut_middle,
+    cut_words,
+    fit,
+    heading,
+    line,
+    pad,
+    spread,
+    wrap,
+)
 from tui.presentation import UNKNOWN, clock
 from tui.widgets.line_view import LineView
 
@@ -136,7 +148,7 @@ class EventRows(LineView):
             name = cut_middle(clean(self._called(each)), RUN_COLUMNS, self.glyphs.ellipsis)
             spans.append((pad(name, RUN_COLUMNS) + "  ", ""))
         room = width - sum(len(text) for text, _ in spans)
-        spans.append((cut(clean(each.text), max(0, room), self.glyphs.ellipsis), tone))
+        spans.append((cut_words(clean(each.text), max(0, room), self.glyphs.ellipsis), tone))
         if chosen:
             return tuple(
                 (text, f"cursor {own}" if at == 0 else "cursor")
@@ -166,7 +178,7 @@ class EventTitle(LineView):
 
     def lines(self, width: int, height: int) -> list[Line]:
         title, *notes = self._parts or (("", ""),)
-        left = ((cut(title[0], width, self.glyphs.ellipsis), title[1]),)
+        left = ((cut_words(title[0], width, self.glyphs.ellipsis), title[1]),)
         room = max(0, width - len(left[0][0]) - 2)
         return [spread(left, fit(notes, room, gap="  "), width)][:height]
 
@@ -191,7 +203,9 @@ class EventWhole(LineView):
         when = clock(each.wall_s, self._now)
         said = each.severity if each.severity != "info" else ""
         parts = (when if when != UNKNOWN else "", each.kind, said, each.run)
-        head = cut(clean("  ".join(part for part in parts if part)), width, self.glyphs.ellipsis)
+        head = cut_words(
+            clean("  ".join(part for part in parts if part)), width, self.glyphs.ellipsis
+        )
         tone = TONES[each.severity]
         body = wrap(clean(each.text), width, height - 1, self.glyphs.ellipsis)
         return [line(head, tone or "muted"), *(line(row) for row in body)]

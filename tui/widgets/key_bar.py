@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual import events
 from textual.reactive import reactive
 
-from tui.lines import Line, Span, cut, line
+from tui.lines import Line, Span, cut_words, line
 from tui.widgets.line_view import LineView
 
 Keys = tuple[tuple[str, str], ...]
@@ -16,10 +16,21 @@ NAMES = {
     "?": "question_mark",
     "/": "slash",
     ",": "comma",
+    "&": "ampersand",
+    "+": "plus",
+    "-": "minus",
+    "[": "left_square_bracket",
+    "]": "right_square_bracket",
     "esc": "escape",
+    "1-7": "right_square_bracket",
     "type": "",
 }
 """Textual's names of keys that are shown by another; "" for what is no key."""
+
+
+def name_of(shown: str) -> str | None:
+    """Textual's name of a key as it is shown; None for what is no key."""
+    return NAMES.get(shown, shown) or None
 
 
 class KeyBar(LineView):
@@ -36,16 +47,21 @@ class KeyBar(LineView):
         self.update_lines()
 
     def key_at(self, x: int) -> str | None:
-        """Textual's name of the key that is drawn at column *x*; of several the first."""
-        start, key = 0, ""
+        """Textual's name of the key that is drawn at column *x*; of several the one that is there.
+
+        What they do, beside them, is the first of them.
+        """
+        start, first = 0, ""
         for text, tone in self._shown[0] if self._shown else ():
             end = start + len(text)
             if tone == "strong":
-                key = text.split(" ")[0]
+                first = text.split(" ")[0]
             elif text.isspace():
-                key = ""
+                first = ""
             if start <= x < end:
-                return NAMES.get(key, key) or None
+                before = text[: x - start + 1].count(" ")
+                there = text.split(" ")[before] if tone == "strong" else first
+                return name_of(there or first)
             start = end
         return None
 
@@ -57,7 +73,7 @@ class KeyBar(LineView):
 
     def lines(self, width: int, height: int) -> list[Line]:
         if self.trouble:
-            return [line(cut(self.trouble, width, self.glyphs.ellipsis), "warn")][:height]
+            return [line(cut_words(self.trouble, width, self.glyphs.ellipsis), "warn")][:height]
         spans: list[Span] = []
         used = 0
         for key, action in self.keys:

@@ -25,9 +25,10 @@ class LaunchChecks(LineView):
         super().__init__(id=id)
         self._top = 0
 
-    def watch_looked(self) -> None:
-        self._top = 0
-        self.update_lines()
+    def watch_looked(self, before: Looked, looked: Looked) -> None:
+        if not looked.checks or not before.looking:  # another launch is looked at
+            self._top = 0
+        self.scroll_lines(0)
 
     def scroll_lines(self, rows: int) -> None:
         """Move by *rows*, held within the text."""

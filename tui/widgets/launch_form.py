@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.reactive import reactive
 
-from tui.launching.form import Field, Form
+from tui.launching.form import DEVICES, Field, Form
 from tui.launching.values import Looked
 from tui.lines import Line, Span, clean, cut, cut_path, line, pad, wrap
 from tui.widgets.line_view import LineView
@@ -100,6 +100,8 @@ class LaunchForm(LineView):
     def shown(self, field: Field) -> tuple[str, str]:
         """What stands in a field, and who says so where nobody chose it."""
         value = self.form.value(field)
+        if field is Field.DEVICE and value is not None and value not in DEVICES:
+            return f"GPU {value}", ""
         if value is not None:
             return value, ""
         said = self.looked.says.get(field)

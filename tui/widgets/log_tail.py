@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from textual.reactive import reactive
 
-from tui.lines import Line, Span, clean, cut, heading
+from tui.lines import Line, clean, cut, cut_words, heading, toned
+from tui.log_text import TONES, level_of
 from tui.widgets.line_view import LineView
 
 
@@ -94,7 +95,7 @@ class LogTail(LineView):
             for at, text in enumerate(self._text[start : start + room], self._first + start)
         ]
         if not self._text and room:
-            shown = [((cut(self.empty_text, width, self.glyphs.ellipsis), "muted"),)]
+            shown = [((cut_words(self.empty_text, width, self.glyphs.ellipsis), "muted"),)]
         return [heading(self.title, width, self.glyphs.rule, self._note()), *shown]
 
     @property
@@ -133,20 +134,19 @@ class LogTail(LineView):
 
     def _row(self, at: int, text: str, width: int) -> Line:
         shown = cut(clean(text), width, self.glyphs.ellipsis)
-        tone = "strong" if at == self._match else ""
+        # No word of its own for INFO, as the log's screen has: each tone costs bytes at every line.
+        tone = TONES.get(level_of(text), "") or ("strong" if at == self._match else "")
         if not self.pattern:
             return ((shown, tone),)
-        return tuple(_marked(shown, self.pattern, tone))
+        return toned(shown, _places(shown, self.pattern), tone, "match")
 
 
-def _marked(text: str, pattern: str, tone: str) -> list[Span]:
-    """*text* with every occurrence of *pattern* toned as a match."""
+def _places(text: str, pattern: str) -> list[tuple[int, int]]:
+    """Where *pattern* stands in *text*, in any case of letters."""
     folded, wanted = text.lower(), pattern.lower()
-    if len(folded) != len(text):
-        return [(text, tone)]
-    spans: list[Span] = []
-    start = 0
-    while (found := folded.find(wanted, start)) >= 0:
-        spans += [(text[start:found], tone), (text[found : found + len(wanted)], "match")]
-        start = found + len(wanted)
-    return [*spans, (text[start:], tone)]
+    found: list[tuple[int, int]] = []
+    at = folded.find(wanted) if len(folded) == len(text) else -1
+    while at >= 0:
+        found.append((at, at + len(wanted)))
+        at = folded.find(wanted, at + len(wanted))
+    return found

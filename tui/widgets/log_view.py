@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.reactive import reactive
 
-from tui.lines import Line, Span, cut, fit, line, spread, width_of
+from tui.lines import Line, Span, cut, cut_words, fit, line, spread, toned, width_of
 from tui.log_pager import LogPage
 from tui.log_text import TONES, Row, info_word
 from tui.presentation import age, ago, percent, size
@@ -49,24 +49,11 @@ class LogView(LineView):
         marks = [(first - row.begin, last - row.begin) for first, last in self._spans(row)]
         if not marks and row.level == "info" and row.begin == 0:
             word = info_word(row.text)
-            return _toned(shown, [word] if word else [], "", "accent")
-        return _toned(shown, marks, tone, "match")
+            return toned(shown, [word] if word else [], "", "accent")
+        return toned(shown, marks, tone, "match")
 
     def _spans(self, row: Row) -> tuple[tuple[int, int], ...]:
         return self.page.spans.get(row.line, ())
-
-
-def _toned(text: str, spans: list[tuple[int, int]], tone: str, special: str) -> Line:
-    """*text* in one tone, and in another where *spans* (ascending) say so."""
-    found: list[Span] = []
-    at = 0
-    for first, last in spans:
-        first, last = max(at, first), min(last, len(text))
-        if first >= last:
-            continue
-        found += [(text[at:first], tone), (text[first:last], special)]
-        at = last
-    return (*(span for span in found if span[0]), (text[at:], tone))
 
 
 class LogTitle(LineView):
@@ -109,11 +96,11 @@ class LogStatus(LineView):
     def lines(self, width: int, height: int) -> list[Line]:
         page = self.page
         if self.complaint:
-            return [line(cut(self.complaint, width, self.glyphs.ellipsis), "warn")][:height]
+            return [line(cut_words(self.complaint, width, self.glyphs.ellipsis), "warn")][:height]
         right = fit(self._flags(page), max(0, width // 2), gap="  ")
         text, tone = _state_of(page)
         room = width - width_of(right) - (2 if right else 0)
-        left: Line = ((cut(text, room, self.glyphs.ellipsis), tone),)
+        left: Line = ((cut_words(text, room, self.glyphs.ellipsis), tone),)
         return [spread(left, right, width)][:height]
 
     def _flags(self, page: LogPage) -> list[Span]:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from textual import events
+
 from tui.lines import Line
+from tui.widgets.key_bar import name_of
 from tui.widgets.line_view import LineView
+
+KEY_COLUMNS = 4
 
 
 class QuestionView(LineView):
@@ -22,7 +27,14 @@ class QuestionView(LineView):
     def lines(self, width: int, height: int) -> list[Line]:
         return self.asked(width)[:height]
 
+    def on_click(self, event: events.Click) -> None:
+        """A click on an answer is its key."""
+        offset = event.get_content_offset(self)
+        row = self._shown[offset.y] if offset and offset.y < len(self._shown) else ()
+        if row and row[0][0] == f"{row[0][0].strip():>{KEY_COLUMNS}}" and row[0][1] == "accent":
+            self.app.simulate_key(name_of(row[0][0].strip()) or "")
+
 
 def key_lines(keys: Iterable[tuple[str, str]]) -> list[Line]:
     """A row for each key and what it does."""
-    return [((f"{key:>4}", "accent"), (f"  {action}", "")) for key, action in keys]
+    return [((f"{key:>{KEY_COLUMNS}}", "accent"), (f"  {action}", "")) for key, action in keys]

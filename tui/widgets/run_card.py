@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from tui.presentation import (
     steady,
     used_of,
 )
+from tui.remedies import first_remedy
 from tui.state import is_over
 from tui.widgets.verdict_view import VerdictView
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 LABEL = 12
 REASON_ROWS, NOTICE_ROWS = 10, 3
+_OF_ITS_SCREEN = re.compile(r" \([dKwa]\)")
 
 
 class RunCard(VerdictView):
@@ -34,11 +37,15 @@ class RunCard(VerdictView):
 
     def lines(self, width: int, height: int) -> list[Line]:
         status = self.status
-        if status is None or height < REASON_ROWS:
+        if status is None:
             return super().lines(width, height)
+        if height < REASON_ROWS:
+            said = super().lines(width, height)
+            return [*said, *self._remedy(status, width)][:height]
         name = cut(clean(status.name or status.run), width - 2, self.glyphs.ellipsis)
         shown: list[Line] = [heading(name, width, self.glyphs.rule)]
         shown += self._reason(status, width)
+        shown += self._remedy(status, width)
         shown.append(line())
         for label, text in _facts(status, self.now_wall):
             shown += self._labelled(label, text, width)
@@ -48,6 +55,16 @@ class RunCard(VerdictView):
                 text = f"{each.detail}, {age(each.age_s)} ago" if each.age_s else each.detail
                 shown += self._labelled(clean(each.signal)[: LABEL - 1], text, width)
         return shown[:height]
+
+    def _remedy(self, status: RunStatus, width: int) -> list[Line]:
+        """What to do first, without the keys that are those of the run's own screen."""
+        remedy = first_remedy(status)
+        if remedy is None:
+            return []
+        rows = wrap(_OF_ITS_SCREEN.sub("", remedy), width - 4, 3, self.glyphs.ellipsis)
+        return [
+            (("    " if at else "do: ", "accent"), (row, "strong")) for at, row in enumerate(rows)
+        ]
 
     def _labelled(self, label: str, text: str, width: int) -> list[Line]:
         rows = wrap(clean(text), max(1, width - LABEL), 2, self.glyphs.ellipsis) or [""]

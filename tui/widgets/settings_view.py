@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from textual.reactive import reactive
 
-from tui.lines import Line, clean, cut, heading, line, pad
+from tui.lines import Line, clean, cut_words, heading, line, pad
 from tui.widgets.line_view import LineView
 
 LABEL = 22
@@ -69,7 +69,9 @@ class SettingsView(LineView):
                 if each.group == group:
                     rows.append((number, self._line(each, width, number == self.cursor)))
             if said := self.told.get(group):
-                rows.append((None, line(cut(clean(said), width, self.glyphs.ellipsis), "muted")))
+                rows.append(
+                    (None, line(cut_words(clean(said), width, self.glyphs.ellipsis), "muted"))
+                )
             rows.append((None, line()))
         return rows
 
@@ -77,11 +79,11 @@ class SettingsView(LineView):
         mark = self.glyphs.cursor if selected else ""
         chosen = self.glyphs.stages["done"] if setting.chosen else " "
         room = max(1, width - LABEL - 4)
-        text = pad(cut(clean(setting.text), room, self.glyphs.ellipsis), room)
+        text = pad(cut_words(clean(setting.text), room, self.glyphs.ellipsis), room)
         spans = [
             (pad(mark, 2), "accent"),
             (f"{chosen} ", "good"),
-            (pad(cut(clean(setting.title), LABEL - 2, self.glyphs.ellipsis), LABEL), ""),
+            (pad(cut_words(clean(setting.title), LABEL - 2, self.glyphs.ellipsis), LABEL), ""),
             (text, setting.tone or "muted"),
         ]
         if selected:

@@ -27,7 +27,7 @@ class StopQuestion(QuestionView):
         shown += [line(text) for text in wrap(loss_sentence(status), width, 3)]
         shown.append(line())
         keys = (
-            ("s", "save at the next step, then stop"),
+            ("y", "save at the next step, then stop"),
             ("X", "stop now, without saving"),
             ("esc", "leave it running"),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui.lines import Line, cut, line
+from tui.lines import Line, cut_words, line
 from tui.widgets.line_view import LineView
 
 
@@ -14,4 +14,4 @@ class TitleText(LineView):
         self._text = text
 
     def lines(self, width: int, height: int) -> list[Line]:
-        return [line(cut(self._text, width, self.glyphs.ellipsis), "strong")][:height]
+        return [line(cut_words(self._text, width, self.glyphs.ellipsis), "strong")][:height]

@@ -48,7 +48,7 @@ class VerdictView(LineView):
         told = [
             (row, tone)
             for text, tone in notices(status)[: max(min(height - 1, 1), height - 2)]
-            for row in wrap(self._by_key(text, status), width, 1, self.glyphs.ellipsis)
+            for row in wrap(self._by_key(text, status, width), width, 1, self.glyphs.ellipsis)
         ]
         label = "".join(text for text, _ in head)
         reason = steady(status.reason) or "no reason given"
@@ -60,9 +60,10 @@ class VerdictView(LineView):
         shown += [((each, ""),) for each in body[len(shown) :]]
         return shown + [((text, tone),) for text, tone in told]
 
-    def _by_key(self, text: str, status: RunStatus) -> str:
+    def _by_key(self, text: str, status: RunStatus, width: int) -> str:
         if not self.keys:
-            return text
+            # Half a command is none.
+            return text if len(text) <= width else text.partition(": lanewatch ")[0]
         for command, key in (("watch", "w"), ("ack", "a")):
             text = text.replace(f"lanewatch {command} {status.run}", f"press {key}")
         return text
