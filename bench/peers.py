@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,11 +55,30 @@ def usable() -> tuple[list[Peer], dict[str, str]]:
         if path is None:
             about[each.name] = "not installed"
         elif each.needs_gpu and not _answers([path, "--once"]):
-            about[each.name] = "refuses to run without an NVIDIA driver"
+            stand_in = _on_a_stand_in(path)
+            if stand_in is None:
+                about[each.name] = "refuses to run without an NVIDIA driver"
+            else:
+                about[each.name] = f"{version(each.name)}, on a stand-in driver of one idle GPU"
+                found.append(Peer(name=each.name, argv=(*stand_in, *each.argv[1:])))
         else:
             about[each.name] = version(each.name)
             found.append(Peer(name=each.name, argv=(path, *each.argv[1:])))
     return found, about
+
+
+def _on_a_stand_in(path: str) -> tuple[str, ...] | None:
+    """The command with our own idle GPU in place of the driver; None where that does not do."""
+    compiler, source = shutil.which("cc"), Path(__file__).with_name("nvml_stand_in.c")
+    if compiler is None:
+        return None
+    folder = tempfile.mkdtemp(prefix="lanewatch-bench-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    library = f"{folder}/libnvidia-ml.so.1"
+    if not _answers([compiler, "-shared", "-fPIC", "-o", library, str(source)]):
+        return None
+    argv = ("env", f"LD_LIBRARY_PATH={folder}", path)
+    return argv if _answers([*argv, "--once"]) else None
 
 
 def version(name: str) -> str:

@@ -1,8 +1,8 @@
 """How long ago each signal last changed, in time that was really observed. Pure.
 
-The one rule: a look adds at most three ticks to the clock. A suspended machine, a jumped clock, a
-starved or a dead watcher can therefore never make silence that nobody heard; only the trainer's own
-stamps, on the same boot, may say what happened while nobody looked.
+The one rule: a look adds at most three ticks to the clock. A suspended machine, a jumped clock or
+a starved watcher can therefore never make silence that nobody heard; only to a new watcher may the
+trainer's own stamps, on the same boot, say what happened while nobody looked.
 """
 
 from __future__ import annotations
@@ -146,12 +146,14 @@ def _signal_marks(look: Look) -> dict[str, Mark | None]:
 def _stamp_age(look: Look) -> float | None:
     """How long ago the heartbeat that is new now was written; None where its stamp says nothing.
 
-    What is seen to be new was written since the last look, whatever the stamp claims.
+    What is seen to be new was written since the last look, whatever the stamp claims. After a gap
+    it is as old as one look may make it: who was paused with us could not write a newer one.
     """
     age = heartbeat_age(look.facts)
     if look.first:
         return age
-    return 0.0 if age is None else min(age, look.real_s)
+    heard_s = look.real_s if look.before.restored else look.observed_s - look.before.observed_s
+    return 0.0 if age is None else min(age, heard_s)
 
 
 def _saved(marks: Mapping[str, Mark | None]) -> Saved | None:

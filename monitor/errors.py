@@ -9,7 +9,3 @@ class MonitorError(Exception):
 
 class BadConfigError(MonitorError):
     """A file of the user's configuration says what nobody understands: exit 78."""
-
-
-class RunBusyError(MonitorError):
-    """Another process already does this for the run."""

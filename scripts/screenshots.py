@@ -10,12 +10,14 @@ import asyncio
 import math
 import os
 import random
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pictured_desks import PicturedAttach, PicturedLaunch, PicturedSettings
+from pictured_files import write_events, write_log
 
 from monitor.model import (
     Evidence,
@@ -232,14 +234,14 @@ def _clock(steps_before: int) -> str:
 async def picture(
     name: str, run: str | None, snapshot: Snapshot, size: tuple[int, int], *keys: str
 ) -> None:
-    """Draw *snapshot* in an app that reads nothing, press *keys*, and keep it as an SVG."""
+    """Draw *snapshot* in an app that samples nothing, press *keys*, and keep it as an SVG."""
     desks: dict[str, Any] = {
         "launch": PicturedLaunch,
         "attach": PicturedAttach,
         "settings": PicturedSettings,
     }
     desks |= {"stop": lambda _run, _save: None, "act": lambda _run, _action: ""}
-    app = LanewatchApp(Path(), run, sampling=False, **desks)
+    app = LanewatchApp(Path(snapshot.root), run, sampling=False, **desks)
     async with app.run_test(size=size) as pilot:
         app.post_message(Sampled(snapshot))
         await pilot.pause()
@@ -270,6 +272,14 @@ async def main() -> None:
     await picture("run-log-stuck.svg", NEMO.run, night, (120, 36))
     await picture("run-training.svg", NEMO.run, night, (120, 32), "2")
     await picture("run-checkpoints.svg", NEMO.run, night, (120, 24), "4")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_STATE_HOME"] = str(Path(folder, "state"))
+        root = Path(folder, "runs")
+        write_log(root, NEMO.run, detail().log_lines, NOW - 4047)
+        write_events(root, NEMO.run, IMPORT_FAILED.run, NOW)
+        away = replace(night, root=str(root))
+        await picture("log.svg", NEMO.run, away, (100, 24), "t", "slash", *"loss=1", "enter")
+        await picture("events.svg", None, away, (100, 20), "v")
 
 
 if __name__ == "__main__":

@@ -107,11 +107,7 @@ def parse_disks(text: str) -> dict[str, tuple[int, int, int]]:
     found = {}
     for line in text.splitlines():
         words = line.split()
-        if (
-            len(words) < 14
-            or not words[3].isdigit()
-            or words[2].startswith(("loop", "ram", "zram"))
-        ):
+        if len(words) < 14 or not words[3].isdigit() or words[2].startswith(_NO_DISKS):
             continue
         if not Path(f"/sys/block/{words[2]}").exists():
             continue  # a partition

@@ -85,8 +85,12 @@ def _continue(facts: DiagnosisFacts, found: Found) -> Iterator[Remedy]:
         yield Remedy(do=command[-1].strip(), loses="nothing", commands=(argv,))
     elif found.cause == Cause.PAUSED:
         container = facts.around.container
-        thaw = f"thaw the control group {facts.around.frozen}"
-        yield Remedy(do=f"docker unpause {container}" if container else thaw, loses="nothing")
+        argv = ("docker", "unpause", container or "")
+        yield Remedy(
+            do=" ".join(argv) if container else f"thaw the control group {facts.around.frozen}",
+            loses="nothing",
+            commands=(argv,) if container else (),
+        )
         return
     elif found.cause == Signature.BLOCKED_TERMINAL:
         yield Remedy(do="Ctrl-Q in its terminal, if Ctrl-S holds it", loses="nothing")

@@ -41,7 +41,11 @@ def from_checkpoints(folder: Path) -> Expected:
         return Expected()
     known = [each.iteration for each in reading.checkpoints]
     gaps = [after - before for before, after in pairwise(known)]
-    newest = reading.last_complete or reading.checkpoints[-1]
+    whole = [each for each in reading.checkpoints if each.complete]
+    # By time: in a folder that is used again an earlier training may have got further.
+    newest = max(
+        whole or reading.checkpoints, key=lambda each: (each.modified_wall, each.iteration)
+    )
     told = _told_in(folder, newest.iteration)
     return Expected(
         total=told.total,

@@ -1,7 +1,8 @@
 """Search once more for the checkpoint folder: `python -m runners.attach.find_folder RUN_FOLDER`.
 
-The rule: what run.json names already stays. The folder is one that changed since the attach, so
-that what an earlier run left is never taken for this one's.
+Where it is known, but not how far the run is to go, its new checkpoints may tell that. The rule:
+what run.json names already stays. The folder is one that changed since the attach, so that what an
+earlier run left is never taken for this one's.
 """
 
 from __future__ import annotations
@@ -16,16 +17,20 @@ from monitor.probes.clock import read_now
 from monitor.probes.numbers import finite
 from monitor.rundir import RunDir
 from monitor.target import process_id
+from runners.attach.expected import from_checkpoints
+from runners.attach.folders import changed_wall
 from runners.attach.search import Search
 from runners.attach.values import Candidate, without_folder_warning
 
 
 def find_folder(run: RunDir) -> bool:
-    """Write the folder into run.json, once it is there; True if it was found."""
+    """Write into run.json what it lacks, once that is to be found; True if it was."""
     info = read_json(run.run_json).value or {}
     wanted, since = process_id(info.get("process")), finite(info.get("created_wall"))
-    if wanted is None or since is None or _table(info, "paths").get("checkpoints"):
+    if wanted is None or since is None:
         return False
+    if folder := _table(info, "paths").get("checkpoints"):
+        return info.get("iterations") is None and _write_total(run, Path(str(folder)), since)
     search = Search()
     process = search.table.get(wanted.pid)
     if process is None or process.start_ticks != wanted.start_ticks:
@@ -34,6 +39,24 @@ def find_folder(run: RunDir) -> bool:
     if candidate.checkpoints is None:
         return False
     _write(run, candidate)
+    return True
+
+
+def _write_total(run: RunDir, folder: Path, since_wall: float) -> bool:
+    changed = changed_wall(folder)
+    told = from_checkpoints(folder)
+    if changed is None or changed < since_wall or told.total is None:
+        return False
+    info = read_json(run.run_json).value or {}
+    if not info or info.get("iterations") is not None:
+        return False
+    info["iterations"] = told.total
+    info["found"] = _table(info, "found") | {"iterations": told.total_why}
+    if info.get("save_interval") is None:
+        info["save_interval"] = told.save_interval
+    write_json(run.run_json, info, durable=True)
+    text = f"it is to do {told.total} iterations ({told.total_why})"
+    append_event(run.events, "note", text, "guard", read_now())
     return True
 
 

@@ -25,6 +25,7 @@ from monitor.probes.process import identify, is_alive
 from monitor.rundir import SCHEMA, RunDir
 from monitor.target import process_id
 from monitor.watch_state import read_watch
+from runners.attach.folders import changed_wall
 from runners.watcher_process import WatcherProcess, identity
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ def guard_argv(run: RunDir) -> list[str]:
 
 
 class FolderSearch:
-    """Starts a short child now and then, until run.json names the checkpoint folder."""
+    """Starts a short child now and then, until run.json names the checkpoint folder and the total.
+
+    The total is asked for once for each new checkpoint, for not every trainer writes it there.
+    """
 
     def __init__(self, run: RunDir) -> None:
         self._run = run
@@ -78,6 +82,7 @@ class FolderSearch:
         self._next_s = self._began_s + SEARCH_FIRST_S
         self._child: subprocess.Popen[bytes] | None = None
         self._found = False
+        self._asked_wall: float | None = None
 
     def tend(self, now_s: float) -> None:
         """Returns at once. The pauses grow with the time that it takes already."""
@@ -89,10 +94,10 @@ class FolderSearch:
             self._child.kill()  # it hangs: an engine or a file system that does not answer
             return
         pause_s = min(max((now_s - self._began_s) / 3, SEARCH_FIRST_S), SEARCH_LAST_S)
-        self._found = knows_folder(self._run)
-        if self._found:
-            return
         self._next_s = now_s + max(pause_s, SEARCH_FIRST_S)
+        folder, self._found = known_folder(self._run)
+        if self._found or (folder is not None and not self._is_new(folder)):
+            return
         self._child = subprocess.Popen(
             [sys.executable, "-P", "-m", "runners.attach.find_folder", str(self._run.root)],
             stdin=subprocess.DEVNULL,
@@ -100,6 +105,13 @@ class FolderSearch:
             stderr=subprocess.DEVNULL,
             cwd="/",
         )
+
+    def _is_new(self, folder: Path) -> bool:
+        """A checkpoint came since the last child was asked."""
+        changed = changed_wall(folder)
+        new = changed is not None and changed != self._asked_wall
+        self._asked_wall = changed
+        return new
 
 
 class Guard:
@@ -166,10 +178,14 @@ def is_over(run: RunDir) -> bool:
     return word is not None and word.recorded in FINAL
 
 
-def knows_folder(run: RunDir) -> bool:
-    """run.json names the checkpoint folder."""
-    paths = (read_json(run.run_json).value or {}).get("paths")
-    return isinstance(paths, dict) and bool(paths.get("checkpoints"))
+def known_folder(run: RunDir) -> tuple[Path | None, bool]:
+    """The checkpoint folder that run.json names, and whether it names the total as well."""
+    info = read_json(run.run_json).value or {}
+    paths = info.get("paths")
+    folder = paths.get("checkpoints") if isinstance(paths, dict) else None
+    if not isinstance(folder, str) or not folder:
+        return None, False
+    return Path(folder), info.get("iterations") is not None
 
 
 def _inode(folder: Path) -> tuple[int, int] | None:

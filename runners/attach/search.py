@@ -281,17 +281,18 @@ def _configured(hints: Hints, place: Place) -> Hints:
 def expected_of(
     hints: Hints, checkpoints: Found | None, log: Found | None, began_wall: float | None
 ) -> Expected:
-    """Its arguments first, then what its checkpoints and its log say."""
+    """Its arguments first, then what its checkpoints and its log say.
+
+    What an earlier training saved there may have had another end and interval; its own will tell.
+    """
     folder = Path(checkpoints.path) if checkpoints is not None else None
     changed = changed_wall(folder) if folder is not None else None
-    saved = from_checkpoints(folder) if folder is not None and changed is not None else Expected()
+    own = changed is not None and (began_wall is None or changed >= began_wall)
+    saved = from_checkpoints(folder) if folder is not None and own else Expected()
     total, why = hints.total, f"argument {hints.total_flag}"
     if total is None:
         said = from_log(Path(log.path), began_wall) if log is not None else Expected()
-        # What an earlier training saved there may have had another end.
-        earlier = changed is not None and began_wall is not None and changed < began_wall
-        told = (said, saved) if earlier else (saved, said)
-        best = next((each for each in told if each.total is not None), saved)
+        best = saved if saved.total is not None else said
         total, why = best.total, best.total_why or ""
     return Expected(
         total=total,

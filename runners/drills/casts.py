@@ -37,7 +37,6 @@ from runners.requests import Action, put_request
 from runners.runs import create_run, has_left, read_status_word
 
 KEPT_VARIABLES = frozenset({"LANEWATCH_RUNS", RATE_VARIABLE})
-APPEARS_S = 20.0
 
 
 class Cast(Protocol):

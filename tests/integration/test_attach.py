@@ -130,6 +130,22 @@ def test_a_log_that_script_writes_of_its_terminal(
     assert any("script holds back lines" in each for each in said["warnings"]), "without its -f"
 
 
+def test_a_total_that_only_a_later_checkpoint_tells(
+    attached: Lanewatch, start: Start, tmp_path: Path
+) -> None:
+    old = tmp_path / "out" / "checkpoint-999"
+    old.mkdir(parents=True)
+    (old / "trainer_state.json").write_text('{"global_step": 999, "max_steps": 999}')
+    for each in (old / "trainer_state.json", old):
+        os.utime(each, (1.0, 1.0))
+    line = f"{PYTHON} -u train_hf.py --output_dir out --steps 5000 --every 100 --seconds 0.05"
+    pid = trainer_of(start(f"{line} > /dev/null 2>&1"), "train_hf.py")
+    run, _ = attach(attached, "--pid", str(pid), "--checkpoints", str(tmp_path / "out"))
+    until(lambda: read(run.run_json)["iterations"] == 5000, "its first checkpoint says it")
+    assert status(attached, run)["iteration"]["total"] == 5000
+    assert "it is to do 5000 iterations" in attached("events", run.root.name)
+
+
 def test_a_folder_that_nobody_told_is_found_below_its_working_folder(
     attached: Lanewatch, start: Start, tmp_path: Path
 ) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import RECIPE, Lanewatch, read, state, trained, until
+from conftest import CLI, RECIPE, Lanewatch, read, state, trained, until
 from terminals import Terminal
 
 from monitor.rundir import RunDir
@@ -115,3 +116,22 @@ def test_ctrl_z_and_fg_and_a_storm_of_sizes(lanewatch: Lanewatch, terminal: Term
     terminal.type("q")
     terminal.shows("came back with 0")
     assert "Traceback" not in terminal.screen()
+
+
+def test_a_tmux_session_is_joined_again_from_a_smaller_terminal(
+    lanewatch: Lanewatch, terminal: Terminal, tmp_path: Path
+) -> None:
+    lanewatch.root.mkdir(parents=True)
+    session = f"TMUX= tmux -S {tmp_path}/inner -f /dev/null"
+    terminal.command(f"{session} new-session '{' '.join(CLI)}; echo left with $?; exec sh'")
+    terminal.shows("No runs yet", "memory")
+    terminal.close()  # the connection in which tmux was looked at is gone
+    again = Terminal(tmp_path / "again", 60, 16)
+    try:
+        again.command(f"{session} attach")
+        again.shows("No runs yet", "? help")
+        again.type("q")
+        again.shows("left with 0")
+    finally:
+        again.close()
+        subprocess.run(["tmux", "-S", str(tmp_path / "inner"), "kill-server"], check=False)

@@ -55,12 +55,16 @@ def test_a_suspended_machine_or_a_starved_watcher_adds_three_ticks(jump: float) 
     assert watch.state.gaps == (1 if jump > 0 else 0)
 
 
-def test_a_heartbeat_written_in_a_gap_tells_its_own_age() -> None:
+def test_a_heartbeat_written_in_a_gap_makes_no_silence_that_nobody_heard() -> None:
+    """The machine was paused just after it: it was new for the first look of hours later."""
     watch = Watch()
     watch.look(beat(100, done=1))
-    watch.now = 160
-    watch.look(beat(120, done=2))
-    assert watch.progress_s == 40
+    watch.now = 27100
+    watch.look(beat(100.2, done=2))
+    assert watch.progress_s == 3
+    assert watch.state.gaps == 1
+    watch.pass_(9, beat(100.2, done=2))
+    assert watch.progress_s == 12, "what is watched counts"
 
 
 def test_a_watcher_restart_continues_and_the_trainers_stamp_fills_the_gap() -> None:

@@ -311,6 +311,21 @@ def test_the_shipped_recipe_shows_every_container_request_before_its_rows_are_th
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_dry_run_for_people_says_where_each_stage_runs_and_leaves_out_its_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    monkeypatch.setenv("LANEWATCH_RUNS", str(tmp_path / "runs"))
+    words = ["--lane=unsloth", "--engine=docker", "--dry-run"]
+    assert lanewatch(["launch", str(SHIPPED), *words]) == 0
+    told = capsys.readouterr()
+    assert "prepare: on this machine\n" in told.out
+    assert f"train: in {get_lane('unsloth').image}\n    runs   python3 -m " in told.out
+    assert f"    writes {tmp_path}/runs/unsloth-DRY-RUN\n" in told.out
+    assert "HF_HOME=" not in told.out
+    assert "--json has all of it" in told.err
+
+
 def test_a_dry_run_shows_the_base_as_it_is_mounted_once_it_was_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,6 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from monitor.flight_log import unclean_ends
 from monitor.probes.clock import read_now
@@ -206,15 +205,11 @@ def _show_dry_run(order: LaunchOrder, options: argparse.Namespace) -> None:
         out_json(plan)
         return
     for stage in plan["stages"]:
-        out(f"{stage['stage']}: {shlex.join(stage['argv'])}")
-        for name, value in sorted(stage["env"].items()):
-            out(f"    {name}={value}")
-        for mount in _mounts(stage):
-            out(f"    {'reads' if mount['ReadOnly'] else 'writes'} {mount['Target']}")
-        out(f"    log {stage['log']}")
-
-
-def _mounts(stage: dict[str, Any]) -> list[dict[str, Any]]:
-    """Of a stage that becomes a container."""
-    create = stage.get("container", {}).get("create", {})
-    return list(create.get("HostConfig", {}).get("Mounts", ()))
+        # Of a stage that becomes a container, what the engine would be asked for.
+        create = stage.get("container", {}).get("create", {})
+        out(f"{stage['stage']}: {'in ' + create['Image'] if create else 'on this machine'}")
+        out(f"    runs   {shlex.join(stage['argv'])}")
+        for mount in create.get("HostConfig", {}).get("Mounts", ()):
+            out(f"    {'reads ' if mount['ReadOnly'] else 'writes'} {mount['Target']}")
+        out(f"    log    {stage['log']}")
+    complain("--json has all of it, the environment of each stage too")

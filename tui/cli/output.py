@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from typing import Any
 
@@ -18,12 +17,16 @@ def out(text: str = "") -> None:
 
 def out_json(value: Any) -> None:
     """Write a value as JSON to stdout."""
+    import json  # here: the screen writes none
+
     sys.stdout.write(json.dumps(value, indent=1) + "\n")
     sys.stdout.flush()
 
 
 def out_json_line(value: Any) -> None:
     """Write a value as one line of JSON, for results that go on."""
+    import json
+
     sys.stdout.write(json.dumps(value, separators=(",", ":")) + "\n")
     sys.stdout.flush()
 
