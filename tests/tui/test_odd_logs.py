@@ -106,6 +106,7 @@ async def test_the_foot_of_a_runs_screen_shows_any_log(tmp_path: Path, kind: str
         assert all(each.isprintable() and cell_len(each) <= 80 for each in drawn)
         assert ("no match" in drawn[0]) is (kind != "wide")
         assert ("written nothing" in drawn[1]) is (kind == "nothing")
+        assert ("the end" in drawn[1]) is (kind == "200 MB in a line")
 
 
 async def test_levels_are_told_apart_at_the_foot_as_on_the_logs_own_screen(
