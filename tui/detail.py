@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 LOG_LINES = 500
 LOG_BYTES = 64 * 1024
+TORN_BYTES = 80
+"""Of a line that begins before what is followed: its end, about as much as is seen of a line."""
 EVENTS = 500
 EVENT_BYTES = 256 * 1024
 
@@ -154,6 +157,22 @@ def _stamp(path: Path) -> int | None:
         return None
 
 
+def _end_of(path: Path) -> str:
+    """The last of a line that begins before what is followed; empty for an empty file."""
+    from monitor.probes.raw import open_regular
+    from monitor.probes.text import clean_line
+
+    try:
+        descriptor = open_regular(path)
+        try:
+            size = os.fstat(descriptor).st_size
+            return clean_line(os.pread(descriptor, TORN_BYTES, max(0, size - TORN_BYTES)))
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return ""
+
+
 class _LogReader:
     """The end of the present stage's log."""
 
@@ -163,6 +182,8 @@ class _LogReader:
         self._follower: LogFollower | None = None
         self._lines: deque[str] = deque(maxlen=LOG_LINES)
         self._seen = 0
+        self._torn = ""
+        """The end of a log whose last line is longer than what is read of it."""
 
     @property
     def name(self) -> str | None:
@@ -178,6 +199,7 @@ class _LogReader:
     def shown(self) -> tuple[str, ...]:
         """Its last lines, the one that is not finished among them."""
         partial = self._follower.partial if self._follower is not None else ""
+        partial = partial or ("" if self._lines else self._torn)
         return (*self._lines, partial) if partial else tuple(self._lines)
 
     def read(self, status: RunStatus | None) -> None:
@@ -193,6 +215,8 @@ class _LogReader:
             new = self._follower.read()
             self._seen += len(new)
             self._lines.extend(new)
+            nothing = not self._lines and not self._follower.partial
+            self._torn = _end_of(path) if nothing else ""
 
     def _stage_log(self, status: RunStatus | None) -> Path | None:
         """The present stage's log; where that is not known, the one that was written last."""

@@ -36,6 +36,8 @@ class RunFacts:
     status: str | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """By dotted path."""
+    by_command: bool = False
+    """A foreign run: its recipe is what its command line says, and no more."""
     ids_sha256: str | None = None
     """Of token ids and masks."""
     base_revision: str | None = None

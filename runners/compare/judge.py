@@ -87,9 +87,8 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _recipe(runs: Sequence[RunFacts]) -> Iterator[Difference]:
-    if not all(run.recipe for run in runs):
-        values = tuple("known" if run.recipe else None for run in runs)
-        yield Difference(what="recipe", values=values, weight=Weight.UNKNOWN)
+    if not all(run.recipe and not run.by_command for run in runs):
+        yield from _known_in_part(runs)
         return
     same_ids = _all_known_alike([run.ids_sha256 for run in runs])
     for name in dict.fromkeys(key for run in runs for key in run.recipe):
@@ -102,6 +101,29 @@ def _recipe(runs: Sequence[RunFacts]) -> Iterator[Difference]:
         yield Difference(what=name, values=values, weight=weight)
 
 
+def _known_in_part(runs: Sequence[RunFacts]) -> Iterator[Difference]:
+    """What every run names is compared; what else there is of a recipe nobody can say."""
+    names = [name for name in runs[0].recipe if all(name in run.recipe for run in runs)]
+    for name in names:
+        values = tuple(run.recipe[name] for run in runs)
+        if any(value != values[0] for value in values):
+            yield Difference(
+                what=name, values=values, weight=Weight.MIND if name in _MILD else Weight.DIFFERS
+            )
+    yield Difference(
+        what="the rest of the recipe" if names else "recipe",
+        values=tuple(_told(run) for run in runs),
+        weight=Weight.UNKNOWN,
+    )
+
+
+def _told(run: RunFacts) -> str | None:
+    if not run.by_command:
+        return "known" if run.recipe else None
+    named = [name.rpartition(".")[2] for name in run.recipe]
+    return f"its command names {_listed(named)}" if named else None
+
+
 def _matters(name: str, runs: Sequence[RunFacts]) -> bool:
     if name.startswith(_SILENT):
         return False
@@ -112,7 +134,8 @@ def _matters(name: str, runs: Sequence[RunFacts]) -> bool:
 
 
 def _identity(runs: Sequence[RunFacts]) -> Iterator[Difference]:
-    yield from _one("kind of run", [run.kind for run in runs], Weight.DIFFERS)
+    # Who started a run says nothing of it; whether it is a smoke run does.
+    yield from _one("kind of run", [r.kind for r in runs if not r.by_command], Weight.DIFFERS)
     yield from _one("token ids", [_short(run.ids_sha256) for run in runs], Weight.DIFFERS, key=True)
     yield from _one("base revision", [_short(run.base_revision) for run in runs], Weight.DIFFERS)
     parameters = [run.adapter_parameters for run in runs]

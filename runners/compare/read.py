@@ -16,6 +16,7 @@ from monitor.rundir import RunDir
 from monitor.store import Sample, read_samples
 from runners.checkpoint_files import HEADER_LIMIT_BYTES
 from runners.compare.facts import Curve, Curves, RunFacts
+from runners.compare.foreign import told_by_command
 from runners.compare.judge import flat
 from runners.compare.table import ROWS
 from runners.recipe.comparison import adapter_parameters
@@ -38,8 +39,9 @@ def read_facts(run: RunDir) -> RunFacts:
     metrics = read_metrics(run.metrics)
     samples = _samples(run, state, problems)
     adapter = _adapter_file(run)
+    foreign = info.get("kind") == "foreign"
     recipe = info.get("recipe")
-    recipe = recipe if isinstance(recipe, dict) and info.get("kind") != "foreign" else {}
+    recipe = recipe if isinstance(recipe, dict) and not foreign else {}
     image = info.get("image") or info.get("container") or {}
     image = image if isinstance(image, dict) else {}
     return RunFacts(
@@ -49,7 +51,8 @@ def read_facts(run: RunDir) -> RunFacts:
         engine=_text(info.get("engine")),
         kind=_text(info.get("kind")),
         status=_text(state.get("status")),
-        recipe=flat(recipe),
+        recipe=told_by_command(info) if foreign else flat(recipe),
+        by_command=foreign,
         ids_sha256=_text(_part(info, "data").get("ids_sha256")),
         base_revision=_text(_part(info, "fetch").get("revision")),
         adapter_parameters=_parameters(adapter, recipe, info),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +196,14 @@ def test_fair_by_time_and_scrolled(
 def test_gone(snap_compare: Any, make_app: MakeApp, tmp_path: Path, size: Any) -> None:
     gone = [RunDir(tmp_path / "nemo-20260521-101112-3fa2"), RunDir(tmp_path / "x")]
     assert snap_compare(make_app(), run_before=shows(gone), terminal_size=size)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_foreign_beside_ours(
+    snap_compare: Any, make_app: MakeApp, tmp_path: Path, size: Any
+) -> None:
+    runs = [make_run(tmp_path, "p65"), make_run(tmp_path, "by-hand", ids=None, parameters=None)]
+    command = "python sft.py --learning_rate 2e-4 --per_device_train_batch_size 4"
+    about = {"kind": "foreign", "name": "by-hand", "command": command, "iterations": 100}
+    runs[1].run_json.write_text(json.dumps(about))
+    assert snap_compare(make_app(), run_before=shows(runs), terminal_size=size)

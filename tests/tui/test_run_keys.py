@@ -327,6 +327,12 @@ async def test_evidence_that_comes_and_goes_moves_nothing(
         assert table.size.height == height
 
 
+async def test_of_a_run_that_is_over_no_signal_is_awaited(open_run: Any, states: Any) -> None:
+    for state, said in (("finished", "it is over"), ("training", "no signal has been seen yet")):
+        async with open_run(replace(states[state], evidence=())) as pilot:
+            assert said in "\n".join(pilot.app.screen.query_one(EvidenceTable).plain())
+
+
 async def test_a_streaming_log_is_a_glance_on_the_overview_and_whole_on_its_tab(
     open_run: Any, snap_of: Any, details: Any, training: RunStatus
 ) -> None:

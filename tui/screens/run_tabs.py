@@ -183,6 +183,7 @@ class OverviewTab(RunTab):
             self._evidence_shown = shown
             self.evidence.evidence = evidence
         self.evidence.problems = status.problems if status else ()
+        self.evidence.over = status is not None and is_over(status)
 
     def _show_log(self, look: Look) -> None:
         """A log that streams is shown in bursts: here it is a glance, tab 5 has all of it."""

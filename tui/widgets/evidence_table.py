@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SIGNAL_WIDTH = 12
 AGE_WIDTH = 7
-SUPPORTS_WIDTH = 10
+SUPPORTS_WIDTH = 11
 BROAD_WIDTH = 42
 BROAD = 100
 NARROW = 44
@@ -30,6 +30,11 @@ class EvidenceTable(LineView):
 
     evidence: reactive[tuple[Evidence, ...]] = reactive((), repaint=False)
     problems: reactive[tuple[str, ...]] = reactive((), repaint=False)
+    over: reactive[bool] = reactive(default=False, repaint=False)
+    """The run has ended: nothing is looked at any more."""
+
+    def watch_over(self) -> None:
+        self.update_lines()
 
     def watch_evidence(self) -> None:
         self.update_lines()
@@ -49,7 +54,8 @@ class EvidenceTable(LineView):
             for each in self.problems
         ]
         if not rows:
-            rows = [(("no signal has been seen yet", "muted"),)]
+            said = "it is over: no signal is read any more"
+            rows = [((said if self.over else "no signal has been seen yet", "muted"),)]
         hidden = len(rows) - (height - 1)
         note = f"{hidden} more" if hidden > 0 else ""
         return [heading("evidence", width, self.glyphs.rule, note), *rows]

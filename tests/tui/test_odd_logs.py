@@ -1,0 +1,131 @@
+"""Logs that are no text, or a line without end: on the log's screen, at the foot of a run's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from compared import make_run
+from rich.cells import cell_len
+from shown import MakeApp, show
+from waiting import settled
+
+from tui.app import LanewatchApp
+from tui.screens.log import LogScreen
+from tui.screens.run import RunScreen
+from tui.widgets.log_tail import LogTail
+
+WIDE = "損失 loss=1.25 漢字漢字 🚀 e\u0301nd"
+
+
+def write(path: Path, kind: str) -> None:
+    """Make the log of that kind."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "200 MB in a line":
+        with path.open("wb") as file:
+            file.truncate(200 << 20)  # NULs, which take no room on the disk
+            file.seek(0, os.SEEK_END)
+            file.write(b"the end")
+    else:
+        raw = {"binary": bytes(range(256)) * 400, "wide": f"{WIDE}\n".encode() * 300}
+        path.write_bytes(raw.get(kind, b""))
+
+
+@pytest.mark.parametrize(
+    ("kind", "last"),
+    [
+        ("nothing", ""),
+        ("binary", ""),
+        ("200 MB in a line", "the end"),
+        ("wide", "🚀"),
+    ],
+)
+async def test_a_log_of_any_kind_is_shown_and_searched(
+    make_app: MakeApp, snap_of: Any, tmp_path: Path, kind: str, last: str
+) -> None:
+    run = make_run(tmp_path, "a")
+    write(run.log("train"), kind)
+    app = make_app()
+    async with app.run_test(size=(60, 20)) as pilot:
+        await show(pilot, snap_of())
+        app.open_log(run.root.name)
+        await settled(pilot, lambda: isinstance(app.screen, LogScreen) and app.screen.page.path)
+        screen = app.screen
+        assert isinstance(screen, LogScreen)
+        await settled(pilot, lambda: kind == "nothing" or bool(screen.page.rows))
+        await pilot.press("w")
+        await settled(pilot, lambda: screen.page.wrap)
+        drawn = screen.view.plain()
+        assert all(each.isprintable() and cell_len(each) <= 60 for each in drawn)
+        assert last in "".join(drawn)
+        await pilot.press("slash", *"no such thing", "enter")
+        await settled(pilot, lambda: screen.page.notice or screen.page.problem)
+        await pilot.press("g", "G", "k", "escape")
+        assert app.is_running
+
+
+async def test_a_match_between_wide_characters_is_marked_where_it_stands(
+    make_app: MakeApp, snap_of: Any, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path, "a")
+    write(run.log("train"), "wide")
+    app = make_app()
+    async with app.run_test(size=(60, 20)) as pilot:
+        await show(pilot, snap_of())
+        app.open_log(run.root.name)
+        await settled(pilot, lambda: isinstance(app.screen, LogScreen) and app.screen.page.rows)
+        screen = app.screen
+        assert isinstance(screen, LogScreen)
+        await pilot.press("slash", *"漢字漢", "enter")
+        await settled(pilot, lambda: screen.page.hit is not None and len(screen.page.spans) > 9)
+        marked = [
+            text for row in screen.view._shown for text, tone in row if "match" in tone and text
+        ]
+        assert marked
+        assert set(marked) == {"漢字漢"}
+
+
+@pytest.mark.parametrize("kind", ["nothing", "binary", "200 MB in a line", "wide"])
+async def test_the_foot_of_a_runs_screen_shows_any_log(tmp_path: Path, kind: str) -> None:
+    run = make_run(tmp_path / "runs", "a")
+    write(run.log("train"), kind)
+    app = LanewatchApp(tmp_path / "runs", run=run.root.name)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: app.snapshot and app.snapshot.detail)
+        await pilot.press("5")
+        screen = app.screen
+        assert isinstance(screen, RunScreen)
+        await settled(pilot, lambda: isinstance(screen.tab.log_tail, LogTail))
+        tail = screen.tab.log_tail
+        assert tail is not None
+        await settled(pilot, lambda: "train.log" in tail.plain()[0])
+        await pilot.press("slash", *"漢字", "enter", "n", "g", "G")
+        drawn = tail.plain()
+        assert all(each.isprintable() and cell_len(each) <= 80 for each in drawn)
+        assert ("no match" in drawn[0]) is (kind != "wide")
+        assert ("written nothing" in drawn[1]) is (kind == "nothing")
+        assert ("the end" in drawn[1]) is (kind == "200 MB in a line")
+
+
+async def test_levels_are_told_apart_at_the_foot_as_on_the_logs_own_screen(
+    make_app: MakeApp, snap_of: Any, training: Any, details: Any
+) -> None:
+    lines = ("INFO step=1", "WARNING: the loss is NaN", "ValueError: bad", "x=1")
+    app = make_app(run=training.run)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(pilot, snap_of(training, detail=details(training, lines)))
+        await pilot.press("5")
+        await pilot.pause()
+        screen = app.screen
+        assert isinstance(screen, RunScreen)
+        tail = screen.tab.log_tail
+        assert tail is not None
+        assert [row[0][1] for row in tail._shown[1:5]] == ["", "warn", "bad", ""]
+        await pilot.press("slash", *"ERROR:", "enter")
+        assert [span for span in tail._shown[3] if span[0]] == [
+            ("Value", "bad"),
+            ("Error:", "match"),
+            (" bad", "bad"),
+        ]
