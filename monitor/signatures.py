@@ -43,6 +43,9 @@ LOW_CLOCK_SHARE = 0.7
 """Of the clock that the run's own GPU usually had at work."""
 APPLICATION_XIDS = frozenset({13, 31, 43, 45, 68, 109})
 """Xids that a program's own mistake or end makes; the GPU is whole."""
+MENDED_XIDS = frozenset({63, 92, 94})
+"""A row remapped, many corrected bits, an error contained in one program: the GPU goes on (NVIDIA's
+Xid catalog)."""
 FILTERS = frozenset(
     {"grep", "egrep", "fgrep", "rg", "sed", "awk", "gawk", "mawk", "tr", "cut", "tail", "head"}
     | {"sort", "uniq", "perl", "python", "python3"}
@@ -161,7 +164,8 @@ def _gpu_lost(machine: MachineReading | None) -> Sign | None:
         return Sign(Signature.GPU_LOST, f"the kernel says that the GPU is lost{_xids(kernel)}")
     if "lost" in said.lower() or "reset required" in said.lower():
         return Sign(Signature.GPU_LOST, f"the driver says: {said}")
-    grave = [each for each in kernel.xids if each not in APPLICATION_XIDS] if kernel else []
+    light = APPLICATION_XIDS | MENDED_XIDS
+    grave = [each for each in kernel.xids if each not in light] if kernel else []
     if grave:
         return Sign(Signature.GPU_LOST, f"the kernel logged Xid {grave[-1]} of the GPU's driver")
     return None

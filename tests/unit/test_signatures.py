@@ -142,6 +142,12 @@ SCRIPT = PipeReader(pid=9, name="script", state="S", terminal="/dev/pts/8")
             id="an application's Xid and 0x51 lines are no lost GPU",
         ),
         pytest.param(
+            {"machine": MachineReading(kernel=KernelReading(xids=(63, 92, 94)))},
+            "spinning",
+            "gets nowhere",
+            id="what a GPU mends by itself is no lost GPU",
+        ),
+        pytest.param(
             {"machine": MachineReading(gpu_problem="GPU 0: GPU is lost")},
             "gpu-lost",
             "GPU is lost",
