@@ -19,7 +19,7 @@ from types import TracebackType
 from measure import Cost, environment
 from paper import Paper
 
-KEPT_BYTES = 4 << 20
+KEPT_BYTES = 16 << 20
 """How much of the output is kept to look for a text in."""
 
 PATIENCE_S = 60.0
