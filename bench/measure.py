@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import importlib.metadata
 import json
 import os
@@ -259,7 +260,9 @@ def _versions() -> dict[str, str]:
     return found | ({"commit": commit} if commit else {})
 
 
+@functools.cache
 def _commit() -> str:
+    """Asked once: a result that is written meanwhile makes no tree dirty."""
     git = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty"]
     done = subprocess.run(git, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
