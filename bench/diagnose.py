@@ -24,6 +24,7 @@ AT_ONCE = 3
 WORK = 12_000
 """Turns of the loop that stand for one step: some tens of milliseconds."""
 LEAST_STEPS = 20
+SHORT = ("deadlock", "slow-save", "log-stuck")
 SHUT = {
     "deadlock, ptrace forbidden": ("deadlock", "deadlock", "deadlock (drills/faults.py:"),
     "spin, ptrace forbidden": ("spin", "spinning", "turn (drills/faults.py:"),
@@ -31,19 +32,20 @@ SHUT = {
 
 
 def main() -> None:
-    """Measure and write results/diagnose.json."""
+    """Measure and write results/diagnose.json; with --short only try whether all of it runs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=30)
     parser.add_argument("--window", type=float, default=5.0, help="seconds with, and without")
+    parser.add_argument("--short", action="store_true", help="few drills, nothing is written")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child is not None:
         _train(options.child)
         return
     result = Result("diagnose")
-    rows = _matrix()
+    rows = _matrix(SHORT) if options.short else _matrix()
     _tell(result, rows)
-    _harm(result, options.pairs, options.window)
+    _harm(result, 2 if options.short else options.pairs, options.window)
     result.notes += [
         "Matrix: `lanewatch drill NAME --diagnose` for each drill, and two trainers that forbid "
         "ptrace, diagnosed by an ordinary user; a label stands in runners/drills/table.py.",
@@ -53,18 +55,24 @@ def main() -> None:
         "neighbouring windows; the interval is a bootstrap of 95 % over the pairs. All the while a "
         "thread of the bench looks whether the kernel calls the process stopped or traced: py-spy "
         "without --native does neither.",
+        "A whole diagnosis: from its first look to its conclusion, of each drill, two or three at "
+        "once; and the process that makes it, from its start to its end, beside the computing one.",
+        "Pauses: the computing process reads the clock some 300,000 times a second; of each window "
+        "the longest time between two readings. What is there without diagnoses is the machine's.",
     ]
+    if options.short:
+        return
     result.rows = rows
     result.write()
 
 
-def _matrix() -> list[dict[str, Any]]:
+def _matrix(only: Sequence[str] = ()) -> list[dict[str, Any]]:
     """One row for each drill: its label, and what was said."""
     from runners.drills.table import DRILLS
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        rows = list(pool.map(_drill, DRILLS))
-    return [*rows, *(_shut(name) for name in SHUT)]
+        rows = list(pool.map(_drill, only or DRILLS))
+    return [*rows, *(_shut(name) for name in list(SHUT)[: 1 if only else None])]
 
 
 def _drill(name: str) -> dict[str, Any]:
@@ -77,7 +85,8 @@ def _drill(name: str) -> dict[str, Any]:
     row = {"drill": name, "fault": not DRILLS[name].healthy}
     if found is None:
         return row | {"naming": "none", "label": "", "cause": "not diagnosed here"}
-    keys = ("label", "cause", "confidence", "naming", "sentence", "seconds", "samples", "source")
+    keys = ("label", "cause", "confidence", "naming", "sentence", "seconds", "took_s")
+    keys += ("samples", "source")
     print(f"{name:<24} {found['label']:<16} {found['cause']:<16} {found['naming']}", flush=True)
     return row | {key: found[key] for key in keys}
 
@@ -106,6 +115,7 @@ def _shut(name: str) -> dict[str, Any]:
         "naming": naming,
         "sentence": found["sentence"],
         "seconds": facts["seconds"],
+        "took_s": said["took_s"],
         "samples": facts["samples"],
         "source": facts["source"],
     }
@@ -118,12 +128,21 @@ def _tell(result: Result, rows: Sequence[dict[str, Any]]) -> None:
     classed = named + sum(each["naming"] == "class" for each in faults)
     healthy = sum(each["naming"] == "named" for each in well)
     wrong = sum(each["naming"] == "wrong" for each in rows)
-    result.add(f"faults named with their place, of {len(faults)}", "", [named], least=15)
+    enough = min(15, len(faults))
+    result.add(f"faults named with their place, of {len(faults)}", "", [named], least=enough)
     result.add(f"faults whose class is named, of {len(faults)}", "", [classed], least=len(faults))
     result.add(f"healthy runs called healthy, of {len(well)}", "", [healthy], least=len(well))
     result.add("sure or likely, and wrong", "", [wrong], budget=0)
     seconds = [each["seconds"] for each in rows if each.get("samples")]
     result.add("sampling of a run that lives", "s", seconds, budget=15)
+    _times(result, "a whole diagnosis", [each["took_s"] for each in rows if each.get("took_s")])
+
+
+def _times(result: Result, name: str, seconds: Sequence[float]) -> None:
+    ordered = sorted(seconds)
+    result.add(name, "s", ordered)
+    result.add(f"{name}, p95", "s", [ordered[int(0.95 * (len(ordered) - 1))]])
+    result.add(f"{name}, the longest", "s", [ordered[-1]], budget=15)
 
 
 def _harm(result: Result, pairs: int, window_s: float) -> None:
@@ -134,11 +153,14 @@ def _harm(result: Result, pairs: int, window_s: float) -> None:
         child = subprocess.Popen(
             [sys.executable, __file__, "--child", str(run)], stdin=subprocess.PIPE
         )
-        stops = Stops(child.pid)
+        stops, took = Stops(child.pid), list[float]()
         try:
             _describe(run, child.pid)
             stops.start()
-            windows = [_window(run, window_s, number % 2 == 1) for number in range(2 * pairs + 2)]
+            windows = [
+                _window(run, window_s, took if number % 2 == 1 else None)
+                for number in range(2 * pairs + 2)
+            ]
         finally:
             stops.over = True
             stops.join()
@@ -149,12 +171,15 @@ def _harm(result: Result, pairs: int, window_s: float) -> None:
     windows = windows[2:]  # the first of each is thrown away
     wall: list[float] = []
     cpu: list[float] = []
+    pauses: tuple[list[float], list[float]] = ([], [])
     for without, with_ in zip(windows[::2], windows[1::2], strict=True):
         inside = [
             [each for each in steps if begin < each[0] < end] for begin, end in (without, with_)
         ]
         if min(map(len, inside)) < LEAST_STEPS:
             continue
+        for longest, window in zip(pauses, inside, strict=True):
+            longest.append(1000 * max(each[3] for each in window))
         for values, column in ((wall, 1), (cpu, 2)):
             off, on = (statistics.median(each[column] for each in window) for window in inside)
             values.append(100 * on / off - 100)
@@ -162,6 +187,9 @@ def _harm(result: Result, pairs: int, window_s: float) -> None:
         low, high = _interval(values)
         label = f"step time with diagnoses, {name}, added (95 %: {low:+.2f} to {high:+.2f})"
         result.add(label, "%", values, budget=1.0)
+    result.add("longest pause in a window without diagnoses", "ms", pauses[0])
+    result.add("longest pause in a window with diagnoses", "ms", pauses[1], budget=50)
+    _times(result, "a diagnosis as a process of its own", took)
     result.add("looks that saw the trainer stopped or traced", "", [stops.seen], budget=0)
     result.add("looks at whether it was", "", [stops.looks])
     result.add("samples of its stacks in one diagnosis", "", [last["facts"]["samples"]], least=5)
@@ -201,15 +229,17 @@ def _describe(run: Path, pid: int) -> None:
     (run / "run.json").write_text(json.dumps(info))
 
 
-def _window(run: Path, seconds: float, diagnosed: bool) -> tuple[float, float]:
-    """Its begin and end by CLOCK_MONOTONIC."""
+def _window(run: Path, seconds: float, took: list[float] | None) -> tuple[float, float]:
+    """Its begin and end by CLOCK_MONOTONIC; *took*: diagnose meanwhile, and add how long."""
     begin = time.monotonic()
     while (left := begin + seconds - time.monotonic()) > 0:
-        if not diagnosed:
+        if took is None:
             time.sleep(left)
             continue
         argv = [sys.executable, "-P", "-m", "monitor.diagnosis", str(run)]
+        asked_s = time.monotonic()
         subprocess.run(argv, check=True, env=_env(), stdout=subprocess.DEVNULL)
+        took.append(time.monotonic() - asked_s)
     return begin, time.monotonic()
 
 
@@ -231,22 +261,25 @@ def _interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _train(run: Path) -> None:
-    """Compute until killed: each step's end, wall and CPU seconds."""
+    """Compute until killed: each step's end, wall and CPU seconds, and longest pause."""
     with (run / "steps").open("w", buffering=1) as stream:
         while os.getppid() != 1:
             began, cpu_s = time.monotonic(), time.thread_time()
-            _step()
+            pause_s = _step()
             ended = time.monotonic()
-            stream.write(f"{ended} {ended - began} {time.thread_time() - cpu_s}\n")
+            stream.write(f"{ended} {ended - began} {time.thread_time() - cpu_s} {pause_s}\n")
 
 
 def _step() -> float:
-    """Some tens of milliseconds of work."""
-    total = 0.0
+    """Some tens of milliseconds of work; returns the longest time between two of its turns."""
+    total = longest = 0.0
     weights = [0.1 * index for index in range(16)]
+    last = time.monotonic()
     for turn in range(WORK):
         total += weights[turn % 16] * (turn % 7)
-    return total
+        now = time.monotonic()
+        longest, last = max(longest, now - last), now
+    return longest
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import signal
 import statistics
 import subprocess
 import sys
@@ -116,6 +117,7 @@ def main() -> int:
     if options.quick:
         quick = {"seconds": 5.0, "windows": 1, "rounds": 2, "presses": 20, "hours": 0.75}
         vars(options).update(quick)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it has it tidy up
     result = Result("tui", notes=NOTES)
     _, result.peers = usable()
     with run_root() as root:

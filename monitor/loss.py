@@ -162,14 +162,6 @@ def describe_loss(state: LossState) -> str:
     return ""
 
 
-def judge_losses(losses: Sequence[float | None]) -> LossTrouble | None:
-    """Judge a whole series, oldest first; None among them is a loss that is no number."""
-    state = LossState()
-    for iteration, value in enumerate(losses):
-        state = follow(state, Loss(iteration, value, nan=value is None, key=str(iteration)))
-    return judge_loss(state)
-
-
 def _went_back(state: LossState, loss: Loss) -> bool:
     known, new = state.iteration, loss.iteration
     return known is not None and new is not None and new < known

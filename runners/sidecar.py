@@ -29,6 +29,7 @@ from monitor.probes.process import is_alive
 from monitor.rundir import RunDir
 from monitor.target import read_target
 from runners.engines.docker_client import DockerConnection
+from runners.engines.docker_errors import EngineSilentError
 from runners.errors import EngineError
 
 LABEL = "lanewatch.sidecar"
@@ -36,8 +37,9 @@ PROGRAM = "/lanewatch-py-spy"
 CAPABILITY = "SYS_PTRACE"
 PROCESSES = 4
 """Each has a container of its own, and a start takes half a second."""
-START_S = 3.0
-ANSWER_S = 5
+START_S = 5.0
+"""To make a container, to start it and to end it."""
+ANSWER_S = 2
 """An engine that is slower than that is part of the trouble."""
 LEFT_S = 120.0
 """A container of ours that is older was left by somebody who was killed."""
@@ -101,6 +103,8 @@ def is_static(program: Path) -> bool:
 class Sidecar:
     """See `monitor.diagnosis.pyspy.Spy`. A context manager: what it made is gone afterwards."""
 
+    dump_s, native_s = DUMP_S + START_S, NATIVE_S + START_S
+
     def __init__(self, offer: Offer, connection: DockerConnection | None = None) -> None:
         self._offer = offer
         self._engine = connection or DockerConnection(answer_s=ANSWER_S)
@@ -118,37 +122,45 @@ class Sidecar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for container, _ in self._made.values():
-            self._remove(container)
+        with contextlib.suppress(EngineError):  # the next one buries what is left
+            for container, _ in self._made.values():
+                self._remove(container)
         self._engine.close()
 
     def available(self) -> str | None:
         return None
 
-    def dump(self, pid: int, *, native: bool = False) -> Dump:
+    def dump(self, pid: int, *, native: bool = False, limit_s: float = DUMP_S + START_S) -> Dump:
+        """No question is begun that could not be answered, and its container ended, in time."""
+        until_s = time.monotonic() + limit_s - 2 * ANSWER_S
         inside = pid_inside(pid)
         if inside is None:
             return Dump(problem=f"pid {pid} has ended", foreign=True)
         if (inside, native) not in self._made and len(self._made) >= PROCESSES + native:
             return Dump(problem=f"{PROCESSES} processes are looked at already", foreign=True)
         try:
-            got = self._look(pid, inside, native=native)
+            got = self._look(pid, inside, until_s, native=native)
         except EngineError as error:
             return Dump(problem=f"the container that was to look: {error}", foreign=True)
         return replace(got, stacks=as_here(got.stacks, pid, threads_inside(pid)))
 
-    def _look(self, pid: int, inside: int, *, native: bool) -> Dump:
+    def _look(self, pid: int, inside: int, until_s: float, *, native: bool) -> Dump:
+        late = Dump(problem=f"py-spy gave no stacks of pid {pid} in its time")
+        if time.monotonic() > until_s:
+            return late
         if (inside, native) not in self._made:
             body = sidecar_body(self._offer, inside, native=native)
             made = self._engine.ask(
                 lambda client: client.create_container_from_config(body), self._offer.image_name
             )
             self._made[inside, native] = str(made["Id"]), 0
+        if time.monotonic() > until_s:
+            return late
         container, read = self._made[inside, native]
         self._engine.ask(lambda client: client.start(container))
-        if not self._ended(container, NATIVE_S if native else DUMP_S):
+        if not self._ended(container, until_s):
             self._engine.ask(lambda client: client.kill(container))
-            return Dump(problem=f"py-spy gave no stacks of pid {pid} in its time")
+            return late
         raw: bytes = self._engine.ask(lambda client: client.logs(container, stderr=False))
         self._made[inside, native] = container, len(raw)
         if raw[read:].strip():
@@ -156,9 +168,8 @@ class Sidecar:
         said: bytes = self._engine.ask(lambda client: client.logs(container, stdout=False))
         return failed_dump(pid, said[-4096:])
 
-    def _ended(self, container: str, limit_s: float) -> bool:
-        deadline = time.monotonic() + limit_s + START_S
-        while time.monotonic() < deadline:
+    def _ended(self, container: str, until_s: float) -> bool:
+        while time.monotonic() < until_s:
             found = self._engine.ask(lambda client: client.inspect_container(container))
             if not found["State"]["Running"]:
                 return True
@@ -174,8 +185,13 @@ class Sidecar:
                 self._remove(str(each["Id"]))
 
     def _remove(self, container: str) -> None:
-        with contextlib.suppress(EngineError):
+        """Raises EngineSilentError: then another question is of no use."""
+        try:
             self._engine.ask(lambda client: client.remove_container(container, force=True, v=True))
+        except EngineSilentError:
+            raise
+        except EngineError:  # it is gone already, or somebody else is about it
+            return
 
 
 def sidecar_body(offer: Offer, pid: int, *, native: bool) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Do what a remedy says: commands of lanewatch, one after another, and SIGCONT.
 
 The rule: exactly the commands that were shown and confirmed, and of others than lanewatch's only
-SIGCONT, and that only to a process that is still stopped.
+SIGCONT to a process that is still stopped, and the end of a container's pause.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from monitor.diagnosis.values import Remedy
 
 COMMAND_S = 120.0
+ENGINE_S = 20
 END_S = 60.0
 """For so long a run may take to end after it was killed."""
 
@@ -32,6 +33,9 @@ def carry_out(remedy: Remedy, root: Path) -> str:
     for number, command in enumerate(remedy.commands):
         if command[:2] == ("kill", "-CONT"):
             _continue(command[2:])
+            continue
+        if command[:2] == ("docker", "unpause"):
+            _unpause(command[2])
             continue
         if command[0] != "lanewatch":
             raise NotDoneError(f"{' '.join(command)} is not lanewatch's to run")
@@ -53,6 +57,19 @@ def _continue(pids: Sequence[str]) -> None:
             os.kill(pid, signal.SIGCONT)
         except OSError as error:
             raise NotDoneError(f"process {pid}: {error.strerror or error}") from None
+
+
+def _unpause(container: str) -> None:
+    from runners.engines.docker_client import DockerConnection
+    from runners.errors import RunnerError
+
+    engine = DockerConnection(answer_s=ENGINE_S)
+    try:
+        engine.ask(lambda client: client.unpause(container))
+    except RunnerError as error:
+        raise NotDoneError(str(error)) from None
+    finally:
+        engine.close()
 
 
 def _await_end(run: Path) -> None:

@@ -171,11 +171,13 @@ class _Machine:
     def stop(self) -> None:
         if self._gpus is not None:
             self._gpus.stop(timeout_s=0.0)
+            self._gpus = None
 
     def _read_gpus(self, live: list[RunStatus]) -> tuple[GpuReading, ...]:
         """The driver is asked from here only while no watcher does: once a second is enough."""
         watched = next((run for run in live if run.watcher.alive and run.machine), None)
         if watched is not None and watched.machine is not None:
+            self.stop()
             return watched.machine.gpus
         if self._gpus is None:
             from monitor.probes.gpu import GpuSampler

@@ -53,6 +53,17 @@ class BundleError(MonitorError):
     """No bundle was written."""
 
 
+def check_place(path: Path) -> None:
+    """Raises BundleError where no bundle can be written to *path*, before anybody waits for it."""
+    folder = path.parent
+    if os.path.lexists(path):
+        raise BundleError(f"{path} is there already: name another file for the bundle")
+    if not folder.is_dir():
+        raise BundleError(f"{path} cannot be written: there is no folder {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise BundleError(f"{path} cannot be written: this user may not write into {folder}")
+
+
 def write_bundle(run: RunDir, found: Diagnosis, path: Path) -> int:
     """Write the bundle of *run* to *path* and return its size in bytes.
 

@@ -22,15 +22,24 @@ from monitor.diagnosis.values import (
     KernelThread,
     ThreadView,
 )
-from monitor.diagnosis.where import around_lines, held_up, paused, wait_words
+from monitor.diagnosis.where import (
+    around_lines,
+    held_up,
+    paused,
+    wait_words,
+    waits_for_children,
+)
 from monitor.model import FINAL, Liveness
 from monitor.signatures import BY_GPU, Signature
 
 BUSY_SHARE = 0.2
 """Of a core: more than housekeeping threads use; a spinning thread may have to share its core."""
 STARVED_SHARE = 0.05
-"""The same of a thread that waits for a core in this very moment."""
+"""The same of a thread that waits for a core in this very moment, or did for most of the time."""
+WANTED_SHARE = 0.5
 NATIVE = "native calls would tell: lanewatch diagnose {run} --native, as root"
+_LEFT_ALONE = "time on a machine that leaves it a core: so far it may only be slow"
+_SLOW_DISK = "time: it went on in between, and a slow disk or file server lets it"
 _AGAIN = "time: look again once it has been silent for longer than its limit"
 _TAKES_LOCK = re.compile(r"^\s*(async )?with |acquire\(|lock", re.IGNORECASE)
 """A line that takes a lock; what else waits in a futex may wait in native code (a GPU, a pool)."""
@@ -41,6 +50,10 @@ _BY_CPU = frozenset({None, Signature.SPINNING, Signature.IDLE_DEADLOCK})
 _HUNG = frozenset({Liveness.SUSPECT, Liveness.STALLED})
 CALLERS = 2
 """That are named: few samples of a step may all fall into one function that it calls."""
+FEW = 3
+"""Fewer samples may show a moment: more callers are named, for the loop may lie further out."""
+STARVED_OF = 0.2
+"""Who gets less than this part of the time that it wants a core may only be slow."""
 _LIBRARY = re.compile(
     r"/(threading|queue|selectors|socket|ssl|subprocess|connection|popen_fork|_monitor|thread)\.py$"
 )
@@ -57,6 +70,16 @@ _KINDS = (
     (re.compile(r"nanosleep"), Cause.SLEEPS, "nothing but time: it sleeps"),
     (re.compile(r"poll|select|ep_|epoll"), Cause.WAITS_FOR_EVENT, "an event on a descriptor"),
 )
+
+
+_DECIDES = {
+    Cause.WAITS_FOR_PIPE: "what the process at the other end of the pipe does",
+    Cause.WAITS_FOR_SOCKET: "what its peer does, and whether packets still come",
+    Cause.WAITS_FOR_CHILD: "what that child does",
+    Cause.WAITS_FOR_EVENT: "what whoever ought to send does",
+    Cause.SLEEPS: "what it sleeps for: the lines around that place",
+}
+"""What would tell more than native calls."""
 
 
 def conclude(facts: DiagnosisFacts) -> Conclusion:
@@ -140,6 +163,11 @@ def _signed(facts: DiagnosisFacts) -> Found | None:
     if facts.signature in _BY_CPU:
         return None
     words = f"{facts.words}{_place_words(facts)}"
+    if facts.signature == Signature.BLOCKED_IO and (main := _main_thread(facts)) is not None:
+        if main.state != "D":
+            return None  # it was held for a moment only, as whoever reads a disk is
+        if main.ran:
+            return Found(str(facts.signature), Confidence.UNSURE, words, _SLOW_DISK)
     return Found(str(facts.signature), Confidence.LIKELY, words)
 
 
@@ -150,14 +178,29 @@ def _spins(facts: DiagnosisFacts) -> Found | None:
     most = max(busy, key=lambda each: each.cpu_share)
     view = next((each for each in facts.threads if each.tid == most.tid), None)
     used = f"it uses {most.cpu_share:.0%} of a core and gets nowhere"
+    starved = _starved_words(most)
     if view is not None and (place := _own_frame(view.stays_in)) is not None:
-        words = f"{used}: {_called(view)} turns in {place}{_caller(view, place)}"
-        if facts.liveness != Liveness.STALLED:  # a long step or a compilation looks like that
-            return Found(Cause.SPINNING, Confidence.UNSURE, words, _AGAIN)
-        return Found(Cause.SPINNING, Confidence.LIKELY, words)
-    words = f"{used}{_place_words(facts) or ': it spins, where cannot be seen'}"
-    confidence = Confidence.LIKELY if facts.liveness == Liveness.STALLED else Confidence.UNSURE
-    return Found(Cause.SPINNING, confidence, words, _more(facts))
+        few = facts.samples < FEW
+        turns = "was seen in" if few else "turns in"
+        callers = _callers(view, place, 2 * CALLERS if few else CALLERS)
+        words = f"{used}: {_called(view)} {turns} {place}{callers}{starved}"
+        decides = None
+    else:
+        where = _place_words(facts) or ": it spins, where cannot be seen"
+        words, decides = f"{used}{where}{starved}", _more(facts)
+    if starved:
+        return Found(Cause.SPINNING, Confidence.UNSURE, words, _LEFT_ALONE)
+    if facts.liveness != Liveness.STALLED:  # a long step or a compilation looks like that
+        return Found(Cause.SPINNING, Confidence.UNSURE, words, decides or _AGAIN)
+    return Found(Cause.SPINNING, Confidence.LIKELY, words, decides)
+
+
+def _starved_words(thread: KernelThread) -> str:
+    """Others have the cores that it wants: that alone may be why it does not get on."""
+    waited = thread.waited_share or 0.0
+    if thread.cpu_share >= STARVED_OF * (thread.cpu_share + waited):
+        return ""
+    return f"; others have the cores, for one of which it waited {min(1.0, waited):.0%} of the time"
 
 
 def _gpu_spins(facts: DiagnosisFacts) -> Found | None:
@@ -174,28 +217,22 @@ def _is_busy(thread: KernelThread) -> bool:
     """It computes, or would if others left it a core."""
     if thread.cpu_share >= BUSY_SHARE:
         return True
-    return thread.state == "R" and thread.cpu_share >= STARVED_SHARE
+    wants = thread.state == "R" or (thread.waited_share or 0.0) >= WANTED_SHARE
+    return wants and thread.cpu_share >= STARVED_SHARE
 
 
 def _waits(facts: DiagnosisFacts) -> Found:
     idle = f"it used no CPU time in {facts.seconds:.0f} s"
+    locked = _deadlock(facts)
+    if locked is not None and (locked.confidence is Confidence.LIKELY or not facts.zombies):
+        return locked
     if facts.zombies:
         words = (
             f"its child {facts.zombies[0]} has died (a zombie) and it waits{_place_words(facts)}"
         )
-        if any(_is_main(each) and _in_library(each) for each in facts.threads):
+        if any(_is_main(each) and waits_for_children(each) for each in facts.threads):
             return Found(Cause.WORKER_DEAD, Confidence.LIKELY, words)
         return Found(Cause.WORKER_DEAD, Confidence.UNSURE, words, _more(facts))
-    locked = [each for each in facts.threads if _at_lock(each, facts)]
-    if len(locked) >= 2 and any(each.tid == each.pid or _is_main(each) for each in locked):
-        places = " and ".join(
-            f"{_called(each)} at {_own_frame(each.stays_in)}" for each in locked[:2]
-        )
-        words = f"a deadlock: {places} wait for locks and no thread runs"
-        named = all(each.kernel and _kind(each.kernel) and _takes_lock(each) for each in locked)
-        confidence = Confidence.LIKELY if named else Confidence.UNSURE
-        decides = None if named else _more(facts)
-        return Found(Cause.DEADLOCK, confidence, words, decides)
     main = _main_thread(facts)
     kind = _kind(main) if main else None
     if kind is None:
@@ -203,7 +240,26 @@ def _waits(facts: DiagnosisFacts) -> Found:
         return Found(Cause.WAITS, Confidence.UNSURE, words, _more(facts))
     what = wait_words(facts) or kind[1]
     words = f"{idle}: its main thread waits for {what}{_place_words(facts)}"
-    return Found(kind[0], Confidence.UNSURE, words, NATIVE.format(run=facts.run))
+    decides = _DECIDES.get(kind[0], NATIVE.format(run=facts.run))
+    return Found(kind[0], Confidence.UNSURE, words, decides)
+
+
+def _deadlock(facts: DiagnosisFacts) -> Found | None:
+    """Two threads stand still where locks are taken; likely where the kernel says so of both."""
+    locked = [each for each in facts.threads if _at_lock(each, facts)]
+    if len(locked) < 2 or not any(each.tid == each.pid or _is_main(each) for each in locked):
+        return None
+    places = " and ".join(f"{_called(each)} at {_own_frame(each.stays_in)}" for each in locked[:2])
+    words = f"a deadlock: {places} wait for locks and no thread runs"
+    if all(_is_held(each) and _takes_lock(each) for each in locked):
+        return Found(Cause.DEADLOCK, Confidence.LIKELY, words)
+    return Found(Cause.DEADLOCK, Confidence.UNSURE, words, _more(facts))
+
+
+def _is_held(view: ThreadView) -> bool:
+    """The kernel holds it, and did all the while: who was let go in between got a lock."""
+    kernel = view.kernel
+    return kernel is not None and _kind(kernel) is not None and not kernel.ran
 
 
 def _at_lock(view: ThreadView, facts: DiagnosisFacts) -> bool:
@@ -246,11 +302,11 @@ def _own_frame(frames: tuple[Frame, ...]) -> Frame | None:
     return next(own, frames[0] if frames else None)
 
 
-def _caller(view: ThreadView, place: Frame) -> str:
+def _callers(view: ThreadView, place: Frame, many: int) -> str:
     """Who called it: a step that is called again and again is innocent of the loop around it."""
     outer = view.stays_in[view.stays_in.index(place) + 1 :]
     own = [each for each in outer if not _LIBRARY.search(each.file)]
-    return "".join(f", called from {each}" for each in own[:CALLERS])
+    return "".join(f", called from {each}" for each in own[:many])
 
 
 def _place_words(facts: DiagnosisFacts) -> str:

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Collection, Mapping
 
+from monitor.diagnosis.bounds import WAITS_END_S, Bounds
 from monitor.diagnosis.places import End
 from monitor.probes.process import name_and_state
 from monitor.probes.raw import list_names, read_proc
@@ -39,19 +40,26 @@ def working_folder(pid: int) -> str | None:
         return None
 
 
-def holders_of(links: Collection[str]) -> dict[str, list[Holder]]:
-    """Every process that has one of *links* open; those of others' need root."""
+def holders_of(
+    links: Collection[str], bounds: Bounds | None = None
+) -> tuple[dict[str, list[Holder]], bool]:
+    """Every process that has one of *links* open; those of others' need root.
+
+    The second value is False where there was not the time to look at all of them.
+    """
     found: dict[str, list[Holder]] = {each: [] for each in links}
     if not found:
-        return found
+        return found, True
     for name in list_names("/proc"):
         if not name.isdigit():
             continue
+        if bounds is not None and bounds.over(WAITS_END_S):
+            return found, False
         for number in list_names(f"/proc/{name}/fd")[:FILES_LIMIT]:
             link = link_of(int(name), int(number))
             if link in found:
                 found[link].append((int(name), _mode(name, number)))
-    return found
+    return found, True
 
 
 def _mode(pid: str, number: str) -> int:

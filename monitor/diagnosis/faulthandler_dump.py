@@ -34,21 +34,26 @@ def catches_usr1(pid: int) -> bool:
         return False
 
 
-def ask(process: ProcessId, log: Path) -> tuple[Stack, ...]:
-    """Have *process* write its stacks into *log*, and read them there. Never raises."""
+def ask(process: ProcessId, log: Path, limit_s: float = ANSWER_S) -> tuple[Stack, ...]:
+    """Have *process* write its stacks into *log*, and read them there. Never raises.
+
+    It is over within *limit_s* seconds; where that is too short, nothing is asked.
+    """
+    if limit_s <= 2 * SETTLE_S:
+        return ()
     try:
         before = log.stat().st_size
         if not is_alive(process) or not catches_usr1(process.pid):
             return ()
         os.kill(process.pid, signal.SIGUSR1)
-        return parse_log(_answer(log, before), process.pid)
+        return parse_log(_answer(log, before, limit_s - SETTLE_S), process.pid)
     except OSError:
         return ()
 
 
-def _answer(log: Path, before: int) -> bytes:
+def _answer(log: Path, before: int, limit_s: float) -> bytes:
     """What was added to *log*, once it has stopped to grow."""
-    deadline, size = time.monotonic() + ANSWER_S, before
+    deadline, size = time.monotonic() + limit_s, before
     while time.monotonic() < deadline:
         time.sleep(SETTLE_S)
         now = log.stat().st_size

@@ -6,6 +6,7 @@ may free it; so the child is left behind, never waited for.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import select
@@ -14,21 +15,22 @@ import sys
 import time
 from pathlib import Path
 
+from monitor.diagnosis.children import REAP_S, end_child
 from monitor.diagnosis.places import FileSystem
 from monitor.frozen import replace
 from monitor.probes.process import name_and_state
 from monitor.probes.raw import read_proc
 from monitor.probes.text import clean_line
 
-ANSWER_S = 2.0
-START_S = 2.0
+LIMIT_S = 4.0
+"""Half of it to start the child, half for the answer."""
+LEAST_S = 0.5
+"""With less time left nothing is asked: a busy machine alone may take as long."""
 _ASK = (
     "import os, sys, time; print(flush=True); began = time.monotonic(); os.statvfs(sys.argv[1]); "
     "print(time.monotonic() - began)"
 )
 _OCTAL = re.compile(r"\\([0-7]{3})")
-_LEFT: list[subprocess.Popen[bytes]] = []
-"""Children that could not be waited for; each is asked again whether it has ended."""
 
 
 def file_system_of(pid: int, path: str) -> FileSystem | None:
@@ -56,29 +58,34 @@ def mount_of(path: str, table: str) -> FileSystem | None:
     return found
 
 
-def asked(found: FileSystem, pid: int, wait_s: float = ANSWER_S) -> FileSystem:
+def asked(found: FileSystem, pid: int, limit_s: float = LIMIT_S) -> FileSystem:
     """The same, with how long it took to answer here, through the root of *pid*."""
-    answer_s, silent_s = ask(f"/proc/{pid}/root{found.point}", wait_s)
+    answer_s, silent_s = ask(f"/proc/{pid}/root{found.point}", limit_s)
     return replace(found, answer_s=answer_s, silent_s=silent_s)
 
 
-def silent(path: Path) -> FileSystem | None:
+def silent(path: Path, limit_s: float = LIMIT_S) -> FileSystem | None:
     """The file system of *path*, as this process sees it, if it does not answer."""
-    _, silent_s = ask(str(path), ANSWER_S)
+    _, silent_s = ask(str(path), limit_s)
     if silent_s is None:
         return None
+    with contextlib.suppress(OSError):  # a link lies where it answers; what it leads to does not
+        path = path.parent / os.readlink(path)  # noqa: PTH115 - never resolved any further
     found = file_system_of(os.getpid(), str(path)) or FileSystem(
         point=clean_line(str(path)), kind="?", source="?"
     )
     return replace(found, silent_s=silent_s)
 
 
-def ask(path: str, wait_s: float) -> tuple[float | None, float | None]:
+def ask(path: str, limit_s: float) -> tuple[float | None, float | None]:
     """(how long it took to answer, or for how long it has not); neither: it cannot be told.
 
-    A machine that is too busy to run the child at all says nothing of the file system.
+    A machine that is too busy to run the child at all says nothing of the file system, nor does
+    one that was given no time: it is over within *limit_s* seconds.
     """
-    _LEFT[:] = [each for each in _LEFT if each.poll() is None]
+    if limit_s < LEAST_S:
+        return None, None
+    wait_s = (limit_s - REAP_S) / 2
     try:
         child = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _ASK, path],
@@ -92,16 +99,15 @@ def ask(path: str, wait_s: float) -> tuple[float | None, float | None]:
         return None, None
     assert child.stdout is not None
     with child.stdout as stream:
-        begun = _read(stream.fileno(), START_S, 1)
+        begun = _read(stream.fileno(), wait_s, 1)
         began = time.monotonic()
         said = _read(stream.fileno(), wait_s, 256) if begun else b""
     if said is None:
         waits_s, held = time.monotonic() - began, name_and_state(child.pid)
-        child.kill()
-        _LEFT.append(child)
-        return None, waits_s if held is not None and held[1] in "DS" else None
-    child.kill()
-    child.wait()
+        end_child(child)
+        held_up = held is not None and held[1] in "DS" and waits_s >= LEAST_S / 2
+        return None, waits_s if held_up else None
+    end_child(child)
     try:
         return float(said), None
     except ValueError:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 import stat
-import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitor.diagnosis.file_systems import silent
+from monitor.diagnosis.bounds import Bounds
 from monitor.diagnosis.kernel_threads import read_threads
-from monitor.diagnosis.places import FileSystem
 from monitor.diagnosis.pyspy import HostSpy, Spy
+from monitor.diagnosis.reach import Reach
 from monitor.diagnosis.sampling import take
 from monitor.diagnosis.sources import Sources
 from monitor.diagnosis.stacks import compare, with_native
@@ -31,7 +31,7 @@ from monitor.probes.heartbeat import read_heartbeat
 from monitor.probes.text import clean_line
 from monitor.rundir import RunDir
 from monitor.seen import seen_of
-from monitor.signatures import Sign, sign_of
+from monitor.signatures import Sign, Signature, sign_of
 from monitor.single_look import look_once
 from monitor.target import WatchTarget, read_target
 from monitor.watch_state import WatchRead, read_watch
@@ -43,27 +43,30 @@ def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagno
     *spy* takes the stacks, this user's own py-spy by default; *native*: with native calls, for
     which the trainer is paused once, for some 60 ms.
     """
-    since_s = time.monotonic()
-    dead = silent(read_target(run.root).checkpoints)
-    target, now, watched = _reachable(run, dead), read_now(), read_watch(run.watch)
+    bounds = Bounds()
+    reach = Reach.of(read_target(run.root), bounds)
+    target, now, watched = reach.target(), read_now(), read_watch(run.watch)
     seen = seen_of(target, watched, now)
     single = look_once(target, watched.value, now)
     process = single.facts.process
     over = target.final or seen.verdict.liveness in FINAL
-    around = Around(process.pids if process is not None and process.alive and not over else ())
+    family = process.pids if process is not None and process.alive and not over else ()
+    around = Around(family, bounds)
     pids = around.pids
     before = _Progress.of(target)
-    taken = take(pids, spy or HostSpy(), native=native, since_s=since_s)
+    taken = take(pids, spy or HostSpy(), native=native, bounds=bounds)
     advanced = before.advanced_to(_Progress.of(target))
-    seen_last = seen_of(_reachable(run, dead), read_watch(run.watch), read_now())
+    seen_last = seen_of(reach.target(), read_watch(run.watch), read_now())
     verdict = seen_last.verdict
     observed = _with_gpus(single.observation, watched)
-    sign = sign_of(observed) if pids else Sign(None, "not seen")
+    sign, zombies = (
+        _seen_twice(observed, lambda: _again(reach.target(), watched)) if pids else _NONE
+    )
     hung = verdict.liveness in (Liveness.SUSPECT, Liveness.STALLED) and not advanced
     if not taken.samples and hung and _may_be_asked(target, pids, process.state if process else ""):
-        taken.ask(target)
-    kernel = read_threads(pids, taken.ticks, taken.seconds)
-    sources = Sources()
+        taken.ask(target, bounds)
+    kernel = read_threads(pids, taken.before, taken.after, taken.seconds, bounds)
+    sources = Sources(bounds)
     threads = with_native(map(sources.add, compare(taken.samples, kernel)), taken.native)
     last = single.facts.checkpoints.last_complete if single.facts.checkpoints else None
     found = str(sign.signature) if sign.signature else None
@@ -83,16 +86,47 @@ def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagno
         source=taken.source,
         threads=threads,
         kernel=kernel,
-        zombies=process.zombies if process is not None else (),
-        missing=(*taken.missing, *seen.problems),
+        zombies=zombies,
+        missing=(*taken.missing, *reach.problems, *seen.problems),
         checkpoint=last.iteration if last else None,
         checkpoint_age_s=max(0.0, now.wall_s - last.modified_wall) if last else None,
         work_s=_work_s(single.observation),
         around=around.after(
-            target.process, kernel, observed.machine.gpus if observed.machine else (), dead
+            target.process,
+            kernel,
+            observed.machine.gpus if observed.machine else (),
+            reach.checkpoints_silent,
         ),
-        told=read_told(_reachable(run, dead), seen_last, single, watched.value, found),
+        told=read_told(reach.target(), seen_last, single, watched.value, found),
     )
+
+
+_NONE: tuple[Sign, tuple[str, ...]] = (Sign(None, "not seen"), ())
+_MOMENTARY = frozenset(
+    {Signature.BLOCKED_PIPE, Signature.BLOCKED_TERMINAL, Signature.BLOCKED_IO}
+    | {Signature.SAVE_WORKER_DEAD}
+)
+"""States in which whoever is well may be met for a moment."""
+
+
+def _seen_twice(
+    first: Observation, again: Callable[[], Observation]
+) -> tuple[Sign, tuple[str, ...]]:
+    """The sign and the dead children of *first*, as far as the look after the samples has them."""
+    sign = sign_of(first)
+    dead = first.process.zombies if first.process is not None else ()
+    if sign.signature not in _MOMENTARY and not dead:
+        return sign, ()
+    last = again()
+    later = sign_of(last)
+    still = Counter(last.process.zombies if last.process is not None else ()) & Counter(dead)
+    if sign.signature in _MOMENTARY and later.signature != sign.signature:
+        sign = later if later.signature not in _MOMENTARY else Sign(None, "it changes")
+    return sign, tuple(still.elements())
+
+
+def _again(target: WatchTarget, watched: WatchRead) -> Observation:
+    return _with_gpus(look_once(target, watched.value, read_now()).observation, watched)
 
 
 def _work_s(observation: Observation) -> float | None:
@@ -101,17 +135,6 @@ def _work_s(observation: Observation) -> float | None:
     if ages.checkpoint_s is None or ages.progress_s is None or ages.writing_s is not None:
         return None
     return max(0.0, ages.checkpoint_s - ages.progress_s)
-
-
-def _reachable(run: RunDir, dead: FileSystem | None) -> WatchTarget:
-    """The run without what lies on the file system that does not answer: it would hold us, too."""
-    target = read_target(run.root)
-    if dead is None:
-        return target
-    log = target.foreign_log
-    if log is not None and log.is_relative_to(dead.point):
-        target = replace(target, foreign_log=None)
-    return replace(target, checkpoints=run.diagnosis / "out-of-reach")
 
 
 def _with_gpus(observation: Observation, watched: WatchRead) -> Observation:

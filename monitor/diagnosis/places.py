@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+MOST_RANKS = 16
+"""Of one machine that are looked at."""
+
 
 class WaitKind(StrEnum):
     """What sort of thing is waited for."""
@@ -66,6 +69,8 @@ class Rank:
     pid: int
     local: int | None = None
     world: int | None = None
+    on_machine: bool = True
+    """`world` counts those of this machine; False: of all machines, of which more may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from monitor.diagnosis.children import REAP_S, end_child
 from monitor.diagnosis.namespaces import as_here, is_inside, threads_inside
 from monitor.diagnosis.values import Frame, Stack
 from monitor.frozen import replace
@@ -42,8 +43,15 @@ class Dump:
 class Spy(Protocol):
     """Who takes the stacks: py-spy here, or one in a container beside the trainer."""
 
-    def dump(self, pid: int, *, native: bool = False) -> Dump:
-        """The stacks of *pid* (as this machine counts) now; *native* ones pause it shortly."""
+    dump_s: float
+    native_s: float
+    """The most that a dump may need."""
+
+    def dump(self, pid: int, *, native: bool = False, limit_s: float) -> Dump:
+        """The stacks of *pid* (as this machine counts) now; *native* ones pause it shortly.
+
+        It is over within *limit_s* seconds.
+        """
         ...
 
     def available(self) -> str | None:
@@ -54,6 +62,8 @@ class Spy(Protocol):
 class HostSpy:
     """py-spy as this user, on this machine; a container's processes are of this machine too."""
 
+    dump_s, native_s = DUMP_S, NATIVE_S
+
     def __init__(self) -> None:
         self._program = find_pyspy()
 
@@ -62,8 +72,8 @@ class HostSpy:
             return None
         return "stacks: py-spy is not installed; pip install py-spy==0.4.3"
 
-    def dump(self, pid: int, *, native: bool = False) -> Dump:
-        got = dump(self._program or "", pid, native=native)
+    def dump(self, pid: int, *, native: bool = False, limit_s: float = DUMP_S) -> Dump:
+        got = dump(self._program or "", pid, native=native, limit_s=limit_s)
         if not got.stacks or not is_inside(pid):
             return got
         return replace(got, stacks=as_here(got.stacks, pid, threads_inside(pid)))
@@ -81,24 +91,25 @@ def dump_argv(program: str, pid: int, *, native: bool) -> list[str]:
     return [program, "dump", how, "--json", "--full-filenames", "--pid", str(pid)]
 
 
-def dump(program: str, pid: int, *, native: bool = False) -> Dump:
+def dump(program: str, pid: int, *, native: bool = False, limit_s: float = DUMP_S) -> Dump:
     """Take the stacks of *pid* once. Never raises."""
-    limit_s = NATIVE_S if native else DUMP_S
     try:
-        done = subprocess.run(
+        child = subprocess.Popen(
             dump_argv(program, pid, native=native),
-            capture_output=True,
-            timeout=limit_s,
-            check=False,
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
-    except subprocess.TimeoutExpired:
-        return Dump(problem=f"py-spy gave no stacks of pid {pid} within {limit_s:.0f} s")
     except OSError as error:
         return Dump(problem=f"py-spy cannot be run: {error.strerror or error}")
-    if done.returncode == 0:
-        return parse_dump(done.stdout)
-    return failed_dump(pid, done.stderr)
+    try:
+        out, said = child.communicate(timeout=max(0.0, limit_s - REAP_S))
+    except subprocess.TimeoutExpired:
+        end_child(child)
+        return Dump(problem=f"py-spy gave no stacks of pid {pid} within {limit_s:.0f} s")
+    if child.returncode == 0:
+        return parse_dump(out)
+    return failed_dump(pid, said)
 
 
 def failed_dump(pid: int, stderr: bytes) -> Dump:

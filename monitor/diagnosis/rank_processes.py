@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from monitor.diagnosis.places import Rank
+from monitor.diagnosis.places import MOST_RANKS, Rank
 from monitor.probes.process import parse_stat
 from monitor.probes.raw import list_names, read_proc
 
-MOST = 16
-"""Ranks of one machine that are looked at."""
 _NAMES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _KEY = ("WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
@@ -67,10 +65,13 @@ def ranks_of(
                 pid=pid,
                 local=_number(variables.get("LOCAL_RANK")),
                 world=_number(variables.get("LOCAL_WORLD_SIZE") or variables.get("WORLD_SIZE")),
+                on_machine=bool(variables.get("LOCAL_WORLD_SIZE")),
             ),
         )
     ranks = tuple(found[number] for number in sorted(found))
-    return ranks[:MOST] if len(ranks) > 1 or any((each.world or 1) > 1 for each in ranks) else ()
+    return (
+        ranks[:MOST_RANKS] if len(ranks) > 1 or any((each.world or 1) > 1 for each in ranks) else ()
+    )
 
 
 def _number(text: str | None) -> int | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from monitor.diagnosis.ends import Found
-from monitor.diagnosis.places import Collective, Rank
+from monitor.diagnosis.places import MOST_RANKS, Collective, Rank
 from monitor.diagnosis.values import Cause, Confidence, DiagnosisFacts, Frame, ThreadView
 
 _COLLECTIVE = re.compile(r"/torch/distributed/distributed_c10d\.py$")
@@ -105,11 +105,14 @@ def _gone(ranks: Sequence[Rank], waiting: list[_Seen]) -> Found | None:
     world = max((each.world or 0 for each in ranks), default=0)
     here = {each.local if each.local is not None else each.rank for each in ranks}
     missing = sorted(set(range(world)) - here)
-    if not missing or not waiting or len(ranks) >= world:
+    if not missing or not waiting or len(ranks) >= min(world, MOST_RANKS):
         return None
-    who = _numbers(missing)
-    words = f"{who} of {world} has no process any more, and {_wait_words(waiting)}"
-    return Found(Cause.RANK_GONE, Confidence.LIKELY, words)
+    who, has = _numbers(missing), "has" if len(missing) == 1 else "have"
+    if all(each.on_machine for each in ranks):
+        words = f"{who} of {world} {has} no process any more, and {_wait_words(waiting)}"
+        return Found(Cause.RANK_GONE, Confidence.LIKELY, words)
+    words = f"{who} of {world} {has} no process here, and {_wait_words(waiting)}"
+    return Found(Cause.RANK_GONE, Confidence.UNSURE, words, "whether other machines have them")
 
 
 def _stopped(facts: DiagnosisFacts, ranks: Sequence[Rank]) -> Found | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from monitor.diagnosis.pyspy import Spy
 from monitor.diagnosis.stacks import grouped
 from monitor.diagnosis.values import Conclusion, DiagnosisFacts, Group
 from monitor.files import write_json
+from monitor.frozen import replace
 from monitor.probes.clock import read_now
 from monitor.rundir import SCHEMA, RunDir
 
@@ -25,6 +27,8 @@ class Diagnosis:
     facts: DiagnosisFacts
     conclusion: Conclusion
     groups: tuple[Group, ...]
+    took_s: float | None = None
+    """All of it, from the first look to the conclusion."""
     unwritten: str | None = None
     """Why it could not be kept in the run's folder."""
 
@@ -37,6 +41,7 @@ class Diagnosis:
                     "run": self.facts.run,
                     "attempt": self.facts.attempt,
                     "wall_s": read_now().wall_s,
+                    "took_s": self.took_s,
                     "conclusion": self.conclusion,
                     "groups": self.groups,
                     "facts": self.facts,
@@ -48,18 +53,16 @@ class Diagnosis:
 
 def diagnose(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagnosis:
     """Look at *run* (see `look`), conclude, and keep the result in its folder `diagnosis/`."""
+    began_s = time.monotonic()
     facts = look(run, spy, native=native)
     groups = grouped(facts.threads, facts.around.ranks)
-    found = Diagnosis(facts=facts, conclusion=conclude(facts), groups=groups)
+    said = conclude(facts)
+    took_s = time.monotonic() - began_s
+    found = Diagnosis(facts=facts, conclusion=said, groups=groups, took_s=took_s)
     try:
         run.diagnosis.mkdir(mode=0o700, exist_ok=True)
         write_json(run.diagnosis / LATEST, found.to_json(), durable=False)
     except OSError as error:
-        unwritten = f"{run.diagnosis} was not written: {error.strerror or error}"
-        return Diagnosis(
-            facts=found.facts,
-            conclusion=found.conclusion,
-            groups=found.groups,
-            unwritten=unwritten,
-        )
+        why = f"{run.diagnosis} was not written: {error.strerror or error}"
+        return replace(found, unwritten=why)
     return found

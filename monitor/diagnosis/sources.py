@@ -12,12 +12,17 @@ import stat
 from pathlib import Path
 
 from monitor.diagnosis import rights
+from monitor.diagnosis.bounds import THREADS_END_S, Bounds
+from monitor.diagnosis.file_systems import asked, file_system_of
 from monitor.diagnosis.values import Frame, ThreadView
 from monitor.frozen import replace
+from monitor.probes.filesystem import is_local_kind
 from monitor.probes.raw import open_regular
 from monitor.probes.text import clean_line
 
 SOURCE_BYTES = 2 << 20
+ASKED_S = 2.0
+"""For a file server, whose lines are not worth more."""
 FRAMES = 12
 """Of a thread, the innermost so many: who holds a lock does not stand far from it."""
 
@@ -25,7 +30,10 @@ FRAMES = 12
 class Sources:
     """Reads each file once."""
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: Bounds | None = None) -> None:
+        self._bounds = bounds or Bounds()
+        self._points: dict[str, bool] = {}
+        """Mounts of file servers, and whether they answer."""
         self._texts: dict[tuple[bool, str], str | None] = {}
         self._blocks: dict[str, tuple[tuple[int, int, str], ...]] = {}
 
@@ -61,8 +69,19 @@ class Sources:
     def _text(self, pid: int, file: str, *, inside: bool) -> str | None:
         key = (inside, file)
         if key not in self._texts:
-            self._texts[key] = read_source(pid, file, inside=inside)
+            answers = self._answers(pid, file)
+            self._texts[key] = read_source(pid, file, inside=inside) if answers else None
         return self._texts[key]
+
+    def _answers(self, pid: int, file: str) -> bool:
+        """Code may lie on the very file server that the trainer waits for."""
+        place = file_system_of(pid, file)
+        if place is None or is_local_kind(place.kind):
+            return True
+        if place.point not in self._points:
+            limit_s = self._bounds.left(THREADS_END_S, ASKED_S)
+            self._points[place.point] = asked(place, pid, limit_s).answer_s is not None
+        return self._points[place.point]
 
 
 def read_source(pid: int, file: str, *, inside: bool) -> str | None:

@@ -37,9 +37,13 @@ def compare(
                 pid=last.pid,
                 tid=last.tid,
                 name=last.name,
-                still=_is_still(seen, [last.pid in each for each in answered]),
+                still=_is_still(
+                    seen,
+                    [last.pid in each for each in answered],
+                    at := known.get(last.tid) if last.tid is not None else None,
+                ),
                 stays_in=_common([each.frames for each in seen]),
-                kernel=(at := known.get(last.tid) if last.tid is not None else None),
+                kernel=at,
                 idle=_idle([each.active for each in seen], at),
             )
         )
@@ -71,10 +75,14 @@ def _is_written_in(inner: Frame, outer: Frame) -> bool:
     return around == f"{outer.function}.<locals>"
 
 
-def _is_still(seen: Sequence[Stack], answered: Sequence[bool]) -> bool:
-    """It stood alike in every sample that its process was seen in, and in two at least."""
+def _is_still(seen: Sequence[Stack], answered: Sequence[bool], kernel: KernelThread | None) -> bool:
+    """It stood alike in every sample that its process was seen in, and in two at least.
+
+    Of one sample alone the kernel tells: whoever was on no core meanwhile did not move.
+    """
     alike = len({each.frames for each in seen}) == 1
-    return alike and len(seen) == sum(answered) and (len(seen) > 1 or len(answered) == 1)
+    told = len(seen) > 1 or (kernel is not None and kernel.ran is False)
+    return alike and len(seen) == sum(answered) and told
 
 
 def _left(

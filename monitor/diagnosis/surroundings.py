@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from monitor.diagnosis.bounds import Bounds
 from monitor.diagnosis.box import Meters, box_lines, faults_rate, read_meters
 from monitor.diagnosis.flight_recorder import read_collectives
 from monitor.diagnosis.freezer import read_frozen
@@ -17,21 +18,19 @@ from monitor.probes.process import started_s
 
 PROCESSES = 8
 """Of the trainer and its children, the first so many; and every rank."""
-ASKED_S = 8.0
-"""After so long no file system is asked any more, for that takes some seconds."""
 
 
 class Around:
     """Read once before the samples, and once after."""
 
-    def __init__(self, family: Sequence[int]) -> None:
+    def __init__(self, family: Sequence[int], bounds: Bounds) -> None:
         self.ranks: tuple[Rank, ...] = read_ranks(family)
         ranked = [each.pid for each in self.ranks]
         rest = [pid for pid in family[1:] if pid not in ranked][:PROCESSES]
         self.pids: tuple[int, ...] = tuple(dict.fromkeys([*family[:1], *ranked, *rest]))
         """Whose stacks are taken, the trainer first."""
         self._before: Meters = read_meters(self.pids)
-        self._until_s = self._before.at_s + ASKED_S
+        self._bounds = bounds
 
     def after(
         self,
@@ -51,7 +50,7 @@ class Around:
                     for each in sorted(kernel, key=lambda each: each.tid != each.pid)
                     if each.state != "R"
                 ),
-                self._until_s,
+                self._bounds,
             ),
             ranks=self.ranks,
             collectives=read_collectives(self.ranks),

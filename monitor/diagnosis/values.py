@@ -99,6 +99,10 @@ class KernelThread:
     """Of one core, over the seconds of the look."""
     wchan: str | None = None
     syscall: str | None = None
+    ran: bool | None = None
+    """It was on a core at all meanwhile; False: it stood still, however few samples there are."""
+    waited_share: float | None = None
+    """Of the seconds of the look, in which it wanted a core and others had it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,10 @@ The rule: it is read once, after the samples; what this user may not see is left
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import inf
 
+from monitor.diagnosis.bounds import WAITS_END_S, Bounds
 from monitor.diagnosis.calls import Call, polled, read_call, read_path
 from monitor.diagnosis.ends_of import (
     by_pid,
@@ -26,6 +25,7 @@ from monitor.frozen import replace
 from monitor.probes.text import clean_line
 
 THREADS = 48
+ASKED_S = 4.0
 _BY_DESCRIPTOR = frozenset(
     {"read", "write", "pread64", "pwrite64", "readv", "writev", "ioctl", "fcntl", "flock"}
     | {"fsync", "fdatasync", "ftruncate", "getdents64", "connect", "accept", "accept4"}
@@ -48,11 +48,14 @@ class _Seen:
     link: str
 
 
-def read_waits(threads: Iterable[tuple[int, int]], until_s: float = inf) -> tuple[Wait, ...]:
+def read_waits(
+    threads: Iterable[tuple[int, int]], bounds: Bounds | None = None
+) -> tuple[Wait, ...]:
     """What each (pid, tid) waits for; a thread may wait for several descriptors at once.
 
-    No file system is asked after *until_s* of CLOCK_MONOTONIC.
+    Who is at the other ends, and the file systems, are asked for within *bounds*.
     """
+    bounds = bounds or Bounds()
     seen: list[_Seen] = []
     waits: list[Wait] = []
     for pid, tid in list(threads)[:THREADS]:
@@ -70,13 +73,13 @@ def read_waits(threads: Iterable[tuple[int, int]], until_s: float = inf) -> tupl
     }
     wanted = {each.link for each in seen if each.link.startswith("pipe:")}
     wanted |= {peer for _, peer in peers.values() if peer}
-    holders = holders_of(wanted)
+    holders, whole = holders_of(wanted, bounds)
     for each in seen:
         if each.link.startswith("pipe:"):
             writes = each.call.name in _WRITES
             ends = other_ends(holders[each.link], each.pid, writes=writes)
             # Who is not root sees only his own processes: that nobody is seen then says nothing.
-            known = ends if ends or os.geteuid() == 0 else None
+            known = ends if ends or (whole and os.geteuid() == 0) else None
             waits.append(_wait(each, WaitKind.PIPE, each.link, known))
         elif each.link.startswith("socket:"):
             words, peer = peers[each.link]
@@ -84,7 +87,7 @@ def read_waits(threads: Iterable[tuple[int, int]], until_s: float = inf) -> tupl
         elif each.link.startswith("/"):
             kind = WaitKind.DEVICE if each.link.startswith("/dev/") else WaitKind.FILE
             waits.append(_wait(each, kind, each.link, None))
-    return _with_file_systems(waits, until_s)
+    return _with_file_systems(waits, bounds)
 
 
 def _links(pid: int, call: Call) -> list[str]:
@@ -136,15 +139,14 @@ def _wait(seen: _Seen, kind: WaitKind, what: str, ends: tuple[End, ...] | None) 
     )
 
 
-def _with_file_systems(waits: list[Wait], until_s: float) -> tuple[Wait, ...]:
+def _with_file_systems(waits: list[Wait], bounds: Bounds) -> tuple[Wait, ...]:
     """Ask each file system once that somebody waits for."""
     known: dict[str, FileSystem] = {}
     found = []
     for each in waits:
         place = file_system_of(each.pid, each.what) if each.kind is WaitKind.FILE else None
         if place is not None and place.point not in known and len(known) < 2:
-            late = time.monotonic() > until_s
-            known[place.point] = place if late else asked(place, each.pid)
+            known[place.point] = asked(place, each.pid, bounds.left(WAITS_END_S, ASKED_S))
         here = known.get(place.point) if place is not None else None
         found.append(each if here is None else replace(each, file_system=here))
     return tuple(found)

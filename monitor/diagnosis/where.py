@@ -170,12 +170,17 @@ def _nobody_writes(facts: DiagnosisFacts, waits: list[Wait]) -> Found | None:
     pipes = [each for each in waits if each.kind is WaitKind.PIPE and each.call != "write"]
     if main is None or not pipes or any(each.ends is None or each.ends for each in pipes):
         return None
-    if not any(_LOADS.search(each.file) for each in main.stays_in):
+    if not waits_for_children(main):
         return None
     if facts.zombies:
         return None  # told with its name
     words = f"the worker that it waits for is gone: it waits for {_words(pipes[0])}{_place(facts)}"
     return Found(Cause.WORKER_DEAD, Confidence.LIKELY, words)
+
+
+def waits_for_children(view: ThreadView) -> bool:
+    """It stands in a library that waits for processes that it has started itself."""
+    return any(_LOADS.search(each.file) for each in view.stays_in)
 
 
 def _lock_held(facts: DiagnosisFacts) -> Found | None:

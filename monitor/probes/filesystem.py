@@ -29,7 +29,11 @@ class Mount:
 
 def is_local_filesystem(path: Path) -> bool:
     """False for network file systems and FUSE; True when it cannot be told."""
-    kind = filesystem_type(path)
+    return is_local_kind(filesystem_type(path))
+
+
+def is_local_kind(kind: str | None) -> bool:
+    """The same of a type's name."""
     return kind not in NETWORK_TYPES and not (kind or "").startswith("fuse.") and kind != "fuse"
 
 

@@ -35,7 +35,6 @@ LOOK_S = 1.0
 SEARCH_FIRST_S = 5.0
 SEARCH_LAST_S = 180.0
 """A search takes a quarter of a second of CPU; a first save may be an hour away."""
-SEARCH_LONGEST_S = 60.0
 LAST_WATCH_S = 10.0
 """So long a last watcher has to record the end, where all before it died."""
 

@@ -50,6 +50,8 @@ class Diagnosed:
     naming: Naming
     seconds: float
     """That its sampling took."""
+    took_s: float | None
+    """All of the diagnosis."""
     samples: int
     source: str | None
 
@@ -81,6 +83,7 @@ def compare(step: Step, said: Mapping[str, Any]) -> Diagnosed:
         sentence=sentence,
         naming=naming,
         seconds=float(facts["seconds"]),
+        took_s=said.get("took_s"),
         samples=int(facts["samples"]),
         source=facts["source"],
     )

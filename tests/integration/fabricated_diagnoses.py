@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from monitor.diagnosis.conclude import conclude
+from monitor.diagnosis.places import Surroundings
 from monitor.diagnosis.record import Diagnosis
 from monitor.diagnosis.stacks import grouped
 from monitor.diagnosis.values import (
@@ -122,6 +123,16 @@ UNSURE = made_of(
         checkpoint_age_s=None,
     )
 )
+HIDDEN = made_of(
+    replace(
+        UNSURE.facts,
+        around=Surroundings(container="0123456789ab"),
+        missing=(
+            "stacks: the process is uid 0's; run `lanewatch diagnose` as root, or let a "
+            "short-lived container look: `lanewatch diagnose RUN --yes`, or as that user",
+        ),
+    )
+)
 CRASHED = made_of(
     replace(
         FACTS,
@@ -156,4 +167,5 @@ DIAGNOSES = {
     "healthy": HEALTHY,
     "unsure": UNSURE,
     "crashed": CRASHED,
+    "hidden": HIDDEN,
 }

@@ -86,6 +86,12 @@ print("stands", flush=True)
 queue.get()
 """
 
+CODE_ELSEWHERE = """
+import os, threading
+code = "import threading\\nprint('stands', flush=True)\\nthreading.Event().wait()\\n"
+exec(compile(code, os.environ["WHERE"] + "/job/train.py", "exec"))
+"""
+
 SHUT = """
 import ctypes, time
 ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
@@ -243,6 +249,16 @@ def test_checkpoints_on_a_file_system_that_does_not_answer_do_not_hold_the_diagn
         said = asked(run, 0)
     assert said["facts"]["around"]["checkpoints_silent"]["silent_s"] > 1
     assert said["conclusion"]["cause"] == "lock-held", "it waits for something else"
+
+
+@needs_root
+def test_source_on_a_file_system_that_does_not_answer_is_not_read(folder: Path) -> None:
+    """The trainer was loaded before its file server went; whoever read a line of it would hang."""
+    with silent_mount(folder / "server") as point:
+        said, pid = told(folder, 0, CODE_ELSEWHERE, WHERE=str(point))
+    (main,) = (each for each in said["facts"]["threads"] if each["tid"] == pid)
+    assert any(each["file"] == f"{point}/job/train.py" for each in main["stays_in"]), said
+    assert main["line"] is None or "wait" in main["line"], "the library's own line may be read"
 
 
 @contextlib.contextmanager

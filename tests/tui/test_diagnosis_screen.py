@@ -7,11 +7,13 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fabricated_diagnoses import CRASHED, DEADLOCK, HEALTHY, RUN, STOPPED, UNSURE
+from fabricated_diagnoses import CRASHED, DEADLOCK, HEALTHY, HIDDEN, RUN, STOPPED, UNSURE
 from shown import MakeApp, screen_text, show
 from textual.pilot import Pilot
 
@@ -19,8 +21,12 @@ from monitor.diagnosis.record import Diagnosis
 from monitor.diagnosis.values import Remedy
 from monitor.probes.process import parse_stat
 from monitor.rundir import RunDir
+from runners.errors import EngineError
+from runners.sidecar import Offer
 from tui import remedy_acts
+from tui.diagnosis_looks import How
 from tui.remedy_acts import NotDoneError, carry_out
+from tui.screens.confirm_look import ConfirmLookScreen
 from tui.screens.confirm_remedy import ConfirmRemedyScreen
 from tui.screens.diagnosis import DiagnosisScreen
 from tui.screens.run import RunScreen
@@ -41,7 +47,7 @@ class Acts:
 
 
 async def opened(pilot: Pilot[None], found: Diagnosis, acts: Acts | None = None) -> DiagnosisScreen:
-    screen = DiagnosisScreen(RUN, Path("/runs"), look=lambda: found, act=acts or Acts())
+    screen = DiagnosisScreen(RUN, Path("/runs"), look=lambda how: found, act=acts or Acts())
     pilot.app.push_screen(screen)
     await settled(pilot)
     return screen
@@ -62,7 +68,7 @@ async def test_d_on_a_run_looks_without_holding_the_screen(
 ) -> None:
     go, looked_at = threading.Event(), []
 
-    def slow(run: RunDir) -> Diagnosis:
+    def slow(run: RunDir, *, native: bool) -> Diagnosis:
         looked_at.append(run.root)
         go.wait(60)
         return DEADLOCK
@@ -157,7 +163,7 @@ async def test_a_read_only_view_does_nothing(make_app: MakeApp) -> None:
 async def test_a_look_that_fails_is_a_sentence_and_can_be_made_again(make_app: MakeApp) -> None:
     answers: list[Any] = [OSError("the disk [is] gone"), HEALTHY]
 
-    def look() -> Diagnosis:
+    def look(how: How) -> Diagnosis:
         answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -172,6 +178,111 @@ async def test_a_look_that_fails_is_a_sentence_and_can_be_made_again(make_app: M
         await pilot.press("d")
         await settled(pilot)
         assert "it is healthy" in screen_text(app)
+
+
+OFFER = Offer(
+    container="night[1]", container_id="c" * 64, image="sha256:1", image_name="nemo:1", program="/p"
+)
+NATIVE = replace(
+    DEADLOCK, groups=tuple(replace(each, native=("cuCtxSync (a.so)",)) for each in DEADLOCK.groups)
+)
+
+
+class Looks:
+    """Answers from a list, and notes how it was asked to look."""
+
+    def __init__(self, *answers: Diagnosis) -> None:
+        self.answers = answers
+        self.asked: list[How] = []
+
+    def __call__(self, how: How) -> Diagnosis:
+        self.asked.append(how)
+        return self.answers[min(len(self.asked), len(self.answers)) - 1]
+
+
+async def shown(
+    pilot: Pilot[None], looks: Looks, find: Callable[[], Offer | None] = lambda: OFFER
+) -> None:
+    pilot.app.push_screen(DiagnosisScreen(RUN, Path("/runs"), look=looks, find=find, act=Acts()))
+    await settled(pilot)
+
+
+async def test_native_calls_are_looked_for_only_after_a_question(make_app: MakeApp) -> None:
+    looks = Looks(DEADLOCK, NATIVE)
+    app = make_app(stop=lambda run, save: None)
+    async with app.run_test(size=(120, 60)) as pilot:
+        await shown(pilot, looks)
+        assert "n native calls" in screen_text(app)
+        await pilot.press("n")
+        assert isinstance(app.screen, ConfirmLookScreen)
+        assert "py-spy pauses the trainer" in screen_text(app)
+        await pilot.press("enter", "n")
+        await settled(pilot)
+        assert looks.asked == [How()], "no is no"
+        await pilot.press("n", "y")
+        await settled(pilot)
+        assert looks.asked == [How(), How(native=True)]
+        assert "native cuCtxSync (a.so)" in screen_text(app)
+        assert "n native calls" not in screen_text(app)
+        await pilot.press("c")
+        assert isinstance(app.screen, DiagnosisScreen)
+        assert any("A container helps only where" in each for each in notices(pilot))
+
+
+async def test_a_container_looks_only_after_a_question_that_says_what_is_started(
+    make_app: MakeApp,
+) -> None:
+    looks = Looks(HIDDEN, DEADLOCK)
+    app = make_app(stop=lambda run, save: None)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await shown(pilot, looks)
+        assert "c let a container look" in screen_text(app)
+        await pilot.press("c")
+        await settled(pilot)
+        assert isinstance(app.screen, ConfirmLookScreen)
+        assert "SYS_PTRACE" in screen_text(app)
+        assert "night[1]" in screen_text(app), "a name is no markup"
+        await pilot.press("escape")
+        await settled(pilot)
+        assert looks.asked == [How()]
+        await pilot.press("c")
+        await settled(pilot)
+        await pilot.press("y")
+        await settled(pilot)
+        assert looks.asked == [How(), How(offer=OFFER)]
+        assert "a deadlock" in screen_text(app)
+
+
+async def test_why_no_container_can_look_is_a_sentence(make_app: MakeApp) -> None:
+    def refused() -> Offer | None:
+        raise OSError("the Docker engine does not answer [x]")
+
+    app = make_app(stop=lambda run, save: None)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, Looks(HIDDEN), refused)
+        await pilot.press("c")
+        await settled(pilot)
+        assert any("engine does not answer [x]" in each for each in notices(pilot))
+        await shown(pilot, Looks(HIDDEN), lambda: None)
+        await pilot.press("c")
+        await settled(pilot)
+        assert any("or none is needed any more" in each for each in notices(pilot))
+
+
+async def test_a_read_only_view_starts_no_container_and_pauses_nothing(make_app: MakeApp) -> None:
+    looks = Looks(DEADLOCK, HIDDEN)
+    app = make_app(read_only=True, stop=lambda run, save: None)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await shown(pilot, looks)
+        await pilot.press("n")
+        await pilot.press("d")
+        await settled(pilot)
+        await pilot.press("c")
+        await settled(pilot)
+        assert isinstance(app.screen, DiagnosisScreen)
+        assert looks.asked == [How(), How()]
+        assert "let a container look" not in screen_text(app)
+        assert sum("read-only" in each for each in notices(pilot)) == 2
 
 
 async def test_long_stacks_scroll(make_app: MakeApp) -> None:
@@ -227,6 +338,33 @@ def _await_state(pid: int, state: str) -> None:
             return
         time.sleep(0.02)
     raise AssertionError(f"{pid} is not in state {state}")
+
+
+def test_a_paused_container_is_let_go_on_and_the_engines_refusal_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Client:
+        def __init__(self) -> None:
+            self.let_go: list[str] = []
+
+        def unpause(self, container: str) -> None:
+            self.let_go.append(container)
+
+    client = Client()
+    monkeypatch.setattr(
+        "runners.engines.docker_client.DockerConnection.ask",
+        lambda self, question, image=None: question(client),
+    )
+    remedy = Remedy(do="", loses="", commands=(("docker", "unpause", "0123456789ab"),))
+    assert carry_out(remedy, tmp_path) == "done: docker unpause 0123456789ab"
+    assert client.let_go == ["0123456789ab"]
+
+    def refuses(self: object, question: object, image: object = None) -> None:
+        raise EngineError("container 0123456789ab is not paused")
+
+    monkeypatch.setattr("runners.engines.docker_client.DockerConnection.ask", refuses)
+    with pytest.raises(NotDoneError, match="is not paused"):
+        carry_out(remedy, tmp_path)
 
 
 def test_a_command_that_does_not_answer_is_said_in_a_sentence(

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from monitor.model import Liveness
+from monitor.model import GpuReading, Liveness, MachineReading
 from monitor.probes.clock import Now, read_now
 from monitor.status import read_status
 from monitor.status_model import IterationView, RunStatus
 from tui.app import LanewatchApp
 from tui.detail import DetailReader
 from tui.run_list import RECHECK_S, RunList
-from tui.sampler import Sampler
+from tui.sampler import Sampler, _Machine
 from tui.screens.run import RunScreen
 from tui.state import Snapshot
 from tui.widgets.line_view import LineView
@@ -304,3 +304,37 @@ async def test_the_app_with_its_real_sampler_shows_a_run_from_disk(root: Path) -
         assert "[bold]done[/]" in shown()
         assert "60/60" in shown()
     assert files_of(root) == before
+
+
+def test_the_driver_is_asked_from_here_only_while_no_watcher_does(
+    root: Path, training: RunStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    class Sampled:
+        def start(self) -> None:
+            asked.append("start")
+
+        def stop(self, timeout_s: float) -> None:
+            asked.append("stop")
+
+        def latest(self) -> tuple[GpuReading, ...]:
+            return ()
+
+    monkeypatch.setattr("monitor.probes.gpu.GpuSampler", Sampled)
+    machine = _Machine(root)
+    machine.read([])
+    machine.read([])
+    gpu = GpuReading(index=0, name="GB10", utilisation_percent=96)
+    watched = replace(
+        training,
+        watcher=replace(training.watcher, alive=True),
+        machine=MachineReading(gpus=(gpu,)),
+    )
+    reading = machine.read([watched])
+    assert reading is not None
+    assert reading.gpus == (gpu,)
+    assert asked == ["start", "stop"]
+    machine.read([])
+    machine.stop()
+    assert asked == ["start", "stop", "start", "stop"]

@@ -125,6 +125,32 @@ def test_no_file_is_replaced(run: RunDir, tmp_path: Path) -> None:
         write_bundle(run, diagnose(run), tmp_path / "no" / "folder.tar.gz")
 
 
+def test_a_place_that_takes_no_file_is_refused_before_anybody_looks(
+    run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def looked(*_: object, **__: object) -> Any:
+        raise AssertionError("nobody waits for a look that is thrown away")
+
+    monkeypatch.setattr("tui.cli.diagnosing.diagnose", looked)
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != closed)
+    for word, why in {
+        str(tmp_path / "file"): "is there already",
+        str(tmp_path / "link"): "is there already",
+        str(tmp_path / "no" / "b.tar.gz"): "there is no folder",
+        str(tmp_path / "file" / "b.tar.gz"): "there is no folder",
+        str(closed / "b.tar.gz"): "this user may not write into",
+        "": "--bundle wants the name of a file",
+    }.items():
+        assert lanewatch(["diagnose", run.root.name, "--bundle", word]) == 2
+        assert why in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_half_a_bundle_is_not_left(
     run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from fabricated import wait_for
 from hypothesis import given
 from hypothesis import strategies as st
-from stalled_facts import STALLED, kernel
+from stalled_facts import OTHER, STALLED, STEP, WAIT, kernel, view
 
 from monitor.diagnosis import inquiry
 from monitor.diagnosis.answer import recorded_sentence
@@ -24,7 +24,6 @@ from monitor.diagnosis.values import (
     DiagnosisFacts,
     Frame,
     Stack,
-    ThreadView,
     Told,
 )
 from monitor.files import write_json
@@ -32,23 +31,8 @@ from monitor.model import Liveness
 from monitor.rundir import RunDir
 from monitor.signatures import Signature
 
-STEP = Frame("step", "/a/train.py", 10)
-OTHER = Frame("other", "/a/train.py", 20)
-WAIT = Frame("wait", "/usr/lib/python3.12/threading.py", 355)
+LOADER = Frame("get", "/usr/lib/python3.12/multiprocessing/queues.py", 103)
 POOL = Frame("_worker", "/usr/lib/python3.12/concurrent/futures/thread.py", 90)
-
-
-def view(
-    *frames: Frame,
-    tid: int = 7,
-    still: bool = True,
-    wait: str | None = "futex",
-    line: str | None = "with lock:",
-) -> ThreadView:
-    name = "MainThread" if tid == 7 else f"T{tid}"
-    return ThreadView(
-        pid=7, tid=tid, name=name, still=still, stays_in=frames, kernel=kernel(tid, wait), line=line
-    )
 
 
 @pytest.mark.parametrize(
@@ -115,7 +99,7 @@ def view(
             id="a socket",
         ),
         pytest.param(
-            {"threads": (view(WAIT, STEP),), "zombies": ("python",)},
+            {"threads": (view(WAIT, LOADER, STEP),), "zombies": ("python",)},
             Cause.WORKER_DEAD,
             Confidence.LIKELY,
             "python has died",
@@ -254,6 +238,8 @@ def test_laws(facts: DiagnosisFacts) -> None:
         assert found.cause in ("stopped", "blocked-pipe", "blocked-terminal")
     if found.cause == Cause.DEADLOCK:
         assert all(each.cpu_share < 0.2 for each in facts.kernel), "no deadlock while one runs"
+    if facts.liveness != "stalled" and found.cause == Cause.SPINNING:
+        assert found.confidence is Confidence.UNSURE, "a long step looks like that"
 
 
 def stack(*frames: Frame, tid: int = 7) -> Stack:
@@ -277,6 +263,15 @@ def test_what_never_moved_comes_first_and_is_grouped_over_threads() -> None:
 def test_a_thread_that_was_not_there_at_first_did_not_stand_still() -> None:
     views = compare([[], [stack(STEP)]], ())
     assert [each.still for each in views] == [False]
+
+
+def test_one_sample_is_no_standing_still_unless_the_kernel_says_so() -> None:
+    one = [[stack(STEP)]]
+    assert [each.still for each in compare(one, (kernel(),))] == [False]
+    assert [each.still for each in compare(one, (replace(kernel(), ran=True),))] == [False]
+    assert [each.still for each in compare(one, (replace(kernel(), ran=False),))] == [True]
+    failed = [[stack(STEP)], [], []]
+    assert [each.still for each in compare(failed, (replace(kernel(), ran=False),))] == []
 
 
 def test_a_thread_whose_last_sample_failed_is_left_if_the_kernel_has_it() -> None:

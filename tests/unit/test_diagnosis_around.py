@@ -60,6 +60,12 @@ def ranked(*views: ThreadView, world: int = 2, **around: Any) -> DiagnosisFacts:
     )
 
 
+def elsewhere(facts: DiagnosisFacts) -> DiagnosisFacts:
+    """Only how many ranks there are on all machines is known."""
+    ranks = tuple(replace(each, on_machine=False) for each in facts.around.ranks)
+    return replace(facts, around=replace(facts.around, ranks=ranks))
+
+
 @pytest.mark.parametrize(
     ("facts", "cause", "confidence", "says"),
     [
@@ -98,6 +104,20 @@ def ranked(*views: ThreadView, world: int = 2, **around: Any) -> DiagnosisFacts:
             Confidence.LIKELY,
             "rank 1 of 2 has no process any more, and rank 0 waits in all_reduce",
             id="one is gone",
+        ),
+        pytest.param(
+            elsewhere(ranked(rank_view(7, *REDUCE), world=16)),
+            Cause.RANK_GONE,
+            Confidence.UNSURE,
+            "of 16 have no process here, and rank 0 waits in all_reduce",
+            id="the others may be of other machines",
+        ),
+        pytest.param(
+            ranked(*(rank_view(7 + n, *REDUCE) for n in range(16)), world=32),
+            Cause.WAITS,
+            Confidence.UNSURE,
+            "it waits",
+            id="more ranks than are looked at",
         ),
         pytest.param(
             ranked(rank_view(7, *REDUCE), rank_view(8, *NAP), world=2, collectives=()),

@@ -70,7 +70,9 @@ class _Spy:
     def available(self) -> str | None:
         return None
 
-    def dump(self, pid: int, *, native: bool = False) -> Dump:
+    dump_s = native_s = 1.0
+
+    def dump(self, pid: int, *, native: bool = False, limit_s: float) -> Dump:
         self.asked += 1
         return self.answers.pop(0) if self.answers else Dump(stacks=(stack(pid, pid, MAIN),))
 

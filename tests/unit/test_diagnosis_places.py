@@ -59,7 +59,7 @@ def test_a_spin_whose_samples_all_fall_into_one_step_still_names_the_loop() -> N
     )
     said = conclude(facts)
     assert said.cause == Cause.SPINNING
-    assert "thread spins turns in Random.gauss (python3.11/random.py:600)" in said.sentence
+    assert "thread spins was seen in Random.gauss (python3.11/random.py:600)" in said.sentence
     assert "called from Net.step (a/net.py:64)" in said.sentence
     assert "called from spin.<locals>.turn (a/faults.py:81)" in said.sentence
     frames = frames[2:]

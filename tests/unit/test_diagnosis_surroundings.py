@@ -198,7 +198,7 @@ def test_tables_of_the_kernel_are_read() -> None:
 def test_a_file_system_of_ours_answers(tmp_path: Path) -> None:
     place = file_system_of(os.getpid(), str(tmp_path))
     assert place is not None
-    found = asked(place, os.getpid(), wait_s=60)
+    found = asked(place, os.getpid(), limit_s=60)
     assert found.answer_s is not None
     assert found.silent_s is None
     assert ask(str(tmp_path / "nothing"), 60) == (None, None)

@@ -30,7 +30,6 @@ from monitor.loss import (
     describe_loss,
     follow,
     judge_loss,
-    judge_losses,
     loss_of,
 )
 from monitor.model import Observation
@@ -148,7 +147,7 @@ def test_nan_is_told_at_once_and_over_after_a_clean_spell() -> None:
 
 
 def test_nan_comes_before_exploding() -> None:
-    assert judge_losses([*curve(150), *[7.0] * 40, None]) is LossTrouble.NAN
+    assert judge_loss(followed([*curve(150), *[7.0] * 40, None])) is LossTrouble.NAN
 
 
 def test_gradients_that_are_none_are_trouble_only_in_a_row() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +51,56 @@ PLANTED = {
     "an option with =": ("train.py --hub_token=plainword", "plainword"),
     "of our environment": ("it said swordfish99 aloud", "swordfish99"),
     "long and mixed": ("state Zm9vYmFyMTIzNDU2Nzg5MGFiY2RlZkdISg== end", "Zm9vYmFyMTIz"),
+    "in a json text in a json text": (
+        json.dumps({"a": json.dumps({"hf_token": "plainword"})}),
+        "plainword",
+    ),
+    "an option in a list": ("['train.py', '--hf-token', 'plainword']", "plainword"),
+    "an option in a list, as json": (
+        json.dumps(["train.py", "--hf-token", "plainword"]),
+        "plainword",
+    ),
+    "an option in a list, quoted": (json.dumps('["--hf-token", "plainword"]'), "plainword"),
+    "curl": ("curl -u carol:plainword x", "plainword"),
+    "curl, long": ("curl --proxy-user=carol:plainword x", "plainword"),
+    "netrc": ("machine api.wandb.ai login user password plainword", "plainword"),
+    "cookies": ("Cookie: sid=abc; csrf=plainword", "plainword"),
+    "a password of words": ("password: correct, horse plainword", "plainword"),
+    "in yaml, of several lines": ("a:\n  password: |\n    plainword\n  lr: 1", "plainword"),
+    "pwd": ("pwd=plainword", "plainword"),
+    "a key of PGP": (
+        "-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQOYBFx\n-----END PGP PRIVATE KEY BLOCK-----",
+        "lQOYBFx",
+    ),
+    "a key whose first lines are cut off": (
+        "MIIEvQIBADANBg\nxkqhkiG9w0BA\n-----END PRIVATE KEY-----\nafter",
+        "kqhkiG9w0BA",
+    ),
+    "a key behind a prefix": (
+        "[0] -----BEGIN EC PRIVATE KEY-----\n[0] MHcCAQEE\n[0] -----END EC PRIVATE KEY-----",
+        "MHcCAQEE",
+    ),
+    "a key in json": (
+        '"-----BEGIN PRIVATE KEY-----\\nMIIEvQ\\n-----END PRIVATE KEY-----"',
+        "MIIEvQ",
+    ),
+    "a public key": ("ssh-rsa AAAAB3NzaC1yc2E carol@box", "AAAAB3NzaC1yc2E"),
+    "stripe": ("sk_live_abcdefgh12345678", "abcdefgh12345678"),
+    "sendgrid": ("SG.abcdefgh12345678.ijklmnop", "ijklmnop"),
+    "google": ("ya29.a0AfH6SMB_abcdef", "a0AfH6SMB"),
+    "slack, a hook": ("POST hooks.slack.com/services/T000/B000/plainword", "plainword"),
+    "discord": (
+        "MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs",
+        "ZnCjm1XVW7vRze4b7Cq4se7kKWs",
+    ),
+    "aws, the secret alone": ("with wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "bPxRfiCYEXAMPLE"),
+    "azure": ("AccountKey=abc1DEF4ghi7==;Suffix=x", "abc1DEF4"),
+    "azure, signed": ("sv=2020-08-04&ss=b&sig=plainword%3D", "plainword"),
+    "a query without a scheme": ("at hub.example/x?t=plainword", "plainword"),
+    "a repository by ssh": ("git@github.com:carol/nobody-knows.git", "nobody-knows"),
+    "home below another folder": ("/mnt/pool/home/carol/x", "carol"),
+    "home in a url's path": ("path=%2Fhome%2Fcarol%2Fx", "carol"),
+    "home by a tilde": ("cd ~carol/x", "carol"),
     "home": ("/home/carol/ckpt/iter_1", "carol"),
     "home on a mac": ("File '/Users/carol/x.py'", "carol"),
     "home of root": ("/root/.cache/huggingface", "/root"),
@@ -107,6 +158,54 @@ def test_a_value_is_hidden_by_the_name_that_it_stands_under() -> None:
         None,
         True,
     )
+
+
+SAMPLES = Path(__file__).parents[1] / "samples" / "logs"
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("log", sorted(SAMPLES.glob("*.log")), ids=lambda log: log.stem)
+def test_real_logs_take_no_time_and_keep_their_lines(log: Path) -> None:
+    """A pattern that goes back and forth over a long line took minutes of one of these."""
+    text = log.read_text(errors="replace") * 4
+    shown = Redactor().text(text)
+    kept = [a == b for a, b in zip(text.split("\n"), shown.split("\n"), strict=True)]
+    assert sum(kept) > 0.95 * len(kept), "what a helper needs is left"
+
+
+HARD = (
+    "a",
+    "-",
+    "/a",
+    "/home",
+    "token_",
+    "token='",
+    "key\\\\",
+    "a@",
+    "a.b.",
+    "ya29.",
+    " -u",
+    "x?a=",
+    "password ",
+    "  password: |\n",
+    "--api-key-",
+    "/x/users",
+    "QUJD\n",
+    "-----END PRIVATE KEY-----\n",
+    "-----BEGIN PRIVATE KEY-----\n",
+    "eyJ",
+    "sk-",
+    "http://",
+    "AKIA",
+    '\\"token\\": ',
+)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("piece", HARD)
+def test_no_text_makes_it_go_back_and_forth(piece: str) -> None:
+    """What a log may hold over and over: a pattern that tries all ways takes minutes of it."""
+    assert Redactor().text(piece * (60_000 // len(piece))) is not None
 
 
 @given(st.text(), st.text(alphabet="abcdefghijkXYZ0123456789", min_size=8, max_size=40))

@@ -6,8 +6,9 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
-from monitor.diagnosis.bundle import BundleError, write_bundle
+from monitor.diagnosis.bundle import BundleError, check_place, write_bundle
 from monitor.diagnosis.record import Diagnosis, diagnose
 from monitor.diagnosis.values import Group
 from monitor.rundir import RunDir, expanded, runs_root
@@ -19,28 +20,39 @@ from tui.cli import exits
 from tui.cli.output import complain, out, out_json
 
 FRAMES = 6
+THREADS = 12
 
 
 def diagnose_command(options: argparse.Namespace) -> int:
     """Look at a run for some seconds and say what was found."""
     run = find_run(runs_root(), options.run)
-    bundle = expanded(options.bundle) if options.bundle else None
-    if bundle is not None and bundle.exists():
-        raise BundleError(f"{bundle} is there already: name another file for the bundle")
+    bundle = _place_of(options.bundle)
     offer = _confirmed(run, options)
     with Sidecar(offer) if offer else contextlib.nullcontext() as spy:
         found = diagnose(run, spy, native=options.native)
-    if options.json:
-        out_json(found.to_json())
-    else:
-        for line in _lines(found):
-            out(line)
+        # Told before the container is removed, which an engine may take its time over.
+        if options.json:
+            out_json(found.to_json())
+        else:
+            for line in lines_of(found):
+                out(line)
     if found.unwritten:
         complain(found.unwritten)
     if bundle is not None:
         size = write_bundle(run, found, bundle)
         complain(f"{bundle}: {gibibytes(size)}; look through it before you give it away")
     return exits.OK
+
+
+def _place_of(word: str | None) -> Path | None:
+    """Where the bundle goes. Raises BundleError where it could not be written."""
+    if word is None:
+        return None
+    if not word:
+        raise BundleError("--bundle wants the name of a file that is not there yet")
+    place = expanded(word)
+    check_place(place)
+    return place
 
 
 def _confirmed(run: RunDir, options: argparse.Namespace) -> Offer | None:
@@ -61,7 +73,8 @@ def _confirmed(run: RunDir, options: argparse.Namespace) -> Offer | None:
     return offer if sys.stdin.readline().strip().lower() in ("y", "yes") else None
 
 
-def _lines(found: Diagnosis) -> Iterator[str]:
+def lines_of(found: Diagnosis) -> Iterator[str]:
+    """What the command prints."""
     said = found.conclusion
     yield f"{found.facts.run}: {said.sentence}"
     yield f"  cause       {said.cause}, {said.confidence}"
@@ -81,6 +94,7 @@ def _lines(found: Diagnosis) -> Iterator[str]:
 def _group_lines(group: Group) -> Iterator[str]:
     moved = "never moved" if group.still else "moves below"
     how = {True: ", idle", False: ", active", None: ""}[group.idle]
-    yield f"  {moved}{how}: {', '.join(group.threads)}"
+    more = f" and {len(group.threads) - THREADS} more" if len(group.threads) > THREADS else ""
+    yield f"  {moved}{how}: {', '.join(group.threads[:THREADS])}{more}"
     yield from (f"    native {call}" for call in group.native[:FRAMES])
     yield from (f"    {frame}" for frame in group.frames[:FRAMES])

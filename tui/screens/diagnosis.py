@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -12,18 +12,35 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from tui.diagnosis_looks import (
+    NATIVE_WORDS,
+    How,
+    find_offer,
+    may_go_native,
+    needs_a_container,
+    take_look,
+)
 from tui.lines import clean
 from tui.screens.base import StateScreen
 from tui.state import Snapshot
-from tui.widgets.diagnosis_view import WAITING, DiagnosisView, RemedyClicked
+from tui.widgets.diagnosis_view import (
+    WAITING,
+    WAITING_CONTAINER,
+    WAITING_NATIVE,
+    DiagnosisView,
+    RemedyClicked,
+)
 from tui.widgets.key_bar import KeyBar, Keys
 from tui.widgets.title_line import TitleLine
 
 if TYPE_CHECKING:
     from monitor.diagnosis.record import Diagnosis
     from monitor.diagnosis.values import Remedy
+    from runners.sidecar import Offer
 
-Look = Callable[[], "Diagnosis"]
+Look = Callable[[How], "Diagnosis"]
+Find = Callable[[], "Offer | None"]
+"""Which container could look into the trainer. Raises with a sentence where none can."""
 Act = Callable[["Remedy"], str]
 """Does a remedy and says what was done. Raises with a sentence for the person when it cannot."""
 
@@ -33,6 +50,13 @@ class Found(Message):
     """A diagnosis is made."""
 
     diagnosis: Diagnosis
+
+
+@dataclass
+class Offered(Message):
+    """It is known whether another container can look."""
+
+    offer: Offer | None
 
 
 @dataclass
@@ -49,6 +73,8 @@ class DiagnosisScreen(StateScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", show=False),
         Binding("d", "again", show=False),
+        Binding("n", "native", show=False),
+        Binding("c", "container", show=False),
         Binding("j,down", "scroll(1)", show=False),
         Binding("k,up", "scroll(-1)", show=False),
         Binding("pagedown,ctrl+d,space", "page(1)", show=False),
@@ -59,12 +85,19 @@ class DiagnosisScreen(StateScreen):
     ]
 
     def __init__(
-        self, run: str, root: Path, *, look: Look | None = None, act: Act | None = None
+        self,
+        run: str,
+        root: Path,
+        *,
+        look: Look | None = None,
+        find: Find | None = None,
+        act: Act | None = None,
     ) -> None:
-        """Diagnose *run* below *root*; *look* and *act* take the place of the real ones."""
+        """Diagnose *run* below *root*; *look*, *find* and *act* take the place of the real ones."""
         super().__init__()
         self.run, self._root = run, root
         self._look, self._act = look or self._really_look, act or self._really_act
+        self._find = find or self._really_find
         self._busy = False
         self.heading = TitleLine(id="title")
         self.view = DiagnosisView(id="diagnosis")
@@ -87,12 +120,47 @@ class DiagnosisScreen(StateScreen):
 
     def action_again(self) -> None:
         """Look anew; one look at a time."""
+        self._begin(How(), WAITING)
+
+    def action_native(self) -> None:
+        """Look anew and deeper, after a question, for that pauses the trainer."""
+        nothing = "Native calls help only where it hangs and there are stacks to look deeper into."
+        if self._may_ask(may_go_native(self.view.found), nothing):
+            self._ask(NATIVE_WORDS, How(native=True), WAITING_NATIVE)
+
+    def action_container(self) -> None:
+        """Have a container look, after a question that says what would be started."""
+        nothing = "A container helps only where this user may not look into a container's trainer."
+        if self._may_ask(needs_a_container(self.view.found), nothing):
+            self._search()
+
+    def _may_ask(self, useful: bool, otherwise: str) -> bool:
+        if self._busy:
+            return False
+        if not useful:
+            self._say(otherwise)
+        elif not self.lanewatch.can_stop:
+            self._say("This view is read-only: it looks, and does nothing more.")
+        else:
+            return True
+        return False
+
+    def _ask(self, words: str, how: How, note: str) -> None:
+        from tui.screens.confirm_look import ConfirmLookScreen
+
+        def chosen(wanted: bool | None) -> None:
+            if wanted:
+                self._begin(how, note)
+
+        self.app.push_screen(ConfirmLookScreen(words), chosen)
+
+    def _begin(self, how: How, note: str) -> None:
         if self._busy:
             return
         self._busy = True
-        self.view.found, self.view.note = None, WAITING
+        self.view.found, self.view.note = None, note
         self._show_keys()
-        self._diagnose()
+        self._diagnose(how)
 
     def action_scroll(self, rows: int) -> None:
         self.view.scroll_lines(rows)
@@ -121,11 +189,18 @@ class DiagnosisScreen(StateScreen):
             self.app.push_screen(ConfirmRemedyScreen(remedy), chosen)
 
     @work(thread=True, exclusive=True, group="diagnose", exit_on_error=False)
-    def _diagnose(self) -> None:
+    def _diagnose(self, how: How) -> None:
         try:
-            self.post_message(Found(self._look()))
+            self.post_message(Found(self._look(how)))
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
             self.post_message(Done(f"It could not be diagnosed: {error}"))
+
+    @work(thread=True, exclusive=True, group="offer", exit_on_error=False)
+    def _search(self) -> None:
+        try:
+            self.post_message(Offered(self._find()))
+        except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
+            self.post_message(Done(f"No container can look into the trainer: {error}"))
 
     @work(thread=True, exclusive=True, group="remedy", exit_on_error=False)
     def _carry_out(self, remedy: Remedy) -> None:
@@ -139,6 +214,13 @@ class DiagnosisScreen(StateScreen):
         self._busy = False
         self.view.found = message.diagnosis
         self._show_keys()
+
+    @on(Offered)
+    def _show_offered(self, message: Offered) -> None:
+        if message.offer is None:
+            self._say("No container can look into the trainer, or none is needed any more.")
+        elif not self._busy:
+            self._ask(clean(message.offer.words), How(offer=message.offer), WAITING_CONTAINER)
 
     @on(RemedyClicked)
     def _choose_clicked(self, message: RemedyClicked) -> None:
@@ -167,19 +249,28 @@ class DiagnosisScreen(StateScreen):
                 keys[0],
                 *(((" ".join(doable), "do it"),) if doable else ()),
                 ("d", "look again"),
+                *self._keys_for_more(found),
                 ("j k", "scroll"),
                 *keys[1:],
             )
         self.keys.keys = keys
 
+    def _keys_for_more(self, found: Diagnosis) -> Iterator[tuple[str, str]]:
+        if not self.lanewatch.can_stop:
+            return
+        if may_go_native(found):
+            yield "n", "native calls"
+        if needs_a_container(found):
+            yield "c", "let a container look"
+
     def _say(self, text: str) -> None:
         self.app.notify(clean(text), markup=False)
 
-    def _really_look(self) -> Diagnosis:
-        from monitor.diagnosis.record import diagnose
-        from monitor.rundir import RunDir
+    def _really_look(self, how: How) -> Diagnosis:
+        return take_look(self._root / self.run, how)
 
-        return diagnose(RunDir(self._root / self.run))
+    def _really_find(self) -> Offer | None:
+        return find_offer(self._root / self.run)
 
     def _really_act(self, remedy: Remedy) -> str:
         from tui.remedy_acts import carry_out

@@ -21,6 +21,14 @@ WAITING = (
     "Looking at it from the outside, for about four seconds: the stacks of its threads, the CPU "
     "time they use, what the kernel holds them in. It is not paused."
 )
+WAITING_NATIVE = (
+    "Looking at it, and at the native calls inside its threads: for up to fifteen seconds. It is "
+    "paused once, for some 60 ms."
+)
+WAITING_CONTAINER = (
+    "A container beside the trainer looks at it, for up to fifteen seconds, and is removed. The "
+    "trainer is not paused."
+)
 CALM = frozenset({"healthy", "ended", "stopped-on-request"})
 FRAMES = 8
 ROWS = 6
@@ -133,6 +141,8 @@ def _stack(group: Group, width: int, rule: str) -> Iterator[Line]:
     many = "" if len(group.threads) == 1 else f"{len(group.threads)} threads"
     yield heading(moved, width, rule, many)
     yield from (line(each) for each in wrap(names, width, 2))
+    for call in group.native[:FRAMES]:
+        yield from _entry("", f"native {call}", width, "", "muted")
     for frame in group.frames[:FRAMES]:
         yield from _entry("", str(frame), width, "", "" if group.still else "muted")
     if len(group.frames) > FRAMES:

@@ -45,7 +45,7 @@ KEYS = (
         ("K", "kill it; R: resume it; both ask first and say what is lost"),
         ("e", "merge and export its last whole checkpoint; asks first"),
         ("w", "bring back its keeper and watcher; a: acknowledge its alerts"),
-        ("d", "diagnose it: why it hangs, and what to do"),
+        ("d", "diagnose: why it hangs, what to do; n: native calls, c: a container looks"),
     )),
     ("log (t: of the run in front)", (
         ("F f", "follow, or hold; G > End: the end, and follow; g < Home: the top"),
