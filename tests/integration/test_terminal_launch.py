@@ -69,6 +69,8 @@ def test_a_run_is_launched_stopped_resumed_and_seen_to_its_end(
     terminal.escape()
     terminal.shows("R resume")
     terminal.type("R")
+    terminal.shows("do nothing")
+    terminal.type("y")
     until(lambda: state(run).get("attempt") == 2, "the second attempt")
     terminal.shows("finished")
     lanewatch("wait", run.root.name)
