@@ -12,6 +12,7 @@ from tui.launching.values import CheckLine, Choice, Looked
 from tui.screens.board import BoardScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.confirm_action import ConfirmActionScreen
+from tui.screens.confirm_look import ConfirmLookScreen
 from tui.screens.confirm_remedy import ConfirmRemedyScreen
 from tui.screens.confirm_stop import ConfirmStopScreen
 from tui.screens.diagnosis import DiagnosisScreen
@@ -65,7 +66,7 @@ ROWS: dict[type, Before] = {
     EventsScreen: keys(f"escape enter o f 2 3 slash r m space {DOWN}")
     | keys(UP, "G")
     | keys("1", "2"),
-    DiagnosisScreen: keys(f"escape d space 1 2 {DOWN}") | keys(UP, "G"),
+    DiagnosisScreen: keys(f"escape d n c space 1 2 {DOWN}") | keys(UP, "G"),
     SettingsScreen: keys("escape j down tab G end")
     | keys("k up shift+tab g home", "G")
     | keys("enter", "j")
@@ -74,6 +75,7 @@ ROWS: dict[type, Before] = {
     HelpScreen: keys(f"escape question_mark enter q slash space {DOWN}") | keys(UP, "G"),
     ConfirmActionScreen: keys("y escape q n c"),
     ConfirmStopScreen: keys("y X escape q n c"),
+    ConfirmLookScreen: keys("y escape q n c"),
     ConfirmRemedyScreen: keys("y X escape q n c"),
 }
 NOT_HERE: dict[type, set[str]] = {DiagnosisScreen: set("3456789")}

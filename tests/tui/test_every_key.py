@@ -38,6 +38,7 @@ from tui.looked import write_looked
 from tui.screens.board import BoardScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.confirm_action import ConfirmActionScreen
+from tui.screens.confirm_look import ConfirmLookScreen
 from tui.screens.confirm_remedy import ConfirmRemedyScreen
 from tui.screens.confirm_stop import ConfirmStopScreen
 from tui.screens.diagnosis import DiagnosisScreen
@@ -215,7 +216,7 @@ MakeScreen = Callable[[Any], Screen[Any]]
 
 def diagnosed(_: Any) -> Screen[Any]:
     found = itertools.cycle((DEADLOCK, STOPPED))
-    return DiagnosisScreen(RUN, Path("/runs"), look=lambda: next(found), act=lambda _: "done")
+    return DiagnosisScreen(RUN, Path("/runs"), look=lambda _: next(found), act=lambda _: "done")
 
 
 def picker(_: Any) -> Screen[Any]:
@@ -236,6 +237,7 @@ SCREENS: dict[type, MakeScreen] = {
     HelpScreen: lambda _: HelpScreen(),
     ConfirmActionScreen: lambda status: ConfirmActionScreen(question(Action.KILL, status)),
     ConfirmStopScreen: ConfirmStopScreen,
+    ConfirmLookScreen: lambda _: ConfirmLookScreen("It pauses the trainer."),
 }
 
 

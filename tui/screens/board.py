@@ -103,7 +103,8 @@ class BoardScreen(StateScreen):
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.height < SHORT_ROWS, "-short")
         self.set_class(event.size.width >= WIDE_COLUMNS, "-wide")
-        self.call_after_refresh(self._show_latest)
+        # The card gets its rows with the next state, not from here: a terminal that names no size
+        # is resized by every layout (Textual 8.2), and that would never end.
 
     def show_state(self, snapshot: Snapshot) -> None:
         from tui.memory_bar import memory_forecast  # here: the first paint has no figures yet
