@@ -16,8 +16,11 @@ from monitor.probes import Read
 from monitor.probes.numbers import finite, whole
 from monitor.store import fetch_rows
 
-_GPU = "avg(CASE WHEN json_valid(gpus) THEN json_extract(gpus, '$[0][{}]') END)"
-"""Of the first GPU; the places are those of `monitor.samples`."""
+_GPU = (
+    "avg(CASE WHEN json_valid(gpus) "
+    "THEN json_extract(gpus, '$[' || CAST(:gpu AS INTEGER) || '][{}]') END)"
+)
+"""Of one GPU; the places are those of `monitor.samples`."""
 
 _TIMED = "FROM samples WHERE typeof(wall_s) IN ('real', 'integer')"
 _SPAN = f"SELECT min(wall_s), max(wall_s) {_TIMED}"
@@ -46,8 +49,12 @@ class HistoryPoint:
     loss: float | None = None
 
 
-def read_history(path: Path, most: int, least_s: float) -> Read[tuple[HistoryPoint, ...]]:
+def read_history(
+    path: Path, most: int, least_s: float, gpu: int = 0
+) -> Read[tuple[HistoryPoint, ...]]:
     """At most *most* points, oldest first, each of *least_s* seconds or a multiple of it.
+
+    *gpu* is the place of the one that is drawn, counted as nvidia-smi does.
 
     The value is always a tuple: empty for a file that is missing, and for one that cannot be used,
     with the problem named.
@@ -59,7 +66,7 @@ def read_history(path: Path, most: int, least_s: float) -> Read[tuple[HistoryPoi
         if finite(first) is None or finite(last) is None:
             return Read(())
         every = least_s * max(1, math.ceil((last - first) / (least_s * max(1, most - 1))))
-        rows = fetch_rows(path, _QUERY, {"every": every})
+        rows = fetch_rows(path, _QUERY, {"every": every, "gpu": gpu})
     except (sqlite3.Error, OSError) as error:
         return Read((), f"{path.name} cannot be read: {error}")
     return Read(tuple(point for row in rows if (point := _point(row)) is not None))

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from monitor.metrics import Metric, MetricsFollower, Save
 from tui.curves import IterationCurve, Pairs, TimeCurve
 from tui.state import Point, is_over
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from monitor.metrics import Record
     from monitor.run_history import HistoryPoint
     from monitor.rundir import RunDir
     from monitor.status_model import RunStatus
+
+T = TypeVar("T")
 
 RECENT_S = 900.0
 POINT_S = 5.0
@@ -94,6 +99,8 @@ class MachineHistory:
 
     def __init__(self, paths: RunDir) -> None:
         self._telemetry = paths.telemetry
+        self._run_json = paths.run_json
+        self._gpu = 0
         self._whole = TimeCurve(POINT_S, HISTORY_POINTS)
         self._recent: deque[Point] = deque(maxlen=int(RECENT_S / POINT_S) + 1)
         self._read = False
@@ -114,7 +121,7 @@ class MachineHistory:
         # A clock that was set back must not end the history.
         if self._last_s is None or not 0 <= wall_s - self._last_s < POINT_S:
             self._last_s = wall_s
-            point = point_of(status, wall_s)
+            point = point_of(status, wall_s, self._gpu)
             self._whole.add(point)
             self._recent.append(point)
             self._show()
@@ -123,7 +130,8 @@ class MachineHistory:
         from monitor.run_history import read_history
         from monitor.store import read_samples
 
-        past = read_history(self._telemetry, HISTORY_POINTS, POINT_S)
+        self._gpu = _drawn_gpu(self._run_json)
+        past = read_history(self._telemetry, HISTORY_POINTS, POINT_S, self._gpu)
         self.problem = past.problem
         for each in past.value or ():
             curves.tell_loss(each.iteration, each.loss)
@@ -132,7 +140,7 @@ class MachineHistory:
         ended = status.ended_wall if status and is_over(status) else None
         since = (ended or wall_s) - RECENT_S
         for sample in read_samples(self._telemetry, since_wall=since, every=POINT_S).value or ():
-            gpu = sample.gpus[0] if sample.gpus else None
+            gpu = _at(sample.gpus, self._gpu)
             self._recent.append(
                 Point(
                     wall_s=sample.wall_s,
@@ -151,10 +159,24 @@ class MachineHistory:
         self.points, self.recent = self._whole.points, tuple(self._recent)
 
 
-def point_of(status: RunStatus, wall_s: float) -> Point:
-    """The machine as *status* has it; of several GPUs the first."""
+def _drawn_gpu(run_json: Path) -> int:
+    """The one that the run's recipe names; else the first, on which every lane trains."""
+    from monitor.files import read_json
+    from runners.chosen_gpu import named_gpu
+
+    recipe = (read_json(run_json).value or {}).get("recipe")
+    named = named_gpu(recipe) if isinstance(recipe, dict) else None
+    return int(named) if named is not None and named.isdecimal() else 0
+
+
+def _at(gpus: Sequence[T], place: int) -> T | None:
+    return gpus[place] if place < len(gpus) else None
+
+
+def point_of(status: RunStatus, wall_s: float, place: int = 0) -> Point:
+    """The machine as *status* has it; of several GPUs the one at *place*."""
     machine = status.machine
-    gpu = machine.gpus[0] if machine and machine.gpus else None
+    gpu = _at(machine.gpus, place) if machine else None
     return Point(
         wall_s=wall_s,
         memory_bytes=status.memory.used_bytes if status.memory else None,

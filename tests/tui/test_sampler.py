@@ -338,3 +338,13 @@ def test_the_driver_is_asked_from_here_only_while_no_watcher_does(
     machine.read([])
     machine.stop()
     assert asked == ["start", "stop", "start", "stop"]
+
+
+def test_the_graphs_show_the_gpu_that_the_recipe_names(root: Path, training: RunStatus) -> None:
+    gpus = tuple(GpuReading(index=n, name="H200", power_w=100.0 * n) for n in range(3))
+    status = replace(training, machine=MachineReading(gpus=gpus))
+    reader = DetailReader(root / RUN)
+    assert reader.read(status, 100.0).history[-1].power_w == 0
+    path = root / RUN / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"recipe": {"run": {"gpu": "2"}}}))
+    assert DetailReader(root / RUN).read(status, 100.0).history[-1].power_w == 200

@@ -117,8 +117,9 @@ def test_a_zombie_is_dead(spawn: Spawn) -> None:
 
 
 def test_a_reaped_process_is_dead(spawn: Spawn) -> None:
-    child = spawn("pass")
+    child = spawn(SLEEP)
     known = identify(child.pid)
+    child.kill()
     child.wait()
     assert known is not None
     assert not is_alive(known)

@@ -50,6 +50,17 @@ def test_memory_keeps_its_peak_and_the_rest_its_mean(tmp_path: Path) -> None:
     assert point.clock_mhz is None
 
 
+def test_of_several_gpus_the_named_one_is_drawn(tmp_path: Path) -> None:
+    gpus = (GpuSample(index=0, power_w=400.0), GpuSample(index=1, power_w=45.0))
+    path = written(tmp_path / "t.sqlite3", [sample(0, gpus=gpus)])
+    watts = [
+        point.power_w
+        for place in (0, 1, 2)
+        for point in read_history(path, most=9, least_s=5.0, gpu=place).value or ()
+    ]
+    assert watts == [400.0, 45.0, None]
+
+
 def test_a_short_run_is_not_thinned(tmp_path: Path) -> None:
     path = written(tmp_path / "t.sqlite3", [sample(at) for at in range(0, 100, 5)])
     assert len(read_history(path, most=500, least_s=5.0).value or ()) == 20
