@@ -23,6 +23,9 @@ POWER_SHARE = 0.7
 """A GPU of its own that draws this share of the run's median power is at work on something."""
 POWER_FACTOR = 3.0
 """Times the limit, while the GPU is at work."""
+EARLY_PATIENCE = 2.0
+"""Times the limit of an iteration that is not learnt yet, while the CPU is used: ten times the
+largest of four, or ten minutes, is less than an iteration may suddenly take."""
 JUMP_FACTOR = 12.0
 """Times as long an iteration may suddenly take in a run that trains: no alarm may come of that."""
 LONGEST_WAIT_S = 23 * 3600.0

@@ -11,6 +11,7 @@ from monitor.facts import GPU_FRESH_S, gpus_of
 from monitor.finding import Finding
 from monitor.limits import (
     ABSENCE_S,
+    EARLY_PATIENCE,
     LATELY_S,
     POWER_FACTOR,
     POWER_SHARE,
@@ -83,7 +84,17 @@ def patience(observation: Observation, limit: Limit) -> float:
         return 1.0
     if is_powered(observation, limit) or is_power_unread(observation):
         return POWER_FACTOR
-    return POWER_FACTOR if is_computing(observation, limit) else 1.0
+    if is_computing(observation, limit):
+        return POWER_FACTOR
+    return EARLY_PATIENCE if _may_be_early(observation, limit) else 1.0
+
+
+def _may_be_early(observation: Observation, limit: Limit) -> bool:
+    """It uses the CPU, and neither its pace nor what it draws at work is learnt yet."""
+    if limit.name != "iteration" or limit.learnt or is_power_known(observation):
+        return False
+    idle_s = observation.ages.cpu_s
+    return idle_s is not None and idle_s < IDLE_AGAINST_S and not is_excluded(observation)
 
 
 def is_power_known(observation: Observation) -> bool:

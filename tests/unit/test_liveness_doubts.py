@@ -78,6 +78,24 @@ def test_an_iteration_as_long_as_the_first_one_is_no_stall() -> None:
 
 
 @pytest.mark.parametrize(
+    ("silent_s", "cpu_s", "history", "liveness"),
+    [
+        pytest.param(700.0, 0.0, History(), Liveness.SUSPECT, id="it computes"),
+        pytest.param(1201.0, 0.0, History(), Liveness.STALLED, id="for twice the limit"),
+        pytest.param(700.0, 100.0, History(), Liveness.STALLED, id="it uses nothing"),
+        pytest.param(700.0, 0.0, LEARNT, Liveness.STALLED, id="its pace is learnt"),
+    ],
+)
+def test_an_early_iteration_may_take_twelve_times_as_long(
+    silent_s: float, cpu_s: float, history: History, liveness: Liveness
+) -> None:
+    """At 45 s an iteration that is more than the ten minutes which stand until a pace is learnt."""
+    ages = {"progress_s": silent_s, "cpu_s": cpu_s}
+    verdict = verdict_of(heartbeat=beat(done=1), history=history, ages=ages)
+    assert verdict.liveness is liveness
+
+
+@pytest.mark.parametrize(
     ("machine", "age", "liveness"),
     [
         pytest.param(None, 150.0, Liveness.SUSPECT, id="nobody reads it"),
