@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from stalled_facts import STALLED
 
 from monitor.diagnosis.conclude import conclude
@@ -37,6 +38,20 @@ def test_a_generator_is_no_line_of_who_draws_from_it() -> None:
     assert places(rows, far, TURN) == (rows, far, TURN)
     bare = Frame("<genexpr>", "/a/net.py", 64)
     assert places(bare, near) == (bare, near)
+
+
+@pytest.mark.parametrize("torn", [0, 1, 2])
+def test_a_torn_stack_of_a_thread_that_runs_hides_no_place(torn: int) -> None:
+    """Read while it ran: py-spy once gave the generator alone."""
+    part = Stack(pid=7, tid=8, name="spins", frames=(Frame("<genexpr>", "/a/net.py", 64),))
+    whole = replace(part, frames=(Frame("Net.step", "/a/net.py", 60), TURN))
+    samples = [[whole], [whole], [whole]]
+    samples[torn] = [part]
+    (view,) = compare(samples, (BUSY,))
+    assert view.stays_in == whole.frames
+    assert not view.still
+    (view,) = compare([[part], [whole]], (BUSY,))
+    assert view.stays_in == whole.frames
 
 
 def test_a_spin_whose_samples_all_fall_into_one_step_still_names_the_loop() -> None:
