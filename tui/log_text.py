@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass
+from functools import cache
 
 from rich.cells import cell_len, chop_cells
 
-_ERROR = re.compile(
+_ERROR = (
     r"\b(?:ERROR|CRITICAL|FATAL|FAILED)\b|^Traceback \(most recent call last\)"
     r"|^(?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt)\b(?::|$)|\[NeMo E |^E\d{4} "
 )
-_WARNING = re.compile(r"\bWARN(?:ING)?\b|\b\w+Warning:|\[NeMo W |^W\d{4} ")
-_INFO = re.compile(r"\bINFO\b|\[NeMo I |^I\d{4} ")
+_WARNING = r"\bWARN(?:ING)?\b|\b\w+Warning:|\[NeMo W |^W\d{4} "
+_INFO = r"\bINFO\b|\[NeMo I |^I\d{4} "
 HEAD = 400
 """A level stands near the beginning of a line."""
 
-_ESCAPED = re.compile(r"\\.")
+_ESCAPED = r"\\."
 _SIGNS = frozenset(".^$*+?{}[]\\|()")
 
 TONES = {"error": "bad", "warning": "warn"}
@@ -38,16 +39,23 @@ class Row:
 def level_of(text: str) -> str:
     """error, warning, info, or nothing that can be told."""
     head = text[:HEAD]
-    if _ERROR.search(head):
+    error, warning, info = _levels()
+    if error.search(head):
         return "error"
-    if _WARNING.search(head):
+    if warning.search(head):
         return "warning"
-    return "info" if _INFO.search(head) else ""
+    return "info" if info.search(head) else ""
+
+
+@cache
+def _levels() -> tuple[re.Pattern[str], ...]:
+    """Compiled when the first line is shown: a run's first frame shows none of its log."""
+    return re.compile(_ERROR), re.compile(_WARNING), re.compile(_INFO)
 
 
 def info_word(text: str) -> tuple[int, int] | None:
     """Where the word that says INFO stands."""
-    found = _INFO.search(text[:HEAD])
+    found = _levels()[2].search(text[:HEAD])
     return found.span() if found else None
 
 
@@ -74,7 +82,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
     """*pattern*, in any case of letters unless it holds a capital. Raises re.error."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a set that a later Python may read otherwise
-        letters = _ESCAPED.sub("", pattern)  # \S is no capital
+        letters = re.sub(_ESCAPED, "", pattern)  # \S is no capital
         return re.compile(pattern, 0 if any(map(str.isupper, letters)) else re.IGNORECASE)
 
 
