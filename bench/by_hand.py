@@ -72,7 +72,7 @@ def batch_of(rows: Sequence[dict[str, list[int]]]) -> dict[str, Any]:
 def _noting(work: Work) -> Any:
     import transformers
 
-    class Noting(transformers.TrainerCallback):  # type: ignore[misc]
+    class Noting(transformers.TrainerCallback):  # type: ignore[misc]  # untyped here
         def on_log(self, *_: Any, logs: Any = None, **__: Any) -> None:
             if logs and "loss" in logs:
                 work.ends_s.append(time.monotonic())

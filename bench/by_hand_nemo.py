@@ -29,7 +29,7 @@ UNFUSED = (
 )  # fmt: skip
 
 
-class Rows(torch.utils.data.Dataset):  # type: ignore[misc]
+class Rows(torch.utils.data.Dataset):  # type: ignore[misc]  # torch is untyped here
     """The rows in order, and how Megatron wants a micro-batch."""
 
     def __init__(self, work: Work) -> None:
@@ -56,7 +56,7 @@ class Rows(torch.utils.data.Dataset):  # type: ignore[misc]
 
 
 @dataclass
-class Given(config.DatasetProvider):  # type: ignore[misc]
+class Given(config.DatasetProvider):  # type: ignore[misc]  # Megatron-Bridge is untyped here
     """A dataset that is in memory already."""
 
     seq_length: int = 0
@@ -65,7 +65,7 @@ class Given(config.DatasetProvider):  # type: ignore[misc]
         return (self._rows, None, None)
 
 
-class Noting(Callback):  # type: ignore[misc]
+class Noting(Callback):  # type: ignore[misc]  # Megatron-Bridge is untyped here
     """Note when each iteration ended."""
 
     def __init__(self, work: Work) -> None:

@@ -9,11 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from monitor.alert_channels import channels_path
 from monitor.alert_model import Due, Severity
 from monitor.alert_settings import AlertSettings, minute_of_day
 from monitor.alert_text import Facts, compose, digest
+from monitor.bequest import leave
 from monitor.codec import decode, dumps
 from monitor.events import append_event
 from monitor.files import read_json
@@ -74,19 +73,7 @@ def leave_to_aftermath(
         repeat_s=settings.repeat_s,
         quiet=settings.quiet,
     )
-    child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "monitor.alert_aftermath", str(run.root)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        cwd="/",
-    )
-    assert child.stdin is not None
-    # It reads all of it before it does anything else; the whole is far smaller than 1 MiB.
-    with suppress(BrokenPipeError), child.stdin:
-        child.stdin.write(dumps({"job": job}))
-    child.returncode = 0  # it goes on without us: no warning that it was not waited for
+    leave("monitor.alert_aftermath", str(run.root), dumps({"job": job}))
 
 
 def aged(facts: Facts, seconds: float) -> Facts:

@@ -19,18 +19,17 @@ import os
 import queue
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monitor.alert_settings import DEADMAN, DEADMAN_SHAPE, SHAPES, one_of, parse_url
 from monitor.alerts import ended_badly, is_by_user
+from monitor.bequest import leave
 from monitor.model import FINAL
 from monitor.rundir import RunDir
 
@@ -142,7 +141,7 @@ class DeadmanPart:
         if self._pinger is None or not self._ended or self._last is None:
             return
         if not self._pinger.finish(FAREWELL_S):
-            _leave(self._last, self._dir.root)
+            leave("monitor.deadman", str(self._dir.root), self._last.encode())
 
 
 def _configured(environment: Mapping[str, str]) -> tuple[str | None, str, str | None]:
@@ -225,22 +224,6 @@ def _request(url: str, tries: int) -> str | None:
             reason = getattr(error, "reason", error)
             problem = str(getattr(reason, "strerror", None) or type(reason).__name__)
     return problem
-
-
-def _leave(url: str, run: Path) -> None:
-    """Have a process that outlives this one go on with it; no argv holds the URL, a secret."""
-    child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "monitor.deadman", str(run)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        cwd="/",
-    )
-    assert child.stdin is not None
-    with suppress(BrokenPipeError), child.stdin:
-        child.stdin.write(url.encode())
-    child.returncode = 0  # it goes on without us: no warning that it was not waited for
 
 
 def main(arguments: list[str] | None = None) -> int:
