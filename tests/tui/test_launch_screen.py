@@ -84,13 +84,14 @@ async def test_another_model_on_the_same_rows_is_eight_keys_too(
     keys = ["n", "j", "j", "enter", "down", "enter", "L"]
     assert len(keys) <= 8
     async with app.run_test(size=(100, 30)) as pilot:
-        await show(pilot, snap_of())
-        for key in keys:
-            await pilot.press(key)
-            await pilot.pause()
-            await pilot.pause()
+        await opened(pilot, snap_of())  # by the first key
+        await pilot.press(*keys[1:4])
+        await pause_until(pilot, lambda: isinstance(app.screen, PickScreen))
+        picker = picker_of(app).list  # what is now, and what was found
+        await pause_until(pilot, lambda: len(picker.shown) == 1 + len(CHOICES[Field.MODEL]))
+        await pilot.press(*keys[4:])
         await settled(app, pilot)
-    assert "--set=model.path=Qwen/Qwen3-32B" in desk.started[0]
+    assert "--set=model.path=Qwen/Qwen3-8B" in desk.started[0]
 
 
 async def test_the_form_shows_what_a_launch_would_meet(make_app: MakeApp, snap_of: Any) -> None:
@@ -117,6 +118,21 @@ async def test_problems_stand_under_their_fields(make_app: MakeApp, snap_of: Any
         assert "the box is busy" in rows[at + 1]
         assert "FAIL" not in rows[0]
         assert "refuse: the run takes 98.0 GiB" in text_of(app, LaunchChecks)
+
+
+async def test_every_change_is_looked_at_not_the_first_form_alone(
+    make_app: MakeApp, snap_of: Any
+) -> None:
+    desk = FakeDesk()
+    app = make_app(launch=lambda: desk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot, snap_of())
+        await pilot.press(*DOWN_TO[Field.LANE], "right")
+        await pause_until(pilot, lambda: len(desk.seen) == 2)
+        desk.looked = REFUSED
+        await pilot.press("right")
+        await pause_until(pilot, lambda: screen.form_view.looked == REFUSED)
+        assert [each.lane for each in desk.seen] == ["unsloth", "nemo", "reference"]
 
 
 async def test_moving_and_cycling(make_app: MakeApp, snap_of: Any) -> None:

@@ -33,6 +33,8 @@ from tui.widgets.launch_form import LaunchForm
 from tui.widgets.title_text import TitleText
 
 if TYPE_CHECKING:
+    from textual.timer import Timer
+
     from tui.launching.desk import LaunchDesk
 
 KEYS: Keys = (
@@ -109,7 +111,7 @@ class LaunchScreen(StateScreen):
         self.checks = LaunchChecks(id="checks")
         self.command = CommandView(id="command")
         self.keys = KeyBar(id="keys")
-        self._timer = self.set_timer(LOOK_AFTER_S, self._look, pause=True)
+        self._soon: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield TitleText("launch", id="title")
@@ -255,8 +257,9 @@ class LaunchScreen(StateScreen):
     def _change(self, form: Form) -> None:
         self.form_view.form = form
         self.command.command = command(words(form))
-        self._timer.reset()
-        self._timer.resume()
+        if self._soon is not None:
+            self._soon.stop()
+        self._soon = self.set_timer(LOOK_AFTER_S, self._look)  # one that has rung rings no more
 
     def _look(self) -> None:
         form = self.form
