@@ -94,7 +94,7 @@ class FakeDesk:
     def remember_at_limit(self, value: str) -> None:
         self.remembered = value
 
-    def choices(self, field: Field) -> Iterator[Choice]:
+    def choices(self, field: Field, now: str | None = None) -> Iterator[Choice]:
         yield from CHOICES.get(field, ())
 
     def start(self, said: Sequence[str], tell: Callable[[str], None]) -> str:

@@ -291,6 +291,54 @@ async def test_a_refused_launch_shows_its_sentence_and_stays(
         await settled(app, pilot)
 
 
+async def test_a_refusal_that_was_seen_before_stands_beside_its_field(
+    make_app: MakeApp, snap_of: Any
+) -> None:
+    busy = REFUSED.problems[1][1]
+    desk = FakeDesk(looked=REFUSED, refuse=f"not launched: {busy}. `--anyway` launches beside it")
+    app = make_app(launch=lambda: desk)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, snap_of())
+        await pilot.press("L")
+        await settled(app, pilot)
+        ((place, said),) = [each for each in screen.form_view.looked.problems if busy in each[1]]
+        assert place is Field.START
+        assert said.endswith("`--anyway` launches beside it")
+        assert screen.form_view.looked.problems[0] == REFUSED.problems[0]  # the others stay
+
+
+async def test_a_warning_can_be_read_to_its_end(make_app: MakeApp, snap_of: Any) -> None:
+    long = " ".join(["why"] * 30) + " the end. " + "/a/long/path" * 8 + "/to-this-file"
+    looked = Looked(
+        checks=(CheckLine(name="base", level="warn", text=long),),
+        problems=((Field.RECIPE, long),),
+        memory=f"tight: {long}",
+    )
+    app = make_app(launch=lambda: FakeDesk(looked=looked))
+    async with app.run_test(size=(120, 60)) as pilot:
+        screen = await opened(pilot, snap_of())
+        for view in (screen.checks, screen.form_view):
+            shown = " ".join(" ".join(view.plain()).split())
+            assert shown.count("the end.") == shown.count("to-this-file") >= 1
+            assert "…" not in shown
+
+
+async def test_a_small_terminal_shows_title_and_keys_of_a_picker(
+    make_app: MakeApp, snap_of: Any
+) -> None:
+    app = make_app(launch=FakeDesk)
+    async with app.run_test(size=(50, 18)) as pilot:
+        await opened(pilot, snap_of())
+        await pilot.press("j", "enter")
+        await pause_until(pilot, lambda: isinstance(app.screen, PickScreen))
+        await pause_until(pilot, lambda: "bad.jsonl" in screen_text(app))
+        shown = screen_text(app)
+        assert "rows" in shown.splitlines()[0]
+        assert "enter take it" in shown.splitlines()[-1]
+        assert "What is claimed?" in shown
+        assert not any(each.show_vertical_scrollbar for each in [app.screen])
+
+
 async def test_the_command_is_copied(
     make_app: MakeApp, snap_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,32 @@ def test_what_would_refuse_a_launch_stands_beside_its_field(
     assert told in _told(last, field)
 
 
+def test_all_that_is_wrong_is_told_at_once_and_without_the_rows_folder(
+    desk: LaunchDesk, tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"text": "a"}\nno\n')
+    last = _last(desk, replace(FORM, data=str(rows), name="a b", start="after x"))
+    assert "rows.jsonl, line 2" in _told(last, Field.DATA)
+    assert str(tmp_path) not in _told(last, Field.DATA)
+    assert "not usable" in _told(last, Field.NAME)
+    last = _last(desk, replace(FORM, iterations="0", name="a b", start="after x"))
+    assert "is 0" in _told(last, Field.ITERATIONS)
+    assert "not usable" in _told(last, Field.NAME)
+    assert "no run matches" in _told(last, Field.START)
+
+
+def test_the_rows_that_stand_in_the_form_are_described_too(
+    desk: LaunchDesk, tmp_path: Path
+) -> None:
+    far = tmp_path / ".hidden" / "rows.jsonl"
+    far.parent.mkdir()
+    far.write_text('{"text": "a first row"}\n{"text": "b"}\n')
+    assert list(desk.choices(Field.DATA)) == []
+    (now,) = desk.choices(Field.DATA, str(far))
+    assert (now.value, now.note, now.detail) == (str(far), "2 rows, text", "a first row")
+
+
 def test_a_lane_that_cannot_run_here_says_so(
     desk: LaunchDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,7 +144,7 @@ def test_what_can_be_picked(
     (tmp_path / "rows.jsonl").write_text('{"text": "a"}\n')
     assert [each.note for each in desk.choices(Field.RECIPE)] == ["shipped"]
     assert [(each.title, each.note) for each in desk.choices(Field.DATA)] == [
-        ("rows.jsonl", "1 rows, text"),
+        ("rows.jsonl", "1 row, text"),
         ("bad.jsonl", "not usable"),
     ]
     assert [each.note for each in desk.choices(Field.MODEL)] == ["made on the spot"]
@@ -147,7 +173,8 @@ def test_a_later_look_ends_an_earlier_one(
         desk.look_at(Form(name=name), lambda looked: seen.append(looked.looking))
     go_on.set()
     assert done.wait(60)
-    assert seen == ["first begins", "third begins", "third ends"]
+    # Before each stands that it is looked at: what the one before would meet is gone at once.
+    assert seen == ["recipe", "first begins", "recipe", "recipe", "third begins", "third ends"]
 
 
 def test_a_look_that_fails_is_told(desk: LaunchDesk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on, work
@@ -184,7 +185,7 @@ class LaunchScreen(StateScreen):
             PickScreen(
                 f"{field.value}",
                 few or self._suggested(field),
-                find=(lambda: self._desk.choices(field)) if many else None,
+                find=(lambda: self._desk.choices(field, now)) if many else None,
                 free=not few,
                 hint=HINTS.get(field, "type a part of it"),
                 now=now,
@@ -337,10 +338,8 @@ class LaunchScreen(StateScreen):
         self.keys.trouble = ""
         if message.run is None:
             reason = clean(" ".join(message.told[-1].split()))
-            refusal = f"not launched: {reason.removeprefix('not launched: ')}"
-            self.form_view.looked = Looked(
-                says=self.form_view.looked.says, problems=((None, refusal),)
-            )
+            reason = reason.removeprefix("not launched: ")
+            self.form_view.looked = _refused(self.form_view.looked, reason)
             self._fit()
             return
         for each in message.told:
@@ -357,6 +356,14 @@ HINTS = {
     Field.SAVE: "a number of iterations",
     Field.NAME: "letters, digits, '.', '_' and '-'",
 }
+
+
+def _refused(looked: Looked, reason: str) -> Looked:
+    """What refused the launch, beside the field whose problem it is, if that was seen before."""
+    seen = [each for each in looked.problems if each[0] is not None]
+    place = next((place for place, said in seen if said in reason), None)
+    others = [each for each in seen if place is None or each[0] is not place]
+    return replace(looked, problems=(*others, (place, f"not launched: {reason}")))
 
 
 def _whole(field: Field, value: str) -> str:

@@ -20,7 +20,7 @@ from tui.widgets.pick_list import PickDetail, PickList
 from tui.widgets.title_text import TitleText
 
 KEYS: Keys = (("enter", "take it"), ("esc", "leave it"), ("up down", "move"), ("type", "narrow"))
-SHORT_ROWS = 16
+SHORT_ROWS, TINY_ROWS = 22, 14
 
 
 @dataclass
@@ -83,6 +83,7 @@ class PickScreen(ModalScreen[str]):
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.height < SHORT_ROWS, "-short")
+        self.set_class(event.size.height < TINY_ROWS, "-tiny")
 
     def _search(self) -> None:
         assert self._find is not None

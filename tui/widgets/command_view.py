@@ -17,5 +17,5 @@ class CommandView(LineView):
         self.update_lines()
 
     def lines(self, width: int, height: int) -> list[Line]:
-        rows = wrap(f"$ {self.command}", width, height, self.glyphs.ellipsis)
+        rows = wrap(f"$ {self.command}", width, height, self.glyphs.ellipsis, whole=True)
         return [line(each, "accent") for each in rows]

@@ -13,7 +13,10 @@ WORDS = {"ok": "ok", "warn": "WARN", "fail": "FAIL"}
 BANDS = {"safe": "good", "tight": "warn", "refuse": "bad"}
 NAME = 19
 ROWS = 4
-"""How much of a check is shown that is not well; what is well takes a line if room is short."""
+WHOLE = 20
+"""Rows of what is not well: it is shown to its end. What is well takes a line if room is short."""
+NARROW = 54
+"""Below this many columns a name has no column of its own."""
 
 
 class LaunchChecks(LineView):
@@ -63,17 +66,23 @@ class LaunchChecks(LineView):
         if not memory:
             return []
         band = next((each for each in BANDS if memory.startswith(each)), "")
+        rows = rows if band == "safe" else WHOLE
         return _labelled("memory", BANDS.get(band, "warn"), memory, width, rows)
 
     def _check(self, check: CheckLine, width: int, well: int) -> list[Line]:
-        text, rows = clean(check.text), well if check.level == "ok" else ROWS
+        text, rows = clean(check.text), well if check.level == "ok" else WHOLE
         label = f"{WORDS[check.level]:<5}{check.name}"
         return _labelled(label, TONES[check.level], text, width, rows)
 
 
 def _labelled(label: str, tone: str, text: str, width: int, rows: int) -> list[Line]:
+    if width < NARROW:
+        label = " ".join(label.split())
+        first, *others = wrap(f"{label}: {text}", width - 1, rows, whole=True) or [label]
+        head = first[: len(label)]
+        return [((head, tone), (first[len(head) :], "")), *(line(f" {each}") for each in others)]
     start = pad(label, NAME + 5) + " "
-    wrapped = wrap(text, max(12, width - len(start)), rows)
+    wrapped = wrap(text, max(12, width - len(start)), rows, whole=True)
     return [
         ((start if at == 0 else " " * len(start), tone), (each, ""))
         for at, each in enumerate(wrapped or [""])

@@ -135,7 +135,7 @@ class PickDetail(LineView):
         told = [
             row
             for each in self.text.split("\n")
-            for row in wrap(clean(each), width, height - 1, self.glyphs.ellipsis)
+            for row in wrap(clean(each), width, height - 1, self.glyphs.ellipsis, whole=True)
         ]
         return [line(), *(line(each, "muted") for each in told)][:height]
 
