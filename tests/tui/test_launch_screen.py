@@ -339,6 +339,19 @@ async def test_a_small_terminal_shows_title_and_keys_of_a_picker(
         assert not any(each.show_vertical_scrollbar for each in [app.screen])
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_long_command_is_shown_to_its_end(
+    make_app: MakeApp, snap_of: Any, size: tuple[int, int]
+) -> None:
+    form = Form(recipe=RECIPE, data=f"/a{'/folder' * 20}/rows.jsonl", name="night-of-the-end")
+    app = make_app(launch=lambda: FakeDesk(form))
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot, snap_of())
+        shown = text_of(app, CommandView)
+        assert "--name=night-of-the-end" in shown
+        assert "…" not in shown
+
+
 async def test_the_command_is_copied(
     make_app: MakeApp, snap_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,8 @@ KEYS: Keys = (
 LOOK_AFTER_S = 0.3
 """Choices in quick succession are looked at once."""
 WIDE, TALL, SHORT = 110, 30, 20
+COMMAND_ROWS = ((SHORT, 1, 2), (TALL, 2, 5), (10_000, 3, 9))
+"""(below so many rows, rows that the command line has, and may take)."""
 LANES = ("reference", "unsloth", "nemo")
 ENGINES = ("local", "docker")
 AT_LIMIT = (
@@ -258,6 +260,7 @@ class LaunchScreen(StateScreen):
     def _change(self, form: Form) -> None:
         self.form_view.form = form
         self.command.command = command(words(form))
+        self._fit()
         if self._soon is not None:
             self._soon.stop()
         self._soon = self.set_timer(LOOK_AFTER_S, self._look)  # one that has rung rings no more
@@ -274,10 +277,15 @@ class LaunchScreen(StateScreen):
             self._fit()
 
     def _fit(self) -> None:
-        """Errors need rows; the checks take what is left."""
+        """Errors and the command need rows; the checks take what is left."""
         width = self.form_view.size.width
         if width:
             self.form_view.styles.height = self.form_view.rows_needed(width)
+            rows = self.size.height
+            least, most = next(each[1:] for each in COMMAND_ROWS if rows < each[0])
+            needed = max(least, self.command.rows_needed(self.size.width - 2, most))
+            self.command.styles.height = needed
+            self.styles.grid_rows = f"2 1fr {needed + 1} 1"
 
     def _once_the_limit_is_known(self, go_on: object) -> None:
         from tui.screens.pick import PickScreen

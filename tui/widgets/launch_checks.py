@@ -12,7 +12,6 @@ TONES = {"ok": "good", "warn": "warn", "fail": "bad"}
 WORDS = {"ok": "ok", "warn": "WARN", "fail": "FAIL"}
 BANDS = {"safe": "good", "tight": "warn", "refuse": "bad"}
 NAME = 19
-ROWS = 4
 WHOLE = 20
 """Rows of what is not well: it is shown to its end. What is well takes a line if room is short."""
 NARROW = 54
@@ -40,25 +39,27 @@ class LaunchChecks(LineView):
         self.update_lines()
 
     def lines(self, width: int, height: int) -> list[Line]:
-        rows = self._all(width, roomy=True)
-        if len(rows) > height:
-            rows = self._all(width)
+        rows = next(
+            (shown for most in (WHOLE, 2) if len(shown := self._all(width, most)) <= height),
+            self._all(width),
+        )
         if len(rows) > height and self._top + height < len(rows):
             left = len(rows) - self._top - height + 1
             more = line(f"{left} more lines: pagedown", "muted")
             return [*rows[self._top : self._top + height - 1], more]
         return rows[self._top : self._top + height]
 
-    def _all(self, width: int, *, roomy: bool = False) -> list[Line]:
+    def _all(self, width: int, well: int = 1) -> list[Line]:
+        """All there is to say; what is well takes at most *well* rows each."""
         looked = self.looked
         note = f"looking at: {looked.looking}" if looked.looking else ""
         rows = [heading("before the launch", width, self.glyphs.rule, note)]
-        rows += self._memory(width, ROWS if roomy else 2)
+        rows += self._memory(width, well if well == WHOLE else 2 * well)
         if looked.projected:
-            rows += _labelled("projected", "accent", looked.projected, width, 2)
+            rows += _labelled("projected", "accent", looked.projected, width, well + 1)
         for each in looked.checks:
             if each.name != "memory":
-                rows += self._check(each, width, 2 if roomy else 1)
+                rows += self._check(each, width, well)
         return rows
 
     def _memory(self, width: int, rows: int) -> list[Line]:
