@@ -16,7 +16,19 @@ from tui.compare_text import (
     difference_values,
     letter,
 )
-from tui.lines import Line, Span, cut, cut_words, fit, heading, line, pad, width_of, wrap
+from tui.lines import (
+    Line,
+    Span,
+    clean,
+    cut_middle,
+    cut_words,
+    fit,
+    heading,
+    line,
+    pad,
+    width_of,
+    wrap,
+)
 from tui.overlay import overlay, reach, scale
 from tui.presentation import duration, figure, pace, size
 from tui.widgets.line_view import LineView
@@ -109,19 +121,24 @@ class CompareVerdict(LineView):
         comparison = self.comparison
         if comparison is None:
             return [line(each, "muted") for each in wrap(self.note, width, height)]
-        runs = [
-            (f"{letter(at)} {run.label}{f' ({run.lane})' if run.lane else ''}", tone_of(at))
-            for at, run in enumerate(comparison.runs)
-        ]
-        names = fit(runs, width, gap="  ")
-        if width_of(names) == 0:
-            names = ((cut(runs[0][0], width, self.glyphs.ellipsis), runs[0][1]),)
+        names = fit(self._names(comparison, width), width, gap="  ")
         label, said = "comparable?", comparison.sentence
         tone = {"y": "good", "n": "bad" if said.startswith("no:") else "warn"}[said[0]]
         first, *others = wrap(f"{label} {said}", width, height - 1, self.glyphs.ellipsis) or [""]
         rest = first.removeprefix(label)
         shown: list[Line] = [((label, "strong"), (rest, tone))]
         return [names, *shown, *(line(each, tone) for each in others)][:height]
+
+    def _names(self, comparison: Comparison, width: int) -> list[Span]:
+        """Every run is named: first the lanes give way, then the middles of the names."""
+        runs = comparison.runs
+        room = (width + 2) // len(runs) - len("A ") - 2
+        labels = [clean(f"{run.label} ({run.lane})" if run.lane else run.label) for run in runs]
+        if width_of(tuple((each, "") for each in labels)) > room * len(runs):
+            labels = [clean(run.label) for run in runs]
+        if width_of(tuple((each, "") for each in labels)) > room * len(runs):
+            labels = [cut_middle(each, max(1, room), self.glyphs.ellipsis) for each in labels]
+        return [(f"{letter(at)} {each}", tone_of(at)) for at, each in enumerate(labels)]
 
 
 class CompareTable(LineView):
