@@ -241,7 +241,10 @@ class LanewatchApp(Openings, Changing, App[None]):
             return
         runs = self.snapshot.runs if self.snapshot else ()
         may_change = self.can_launch and isinstance(front, BoardScreen)
-        choices = tuple(palette(front.COMMANDS_HERE, runs, THEMES, may_change=may_change))
+        offers = palette(
+            front.commands(), runs, THEMES, may_change=may_change, read_only=self.read_only
+        )
+        choices = tuple(offers)
 
         def chosen(action: str | None) -> None:
             if action is not None:

@@ -328,3 +328,13 @@ async def test_a_click_on_a_key_is_that_key(board: Board, training: RunStatus) -
         await pilot.press("escape")
         bar = app.screen.query_one(KeyBar)
         assert bar.key_at(5000) is None
+
+
+async def test_the_card_of_a_run_that_is_over_names_it_whole_and_gives_no_false_age(
+    make_app: MakeApp, snap_of: Any, states: Any
+) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await show(pilot, snap_of(states["finished"]))
+        card = text_of(pilot.app, RunCard)
+        assert "60, took 0.2s" in card
+        assert states["finished"].run in "".join(card.split())

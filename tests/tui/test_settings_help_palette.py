@@ -9,7 +9,8 @@ import pytest
 from shown import MakeApp, screen_text, show, text_of
 from textual.widgets import Input
 
-from monitor.status_model import AlertsView, RunStatus
+from monitor.model import Liveness, Status
+from monitor.status_model import AlertsView, ForeignView, RunStatus
 from tui.glyphs import ASCII, UNICODE
 from tui.launching.settings_desk import ChannelLine
 from tui.screens.board import BoardScreen
@@ -144,6 +145,67 @@ async def test_a_read_only_palette_offers_no_launch(make_app: MakeApp, snap_of: 
             await pilot.press("ctrl+p")
             await pilot.pause()
             assert ("launch a run" in text_of(app, PickList)) is not read_only
+
+
+def offers(app: Any) -> str:
+    """All that the palette in front offers, also what needs scrolling."""
+    assert isinstance(app.screen, PickScreen)
+    return "\n".join(each.title for each in app.screen.list.shown)
+
+
+async def test_the_palette_offers_what_can_be_done_now(
+    make_app: MakeApp, snap_of: Any, training: RunStatus
+) -> None:
+    over = replace(training, run="it's-over", verdict=Liveness.FAILED, status=Status.FAILED)
+    for read_only in (True, False):
+        app = make_app(read_only=read_only, stop=lambda *_: None, act=lambda *_: "")
+        async with app.run_test(size=(100, 60)) as pilot:
+            await show(pilot, snap_of(training, over))
+            await pilot.press("ctrl+p")
+            said = offers(app)
+            assert ("stop the selected run" in said) is not read_only
+            assert ("settings" in said) is not read_only
+            assert "resume the selected run" not in said  # it trains
+            await pilot.press(*"open it's", "enter")  # an id that holds a quote
+            await pilot.pause()
+            await pilot.pause()
+            assert isinstance(app.screen, RunScreen)
+            app.screen.run = over.run
+            await show(pilot, snap_of(training, over, opened=over))
+            await pilot.press("ctrl+p")
+            await pilot.pause()
+            said = offers(app)
+            assert ("resume the run" in said) is not read_only
+            assert "kill the run" not in said
+
+
+@pytest.mark.parametrize(
+    ("key", "changes", "told"),
+    [
+        pytest.param("R", {}, "s stops it", id="resume what trains"),
+        pytest.param("s", {"verdict": Liveness.FINISHED}, "is over already", id="stop an end"),
+        pytest.param("R", {"verdict": Liveness.FINISHED}, "nothing to resume", id="resume an end"),
+        pytest.param("R", {"foreign": ForeignView()}, "did not start this run", id="foreign"),
+    ],
+)
+async def test_a_key_that_is_not_offered_says_why(
+    make_app: MakeApp, snap_of: Any, training: RunStatus, key: str, changes: Any, told: str
+) -> None:
+    status = replace(training, **changes)
+    if "verdict" in changes:
+        status = replace(status, status=Status.FINISHED)
+    app = make_app(stop=lambda *_: None, act=lambda *_: "")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(pilot, snap_of(status, opened=status))
+        await pilot.press(key)
+        await pilot.press("enter")
+        await pilot.pause()
+        await show(pilot, snap_of(status, opened=status))
+        await pilot.press(key)
+        assert isinstance(app.screen, RunScreen)
+        said = [each.message for each in app._notifications]
+        assert len(said) >= 1
+        assert all(told in each for each in said)
 
 
 @pytest.mark.parametrize("theme", THEMES)

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from tui.app import LanewatchApp
 
 
+Commands = tuple[tuple[str, str, str], ...]
+"""Words, key, action."""
+
+
 class StateScreen(Screen[Any]):
     """A screen that shows a `Snapshot`; the app hands it each new one while it is in front."""
 
     AUTO_FOCUS = None
     PROMPT_HINT: ClassVar[str] = "search"
-    COMMANDS_HERE: ClassVar[tuple[tuple[str, str, str], ...]] = ()
-    """What the command palette offers on this screen: words, key, action."""
+    COMMANDS_HERE: ClassVar[Commands] = ()
+    """What the command palette may offer on this screen."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -40,6 +44,10 @@ class StateScreen(Screen[Any]):
     def show_state(self, snapshot: Snapshot) -> None:
         """Hand every widget its part of *snapshot*."""
         raise NotImplementedError
+
+    def commands(self) -> Commands:
+        """What the command palette offers here and now."""
+        return self.COMMANDS_HERE
 
     def search_changed(self, text: str) -> None:
         """Apply what has been typed so far at the prompt."""

@@ -10,8 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from tui.run_order import ORDERS, Order
-from tui.screens.base import StateScreen
-from tui.state import Snapshot, is_over
+from tui.screens.base import Commands, StateScreen
+from tui.state import Snapshot
 from tui.widgets.key_bar import KeyBar, Keys
 from tui.widgets.machine_strip import MachineStrip
 from tui.widgets.run_card import RunCard
@@ -134,6 +134,13 @@ class BoardScreen(StateScreen):
             self._card_rows = rows
             self.reason.styles.height = rows
 
+    def commands(self) -> Commands:
+        """Stop and resume where the selected run can be."""
+        app, chosen = self.lanewatch, self.table.selected
+        left_out = {"stop"} if not app.may_stop(chosen) else set()
+        left_out |= {"resume"} if not app.may_resume(chosen) else set()
+        return tuple(each for each in self.COMMANDS_HERE if each[2] not in left_out)
+
     def search_changed(self, text: str) -> None:
         self.table.filter_text = text
         self._show_reason()
@@ -145,7 +152,7 @@ class BoardScreen(StateScreen):
 
     def action_stop(self) -> None:
         chosen = self.table.selected
-        if chosen is not None and not is_over(chosen):
+        if chosen is not None:
             self.lanewatch.ask_to_stop(chosen)
 
     def action_resume(self) -> None:
