@@ -337,7 +337,7 @@ class LanewatchApp(Openings, Changing, App[None]):
 
     @on(SampleFailed)
     def _report_failure(self, message: SampleFailed) -> None:
-        self.say(message.problem)
+        self._show_trouble(message.problem)
 
     @on(ActionDone)
     def _tell(self, message: ActionDone) -> None:
@@ -345,12 +345,15 @@ class LanewatchApp(Openings, Changing, App[None]):
 
     def _check_sampler(self) -> None:
         silent_s = self._sampler.silent_s if self._sampler is not None else 0.0
-        text = ""
+        text = self._sampler.problem if self._sampler is not None else ""
         if silent_s > SILENT_S:
             text = f"Nothing could be read for {silent_s:.0f} s: the disk does not answer."
+        self._show_trouble(text)
+
+    def _show_trouble(self, text: str) -> None:
         for screen in self.screen_stack:
             if isinstance(screen, StateScreen):
-                screen.show_trouble(text)
+                screen.show_trouble(clean(text))
 
     def _check_terminal(self) -> None:
         """A screen that nobody can see is closed; the runs do not notice."""

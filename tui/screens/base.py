@@ -30,6 +30,7 @@ class StateScreen(Screen[Any]):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._compositor = NarrowCompositor()
+        self._trouble = ""
 
     @property
     def lanewatch(self) -> LanewatchApp:
@@ -57,6 +58,9 @@ class StateScreen(Screen[Any]):
 
     def show_trouble(self, text: str) -> None:
         """Say in the key bar that the monitor itself is in difficulty; empty text takes it back."""
+        if text == self._trouble:
+            return  # what else the bar may say, that a launch is under way for one, stays
+        self._trouble = text
         for bar in self.query(KeyBar):
             bar.trouble = text
 

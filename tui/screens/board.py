@@ -134,6 +134,13 @@ class BoardScreen(StateScreen):
             self._card_rows = rows
             self.reason.styles.height = rows
 
+    def show_trouble(self, text: str) -> None:
+        """Said whole while there is nothing else to show."""
+        super().show_trouble(text)
+        if text and self.lanewatch.snapshot is None:
+            self.reason.empty_text = text
+            self.reason.update_lines()
+
     def commands(self) -> Commands:
         """Stop and resume where the selected run can be."""
         app, chosen = self.lanewatch, self.table.selected
