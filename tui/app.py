@@ -274,7 +274,9 @@ class LanewatchApp(Openings, Changing, App[None]):
         from tui.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen())
+            front = self.screen
+            group = front.HELP if isinstance(front, StateScreen) else ""
+            self.push_screen(HelpScreen(group, read_only=self.read_only))
 
     async def action_quit(self) -> None:
         from rich.text import Text

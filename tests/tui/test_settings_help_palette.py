@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,12 @@ from monitor.status_model import AlertsView, ForeignView, RunStatus
 from tui.glyphs import ASCII, UNICODE
 from tui.launching.settings_desk import ChannelLine
 from tui.screens.board import BoardScreen
+from tui.screens.compare import CompareScreen
+from tui.screens.diagnosis import DiagnosisScreen
+from tui.screens.events import EventsScreen
 from tui.screens.help import HelpScreen
+from tui.screens.launch import LaunchScreen
+from tui.screens.log import LogScreen
 from tui.screens.pick import PickScreen
 from tui.screens.run import RunScreen
 from tui.screens.settings import SettingsScreen
@@ -145,6 +151,56 @@ async def test_a_read_only_palette_offers_no_launch(make_app: MakeApp, snap_of: 
             await pilot.press("ctrl+p")
             await pilot.pause()
             assert ("launch a run" in text_of(app, PickList)) is not read_only
+
+
+SAID = {
+    "slash": "/", "question_mark": "?", "ampersand": "&", "less_than_sign": "<",
+    "greater_than_sign": ">", "left_square_bracket": "[", "right_square_bracket": "]",
+    "plus": "+", "equals_sign": "+", "minus": "-", "escape": "esc", "comma": ",",
+    "down": "arrows", "up": "arrows", "home": "Home", "end": "End", "shift+tab": "tab",
+    "pagedown": "page keys", "pageup": "page keys", "ctrl+d": "page keys", "ctrl+u": "page keys",
+    "ctrl+f": "page keys", "ctrl+b": "page keys", "question_mark ": "?",
+    "backspace": "x", "delete": "x",
+}  # fmt: skip
+"""How the help names a key, where that is not its own name; aliases go with what they stand for."""
+
+
+@pytest.mark.parametrize(
+    "screen",
+    [
+        BoardScreen, LaunchScreen, RunScreen, LogScreen, CompareScreen, EventsScreen,
+        SettingsScreen, DiagnosisScreen,
+    ],
+)  # fmt: skip
+async def test_help_names_every_key_of_the_screen_it_is_opened_from_and_first(screen: Any) -> None:
+    view = HelpText()
+    view.begin_with(screen.HELP, read_only=False)
+    first, *others = view.groups
+    assert first[0].startswith(screen.HELP)
+    everywhere = next(each for each in others if each[0] == "everywhere")
+    told = " ".join(f"{key} {text}" for key, text in (*first[1], *everywhere[1]))
+    words = {each.strip(",;:()") for each in told.split()} | {"page keys"} & {
+        "page keys" if "page keys" in told or "page key" in told else ""
+    }
+    for low, high in re.findall(r"\b(\d)-(\d)\b", told):
+        words |= {str(each) for each in range(int(low), int(high) + 1)}
+    keys = [key for each in screen.BINDINGS for key in each.key.split(",")]
+    assert [key for key in keys if SAID.get(key, key) not in words | {","}] == []
+
+
+async def test_help_of_a_read_only_view_leaves_out_what_it_has_not(
+    make_app: MakeApp, snap_of: Any, training: RunStatus
+) -> None:
+    app = make_app(read_only=True)
+    async with app.run_test(size=(100, 200)) as pilot:
+        await show(pilot, snap_of(training, opened=training))
+        await pilot.press("?")
+        await pilot.pause()
+        said = text_of(app, HelpText)
+        assert said.startswith("board")
+        for gone in ("launch a run", "asks first and say what is lost", "put in force", "kill it"):
+            assert gone not in said
+        assert "show only runs that match" in said
 
 
 def offers(app: Any) -> str:

@@ -24,6 +24,8 @@ class StateScreen(Screen[Any]):
 
     AUTO_FOCUS = None
     PROMPT_HINT: ClassVar[str] = "search"
+    HELP: ClassVar[str] = ""
+    """How the heading of its keys on the help screen begins."""
     COMMANDS_HERE: ClassVar[Commands] = ()
     """What the command palette may offer on this screen."""
 

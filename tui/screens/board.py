@@ -53,6 +53,7 @@ WIDE_COLUMNS = 120
 class BoardScreen(StateScreen):
     """The first screen. Quitting it leaves every run running."""
 
+    HELP = "board"
     CSS_PATH = "board.tcss"
     PROMPT_HINT = "filter by run, name, lane or verdict"
     COMMANDS_HERE = (

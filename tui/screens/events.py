@@ -47,6 +47,7 @@ class EventsRead(Message):
 class EventsScreen(StateScreen):
     """Shows events of *run* (a full id), or of all runs. Leaving it moves the divider."""
 
+    HELP = "events"
     CSS_PATH = "events.tcss"
     PROMPT_HINT = "show only events with this text"
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -80,6 +80,7 @@ class Launched(Message):
 class LaunchScreen(StateScreen):
     """Begins with what was launched last, so that the same again is two keys."""
 
+    HELP = "launch"
     CSS_PATH = "launch.tcss"
     COMMANDS_HERE = (
         ("launch it", "L", "launch"),

@@ -47,6 +47,7 @@ WHEEL_ROWS = 3
 class RunScreen(StateScreen):
     """Shows one run for as long as its folder is there; leaving it changes nothing."""
 
+    HELP = "run"
     CSS_PATH = "run.tcss"
     PROMPT_HINT = "search the end of the log for a text (t: the whole log, by expression)"
     COMMANDS_HERE = (
