@@ -19,6 +19,7 @@ from textual.binding import Binding, BindingType
 from textual.driver import Driver
 
 from tui.changing import ActOn, Changing, StopRun
+from tui.glyphs import ASCII
 from tui.hangup import is_hung_up
 from tui.lines import clean
 from tui.messages import ActionDone, Attached, Sampled, SampleFailed
@@ -89,6 +90,10 @@ class LanewatchApp(Openings, Changing, App[None]):
         # The default screen gets no CSS_PATH of its own loaded (Textual 8.2), so it is named here.
         first = "run" if run is not None else "board"
         super().__init__(css_path=[HERE / "app.tcss", HERE / "screens" / f"{first}.tcss"])
+        if self.no_color:
+            from tui.no_colour import NoColour
+
+            self._filters[:] = [NoColour()]
         self.animation_level = "none"
         self.theme_name = theme
         self.glyphs = glyphs_of(theme, os.environ)
@@ -170,6 +175,11 @@ class LanewatchApp(Openings, Changing, App[None]):
 
         # On top of the run, which was the first screen and has nothing below it.
         self.push_screen(BoardScreen())
+
+    @property
+    def is_plain(self) -> bool:
+        """True where one ground cannot be told from another: what covers a screen covers it whole."""
+        return self.no_color or self.theme_name in ("mono", "ascii") or self.glyphs is ASCII
 
     @property
     def can_launch(self) -> bool:

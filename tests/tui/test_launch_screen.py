@@ -323,6 +323,20 @@ async def test_a_warning_can_be_read_to_its_end(make_app: MakeApp, snap_of: Any)
             assert "…" not in shown
 
 
+@pytest.mark.parametrize("theme", ["dark", "mono"])
+async def test_without_colours_a_picker_covers_what_is_behind_it(
+    make_app: MakeApp, snap_of: Any, theme: str
+) -> None:
+    app = make_app(launch=FakeDesk, theme=theme)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, snap_of())
+        await pilot.press("enter")
+        await pause_until(pilot, lambda: isinstance(app.screen, PickScreen))
+        await pause_until(pilot, lambda: "demo.toml" in screen_text(app))
+        behind = "before the launch" in app.export_screenshot().replace("&#160;", " ")
+        assert behind is (theme == "dark")
+
+
 async def test_a_small_terminal_shows_title_and_keys_of_a_picker(
     make_app: MakeApp, snap_of: Any
 ) -> None:

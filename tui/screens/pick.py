@@ -75,6 +75,7 @@ class PickScreen(ModalScreen[str]):
         yield keys
 
     def on_mount(self) -> None:
+        self.set_class(bool(getattr(self.app, "is_plain", False)), "-plain")
         if self._now is not None:
             self.list.select(self._now)
         self._show_detail()
