@@ -178,7 +178,7 @@ class LanewatchApp(Openings, Changing, App[None]):
 
     @property
     def is_plain(self) -> bool:
-        """True where one ground cannot be told from another: what covers a screen covers it whole."""
+        """True where no ground can be told from another: what covers a screen covers all."""
         return self.no_color or self.theme_name in ("mono", "ascii") or self.glyphs is ASCII
 
     @property
