@@ -12,6 +12,7 @@ import pytest
 
 from monitor.rundir import runs_root
 from runners.choices import remember_launch
+from runners.config import config_path
 from runners.doctor import examine
 from runners.errors import EngineError
 from runners.precedent import Precedent
@@ -134,6 +135,16 @@ def test_the_form_begins_with_the_last_launch(desk: LaunchDesk) -> None:
     desk.remember_at_limit("stop-now")
     assert desk.at_limit() == "stop-now"
     assert desk.first_form().at_limit == "stop-now"
+
+
+def test_a_configuration_that_breaks_under_the_screen_is_told_in_the_form(
+    desk: LaunchDesk,
+) -> None:
+    desk.remember_at_limit("notify")
+    config_path().write_text("[ui\n")
+    assert desk.first_form() == FORM
+    told = " ".join(sentence for _, sentence in _last(desk, FORM).problems)
+    assert "is not TOML" in told
 
 
 def test_what_can_be_picked(

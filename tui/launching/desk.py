@@ -60,7 +60,16 @@ class LaunchDesk:
         form = Form(recipe=str(demo_recipe_path()))
         for said in recent_launches(self._root)[:1]:
             form = _parsed(said) or form
-        return replace(form, at_limit=form.at_limit or self.at_limit())
+        return replace(form, at_limit=form.at_limit or self._limit_if_kept())
+
+    def _limit_if_kept(self) -> str | None:
+        """None also for a configuration that cannot be read: the look at the form tells of it."""
+        from runners.config import ConfigError
+
+        try:
+            return self.at_limit()
+        except ConfigError:
+            return None
 
     def at_limit(self) -> str | None:
         """What the person once said should happen at the memory limit; None: never asked."""

@@ -49,7 +49,7 @@ KEYS: Groups = (
         ("j k, arrows", "scroll the log or the list; page keys; g G or Home End: top, follow"),
         ("/", "search the end of the log; n N: the next match, the one before"),
         ("t", "its whole log; V: its events; v: those of all runs"),
-        ("space c", "mark it; compare it with what is marked"),
+        ("c", "compare it with the runs that are marked on the board"),
         ("s", "stop the run, with or without saving; asks first"),
         ("K", "kill it; R: resume it; both ask first and say what is lost"),
         ("e", "merge and export its last whole checkpoint; asks first"),
