@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from desks import CHOICES, RECIPE, REFUSED, FakeDesk
 from shown import MakeApp, screen_text, show, text_of
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -238,6 +239,32 @@ async def test_what_is_typed_can_be_taken_as_it_is(make_app: MakeApp, snap_of: A
         await pilot.press("enter")
         await pilot.pause()
         await pilot.press("pagedown", "pageup", "enter")
+
+
+async def test_what_comes_in_one_piece_is_typed_into_the_picker_and_is_no_key_of_the_form(
+    make_app: MakeApp, snap_of: Any
+) -> None:
+    desk = FakeDesk()
+    app = make_app(launch=lambda: desk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot, snap_of())
+        await pilot.press("G")
+        for key in ("enter", *"LqSx7", "enter"):  # as over SSH: nobody waits for the screen
+            app.post_message(events.Key(key, "\r" if key == "enter" else key))
+        await pause_until(pilot, lambda: screen.form.name == "LqSx7")
+        assert app.screen is screen
+    assert desk.started == []
+
+
+async def test_the_same_again_in_one_piece(make_app: MakeApp, snap_of: Any) -> None:
+    desk = FakeDesk()
+    app = make_app(launch=lambda: desk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(pilot, snap_of())
+        for key in "nL":
+            app.post_message(events.Key(key, key))
+        await pause_until(pilot, lambda: isinstance(app.screen, RunScreen))
+    assert [RECIPE in each for each in desk.started] == [True]
 
 
 async def test_the_home_of_nobody_is_taken_as_it_is(make_app: MakeApp, snap_of: Any) -> None:

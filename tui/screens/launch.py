@@ -112,6 +112,8 @@ class LaunchScreen(StateScreen):
         self._gpus: tuple[tuple[str, str], ...] = ()
         self._launching = False
         self.form_view = LaunchForm(id="form")
+        # From the start: a key may come before the screen is there; L launches what stands here.
+        self.form_view.set_reactive(LaunchForm.form, desk.first_form())
         self.checks = LaunchChecks(id="checks")
         self.command = CommandView(id="command")
         self.keys = KeyBar(id="keys")
@@ -126,7 +128,7 @@ class LaunchScreen(StateScreen):
 
     def on_mount(self) -> None:
         self.keys.keys = KEYS
-        self._change(self._desk.first_form())
+        self._change(self.form)
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width >= WIDE, "-wide")

@@ -62,6 +62,8 @@ class PickScreen(ModalScreen[str]):
         self._title, self._find, self._hint, self._now = title, find, hint, now
         self.list = PickList(choices, free=free, busy=find is not None, none=none, id="list")
         self._detail = PickDetail(id="detail")
+        self.typed_ahead: list[events.Key] = []
+        """What came before there was a line to type it into; the app puts it here."""
 
     def compose(self) -> ComposeResult:
         yield TitleText(self._title, id="title")
@@ -79,6 +81,11 @@ class PickScreen(ModalScreen[str]):
         if self._now is not None:
             self.list.select(self._now)
         self._show_detail()
+        box = self.query_one("#typed", Input)
+        box.focus()
+        for each in self.typed_ahead:
+            each.set_sender(box)
+            box.post_message(each)
         if self._find is not None:
             threading.Thread(target=self._search, name="pick", daemon=True).start()
 
