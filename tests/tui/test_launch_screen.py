@@ -432,6 +432,8 @@ async def test_the_mouse_moves_changes_and_picks(make_app: MakeApp, snap_of: Any
         await pilot.click(PickList, offset=(5, 2))
         await pilot.pause()
         assert screen.form.model == CHOICES[Field.MODEL][1].value
+        await pilot.click(CommandView)
+        assert app.clipboard == screen.command.command
 
 
 async def test_a_read_only_view_launches_nothing(make_app: MakeApp, snap_of: Any) -> None:

@@ -7,10 +7,12 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from monitor.rundir import runs_root
+from runners import config
 from runners.choices import remember_launch
 from runners.config import config_path
 from runners.doctor import examine
@@ -18,6 +20,8 @@ from runners.errors import EngineError
 from runners.precedent import Precedent
 from runners.projection import SmokeResult, project
 from runners.recipe.demo import demo_corpus_path, demo_recipe_path
+from tui.cli.launching import _to_repeat
+from tui.cli.parser import build_parser
 from tui.launching import desk as desk_module
 from tui.launching.desk import LaunchDesk
 from tui.launching.form import Field, Form
@@ -135,6 +139,25 @@ def test_the_form_begins_with_the_last_launch(desk: LaunchDesk) -> None:
     desk.remember_at_limit("stop-now")
     assert desk.at_limit() == "stop-now"
     assert desk.first_form().at_limit == "stop-now"
+
+
+def test_the_first_form_takes_lane_and_engine_of_the_configuration(desk: LaunchDesk) -> None:
+    config.put("launch.lane", "unsloth")
+    config.put("launch.engine", "docker")
+    assert desk.first_form() == replace(FORM, lane="unsloth", engine="docker")
+
+
+def test_a_setting_that_names_a_file_is_repeated_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = build_parser().parse_args(
+        ["launch", "/r.toml", "--set", "data.eval_path=e.jsonl", "--set", "train.lr=0.1"]
+    )
+    order = SimpleNamespace(lane="reference", engine="local")
+    said = _to_repeat(order, options)  # type: ignore[arg-type]
+    assert f"--set=data.eval_path={tmp_path}/e.jsonl" in said
+    assert "--set=train.lr=0.1" in said
 
 
 def test_a_configuration_that_breaks_under_the_screen_is_told_in_the_form(

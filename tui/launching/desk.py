@@ -57,7 +57,7 @@ class LaunchDesk:
         from runners.choices import recent_launches
         from runners.recipe.demo import demo_recipe_path
 
-        form = Form(recipe=str(demo_recipe_path()))
+        form = _configured(Form(recipe=str(demo_recipe_path())))
         for said in recent_launches(self._root)[:1]:
             form = _parsed(said) or form
         return replace(form, at_limit=form.at_limit or self._limit_if_kept())
@@ -258,6 +258,17 @@ class LaunchDesk:
         for said in recent_launches(self._root):
             if (form := _parsed(said)) is not None:
                 yield form
+
+
+def _configured(form: Form) -> Form:
+    """Lane and engine as the configuration names them: what a launch without flags would take."""
+    from runners import config
+
+    try:
+        lane, engine = config.get("launch.lane"), config.get("launch.engine")
+    except config.ConfigError:
+        return form
+    return replace(form, lane=lane or form.lane, engine=engine or form.engine)
 
 
 def _here() -> Path:

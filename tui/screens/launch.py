@@ -210,7 +210,9 @@ class LaunchScreen(StateScreen):
         self._once_the_limit_is_known(self._launch_smoke)
 
     def on_click(self, event: events.Click) -> None:
-        """A click moves to a field, a click on the field under the cursor changes it."""
+        """A click moves to a field, a second one changes it; one on the command copies that."""
+        if event.widget is self.command:
+            self.action_copy()
         if event.widget is not self.form_view:
             return
         field = self.form_view.field_at(event.y)
