@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from idling import by_queues
 
 from monitor.model import (
     Evidence,
@@ -265,6 +266,12 @@ def _fixed_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def _idle_by_queues(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table of keys is pressed in seconds, and no pause is too short on a starved machine."""
+    by_queues(monkeypatch)
 
 
 @pytest.fixture
