@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 from waiting import settled
 
+from tui.log_search import Search
 from tui.screens.board import BoardScreen
 from tui.screens.help import HelpScreen
 from tui.screens.log import LogScreen
@@ -204,8 +205,8 @@ async def test_a_pattern_without_end_blocks_nobody_and_is_given_up(
 async def test_only_matching_lines(opened: Opened, log: Path) -> None:
     async with opened() as (pilot, screen):
         await pilot.press("ampersand", *"step=5.? ", "enter")
+        await settled(pilot, lambda: all("step=5" in row for row in shown(screen)))
         await settled(pilot, lambda: len(shown(screen)) == 21)
-        assert all("step=5" in row for row in shown(screen))
         assert "only step=5.? " in screen_text(screen.app)
         with log.open("a") as file:
             file.write("step=57 at last\nstep=61 not this\n")
@@ -276,6 +277,24 @@ async def test_saving_what_is_shown(opened: Opened, log: Path, tmp_path: Path) -
             await settled(pilot, lambda expected=expected: expected in screen.page.notice)
         assert target.read_text().endswith("ValueError: [b]bad[/b]\n")
         assert target.stat().st_mode & 0o777 == 0o600
+
+
+async def test_saving_is_told_while_it_lasts_and_taken_back_by_escape(
+    opened: Opened, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Search, "save", lambda *_: 0)  # it never comes to an end
+    async with opened(120) as (pilot, screen):
+        await pilot.press("s")
+        screen.query_one("#prompt", Input).value = str(tmp_path / "kept.txt")
+        await pilot.press("enter")
+        await settled(pilot, lambda: f"saving to {tmp_path}" in screen_text(screen.app))
+        await pilot.press("g")
+        await settled(pilot, lambda: "step=0 " in shown(screen)[0])
+        assert f"saving to {tmp_path}" in screen_text(screen.app)
+        await pilot.press("escape")
+        await settled(pilot, lambda: "saving was ended" in screen_text(screen.app))
+        assert screen.is_current
+        assert not (tmp_path / "kept.txt").exists()
 
 
 async def test_the_wheel_scrolls(opened: Opened, log: Path) -> None:

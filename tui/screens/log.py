@@ -143,11 +143,13 @@ class LogScreen(StateScreen):
         self.notify(f"{many} copied{cut}", markup=False)
 
     def action_back(self) -> None:
-        """Take back the last thing first: prompt, chosen lines, search, filter; then leave."""
+        """Take back the last thing first: prompt, choice, saving, search, filter; then leave."""
         if self.prompting:
             self.close_prompt()
         elif self.view.marked is not None:
             self.view.marked = None
+        elif self.page.saving:
+            self._do(lambda worker: worker.finder.stop_saving(worker.pager))
         elif self.page.pattern or self.page.searching:
             self._do(lambda worker: worker.finder.search(worker.pager, "", forwards=True))
         elif self.page.only:

@@ -117,6 +117,8 @@ def _state_of(page: LogPage) -> Span:
         return page.problem, "warn"
     if page.searching:
         return page.searching, "accent"
+    if page.saving:
+        return page.saving, "accent"
     if page.notice:
         return page.notice, "warn"
     if page.follow:
