@@ -159,6 +159,25 @@ async def test_searching_down_and_up_and_round(opened: Opened, log: Path) -> Non
         await settled(pilot, lambda: screen.page.pattern == "nan" and screen.page.hit is not None)
 
 
+async def test_a_match_takes_no_colour_of_its_line(opened: Opened, log: Path) -> None:
+    log.write_text("10:00 INFO lost 1\nINFO loss=2\nWARNING lost 3\nERROR lost\nat a lost place\n")
+    async with opened() as (pilot, screen):
+        await pilot.press("slash", *"los[st]", "enter")
+        await settled(pilot, lambda: len(screen.page.spans) == 5)
+        await settled(pilot, lambda: screen.page.hit == 0)
+        rows = [
+            [(text, tone) for text, tone in row if text.strip()] for row in screen.view._shown[:5]
+        ]
+        found = [("10:00 ", "strong"), ("INFO", "accent"), ("lost", "match"), (" 1", "strong")]
+        assert rows[0] == found
+        assert rows[1] == [("INFO", "accent"), ("loss", "match"), ("=2", "")]
+        assert rows[2] == [("WARNING ", "warn"), ("lost", "match"), (" 3", "warn")]
+        assert rows[3] == [("ERROR ", "bad"), ("lost", "match")]
+        assert rows[4] == [("at a ", ""), ("lost", "match"), (" place", "")]
+        await pilot.press("slash", *"INFO", "enter")
+        await settled(pilot, lambda: ("INFO", "match") in screen.view._shown[0])
+
+
 async def test_a_search_that_is_typed_in_one_piece(opened: Opened, log: Path) -> None:
     async with opened() as (pilot, screen):
         await pilot.press("G")

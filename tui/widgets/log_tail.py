@@ -138,7 +138,7 @@ class LogTail(LineView):
         tone = TONES.get(level_of(text), "") or ("strong" if at == self._match else "")
         if not self.pattern:
             return ((shown, tone),)
-        return toned(shown, _places(shown, self.pattern), tone, "match")
+        return toned(shown, tone, (_places(shown, self.pattern), "match"))
 
 
 def _places(text: str, pattern: str) -> list[tuple[int, int]]:

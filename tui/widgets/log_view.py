@@ -47,10 +47,8 @@ class LogView(LineView):
         if row.line == self.page.hit:
             tone = tone or "strong"
         marks = [(first - row.begin, last - row.begin) for first, last in self._spans(row)]
-        if not marks and row.level == "info" and row.begin == 0:
-            word = info_word(row.text)
-            return toned(shown, [word] if word else [], "", "accent")
-        return toned(shown, marks, tone, "match")
+        word = info_word(row.text) if row.level == "info" and row.begin == 0 else None
+        return toned(shown, tone, ([word] if word else [], "accent"), (marks, "match"))
 
     def _spans(self, row: Row) -> tuple[tuple[int, int], ...]:
         return self.page.spans.get(row.line, ())
