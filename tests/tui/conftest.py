@@ -25,6 +25,7 @@ from monitor.status_model import (
     IterationView,
     KeeperView,
     MemoryView,
+    PeaksView,
     RunStatus,
     StageView,
     WatcherView,
@@ -164,6 +165,8 @@ FAILED = replace(
     since_wall=NOW - 7200,
     ended_wall=NOW - 7200,
     eta=None,
+    memory=None,
+    peaks=PeaksView(machine_bytes=64 * GIB),
     watcher=WatcherView(),
     created_wall=NOW - 5 * 3600,
 )
@@ -194,7 +197,8 @@ FINISHED = replace(
         for at in range(10, 70, 10)
     ),
     evidence=(Evidence(signal="result", detail="finished", age_s=None, supports="finished"),),
-    memory=MemoryView(used_bytes=5 * GIB, limit_bytes=110 * GIB, peak_bytes=5 * GIB),
+    memory=None,
+    peaks=PeaksView(machine_bytes=5 * GIB),
     since_wall=NOW - 86_400 * 2,
     ended_wall=NOW - 86_400 * 2,
     created_wall=NOW - 86_400 * 2 - 90,

@@ -160,7 +160,7 @@ async def test_searching_down_and_up_and_round(opened: Opened, log: Path) -> Non
 
 
 async def test_a_match_takes_no_colour_of_its_line(opened: Opened, log: Path) -> None:
-    log.write_text("10:00 INFO lost 1\nINFO loss=2\nWARNING lost 3\nERROR lost\nat a lost place\n")
+    _write(log, "10:00 INFO lost 1\nINFO loss=2\nWARNING lost 3\nERROR lost\nat a lost place\n")
     async with opened() as (pilot, screen):
         await pilot.press("slash", *"los[st]", "enter")
         await settled(pilot, lambda: len(screen.page.spans) == 5)
@@ -347,7 +347,7 @@ async def test_a_run_without_a_log_says_so_and_shows_it_once_there_is_one(
     async with opened() as (pilot, screen):
         await settled(pilot, lambda: "folder is gone" in screen.page.problem)
         (tmp_path / RUN / "logs").mkdir(parents=True)
-        await settled(pilot, lambda: "no log yet" in screen.page.problem)
+        await settled(pilot, lambda: "has no log" in screen.page.problem)
         (tmp_path / RUN / "logs" / "train.log").write_text("first\n")
         await settled(pilot, lambda: shown(screen) == ["first"])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -143,17 +143,23 @@ class LogScreen(StateScreen):
         self.notify(f"{many} copied{cut}", markup=False)
 
     def action_back(self) -> None:
-        """Take back the last thing first: prompt, choice, saving, search, filter; then leave."""
+        """Take back the last thing first: prompt, choice, saving, search, filter; then leave.
+
+        What is taken back is gone at once, so that a second key does not wait for the next page.
+        """
         if self.prompting:
             self.close_prompt()
         elif self.view.marked is not None:
             self.view.marked = None
         elif self.page.saving:
             self._do(lambda worker: worker.finder.stop_saving(worker.pager))
+            self.page = replace(self.page, saving="")
         elif self.page.pattern or self.page.searching:
             self._do(lambda worker: worker.finder.search(worker.pager, "", forwards=True))
+            self.page = replace(self.page, pattern="", searching="")
         elif self.page.only:
             self._do(lambda worker: worker.finder.filter(worker.pager, ""))
+            self.page = replace(self.page, only="")
         else:
             self.app.pop_screen()
 
