@@ -149,7 +149,7 @@ class CompareScreen(StateScreen):
         self.table.scroll_lines(rows)
 
     def action_page(self, pages: int) -> None:
-        self.table.scroll_lines(pages * max(1, self.table.size.height - 1))
+        self.table.scroll_pages(pages)
 
     def action_columns(self, columns: int) -> None:
         self.table.scroll_columns(columns)

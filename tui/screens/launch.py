@@ -148,7 +148,7 @@ class LaunchScreen(StateScreen):
         self.form_view.cursor = min(max(0, self.form_view.cursor + rows), last)
 
     def action_scroll_checks(self, pages: int) -> None:
-        self.checks.scroll_lines(pages * max(1, self.checks.size.height - 2))
+        self.checks.scroll_pages(pages)
 
     def action_cycle(self, steps: int) -> None:
         """The next of few choices; a field with many has its picker."""
