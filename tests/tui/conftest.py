@@ -261,7 +261,7 @@ def snapshot_of(*runs: RunStatus, opened: RunStatus | None = None, **changes: An
 @pytest.fixture(autouse=True)
 def _fixed_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The same characters, colours and time zone everywhere."""
-    for name in ("NO_COLOR", "LC_ALL", "LC_CTYPE"):
+    for name in ("NO_COLOR", "LC_ALL", "LC_CTYPE", "TMUX"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LANG", "C.UTF-8")
     monkeypatch.setenv("TERM", "xterm-256color")

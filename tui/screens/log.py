@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import Input
 
+from tui.clipboard import copy
 from tui.log_pager import LogPage
 from tui.log_text import complaint
 from tui.log_worker import Call, LogWorker
@@ -137,10 +138,9 @@ class LogScreen(StateScreen):
     @on(LogCopied)
     def _copy(self, message: LogCopied) -> None:
         text = "\n".join(message.lines)
-        self.app.copy_to_clipboard(text[:COPIED_CHARS])
         many = "1 line" if len(message.lines) == 1 else f"{len(message.lines)} lines"
         cut = " (the first 64 KiB)" if len(text) > COPIED_CHARS else ""
-        self.notify(f"{many} copied{cut}", markup=False)
+        self.notify(copy(self.app, text[:COPIED_CHARS], f"{many}{cut}"), markup=False)
 
     def action_back(self) -> None:
         """Take back the last thing first: prompt, choice, saving, search, filter; then leave.
