@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from textual.reactive import reactive
 
 from tui.compare_text import (
@@ -16,7 +17,7 @@ from tui.compare_text import (
     difference_values,
     letter,
 )
-from tui.lines import Line, Span, cut, cut_words, fit, heading, line, pad, width_of, wrap
+from tui.lines import Line, Span, cut, cut_words, fit, heading, line, pad, wrap
 from tui.overlay import overlay, reach, scale
 from tui.presentation import duration, figure, pace, size
 from tui.widgets.line_view import LineView
@@ -110,19 +111,25 @@ class CompareVerdict(LineView):
         comparison = self.comparison
         if comparison is None:
             return [line(each, "muted") for each in wrap(self.note, width, height)]
-        runs = [
-            (f"{letter(at)} {run.label}{f' ({run.lane})' if run.lane else ''}", tone_of(at))
-            for at, run in enumerate(comparison.runs)
-        ]
-        names = fit(runs, width, gap="  ")
-        if width_of(names) == 0:
-            names = ((cut(runs[0][0], width, self.glyphs.ellipsis), runs[0][1]),)
+        names = self._names(comparison, width)
         label, said = "comparable?", comparison.sentence
         tone = {"y": "good", "n": "bad" if said.startswith("no:") else "warn"}[said[0]]
         first, *others = wrap(f"{label} {said}", width, height - 1, self.glyphs.ellipsis) or [""]
         rest = first.removeprefix(label)
         shown: list[Line] = [((label, "strong"), (rest, tone))]
         return [names, *shown, *(line(each, tone) for each in others)][:height]
+
+    def _names(self, comparison: Comparison, width: int) -> Line:
+        """Every run by its letter: with its lane where that fits, else each with as much room."""
+        names = [f"{letter(at)} {run.label}" for at, run in enumerate(comparison.runs)]
+        lanes = [f" ({run.lane})" if run.lane else "" for run in comparison.runs]
+        gap, count = "  ", len(names)
+        if sum(map(cell_len, names + lanes)) + len(gap) * (count - 1) <= width:
+            names = [name + lane for name, lane in zip(names, lanes, strict=True)]
+        elif sum(map(cell_len, names)) + len(gap) * (count - 1) > width:
+            each = (width - len(gap) * (count - 1)) // count
+            names = [cut(name, each, self.glyphs.ellipsis) for name in names]
+        return fit([(name, tone_of(at)) for at, name in enumerate(names)], width, gap=gap)
 
 
 class CompareTable(Scrolled):
