@@ -237,6 +237,8 @@ async def test_only_matching_lines(opened: Opened, log: Path) -> None:
         await settled(pilot, lambda: screen.page.only == "")
         await pilot.press("G")
         await settled(pilot, lambda: "not this" in shown(screen)[-1])
+        await pilot.press("ampersand", *"nowhere", "enter")
+        await settled(pilot, lambda: shown(screen) == ["no line matches"])
 
 
 async def test_wrapping_shows_the_whole_of_a_long_line(opened: Opened, log: Path) -> None:

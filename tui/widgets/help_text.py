@@ -95,6 +95,26 @@ class HelpText(Scrolled):
     filter_text: reactive[str] = reactive("", repaint=False)
     """Only entries that hold it are shown, under their headings."""
 
+    about: reactive[str] = reactive("", repaint=False)
+    """The screen that it is opened from: its keys are in view first."""
+
+    def watch_about(self) -> None:
+        self._show_about()
+
+    def on_resize(self) -> None:
+        self._show_about()
+        super().on_resize()
+
+    def _show_about(self) -> None:
+        """Unless they stand in its upper half: then it begins with what holds everywhere."""
+        shown = self.all_lines(self.size.width)
+        heads = [at for at, each in enumerate(shown) if each and each[0][1] == "strong"]
+        first = next((at for at in heads if self.about and _is_of(shown[at], self.about)), None)
+        if first is None or self.filter_text:
+            return
+        self._top = first if first > self.size.height // 2 else 0
+        self.update_lines()
+
     def watch_filter_text(self) -> None:
         self._top = 0
         self.update_lines()
@@ -119,6 +139,10 @@ class HelpText(Scrolled):
     def _fits(self, *texts: str) -> bool:
         said = " ".join(texts).casefold()
         return all(word in said for word in self.filter_text.casefold().split())
+
+
+def _is_of(head: Line, screen: str) -> bool:
+    return head[0][0].partition(" ")[0] == screen
 
 
 def _entry(label: str, tone: str, text: str, width: int) -> list[Line]:

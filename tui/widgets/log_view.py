@@ -30,7 +30,8 @@ class LogView(LineView):
 
     def lines(self, width: int, height: int) -> list[Line]:
         if not self.page.rows:
-            return [(("nothing here yet", "muted"),)] if not self._elsewhere_said else []
+            said = "no line matches" if self.page.only else "nothing here"
+            return [((said, "muted"),)] if not self._elsewhere_said else []
         return [self._line(row, width) for row in self.page.rows[:height]]
 
     @property
