@@ -122,7 +122,7 @@ class EventsScreen(StateScreen):
             self.rows.empty_text = message.problem
         else:
             self._all = message.happenings
-            nothing = "Nothing has happened yet: events come with a run's first stage."
+            nothing = "No events: they come with a run's first stage."
             self.rows.empty_text = message.problem or nothing
         self._show()
 

@@ -32,6 +32,7 @@ from tui.lines import (
 from tui.overlay import overlay, reach, scale
 from tui.presentation import duration, figure, pace, size
 from tui.widgets.line_view import LineView
+from tui.widgets.scrolled_lines import Scrolled
 
 TONES = ("accent", "warn", "good", "bad", "strong", "muted")
 """Of the runs' curves, in their order."""
@@ -141,23 +142,16 @@ class CompareVerdict(LineView):
         return [(f"{letter(at)} {each}", tone_of(at)) for at, each in enumerate(labels)]
 
 
-class CompareTable(LineView):
+class CompareTable(Scrolled):
     """What differs, then the figures; scrolls down, and sideways over its columns."""
 
     comparison: reactive[Comparison | None] = reactive(None, repaint=False)
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._top = 0
         self._left = 0
 
     def watch_comparison(self) -> None:
-        self.update_lines()
-
-    def scroll_lines(self, rows: int) -> None:
-        """Move by *rows*, held within the table."""
-        last = max(0, len(self._all(self.size.width)) - self.size.height)
-        self._top = min(max(0, self._top + rows), last)
         self.update_lines()
 
     def scroll_columns(self, columns: int) -> None:
@@ -166,12 +160,7 @@ class CompareTable(LineView):
         self._left = min(max(0, self._left + columns), count - 1)
         self.update_lines()
 
-    def lines(self, width: int, height: int) -> list[Line]:
-        shown = self._all(width)
-        self._top = min(self._top, max(0, len(shown) - height))
-        return shown[self._top : self._top + height]
-
-    def _all(self, width: int) -> list[Line]:
+    def all_lines(self, width: int) -> list[Line]:
         comparison = self.comparison
         if comparison is None:
             return []

@@ -7,7 +7,7 @@ from textual.reactive import reactive
 from monitor.model import Liveness
 from tui.glyphs import TONES
 from tui.lines import Line, line, pad, wrap
-from tui.widgets.line_view import LineView
+from tui.widgets.scrolled_lines import Scrolled
 
 Groups = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 """(heading, its (keys, what they do))."""
@@ -119,8 +119,8 @@ MEANINGS = {
 }
 
 
-class HelpText(LineView):
-    """Scrolls by line; it is longer than a small terminal."""
+class HelpText(Scrolled):
+    """It is longer than a small terminal."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -147,16 +147,7 @@ class HelpText(LineView):
         self._top = 0
         self.update_lines()
 
-    def scroll_lines(self, rows: int) -> None:
-        """Move by *rows*, held within the text."""
-        last = max(0, len(self._all(self.size.width)) - self.size.height)
-        self._top = min(max(0, self._top + rows), last)
-        self.update_lines()
-
-    def lines(self, width: int, height: int) -> list[Line]:
-        return self._all(width)[self._top : self._top + height]
-
-    def _all(self, width: int) -> list[Line]:
+    def all_lines(self, width: int) -> list[Line]:
         shown: list[Line] = []
         for group, keys in self.groups:
             found = [each for each in keys if self._fits(group, *each)]

@@ -6,7 +6,7 @@ from textual.reactive import reactive
 
 from tui.launching.values import CheckLine, Looked
 from tui.lines import Line, clean, heading, line, pad, wrap
-from tui.widgets.line_view import LineView
+from tui.widgets.scrolled_lines import Scrolled
 
 TONES = {"ok": "good", "warn": "warn", "fail": "bad"}
 WORDS = {"ok": "ok", "warn": "WARN", "fail": "FAIL"}
@@ -18,36 +18,27 @@ NARROW = 54
 """Below this many columns a name has no column of its own."""
 
 
-class LaunchChecks(LineView):
+class LaunchChecks(Scrolled):
     """The worst first; what has no room is counted."""
 
-    looked: reactive[Looked] = reactive(Looked(), repaint=False)
+    MORE = "pagedown"
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._top = 0
+    looked: reactive[Looked] = reactive(Looked(), repaint=False)
 
     def watch_looked(self, before: Looked, looked: Looked) -> None:
         if not looked.checks or not before.looking:  # another launch is looked at
             self._top = 0
-        self.scroll_lines(0)
-
-    def scroll_lines(self, rows: int) -> None:
-        """Move by *rows*, held within the text."""
-        last = max(0, len(self._all(self.size.width)) - self.size.height)
-        self._top = min(max(0, self._top + rows), last)
         self.update_lines()
 
-    def lines(self, width: int, height: int) -> list[Line]:
-        rows = next(
-            (shown for most in (WHOLE, 2) if len(shown := self._all(width, most)) <= height),
+    def all_lines(self, width: int) -> list[Line]:
+        return next(
+            (
+                rows
+                for most in (WHOLE, 2)
+                if len(rows := self._all(width, most)) <= self.size.height
+            ),
             self._all(width),
         )
-        if len(rows) > height and self._top + height < len(rows):
-            left = len(rows) - self._top - height + 1
-            more = line(f"{left} more lines: pagedown", "muted")
-            return [*rows[self._top : self._top + height - 1], more]
-        return rows[self._top : self._top + height]
 
     def _all(self, width: int, well: int = 1) -> list[Line]:
         """All there is to say; what is well takes at most *well* rows each."""

@@ -14,6 +14,7 @@ from tui.presentation import (
     clock,
     count,
     duration,
+    figure,
     pace,
     remaining,
     size,
@@ -114,6 +115,10 @@ def _facts(status: RunStatus, now_wall: float) -> Iterator[tuple[str, str]]:
         # Of a run that is over the age is the one at its end: nobody's "ago".
         since = "" if is_over(status) else f", {age(last.age_s)} ago"
         yield "checkpoint", f"{last.iteration}{since}{cost}"
+    if is_over(status) and status.loss is not None:
+        yield "loss", f"{figure(status.loss)}, the last one"
+    if status.peaks is not None:
+        yield "peak", size(status.peaks.machine_bytes)
     if status.memory is not None:
         yield "memory", used_of(status.memory.used_bytes, status.memory.limit_bytes)
         if status.memory.peak_bytes:
