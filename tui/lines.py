@@ -138,10 +138,10 @@ def wrap(
 
 
 def _parts(word: str, width: int) -> Iterator[str]:
-    """*word*, in pieces that fit into a row: one that is wide is broken, a path behind a `/`."""
+    """*word*, in pieces that fit into a row: one that is wide is broken, behind a `/` or `-`."""
     while cell_len(word) > width:
         piece = cut(word, width, "")
-        piece = piece[: piece.rfind("/") + 1] or piece
+        piece = piece[: piece.rfind("/") + 1] or piece[: piece.rfind("-") + 1] or piece
         if not piece:
             return
         yield piece
