@@ -357,3 +357,14 @@ async def test_the_card_of_a_run_that_is_over_names_it_whole_and_gives_no_false_
         card = text_of(pilot.app, RunCard)
         assert "60, took 0.2s" in card
         assert states["finished"].run in "".join(card.split())
+
+
+async def test_a_name_of_control_characters_shifts_no_column(
+    make_app: MakeApp, snap_of: Any, training: RunStatus
+) -> None:
+    evil = replace(training, run="b", name="\x1b[31mred\x07\u200b\u202e")
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await show(pilot, snap_of(training, evil))
+        heading, *rows = pilot.app.screen.query_one(RunTable).plain()
+        at = heading.index("stage")
+        assert [row[at : at + 5] for row in rows[:2]] == ["train", "train"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from textual.reactive import reactive
 
-from tui.lines import Line, Span, cut, cut_middle, pad
+from tui.lines import Line, Span, clean, cut, cut_middle, pad
 from tui.run_order import ORDERS, Order
 from tui.state import is_over
 from tui.widgets.line_view import LineView
@@ -177,7 +177,7 @@ class RunTable(LineView):
 
     def _cell(self, text: str, column: Column, width: int) -> str:
         shorten = cut_middle if column.middle else cut
-        shown = shorten(text, width, self.glyphs.ellipsis)
+        shown = shorten(clean(text), width, self.glyphs.ellipsis)  # before it is measured
         return pad(shown, width, right=column.right)
 
 
