@@ -12,7 +12,7 @@ from shown import MakeApp, screen_text, show, text_of
 from textual.pilot import Pilot
 from waiting import settled
 
-from monitor.model import GpuReading, Liveness, MachineReading, MemoryReading
+from monitor.model import GpuReading, Liveness, MachineReading, MemoryReading, Status
 from monitor.status_model import EtaView, RunStatus
 from tui.actions import Action
 from tui.app import LanewatchApp
@@ -368,3 +368,19 @@ async def test_a_name_of_control_characters_shifts_no_column(
         heading, *rows = pilot.app.screen.query_one(RunTable).plain()
         at = heading.index("stage")
         assert [row[at : at + 5] for row in rows[:2]] == ["train", "train"]
+
+
+async def test_the_cursor_stays_with_a_run_that_was_acted_on(
+    make_app: MakeApp, snap_of: Any, training: RunStatus
+) -> None:
+    other = replace(training, run="nemo-20260521-090000-aaaa", name="other")
+    over = replace(training, verdict=Liveness.STOPPED, status=Status.STOPPED)
+    async with make_app(stop=lambda *_: None).run_test(size=(80, 24)) as pilot:
+        await show(pilot, snap_of(training, other))
+        await pilot.press("s")
+        await pilot.pause()
+        await pilot.press("escape")
+        await show(pilot, snap_of(other, over))  # it sank below the live one
+        assert pilot.app.screen.query_one(RunTable).selected == over
+        await pilot.press("g")
+        assert pilot.app.screen.query_one(RunTable).selected == other

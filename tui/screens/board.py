@@ -165,17 +165,17 @@ class BoardScreen(StateScreen):
         self._show_reason()
 
     def action_open(self) -> None:
-        chosen = self.table.selected
+        chosen = self.table.act_on()
         if chosen is not None:
             self.lanewatch.open_run(chosen.run)
 
     def action_stop(self) -> None:
-        chosen = self.table.selected
+        chosen = self.table.act_on()
         if chosen is not None:
             self.lanewatch.ask_to_stop(chosen)
 
     def action_resume(self) -> None:
-        chosen = self.table.selected
+        chosen = self.table.act_on()
         if chosen is not None:
             self.lanewatch.ask_to_resume(chosen)
 
