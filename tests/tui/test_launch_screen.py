@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from textual.widgets import Input
 from monitor.status_model import RunStatus
 from tui.app import LanewatchApp
 from tui.launching.form import Field, Form
-from tui.launching.values import CheckLine, Looked
+from tui.launching.values import CheckLine, Choice, Looked
 from tui.screens.board import BoardScreen
 from tui.screens.launch import LaunchScreen
 from tui.screens.pick import PickScreen
@@ -348,6 +348,22 @@ async def test_a_warning_can_be_read_to_its_end(make_app: MakeApp, snap_of: Any)
             shown = " ".join(" ".join(view.plain()).split())
             assert shown.count("the end.") == shown.count("to-this-file") >= 1
             assert "…" not in shown
+
+
+async def test_a_search_that_fails_says_so_below_what_was_found(
+    make_app: MakeApp, snap_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: FakeDesk, field: Field, now: str | None = None) -> Iterator[Choice]:
+        yield Choice(value="/a.jsonl", title="a.jsonl")
+        raise OSError("the disk is [on fire]")
+
+    monkeypatch.setattr(FakeDesk, "choices", broken)
+    app = make_app(launch=FakeDesk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, snap_of())
+        await pilot.press("j", "enter")
+        await pause_until(pilot, lambda: "the disk is [on fire]" in screen_text(app))
+        assert "a.jsonl" in screen_text(app)
 
 
 @pytest.mark.parametrize("theme", ["dark", "mono"])

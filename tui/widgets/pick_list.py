@@ -105,6 +105,9 @@ class PickList(LineView):
         ]
         if self._busy and len(rows) < height:
             rows.append(line("  looking for more", "muted"))
+        if self.problem:  # what was found stays; that it is not all is said
+            told = wrap(clean(self.problem), width - MARK, 3, self.glyphs.ellipsis)
+            rows = [*rows[: height - len(told)], *(line(f"  {each}", "bad") for each in told)]
         return rows
 
     def _line(self, choice: Choice, width: int, *, selected: bool) -> Line:
