@@ -126,6 +126,8 @@ def test_a_lane_that_cannot_run_here_says_so(
 
     monkeypatch.setattr("runners.launch.check_lane", refuse)
     assert "has no torch" in _told(_last(desk, FORM), Field.LANE)
+    told = _told(_last(desk, replace(FORM, engine="docker")), Field.ENGINE)
+    assert "has no torch" in told
 
 
 def test_the_form_begins_with_the_last_launch(desk: LaunchDesk) -> None:

@@ -322,7 +322,8 @@ def _lane_refusal(order: LaunchOrder) -> Iterator[Problem]:
     try:
         check_lane(order)
     except RunnerError as error:
-        yield Field.LANE, str(error)
+        # In a container it is the engine that has not what the lane needs, or does not answer.
+        yield (Field.LANE if order.engine == "local" else Field.ENGINE), str(error)
 
 
 def _brief(problems: Sequence[Problem], seen: Looked) -> tuple[Problem, ...]:
