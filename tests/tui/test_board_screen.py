@@ -384,3 +384,20 @@ async def test_the_cursor_stays_with_a_run_that_was_acted_on(
         assert pilot.app.screen.query_one(RunTable).selected == over
         await pilot.press("g")
         assert pilot.app.screen.query_one(RunTable).selected == other
+
+
+async def test_a_run_that_waits_is_taken_out_of_the_queue_and_has_nothing_to_save(
+    make_app: MakeApp, snap_of: Any, training: RunStatus
+) -> None:
+    queued = replace(training, status=Status.QUEUED, verdict=Liveness.STARTING)
+    stopped: list[tuple[str, bool]] = []
+    app = make_app(stop=lambda run, save: stopped.append((run, save)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(pilot, snap_of(queued))
+        await pilot.press("s")
+        await pilot.pause()
+        assert "take it out of the queue" in screen_text(app)
+        assert "without saving" not in screen_text(app)
+        await pilot.press("y")
+        await app.workers.wait_for_complete()
+    assert [run for run, _ in stopped] == [queued.run]
