@@ -366,6 +366,20 @@ async def test_a_search_that_fails_says_so_below_what_was_found(
         assert "a.jsonl" in screen_text(app)
 
 
+async def test_what_is_picked_is_cut_where_it_tells_least(make_app: MakeApp) -> None:
+    choices = (
+        Choice(value="/a", title="deep/" * 20 + "v3.jsonl", note="5 rows"),
+        Choice(value="app.x", title="compare the marked runs with the one in front of you now"),
+    )
+    app = make_app()
+    async with app.run_test(size=(50, 18)) as pilot:
+        app.push_screen(PickScreen("x", choices))
+        await pause_until(pilot, lambda: app.screen.query(PickList) and "v3" in screen_text(app))
+        path, words = app.screen.query_one(PickList).plain()[:2]
+        assert "v3.jsonl" in path
+        assert words.strip().removesuffix("…").split()[-1] in choices[1].title.split()
+
+
 @pytest.mark.parametrize("theme", ["dark", "mono"])
 async def test_without_colours_a_picker_covers_what_is_behind_it(
     make_app: MakeApp, snap_of: Any, theme: str

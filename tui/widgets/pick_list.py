@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.reactive import reactive
 
 from tui.launching.values import Choice
-from tui.lines import Line, Span, clean, cut, line, pad, width_of, wrap
+from tui.lines import Line, Span, clean, cut_path, cut_words, line, pad, width_of, wrap
 from tui.widgets.line_view import LineView
 
 MARK = 2
@@ -116,7 +116,8 @@ class PickList(LineView):
         if room < 12:
             note, room = "", width - MARK
         mark: Span = (pad(self.glyphs.cursor if selected else "", MARK), "accent")
-        title = pad(cut(clean(choice.title), room, self.glyphs.ellipsis), room)
+        shorten = cut_path if choice.value.startswith("/") else cut_words
+        title = pad(shorten(clean(choice.title), room, self.glyphs.ellipsis), room)
         spans: list[Span] = [mark, (title, "strong" if selected else "")]
         if note:
             spans += [("  ", ""), (note, choice.tone or "muted")]
