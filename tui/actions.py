@@ -81,7 +81,9 @@ def refusal(action: Action, status: RunStatus, *, read_only: bool = False) -> st
     if not is_over(status):
         return f"{name} goes on: that is for a run that is over; s stops it."
     if action is Action.EXPORT:
-        return f"No whole checkpoint of {name} is there to be merged."
+        none = last_whole(status) is None
+        what = "no whole checkpoint" if none else "no stage merge"
+        return f"{name} has {what}: there is nothing to export."
     if status.kind == "smoke":
         return f"{name} is a smoke run, which is not resumed: n launches another."
     return f"{name} is {status.verdict.value}: there is nothing to resume; n launches another."

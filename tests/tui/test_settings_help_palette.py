@@ -259,6 +259,7 @@ async def test_the_palette_offers_what_can_be_done_now(
         pytest.param("R", {}, "s stops it", id="resume what trains"),
         pytest.param("s", {"verdict": Liveness.FINISHED}, "is over already", id="stop an end"),
         pytest.param("R", {"verdict": Liveness.FINISHED}, "nothing to resume", id="resume an end"),
+        pytest.param("e", {"verdict": Liveness.FINISHED, "stages": ()}, "stage merge", id="export"),
         pytest.param("R", {"foreign": ForeignView()}, "did not start this run", id="foreign"),
     ],
 )
