@@ -14,8 +14,9 @@ from monitor.files import read_json
 from runners.doctor.base_shape import BaseShape, shape_from
 from runners.doctor.facts import BaseFacts
 from runners.payload import make_tiny
+from runners.payload.shards import weight_files
 from runners.payload.tiny_tokenizer import VOCABULARY
-from runners.recipe.base import BaseModelError, base_or_hub
+from runners.recipe.base import BaseModelError, base_or_hub, weight_problems
 from runners.recipe.model import TINY_MODEL, Recipe
 
 PACKAGES = (
@@ -39,8 +40,11 @@ def read_base(recipe: Recipe) -> BaseFacts:
         return BaseFacts(name=name, problem=str(error).removeprefix("model.path: "))
     if folder is None:
         return BaseFacts(name=name, hub=hub)
+    for field, problem in weight_problems(recipe, folder):
+        said = problem if field == "model.path" else f"{field}: {problem}"
+        return BaseFacts(name=name, problem=said)
     config = read_json(folder / "config.json").value or {}
-    sizes = [path.stat().st_size for path in folder.glob("*.safetensors") if path.is_file()]
+    sizes = [path.stat().st_size for path in weight_files(folder)]
     return BaseFacts(
         name=name,
         folder=str(folder),

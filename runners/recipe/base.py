@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from monitor.files import read_json
 from runners.errors import RunnerError
 from runners.hub import hub_cache, repository_folder
+from runners.payload.causes import StageError
+from runners.payload.shards import linear_layers, read_tensors, unmatched
 from runners.recipe.model import TINY_MODEL, Recipe
 
 MOST_TROUBLES = 3
@@ -85,6 +89,27 @@ def _require_usable(folder: Path) -> Path:
     if found := troubles(folder):
         raise BaseModelError(f"model.path: {folder}: {'; '.join(found)}")
     return folder
+
+
+def weight_problems(recipe: Recipe, folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield (field, what is wrong; what to do) of the weights in *folder*. Reads headers alone.
+
+    A folder without safetensors is not looked into.
+    """
+    try:
+        tensors = read_tensors(folder)
+    except StageError as error:
+        yield "model.path", f"{error}; fetch the model again"
+        return
+    config = read_json(folder / "config.json").value or {}
+    names = linear_layers(tensors)
+    if not names or config.get("quantization_config"):
+        return
+    if unknown := unmatched(recipe.lora.targets, names):
+        known = sorted({name.rpartition(".")[2] for name in names if ".layers." in name})
+        close = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known[:12])}"
+        yield "lora.targets", f"{unknown[0]!r} is no linear layer of the base {folder}; {hint}"
 
 
 def missing(folder: Path) -> list[str]:

@@ -18,7 +18,7 @@ from runners.payload.tiny_tokenizer import make_tiny_tokenizer
 from runners.prepare.faults import CUT_LIMIT, SHOWN_LINES, fault, in_lines, remedy
 from runners.prepare.order import eval_lines, percentile
 from runners.prepare.tokens import RowTokenizer, Tokens
-from runners.recipe.base import BaseModelError, resolve_base
+from runners.recipe.base import BaseModelError, resolve_base, weight_problems
 from runners.recipe.comparison import compare
 from runners.recipe.data import BadRow, DataError, Row, read_rows
 from runners.recipe.load import RecipeError, load_recipe
@@ -118,6 +118,8 @@ class _Check:
         limit, name = self._recipe.model.sequence_length, self._recipe.model.path
         try:
             self._base = resolve_base(self._recipe)
+            for field, text in weight_problems(self._recipe, self._base) if self._base else ():
+                self._say(Level.ERROR, field, text)
             if name == TINY_MODEL:
                 make_tiny_tokenizer(Path(self._recipe.data.path), self._scratch)
             return RowTokenizer(self._base or self._scratch, limit)

@@ -6,6 +6,8 @@ Each stage is a process of its own, started from a copied payload as in producti
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -183,3 +185,68 @@ def test_a_training_that_cannot_begin_says_why(lab: Lab, job: dict[str, Any], sa
     assert (result["ok"], result["outcome"]) == (False, "failed")
     assert says in result["cause"]
     assert "\n" not in result["cause"]
+
+
+def _strange_base(base: Path, folder: Path) -> Path:
+    """*base* as some models lie on the hub: tied, yet both ends in the file; a buffer and a head
+    that transformers does not load; and the same weights again, in other words."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(base, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": True}))
+    weights = load_file(folder / "model.safetensors")
+    weights["lm_head.weight"] = weights["model.embed_tokens.weight"].clone()
+    weights["model.layers.0.self_attn.rotary_emb.inv_freq"] = weights["model.norm.weight"].float()
+    weights["mtp.head.weight"] = weights["model.norm.weight"].clone()
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    save_file({"wq": weights["mtp.head.weight"]}, folder / "consolidated.safetensors")
+    return folder
+
+
+def test_a_merge_holds_what_transformers_leaves_out_of_the_base(tmp_path: Path, whole: Lab) -> None:
+    from safetensors.torch import load_file
+
+    lab = Lab(tmp_path / "run", base=_strange_base(whole.base, tmp_path / "base"))
+    lab.run("train", "train_reference", iterations=1)
+    result = lab.run("merge", "merge_reference")
+    assert (result["tensors"], result["taken_along"]) == (27, 3)
+    merged = lab.root / "export" / "merged-hf-bf16"
+    names = [f"model-0000{each}-of-00002.safetensors" for each in (1, 2)]
+    new, old = {}, load_file(lab.base / "model.safetensors")
+    for name in names:
+        new |= load_file(merged / name)
+    assert new.keys() == old.keys()
+    assert new["lm_head.weight"].equal(new["model.embed_tokens.weight"])
+    assert new["mtp.head.weight"].equal(old["mtp.head.weight"])
+    assert "taken along from the base, unchanged: 3 tensors" in lab.log("merge").read_text()
+
+
+def test_a_base_with_gaps_is_refused_before_a_night_is_spent_on_it(
+    tmp_path: Path, whole: Lab
+) -> None:
+    import transformers
+    from safetensors.torch import load_file, save_file
+
+    from runners.payload.causes import StageError
+    from runners.payload.hf_model import gaps_refused
+
+    base = tmp_path / "base"
+    shutil.copytree(whole.base, base)
+    weights = load_file(base / "model.safetensors")
+    del weights["model.layers.1.self_attn.q_proj.weight"]
+    save_file(weights, base / "model.safetensors", {"format": "pt"})
+    lab = Lab(tmp_path / "run", base=base)
+    assert lab.start("train", "train_reference", 1, {}).wait() == 1
+    says = "lacks 1 of its tensors (model.layers.1.self_attn.q_proj.weight)"
+    assert says in lab.result()["cause"]
+    # As the unsloth lane hears of it, whose library does not pass it on.
+    with pytest.raises(StageError, match=re.escape(says)), gaps_refused("the base"):
+        transformers.AutoModelForCausalLM.from_pretrained(base)
+
+
+def test_a_layer_that_is_none_is_refused_though_others_are_some(lab: Lab) -> None:
+    recipe = lab.recipe()
+    recipe["lora"]["targets"] = ["q_proj", "kproj"]
+    assert lab.start("train", "train_reference", 1, {"recipe": recipe}).wait() == 1
+    assert "has no linear layer 'kproj'" in lab.result()["cause"]

@@ -142,7 +142,8 @@ def test_a_base_is_read_with_its_sizes_and_template(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ old }}"}))
     for number, size in enumerate((100, 300)):
-        (tmp_path / f"model-{number}.safetensors").write_bytes(b"w" * size)
+        whole = (2).to_bytes(8, "little") + b"{}"
+        (tmp_path / f"model-{number}.safetensors").write_bytes(whole.ljust(size, b"w"))
     seen = read_base(recipe(path=str(tmp_path)))
     assert (seen.bytes, seen.largest_file_bytes, seen.template) == (400, 300, "{{ old }}")
     assert seen.shape is not None
