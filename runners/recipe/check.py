@@ -92,6 +92,7 @@ class _Check:
         rows, shapes, lengths = usable, dict(self._shapes), self._lengths[:]
         if data.eval_path:
             self._file("data.eval_path", Path(data.eval_path), tokenizer)
+        self._report_positions()
         return Report(
             recipe=self._source,
             findings=tuple(self._findings),
@@ -189,6 +190,14 @@ class _Check:
         if is_error:
             text += f"; at most {CUT_LIMIT:.0%} may be"
         self._findings += cut.findings(Level.ERROR if is_error else Level.WARNING, field, text)
+
+    def _report_positions(self) -> None:
+        """A model answers as it was made to up to a number of tokens; beyond, nothing is sure."""
+        known = (self._config() or {}).get("max_position_embeddings")
+        longest = min(max(self._lengths, default=0), self._recipe.model.sequence_length)
+        if isinstance(known, int) and longest > known:
+            text = f"rows of up to {longest} tokens, but the base was made for {known} positions"
+            self._say(Level.WARNING, "model.sequence_length", text)
 
     def _epochs(self, rows: int | None, cut: int) -> float | None:
         recipe = self._recipe

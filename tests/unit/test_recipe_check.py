@@ -175,3 +175,13 @@ def test_weights_that_are_not_whole_and_layers_that_are_none_are_errors(tmp_path
         (error,) = said(report, Level.ERROR)
         assert error.startswith(f"lora.targets: '{target}' is no linear layer of the base")
         assert error.endswith(hint)
+
+
+def test_rows_longer_than_the_base_was_made_for_are_a_warning(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    make_tiny_tokenizer(demo_corpus_path(), base)
+    for positions, warned in ((512, []), (8, ["8 positions"])):
+        (base / "config.json").write_text(json.dumps({"max_position_embeddings": positions}))
+        report = check(tmp_path, GOOD, model=str(base))
+        assert report.ok
+        assert [each.rpartition("made for ")[2] for each in said(report, Level.WARNING)] == warned
