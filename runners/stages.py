@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from monitor.files import read_json, write_json
 from monitor.model import Stage
 from monitor.probes.checkpoints import read_checkpoints
 from monitor.rundir import SCHEMA, RunDir, cache_root
-from runners.checkpoint_files import damage
+from runners.checkpoint_files import damage, unresumable
 from runners.chosen_gpu import insisting, named_gpu, only
 from runners.engines.base import Access, Container, Gpu, Need, StageRequest
 from runners.errors import RunnerError
@@ -201,8 +201,8 @@ class Plan:
         return asdict(plan.packages) | given | {"image": image.get("id")}
 
     def resume_from(self) -> int | None:
-        """The iteration of the newest checkpoint that can be read, if there is one."""
-        return newest_whole(self.run)
+        """The iteration of the newest checkpoint to go on from, if there is one."""
+        return newest_whole(self.run, unresumable)
 
     def is_done(self, plan: StagePlan) -> bool:
         """True when the stage's output is whole and was made from the same inputs.
@@ -281,11 +281,11 @@ class Plan:
         return [folders[stage]]
 
 
-def newest_whole(run: RunDir) -> int | None:
-    """The iteration of the newest checkpoint of *run* that can be read, if there is one."""
+def newest_whole(run: RunDir, fault: Callable[[Path], str | None] = damage) -> int | None:
+    """The iteration of the newest checkpoint of *run* that can be read and has no *fault*."""
     reading = read_checkpoints(run.checkpoints).value
     for each in reversed(reading.checkpoints if reading else ()):
-        if each.complete and not damage(run.checkpoint(each.iteration)):
+        if each.complete and not fault(run.checkpoint(each.iteration)):
             return each.iteration
     return None
 
