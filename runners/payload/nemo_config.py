@@ -24,6 +24,10 @@ from .nemo_adapter import TRACKERS
 from .training_plan import TrainingPlan
 
 
+OF_SEED_0 = 2**32 - 1
+"""What stands for a seed of 0, which Megatron refuses."""
+
+
 def container(
     job: Job,
     plan: TrainingPlan,
@@ -72,7 +76,7 @@ def container(
             fully_parallel_save=True,
             async_save=False,  # its worker can die without a word, and the trainer then waits
         ),
-        rng=config.RNGConfig(seed=int(settings["seed"])),
+        rng=config.RNGConfig(seed=int(settings["seed"]) or OF_SEED_0),
         dist=config.DistributedInitConfig(),
         mixed_precision="bf16_mixed" if bf16 else None,
         peft=peft,

@@ -192,7 +192,7 @@ def test_killed_between_the_tracker_and_the_last_file_it_resumes_from_what_is_wh
 
 
 def test_the_articles_fused_adapter_in_bf16_and_a_smoke_run(lab: NemoLab, whole: NemoLab) -> None:
-    recipe = lab.recipe(precision="bf16")
+    recipe = lab.recipe(precision="bf16", seed=0)  # which Megatron itself refuses
     recipe["lanes"]["nemo"]["lora"] = "fused"
     smoke = {"iterations": 5, "saves": 2, "longest": 1}
     job = {"recipe": recipe, "iterations": None, "smoke": smoke}
