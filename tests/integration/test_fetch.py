@@ -37,6 +37,7 @@ def hub() -> Iterator[Hub]:
         "tokenizer.json": b"{}",
         "README.md": b"not wanted",
         "pytorch_model.bin": bytes(2 * CHUNK),
+        "consolidated.safetensors": bytes(2 * CHUNK),
         "model.safetensors.index.json": json.dumps(index).encode(),
         shards[0]: noise.randbytes(2 * MIB),
         shards[1]: noise.randbytes(3 * MIB),
@@ -117,7 +118,8 @@ def test_a_model_of_the_hub_comes_into_the_cache_and_the_run_leads_there(
 
 def _wanted(hub: Hub) -> dict[str, bytes]:
     files = hub.models[NAME]
-    return {name: files[name] for name in files if name not in ("README.md", "pytorch_model.bin")}
+    others = ("README.md", "pytorch_model.bin", "consolidated.safetensors")
+    return {name: files[name] for name in files if name not in others}
 
 
 def test_killed_in_the_middle_it_goes_on_and_loads_no_whole_file_again(fetching: Fetching) -> None:
