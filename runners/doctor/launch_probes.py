@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from monitor.files import read_json
 from runners.doctor.base_shape import BaseShape, shape_from
 from runners.doctor.facts import BaseFacts
 from runners.payload import make_tiny
-from runners.payload.shards import weight_files
+from runners.payload.shards import read_tensors, weight_files
 from runners.payload.tiny_tokenizer import VOCABULARY
 from runners.recipe.base import BaseModelError, base_or_hub, weight_problems
 from runners.recipe.model import TINY_MODEL, Recipe
@@ -52,8 +54,19 @@ def read_base(recipe: Recipe) -> BaseFacts:
         template=_template(folder),
         bytes=sum(sizes),
         largest_file_bytes=max(sizes, default=None),
-        shape=shape_from(config),
+        shape=_shape(config, folder),
     )
+
+
+def _shape(config: Mapping[str, Any], folder: Path) -> BaseShape | None:
+    """Its weights are counted where its files are plain numbers: config.json gives no experts."""
+    shape = shape_from(config)
+    if shape is None or config.get("quantization_config"):
+        return shape
+    sizes = {name: math.prod(size) for name, (_, size) in read_tensors(folder).items()}
+    if shape.tied:
+        sizes.pop("lm_head.weight", None)  # a second copy, which is not loaded
+    return replace(shape, counted=sum(sizes.values()) or None)
 
 
 def tiny_shape() -> BaseShape:

@@ -23,7 +23,6 @@ from .job import TRAINER_FOLDER, Job
 from .nemo_adapter import TRACKERS
 from .training_plan import TrainingPlan
 
-
 OF_SEED_0 = 2**32 - 1
 """What stands for a seed of 0, which Megatron refuses."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unsloth  # isort: split
 
+import contextlib
 import types
 from typing import Any
 
@@ -54,7 +55,9 @@ def load_for_training(job: Job) -> tuple[Any, Any]:
 def _load(job: Job) -> tuple[Any, Any]:
     four_bits = bool(job.lane("unsloth").get("load_in_4bit", False))
     bf16 = str(job.table("train")["precision"]) == "bf16"
-    with gaps_refused(f"the base model in {job.base}"):
+    # Quantised, a base is not loaded tensor by tensor, and what is said of gaps is not sure.
+    whole = contextlib.nullcontext() if four_bits else gaps_refused(f"the base model in {job.base}")
+    with whole:
         model, tokenizer = unsloth.FastLanguageModel.from_pretrained(
             model_name=str(job.base),
             max_seq_length=_length(job),

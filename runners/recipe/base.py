@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from monitor.files import read_json
 from runners.errors import RunnerError
@@ -62,6 +63,11 @@ def base_or_hub(recipe: Recipe) -> tuple[Path | None, str | None]:
         return resolve_base(recipe), None
     except NotFetchedError:
         return None, recipe.model.path
+
+
+def base_config(folder: Path | None) -> Mapping[str, Any] | None:
+    """The config.json of the base in *folder*; None where there is none that can be read."""
+    return None if folder is None else read_json(folder / "config.json").value
 
 
 def troubles(folder: Path) -> list[str]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from runners.payload.unsloth_paths import expected_groups, reason_against, unfused
 from runners.recipe.model import Recipe
 
 
-def unsloth_column(recipe: Recipe) -> Sequence[str]:
+def unsloth_column(
+    recipe: Recipe,
+    config: Mapping[str, Any] | None,  # noqa: ARG001 - the signature is given
+) -> Sequence[str]:
     """Return the differences, each with its reason."""
     lane = recipe.lanes.unsloth
     found = []

@@ -19,6 +19,7 @@ from lane_lab import (
     Lab,
     assert_is_base_plus_adapter,
     assert_learns_the_same_though_stopped_twice,
+    strange_base,
 )
 
 TRACKER = """
@@ -187,27 +188,10 @@ def test_a_training_that_cannot_begin_says_why(lab: Lab, job: dict[str, Any], sa
     assert "\n" not in result["cause"]
 
 
-def _strange_base(base: Path, folder: Path) -> Path:
-    """*base* as some models lie on the hub: tied, yet both ends in the file; a buffer and a head
-    that transformers does not load; and the same weights again, in other words."""
-    from safetensors.torch import load_file, save_file
-
-    shutil.copytree(base, folder)
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": True}))
-    weights = load_file(folder / "model.safetensors")
-    weights["lm_head.weight"] = weights["model.embed_tokens.weight"].clone()
-    weights["model.layers.0.self_attn.rotary_emb.inv_freq"] = weights["model.norm.weight"].float()
-    weights["mtp.head.weight"] = weights["model.norm.weight"].clone()
-    save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    save_file({"wq": weights["mtp.head.weight"]}, folder / "consolidated.safetensors")
-    return folder
-
-
 def test_a_merge_holds_what_transformers_leaves_out_of_the_base(tmp_path: Path, whole: Lab) -> None:
     from safetensors.torch import load_file
 
-    lab = Lab(tmp_path / "run", base=_strange_base(whole.base, tmp_path / "base"))
+    lab = Lab(tmp_path / "run", base=strange_base(whole.base, tmp_path / "base"))
     lab.run("train", "train_reference", iterations=1)
     result = lab.run("merge", "merge_reference")
     assert (result["tensors"], result["taken_along"]) == (27, 3)

@@ -35,6 +35,10 @@ def recipe(**tables: Any) -> Recipe:
         ),
         pytest.param(SIZES, {}, 28_672, id="the tiny model"),
         pytest.param(QWEN3_8B, {"targets": ["c_attn"]}, None, id="a layer of another family"),
+        pytest.param(QWEN3_8B | {"num_experts": 8}, {}, 15_335_424, id="experts left alone"),
+        pytest.param(
+            QWEN3_8B | {"num_experts": 8}, {"targets": ["up_proj"]}, None, id="an MLP of experts"
+        ),
         pytest.param({"hidden_size": 4096}, {}, None, id="a config that says too little"),
         pytest.param(None, {}, None, id="no base here"),
     ],
