@@ -42,13 +42,15 @@ def read_base(recipe: Recipe) -> BaseFacts:
         return BaseFacts(name=name, problem=str(error).removeprefix("model.path: "))
     if folder is None:
         return BaseFacts(name=name, hub=hub)
-    for field, problem in weight_problems(recipe, folder):
-        said = problem if field == "model.path" else f"{field}: {problem}"
-        return BaseFacts(name=name, problem=said)
+    problems = dict(weight_problems(recipe, folder))
+    if broken := problems.get("model.path"):
+        return BaseFacts(name=name, problem=broken)
+    other = next((f"{field}: {said}" for field, said in problems.items()), None)
     config = read_json(folder / "config.json").value or {}
     sizes = [path.stat().st_size for path in weight_files(folder)]
     return BaseFacts(
         name=name,
+        problem=other,
         folder=str(folder),
         config=config,
         template=_template(folder),

@@ -183,6 +183,10 @@ def test_weights_are_counted_where_the_files_are(
     assert found is not None
     assert found.counted == counted
     assert counted is None or found.parameters == counted
+    del asked["lora"]
+    other = read_base(Recipe.model_validate(asked))
+    assert (other.problem is None) == (counted is None), "what is packed has other names"
+    assert other.shape == found, "a word that is wrong hides no size"
 
 
 def test_a_base_that_is_not_there_is_a_problem_and_no_error(tmp_path: Path) -> None:
