@@ -189,10 +189,8 @@ def _vocabulary(folder: Path) -> int | None:
     """How many ids the model in *folder* has an embedding for; None where that is not said."""
     config = _read_json(folder / "config.json")
     inner = config.get("text_config")
-    for each in (config, inner if isinstance(inner, dict) else {}):
-        if isinstance(size := each.get("vocab_size"), int) and size > 0:
-            return size
-    return None
+    said = [each.get("vocab_size") for each in (config, inner) if isinstance(each, Mapping)]
+    return max((size for size in said if isinstance(size, int) and size > 0), default=None)
 
 
 def tokenizer_hash(folder: Path) -> str:
