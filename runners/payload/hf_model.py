@@ -64,6 +64,13 @@ def require_targets(model: Any, targets: Sequence[str], base: Path) -> None:
     adapted = [name for name, module in model.named_modules() if hasattr(module, "lora_A")]
     if unknown := unmatched(targets, adapted):
         raise StageError(f"lora.targets: the model {base} has no linear layer {unknown[0]!r}")
+    if getattr(model.config, "tie_word_embeddings", False) and any(
+        name.endswith(".lm_head") for name in adapted
+    ):
+        raise StageError(
+            f"lora.targets: lm_head and the embeddings of {base} are one: merged, an adapter on "
+            "one would change both"
+        )
 
 
 def device_for(wanted: str, field: str) -> str:

@@ -108,7 +108,9 @@ def weight_problems(recipe: Recipe, folder: Path) -> Iterator[tuple[str, str]]:
         yield "model.path", f"{error}; fetch the model again"
         return
     config = read_json(folder / "config.json").value or {}
-    names = linear_layers(tensors)
+    tied = config.get("tie_word_embeddings") is True
+    # Merged into one of two that are one, an adapter would change the other as well.
+    names = [name for name in linear_layers(tensors) if not (tied and name == "lm_head")]
     if not names or config.get("quantization_config"):
         return
     if unknown := unmatched(recipe.lora.targets, names):

@@ -14,7 +14,7 @@ from typing import Any
 from runners.payload.unsloth_paths import MLP
 from runners.recipe.model import Recipe
 from runners.recipe.nemo_column import nemo_column, nemo_refusals
-from runners.recipe.unsloth_column import unsloth_column
+from runners.recipe.unsloth_column import unsloth_column, unsloth_refusals
 
 EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 """By one of these a config.json says that its MLP is many: there the count is another."""
@@ -23,7 +23,10 @@ Config = Mapping[str, Any] | None
 """The base's config.json, where it is known."""
 Column = Callable[[Recipe, Config], Sequence[str]]
 
-REFUSALS: Mapping[str, Callable[[Recipe, Config], Iterable[str]]] = {"nemo": nemo_refusals}
+REFUSALS: Mapping[str, Callable[[Recipe, Config], Iterable[str]]] = {
+    "unsloth": unsloth_refusals,
+    "nemo": nemo_refusals,
+}
 """Why a lane would not train a recipe; asked before a launch, not after hours of other stages."""
 
 COLUMNS: Mapping[str, Column] = {"unsloth": unsloth_column, "nemo": nemo_column}

@@ -229,8 +229,13 @@ def test_a_base_with_gaps_is_refused_before_a_night_is_spent_on_it(
         transformers.AutoModelForCausalLM.from_pretrained(base)
 
 
-def test_a_layer_that_is_none_is_refused_though_others_are_some(lab: Lab) -> None:
+def test_a_layer_that_is_none_is_refused_though_others_are_some(tmp_path: Path, whole: Lab) -> None:
+    lab = Lab(tmp_path / "run", base=strange_base(whole.base, tmp_path / "base"))
     recipe = lab.recipe()
-    recipe["lora"]["targets"] = ["q_proj", "kproj"]
-    assert lab.start("train", "train_reference", 1, {"recipe": recipe}).wait() == 1
-    assert "has no linear layer 'kproj'" in lab.result()["cause"]
+    for attempt, target, says in (
+        (1, "kproj", "has no linear layer 'kproj'"),
+        (2, "lm_head", "would change both"),
+    ):
+        recipe["lora"]["targets"] = ["q_proj", target]
+        assert lab.start("train", "train_reference", attempt, {"recipe": recipe}).wait() == 1
+        assert says in lab.result()["cause"]

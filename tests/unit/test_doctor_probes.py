@@ -155,7 +155,7 @@ def test_a_base_is_read_with_its_sizes_and_template(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("more", "counted"),
-    [({}, 230), ({"tie_word_embeddings": True}, 200), ({"quantization_config": {"a": 1}}, None)],
+    [({}, 231), ({"tie_word_embeddings": True}, 201), ({"quantization_config": {"a": 1}}, None)],
     ids=["plain", "tied, and there twice", "packed"],
 )
 def test_weights_are_counted_where_the_files_are(
@@ -169,6 +169,7 @@ def test_weights_are_counted_where_the_files_are(
     (tmp_path / "config.json").write_text(json.dumps(sizes | more))
     (tmp_path / "tokenizer.json").write_text("{}")
     shapes = {"experts.weight": [10, 4, 5], "lm_head.weight": [3, 10]}
+    shapes["model.layers.0.self_attn.q_proj.weight"] = [1, 1]
     held, at = {}, 0
     for name, shape in shapes.items():
         end = at + 2 * math.prod(shape)
@@ -178,7 +179,7 @@ def test_weights_are_counted_where_the_files_are(
     whole = len(header).to_bytes(8, "little") + header + bytes(at)
     (tmp_path / "model.safetensors").write_bytes(whole)
     asked = {"data": {"path": "/rows"}, "model": {"path": str(tmp_path)}}
-    asked["lora"] = {"targets": ["lm_head"]}
+    asked["lora"] = {"targets": ["q_proj"]}
     found = read_base(Recipe.model_validate(asked)).shape
     assert found is not None
     assert found.counted == counted
