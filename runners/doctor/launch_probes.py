@@ -61,10 +61,10 @@ def read_base(recipe: Recipe) -> BaseFacts:
 
 
 def _shape(config: Mapping[str, Any], folder: Path) -> BaseShape | None:
-    """Its weights are counted where its files are plain numbers: config.json gives no experts."""
+    """Its weights are counted: config.json says nothing of what experts weigh."""
     shape = shape_from(config)
-    if shape is None or config.get("quantization_config"):
-        return shape
+    if shape is None:
+        return None
     sizes = {name: math.prod(size) for name, (_, size) in read_tensors(folder).items()}
     if shape.tied:
         sizes.pop("lm_head.weight", None)  # a second copy, which is not loaded

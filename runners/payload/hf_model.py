@@ -14,13 +14,16 @@ import torch
 import transformers
 
 from .contract import StageError
-from .shards import unmatched
+from .files import read_object
+from .shards import packed, unmatched
 
 
 def require_base(folder: Path) -> None:
-    """Raise StageError unless *folder* looks like a model's."""
+    """Raise StageError unless *folder* looks like that of a model that an adapter fits."""
     if not (folder / "config.json").is_file():
         raise StageError(f"the base model is not there: {folder} has no config.json")
+    if why := packed(read_object(folder / "config.json") or {}):
+        raise StageError(f"the base {folder} cannot be used: {why}")
 
 
 def refuse_gaps(told: Mapping[str, Any], what: str) -> None:

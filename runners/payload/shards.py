@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from .causes import StageError
 from .files import encode, read_object, replace
@@ -88,6 +89,18 @@ def name_as_usual(folder: Path) -> None:
     sizes = [(folder / name).stat().st_size for name in set(places.values())]
     index = {"metadata": {"total_size": sum(sizes)}, "weight_map": dict(sorted(places.items()))}
     replace(folder / INDEX, encode(index), durable=False)
+
+
+def packed(config: Mapping[str, Any]) -> str | None:
+    """Say that the base which *config* (its config.json) tells of is quantised, or None."""
+    told = config.get("quantization_config")
+    if not isinstance(told, Mapping) or not told:
+        return None
+    method = str(told.get("quant_method") or "unknown")[:30]
+    return (
+        f"it is quantised already ({method}), and nothing can be merged into it in bf16; name the "
+        "16-bit model that it was made from"
+    )
 
 
 def linear_layers(tensors: Tensors) -> list[str]:

@@ -12,7 +12,7 @@ from monitor.files import read_json
 from runners.errors import RunnerError
 from runners.hub import hub_cache, repository_folder
 from runners.payload.causes import StageError
-from runners.payload.shards import linear_layers, read_tensors, unmatched
+from runners.payload.shards import linear_layers, packed, read_tensors, unmatched
 from runners.recipe.model import TINY_MODEL, Recipe
 
 MOST_TROUBLES = 3
@@ -107,11 +107,14 @@ def weight_problems(recipe: Recipe, folder: Path) -> Iterator[tuple[str, str]]:
     except StageError as error:
         yield "model.path", f"{error}; fetch the model again"
         return
-    config = read_json(folder / "config.json").value or {}
+    config = base_config(folder) or {}
+    if why := packed(config):
+        yield "model.path", f"{folder}: {why}"
+        return
     tied = config.get("tie_word_embeddings") is True
     # Merged into one of two that are one, an adapter would change the other as well.
     names = [name for name in linear_layers(tensors) if not (tied and name == "lm_head")]
-    if not names or config.get("quantization_config"):
+    if not names:
         return
     if unknown := unmatched(recipe.lora.targets, names):
         known = sorted({name.rpartition(".")[2] for name in names if ".layers." in name})

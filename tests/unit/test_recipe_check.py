@@ -175,6 +175,10 @@ def test_weights_that_are_not_whole_and_layers_that_are_none_are_errors(tmp_path
         (error,) = said(report, Level.ERROR)
         assert error.startswith(f"lora.targets: '{target}' is no linear layer of the base")
         assert error.endswith(hint)
+    config = {"quantization_config": {"quant_method": "bitsandbytes"}}
+    (base / "config.json").write_text(json.dumps(config))
+    (error,) = said(check(tmp_path, GOOD, model=str(base)), Level.ERROR)
+    assert "quantised already (bitsandbytes)" in error
 
 
 def test_rows_longer_than_the_base_was_made_for_are_a_warning(tmp_path: Path) -> None:
