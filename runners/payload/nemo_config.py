@@ -101,6 +101,7 @@ def _set_model(provider: Any, job: Job, *, bf16: bool) -> None:
     # transformers divides by the tokens of all micro-batches of an iteration, not of each.
     provider.calculate_per_token_loss = True
     provider.cuda_graph_impl = "none"
+    provider.fp16 = False  # a base in float16 brings it along, and a scaler of losses with it
     if not bf16:
         provider.bf16 = False
         for name in ("params_dtype", "pipeline_dtype", "autocast_dtype"):
