@@ -43,14 +43,16 @@ def refuse_gaps(told: Mapping[str, Any], what: str) -> None:
 def gaps_refused(what: str) -> Iterator[None]:
     """The same for a model that a library loads meanwhile, which passes on nothing of it.
 
-    What transformers says of a load is heard where transformers logs it.
+    What transformers says of a load is heard where transformers logs it. A library may have buffers
+    of its own in the model, which no base holds: weights alone count.
     """
     place, name = transformers.modeling_utils, "log_state_dict_report"
     original = getattr(place, name, None)
     gaps: set[str] = set()
 
     def listen(*given: Any, **named: Any) -> Any:
-        gaps.update(getattr(named.get("loading_info"), "missing_keys", None) or ())
+        found = getattr(named.get("loading_info"), "missing_keys", None) or ()
+        gaps.update(each for each in found if str(each).endswith((".weight", ".bias")))
         return original(*given, **named) if original else None
 
     setattr(place, name, listen)
