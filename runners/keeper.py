@@ -147,10 +147,17 @@ class Keeper:
         after = awaited(self._info)
         if after is None or self._state.had_its_turn:
             return
-        await_turn(self._run, after, self._event, self._interrupted)
+        await_turn(self._run, after, self._event, self._interrupted, self._moved_up)
+        if self._orders.action is not None:
+            return  # it leaves the queue, and whoever waits for it waits for the run ahead instead
         self._state.begin_turn()
         self._state.save()
         self._runner.await_memory_first = True
+
+    def _moved_up(self, after: str) -> None:
+        """The run ahead left the queue: say whom this one waits for now."""
+        self._state.queue(after)
+        self._state.save()
 
     def _interrupted(self) -> bool:
         self._orders.take(None)
