@@ -23,8 +23,8 @@ from runners.engines.base import Container, Exit, Gpu, Handle, Need, StageReques
 from runners.engines.docker_client import (
     DockerConnection,
     NotThereError,
+    elsewhere,
     gpu_request,
-    in_a_machine_of_its_own,
     live_restore,
     remapped,
     rootless,
@@ -81,13 +81,7 @@ class DockerEngine:
         """The engine's own, while the stage was seen to live."""
 
     def check(self, need: Need) -> None:
-        about = self._engine.about()
-        if in_a_machine_of_its_own(about):
-            raise EngineError(
-                "Docker Desktop runs containers in a virtual machine, where neither their "
-                "processes nor their memory can be watched: use Docker's engine itself"
-            )
-        user(about)
+        user(_of_this_machine(self._engine.about()))
         image = require_image(need.image, need.lane)
         if not need.pull and self.image_id(image) is None:
             raise EngineError(image_missing(image))
@@ -116,7 +110,7 @@ class DockerEngine:
         needs = request.container
         if needs is None:
             return self._host.start(request)
-        about = self._engine.about()
+        about = _of_this_machine(self._engine.about())
         if needs.gpu is Gpu.REQUIRED and gpu_request(about) is None:
             raise EngineError(NO_GPU)
         self._refuse_a_second(request)
@@ -325,6 +319,13 @@ class DockerEngine:
 def _is_of(listed: dict[str, Any], request: StageRequest) -> bool:
     """True for a container of the request's own run: `start` knows what to do with it."""
     return (listed.get("Labels") or {}).get(FOLDER) == str(request.folder)
+
+
+def _of_this_machine(about: dict[str, Any]) -> dict[str, Any]:
+    """The same, where the engine's containers are processes of this kernel, or EngineError."""
+    if (why := elsewhere(about)) is not None:
+        raise EngineError(why)
+    return about
 
 
 def user(about: dict[str, Any]) -> str:

@@ -6,11 +6,13 @@ engine may go away and come back at any time; the next question simply asks agai
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from monitor.model import ProcessId
+from monitor.probes.text import clean_line
 from runners.engines.docker_errors import EngineSilentError, in_words
 from runners.engines.docker_request import CDI_KIND, USUAL_GPU
 from runners.engines.docker_socket import engine_url, knock, listener, socket_path
@@ -157,6 +159,23 @@ def live_restore(about: dict[str, Any]) -> bool:
     return about.get("LiveRestoreEnabled") is True
 
 
-def in_a_machine_of_its_own(about: dict[str, Any]) -> bool:
-    """True for Docker Desktop: its containers are no processes of this kernel."""
-    return "Docker Desktop" in str(about.get("OperatingSystem"))
+def elsewhere(about: dict[str, Any]) -> str | None:
+    """Why the engine's containers are no processes of this kernel, and what to do; None: they are.
+
+    A socket of this machine may be another's engine, by an `ssh -L` say, and a pid that it tells
+    would then be some other process here.
+    """
+    if "Docker Desktop" in str(about.get("OperatingSystem")):
+        return (
+            "Docker Desktop runs containers in a virtual machine, where neither their processes "
+            "nor their memory can be watched: use Docker's engine itself"
+        )
+    here = os.uname()
+    name, kernel = about.get("Name") or here.nodename, about.get("KernelVersion") or here.release
+    if (name, kernel) == (here.nodename, here.release):
+        return None
+    return (
+        f"the engine that answers is that of {clean_line(str(name))} (Linux "
+        f"{clean_line(str(kernel))}), and this is {here.nodename} (Linux {here.release}): run "
+        "lanewatch on that host, or let DOCKER_HOST name this machine's own engine"
+    )

@@ -99,10 +99,11 @@ def test_the_engine_is_the_one_that_the_client_would_use(
     meta = {"Endpoints": {"docker": {"Host": "unix:///run/user/7/docker.sock"}}}
     (folder / "meta.json").write_text(json.dumps(meta))
     assert engine_url() == "unix:///run/user/7/docker.sock"
-    monkeypatch.setenv("DOCKER_HOST", "tcp://there")
-    assert engine_url() == "tcp://there"
+    (tmp_path / "config.json").unlink()
     monkeypatch.setenv("DOCKER_CONTEXT", "rootless")
     assert engine_url() == "unix:///run/user/7/docker.sock"
+    monkeypatch.setenv("DOCKER_HOST", "tcp://there")
+    assert engine_url() == "tcp://there", "the real client, asked with both, goes there"
 
 
 def test_dockers_library_is_not_loaded_where_no_container_is_involved() -> None:

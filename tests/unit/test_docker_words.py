@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +18,9 @@ from monitor.requests import Action, Request
 from runners.engines import docker_socket
 from runners.engines.base import Exit
 from runners.engines.docker_client import (
+    elsewhere,
     gpu_request,
     has_gpu,
-    in_a_machine_of_its_own,
     live_restore,
 )
 from runners.engines.docker_errors import in_words, pull_in_words, registry_of
@@ -246,7 +247,19 @@ def test_what_an_engine_says_of_itself() -> None:
     assert not has_gpu({"Runtimes": {"runc": {}}})
     assert live_restore({"LiveRestoreEnabled": True})
     assert not live_restore({})
-    assert in_a_machine_of_its_own({"OperatingSystem": "Docker Desktop"})
+
+
+def test_an_engine_whose_containers_are_no_processes_of_this_machine() -> None:
+    """`ssh -L` brings another machine's engine to a socket of this one; its pids are not ours."""
+    here = os.uname()
+    info = {"Name": here.nodename, "KernelVersion": here.release, "OperatingSystem": "Debian 12"}
+    assert elsewhere(info) is None
+    assert elsewhere({}) is None, "what is not said is no reason to refuse"
+    assert "Docker's engine itself" in (elsewhere({"OperatingSystem": "Docker Desktop"}) or "")
+    for changed in ({"Name": "spark-2"}, {"KernelVersion": "6.11.0-1014-nvidia"}):
+        why = elsewhere(info | changed) or ""
+        assert next(iter(changed.values())) in why
+        assert "run lanewatch on that host" in why
 
 
 @pytest.mark.parametrize(
