@@ -6,11 +6,12 @@ an engine that goes away is waited for; what was loaded by then is not loaded ag
 
 from __future__ import annotations
 
+import math
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from monitor.rundir import RunDir
 from runners.engines.docker_client import DockerConnection, NotThereError
@@ -26,10 +27,15 @@ from runners.errors import EngineError, RunnerError
 from runners.payload.contract import Contract, StageError, run_stage, say
 from runners.runs import read_run
 
+T = TypeVar("T")
+
 LINE_S = 10.0
 PAUSES_S = (2.0, 5.0, 15.0, 30.0, 60.0)
 TRIES_IN_VAIN = 3
 """So often a registry that was never reached is tried."""
+ENGINE_AWAY_S = 180.0
+"""How long an engine that has not answered yet is waited for; one that has, without end."""
+AWAY_PAUSE_S = 2.0
 
 
 class PullFailed(Exception):
@@ -51,8 +57,14 @@ class Pull:
         in_vain = failures = 0
         while True:
             before = self._progress.done
-            why = self._try()
-            if why is None and (found := look(self._engine, self._image)) is not None:
+            try:
+                why = self._try()
+                found = look(self._engine, self._image) if why is None else None
+            except EngineSilentError as error:
+                say(f"the pull was interrupted ({error})")
+                when_it_answers(lambda: look(self._engine, self._image), math.inf)
+                continue
+            if found is not None:
                 say(in_words(self._progress))
                 return found
             why = why or "the engine's answer ended before the image was whole"
@@ -75,7 +87,10 @@ class Pull:
             say(f"{self._image}: {len(size.layers)} layers, {size.bytes / 2**30:.2f} GiB to load")
 
     def _try(self) -> str | None:
-        """Pull once; None when the engine calls it done, else why it stopped for now."""
+        """Pull once; None when the engine calls it done, else why it stopped for now.
+
+        Raises EngineSilentError where the engine went away, and StageError where it never can be.
+        """
         repository, reference = split_name(self._image)
         try:
             self._engine.ask(
@@ -83,8 +98,8 @@ class Pull:
                     client.pull(repository, tag=reference, stream=True, decode=True)
                 )
             )
-        except EngineSilentError as error:
-            return str(error)
+        except EngineSilentError:
+            raise
         except (EngineError, PullFailed) as error:
             said = str(getattr(error.__cause__, "explanation", None) or error)
             final = pull_in_words(said, self._image)
@@ -110,6 +125,22 @@ class Pull:
         if line != self._said:
             say(line)
             self._said, self._said_s = line, now
+
+
+def when_it_answers(question: Callable[[], T], patience_s: float) -> T:
+    """The answer to *question*, once an engine that is away answers. Raises EngineError."""
+    deadline = time.monotonic() + patience_s
+    told = False
+    while True:
+        try:
+            return question()
+        except EngineSilentError as error:
+            if time.monotonic() > deadline:
+                raise
+            if not told:
+                say(f"waiting for the engine: {error}")
+            told = True
+        time.sleep(AWAY_PAUSE_S)
 
 
 def look(engine: DockerConnection, image: str) -> dict[str, Any] | None:
@@ -146,6 +177,7 @@ def _pull(contract: Contract) -> Mapping[str, Any]:
 def _have(contract: Contract, known: Mapping[str, Any], *, never: bool) -> dict[str, Any]:
     """The very image of an earlier attempt, else what its name means now, pulled if need be."""
     engine, name = DockerConnection(), str(known["name"])
+    when_it_answers(engine.about, ENGINE_AWAY_S)
     if known.get("id") and (kept := look(engine, str(known["id"]))):
         return kept | {"name": name, "digest": kept["digest"] or known.get("digest")}
     if (here := look(engine, name)) is not None and not known.get("digest"):

@@ -16,6 +16,7 @@ from monitor.files import read_json
 from monitor.model import Stage, Status
 from monitor.rundir import RunDir
 from runners.engines.base import Engine, Exit, Handle, StageRequest
+from runners.engines.docker_errors import EngineSilentError
 from runners.errors import EngineError, RunnerError
 from runners.exits import Outcome, StageEnd, asker, judge_end
 from runners.keeper_alerts import KeeperAlerts
@@ -35,6 +36,9 @@ POLL_S = 0.2
 
 FIND_S = 10.0
 """How long a stage that was just forked may take to carry its name."""
+
+ENGINE_AWAY_S = 180.0
+"""How long a stage that is to be started waits for an engine that does not answer."""
 
 SILENT_PAUSE_S = 1.0
 """Between two questions to an engine that does not answer."""
@@ -125,6 +129,9 @@ class StageRunner:
         try:
             handle = self._start(plan)
         except (EngineError, OSError) as error:
+            if (outcome := self._stopped_before(plan)) is not None:
+                self._state.left(plan.stage, "stopped", outcome.status, outcome.cause)
+                return outcome
             cause = f"stage {plan.stage} could not start: {error}"
             self._state.left(plan.stage, "failed", Status.FAILED, cause)
             return Outcome(Status.FAILED, cause)
@@ -211,7 +218,7 @@ class StageRunner:
         self._state.intend(plan.stage.value)
         if not self._state.save():
             raise EngineError(f"{self._run.state} cannot be written; is the disk full?")
-        handle = self._engine.start(request)
+        handle = self._insist(request)
         self._state.started(handle)
         self._state.save()
         for note in handle.notes:
@@ -219,6 +226,21 @@ class StageRunner:
                 self._event("note", note)
             self._noted.add(note)
         return handle
+
+    def _insist(self, request: StageRequest) -> Handle:
+        """Start it. An engine that is away for a moment, upgraded say, is waited for."""
+        deadline, told = time.monotonic() + ENGINE_AWAY_S, False
+        while True:
+            try:
+                return self._engine.start(request)
+            except EngineSilentError as error:
+                if time.monotonic() > deadline or self._interrupted():
+                    self._engine.bury(request)  # it may have been made, and the answer lost
+                    raise
+                if not told:
+                    self._event("note", f"stage {request.stage} waits for the engine: {error}")
+                told = True
+            time.sleep(SILENT_PAUSE_S)
 
     def _wait(self, handle: Handle) -> Exit:
         self._orders.act(handle)

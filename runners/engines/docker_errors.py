@@ -39,11 +39,16 @@ _KNOWN = (
         "Docker's data is over its disk quota: free some, `docker system df` shows by what",
     ),
     (
+        r'exec: "docker-init"|"/sbin/docker-init"',
+        "the Docker engine lacks docker-init, a program of its own: install it with the engine "
+        "(Debian: `sudo apt install tini`)",
+    ),
+    (
         r'exec: "(?P<what>[^"]+)".*(?:not found|no such file)',
         "its image has no {what}: is it an image with a trainer in it?",
     ),
     (
-        r"bind source path does not exist: (?P<what>\S+)",
+        r"bind source path does not exist: (?P<what>.+)",
         "{what} is not there, and the stage needs it",
     ),
     (

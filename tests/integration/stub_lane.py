@@ -18,6 +18,7 @@ from monitor.model import Stage
 from monitor.rundir import RunDir
 from runners import keeper, keeper_state, lanes, orders, stages
 from runners.engines.docker_client import DockerConnection
+from runners.engines.docker_errors import EngineSilentError
 from runners.engines.local import LocalEngine
 from runners.lanes.base import StagePlan
 
@@ -139,6 +140,20 @@ def die_after_asking(times: int) -> None:
     DockerConnection.ask = asked
 
 
+def lose_answer(number: int) -> None:
+    """Let the answer of the Docker engine to this question be lost: it went away just then."""
+    ask, left = DockerConnection.ask, [number]
+
+    def asked(*arguments: Any, **named: Any) -> Any:
+        answer = ask(*arguments, **named)
+        left[0] -= 1
+        if left[0] == 0:
+            raise EngineSilentError("the Docker engine does not answer: it was restarted")
+        return answer
+
+    DockerConnection.ask = asked
+
+
 def keep(root: Path, doomed_at: int | None, flags: list[str]) -> int:
     """Be the keeper of *root*."""
     doom = Doom(doomed_at)
@@ -150,6 +165,8 @@ def keep(root: Path, doomed_at: int | None, flags: list[str]) -> int:
     orders.clear_request = doom.around(orders.clear_request)
     if times := os.environ.get("STUB_ASKS"):
         die_after_asking(int(times))
+    if number := os.environ.get("STUB_LOST"):
+        lose_answer(int(number))
     return keeper.main([str(root), *flags])
 
 

@@ -83,6 +83,18 @@ def test_the_questions_above_are_among_those_that_a_keeper_asks(box: Box) -> Non
     box.assert_finished_once()
 
 
+@pytest.mark.parametrize("number", [4, 5])
+def test_an_engine_that_goes_away_while_a_stage_is_started_is_waited_for(
+    box: Box, number: int
+) -> None:
+    """Its answer is lost after it made the container, and after it started that."""
+    kept = box.keeper(STUB_LOST=str(number))
+    assert kept.returncode == 0, kept.stderr
+    assert state(box.run)["status"] == "finished", state(box.run)["cause"]
+    assert not (box.run.work / "TWICE-AT-ONCE").exists()
+    assert box.containers() == []
+
+
 def test_after_the_machine_went_down_the_dead_container_is_buried(box: Box) -> None:
     argv = [sys.executable, str(STUB), str(box.run.root)]
     env = os.environ | box.engine.env | {"STUB_PAUSE": "60"}

@@ -168,6 +168,25 @@ def test_an_engine_that_is_restarted_in_the_middle_is_waited_for(
     assert "the pull was interrupted" in result["said"]
 
 
+def test_an_engine_that_is_away_when_the_stage_begins_is_waited_for_too(
+    pulling: Pulling, tmp_path: Path
+) -> None:
+    """It is upgraded at that very moment, say; the socket is there again a little later."""
+    socket, own = pulling.engine.socket, dict(pulling.engine.env)
+    pulling.engine.env = own | {"DOCKER_HOST": f"unix://{tmp_path}/late.sock"}
+    try:
+        child = pulling.start()
+    finally:
+        pulling.engine.env = own
+    with child:
+        assert child.stdout is not None
+        first = child.stdout.readline()
+        (tmp_path / "late.sock").symlink_to(socket)
+        result = pulling.ended(child)
+    assert "waiting for the engine: no Docker engine answers" in first
+    assert result["outcome"] == "finished", result["cause"]
+
+
 def test_it_ends_when_it_is_asked_to(pulling: Pulling, registry: Registry) -> None:
     registry.trouble.pace = CHUNK
     with pulling.start() as child:

@@ -55,6 +55,19 @@ MIB = 1 << 20
             'invalid mount config for type "bind": bind source path does not exist: /base',
             "/base is not there",
         ),
+        (
+            'invalid mount config for type "bind": bind source path does not exist: /my base,1',
+            "/my base,1 is not there",
+        ),
+        (
+            'exec: "docker-init": executable file not found in $PATH',
+            "the Docker engine lacks docker-init",
+        ),
+        (
+            'OCI runtime create failed: runc create failed: error mounting "/usr/bin/docker-init" '
+            'to rootfs at "/sbin/docker-init": stat /usr/bin/docker-init: no such file: unknown',
+            "the Docker engine lacks docker-init",
+        ),
         ("No such image: nosuch/img:1", "image nosuch/img:1 is not on this machine"),
         ("something\nnew \x1b[31m", "the Docker engine says: something new"),
     ],
