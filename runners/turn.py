@@ -68,8 +68,9 @@ class Turn:
 
 def _ahead(run: RunDir) -> str | None:
     queue = (read_json(run.state).value or {}).get("queue")
-    waits = isinstance(queue, dict) and queue.get("over") is False
-    return awaited(queue) if waits else None
+    if not isinstance(queue, dict) or queue.get("over") is not False:
+        return None
+    return awaited(queue)
 
 
 def await_turn(

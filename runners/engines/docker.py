@@ -20,6 +20,7 @@ from monitor.probes.clock import boot_id
 from monitor.probes.process import identify, is_alive
 from monitor.probes.raw import read_proc
 from runners.engines.base import Container, Exit, Gpu, Handle, Need, StageRequest
+from runners.engines.docker_access import refuse_unreadable
 from runners.engines.docker_client import (
     DockerConnection,
     NotThereError,
@@ -92,6 +93,8 @@ class DockerEngine:
             return
         for asked in wanted.values():
             self.describe(asked)
+            if asked.container is not None:
+                refuse_unreadable(asked.container)
         run = next(iter(wanted.values())).run
         for each in self._having({"name": [f"lanewatch-{run}-"]}):
             for name in (str(named).lstrip("/") for named in each.get("Names") or ()):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runners.engines.base import Container, Gpu, StageRequest
+from runners.engines.docker_access import groups_needed
 from runners.engines.docker_mounts import mounts
 from runners.engines.local import identity_environment
 
@@ -85,6 +86,7 @@ def container_body(
             "ShmSize": needs.shm_bytes,
             "Init": True,
             "CapDrop": ["ALL"],
+            "GroupAdd": groups_needed(needs),
             "SecurityOpt": ["no-new-privileges"],
             "Privileged": False,
             "RestartPolicy": {"Name": "no"},
