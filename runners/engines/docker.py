@@ -16,9 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from monitor.model import ProcessId
-from monitor.probes.clock import boot_id
-from monitor.probes.process import identify, is_alive
-from monitor.probes.raw import read_proc
+from monitor.probes.process import is_alive
 from runners.engines.base import Container, Exit, Gpu, Handle, Need, StageRequest
 from runners.engines.docker_access import refuse_unreadable
 from runners.engines.docker_client import (
@@ -31,6 +29,7 @@ from runners.engines.docker_client import (
     rootless,
 )
 from runners.engines.docker_errors import NO_GPU, image_missing, name_taken
+from runners.engines.docker_process import NO_PROCESS, main_process
 from runners.engines.docker_request import (
     ATTEMPT,
     FOLDER,
@@ -47,14 +46,8 @@ from runners.errors import EngineError
 
 logger = logging.getLogger(__name__)
 
-CHILD_S = 3.0
-"""How long the container's init may take to start the stage's own process."""
-
 SILENCE_S = 120.0
 """How long an engine may keep silent about the end of a process that is seen to be gone."""
-
-NO_PROCESS = 0
-"""The pid of a container that has ended."""
 
 SIGNALLED = 128
 """An init tells a signal as 128 + its number."""
@@ -65,6 +58,10 @@ RESTARTED = (
 )
 
 REMOVED = "its container was removed by somebody else"
+BEGUN_AGAIN = "its container was started again by somebody else; `lanewatch resume` goes on"
+
+NEVER = "0001-01-01T00:00:00Z"
+"""When a container ended that has not."""
 
 LIMIT_REFUSED = "setting rlimit"
 
@@ -202,8 +199,20 @@ class DockerEngine:
             return self._silent(error)
         state = seen.get("State") or {}
         if state.get("Running"):
-            return None
+            return self._begun_again(handle) if _has_ended_before(state) else None
         return self._told(handle, state)
+
+    def _begun_again(self, handle: Handle) -> Exit | None:
+        """Somebody started it anew, by `docker restart` say: the stage itself has ended.
+
+        What runs there knows nothing of that: it begins where the stage began, over its own saves.
+        """
+        try:
+            self._remove(str(handle.container_id))
+        except EngineError as error:
+            logger.warning("a container that was started again cannot be removed: %s", error)
+            return None
+        return Exit(note=BEGUN_AGAIN)
 
     def _silent(self, error: EngineError) -> Exit | None:
         """Its process is gone and the engine, which knows how, does not say."""
@@ -316,12 +325,16 @@ class DockerEngine:
     def _handle(self, container: str, image: str | None, notes: tuple[str, ...]) -> Handle:
         seen = self._engine.ask(lambda client: client.inspect_container(container))
         init = int((seen.get("State") or {}).get("Pid") or NO_PROCESS)
-        return Handle(process=_main_process(init), container_id=container, image=image, notes=notes)
+        return Handle(process=main_process(init), container_id=container, image=image, notes=notes)
 
 
 def _is_of(listed: dict[str, Any], request: StageRequest) -> bool:
     """True for a container of the request's own run: `start` knows what to do with it."""
     return (listed.get("Labels") or {}).get(FOLDER) == str(request.folder)
+
+
+def _has_ended_before(state: dict[str, Any]) -> bool:
+    return str(state.get("FinishedAt") or NEVER) != NEVER
 
 
 def _of_this_machine(about: dict[str, Any]) -> dict[str, Any]:
@@ -369,26 +382,3 @@ def _without(dropped: int) -> tuple[str, ...]:
         f"the Docker engine may not raise the limit {names}: started without it; pinned memory "
         "may be short (LimitMEMLOCK=infinity in the engine's systemd unit)",
     )
-
-
-def _main_process(init: int) -> ProcessId:
-    """The stage's own process: the one child of the container's init, once that has started it."""
-    ended = ProcessId(pid=NO_PROCESS, boot_id=boot_id(), start_ticks=0)
-    if init == NO_PROCESS:
-        return ended
-    deadline = time.monotonic() + CHILD_S
-    while (own := identify(init)) is not None:
-        for child in _children(init):
-            if (found := identify(child)) is not None:
-                return found
-        if time.monotonic() > deadline:
-            return own
-        time.sleep(0.01)
-    return ended
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return list(map(int, read_proc(f"/proc/{pid}/task/{pid}/children").split()))
-    except (OSError, ValueError):
-        return []

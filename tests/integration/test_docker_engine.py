@@ -155,6 +155,19 @@ def test_a_container_that_somebody_removes_has_an_unknown_end(stage: Stage) -> N
     assert ended == Exit(note="its container was removed by somebody else")
 
 
+def test_a_container_that_somebody_starts_again_has_ended_and_goes_on_with_nothing(
+    stage: Stage,
+) -> None:
+    """What runs in it would train over the stage's own saves, and nobody would watch it."""
+    handle = stage.docker.start(stage.request(WAIT))
+    assert handle.container_id is not None
+    until(lambda: "there" in stage.log(), "the stage")
+    stage.engine.docker("restart", "--time=0", handle.container_id)
+    ended = until(lambda: stage.docker.poll(handle), "its end")
+    assert "was started again by somebody else" in (ended.note or "")
+    assert stage.containers() == []
+
+
 def test_a_second_container_of_the_run_is_refused_and_what_is_left_of_a_first_try_is_buried(
     stage: Stage,
 ) -> None:
