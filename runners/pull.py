@@ -149,11 +149,13 @@ def look(engine: DockerConnection, image: str) -> dict[str, Any] | None:
         seen = engine.ask(lambda client: client.inspect_image(image))
     except NotThereError:
         return None
-    digests = seen.get("RepoDigests") or ()
+    repository = split_name(image)[0]
+    digests = [str(each) for each in seen.get("RepoDigests") or ()]
+    digests.sort(key=lambda each: each.partition("@")[0] != repository)  # its own registry first
     return {
         "name": image,
         "id": str(seen["Id"]),
-        "digest": str(digests[0]) if digests else None,
+        "digest": digests[0] if digests else None,
         "size_bytes": seen.get("Size"),
     }
 
@@ -179,11 +181,16 @@ def _have(contract: Contract, known: Mapping[str, Any], *, never: bool) -> dict[
     engine, name = DockerConnection(), str(known["name"])
     when_it_answers(engine.about, ENGINE_AWAY_S)
     if known.get("id") and (kept := look(engine, str(known["id"]))):
-        return kept | {"name": name, "digest": kept["digest"] or known.get("digest")}
+        return kept | {"name": name, "digest": known.get("digest") or kept["digest"]}
     if (here := look(engine, name)) is not None and not known.get("digest"):
         if known.get("id"):
             say(f"warning: the image of the attempt before is gone; {name} is another one by now")
         return here
+    if never and here is not None:
+        raise StageError(
+            f"the image of the attempt before ({known['digest']}) is gone, {name} is another one "
+            "by now, and docker.pull forbids to get it: `docker pull` it by that digest"
+        )
     if never:
         raise StageError(image_missing(name))
     return Pull(contract, str(known.get("digest") or name), engine).get() | {"name": name}

@@ -93,7 +93,12 @@ def in_words(text: str, image: str | None = None) -> str:
 
 
 def image_missing(image: str) -> str:
-    """The sentence for an image that nobody pulls."""
+    """The sentence for an image that nobody pulls; by its id it was here when the run began."""
+    if image.startswith("sha256:"):
+        return (
+            f"the run's image {image[:19]} was removed from this machine since the run began: "
+            '`lanewatch resume` gets it again, where docker.pull is "missing" and a registry has it'
+        )
     return (
         f'image {image} is not on this machine: `docker pull {image}`, or docker.pull = "missing"'
     )

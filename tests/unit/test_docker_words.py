@@ -23,7 +23,7 @@ from runners.engines.docker_client import (
     has_gpu,
     live_restore,
 )
-from runners.engines.docker_errors import in_words, pull_in_words, registry_of
+from runners.engines.docker_errors import image_missing, in_words, pull_in_words, registry_of
 from runners.engines.docker_socket import knock, remedy_for_groups
 from runners.engines.pull_progress import PullProgress, heard, with_sizes
 from runners.engines.pull_progress import in_words as progress_in_words
@@ -79,6 +79,12 @@ def test_a_refusal_is_one_sentence_with_a_remedy(said: str, sentence: str) -> No
     assert "\x1b" not in told
 
 
+def test_an_image_that_was_removed_after_its_pull_is_not_to_be_pulled_by_its_id() -> None:
+    told = image_missing(f"sha256:{'a' * 64}")
+    assert "was removed from this machine since the run began" in told
+    assert "docker pull" not in told
+
+
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
@@ -115,6 +121,7 @@ def test_a_pull_that_may_yet_succeed_is_tried_again(said: str) -> None:
         ("nvcr.io/nvidia/nemo:26.04.00", "nvcr.io", ("nvcr.io/nvidia/nemo", "26.04.00")),
         ("localhost:5000/x", "localhost:5000", ("localhost:5000/x", "latest")),
         ("h.io/x@sha256:ab", "h.io", ("h.io/x", "sha256:ab")),
+        ("h.io:1/x:2@sha256:ab", "h.io:1", ("h.io:1/x", "sha256:ab")),
     ],
 )
 def test_an_images_name_in_its_parts(image: str, registry: str, parts: tuple[str, str]) -> None:
