@@ -93,7 +93,7 @@ def _manifest(image: str, registry: str, credentials: Mapping[str, Any]) -> Any:
     scheme = "http" if registry.rpartition(":")[0] in LOOPBACK else "https"
     base = f"{scheme}://{registry}/v2/{name}/manifests"
     asker = _Asker(credentials)
-    found = asker.get(f"{base}/{urllib.parse.quote(reference, safe=":")}")
+    found = asker.get(f"{base}/{urllib.parse.quote(reference, safe=':')}")
     if "manifests" in found:
         machine = MACHINES.get(platform.machine(), platform.machine())
         ours = [each for each in found["manifests"] if _fits(each, machine)]
