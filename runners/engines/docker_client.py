@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from monitor.model import ProcessId
@@ -60,14 +60,19 @@ class DockerConnection:
             raise NotThereError(in_words(_words(error), image)) from error
         except docker.errors.APIError as error:
             raise EngineError(in_words(_words(error), image)) from error
-        except requests.Timeout as error:
-            raise EngineSilentError(
-                f"the Docker engine did not answer in {self._answer_s} s"
-            ) from error
         except gone as error:
+            late = any(isinstance(each, requests.Timeout) for each in _causes(error))
+            if late:
+                raise EngineSilentError(self._late()) from error
             self.close()
             why = _words(error)
             raise EngineSilentError(f"the Docker engine does not answer: {why}") from error
+
+    def _late(self) -> str:
+        return (
+            f"the Docker engine did not answer in {self._answer_s} s: does it hang? "
+            "`systemctl status docker` and `journalctl -u docker` may say why"
+        )
 
     def about(self, *, anew: bool = False) -> dict[str, Any]:
         """What `docker info` says; asked once, unless *anew*. Raises EngineError."""
@@ -100,6 +105,16 @@ class DockerConnection:
                 raise EngineSilentError(str(error)) from error
             self._client = docker.APIClient(base_url=url, version="auto", timeout=self._answer_s)
         return self._client
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what led to it, as its libraries wrapped it."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def _words(error: Exception) -> str:

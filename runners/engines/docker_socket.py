@@ -9,6 +9,7 @@ import grp
 import hashlib
 import os
 import pwd
+import re
 import socket
 import stat
 import struct
@@ -56,10 +57,17 @@ def engine_url() -> str:
 
 def socket_path(url: str, why: str) -> Path:
     """The socket that *url* names. Raises EngineError, with *why*, for another machine's engine."""
-    path = url.removeprefix("unix://")
-    if path == url:
-        raise EngineError(f"Docker is set to {url}, another machine's engine, {why}")
-    return Path(path)
+    scheme, parted, path = url.partition("://")
+    if scheme == "unix" and parted:
+        return Path(path)
+    if url.startswith("/"):
+        raise EngineError(f"Docker is set to {url}, which is no address: is unix://{url} meant?")
+    if re.match(r"(localhost|127\.[\d.]+|\[::1\])(:|/|$)", path):
+        raise EngineError(
+            f"Docker is set to {url}, a port, behind which any machine may be: let DOCKER_HOST name "
+            "this machine's socket (unix:///var/run/docker.sock), or run lanewatch on that host"
+        )
+    raise EngineError(f"Docker is set to {url}, another machine's engine, {why}")
 
 
 def knock(path: Path) -> None:

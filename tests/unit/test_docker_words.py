@@ -18,13 +18,20 @@ from monitor.requests import Action, Request
 from runners.engines import docker_socket
 from runners.engines.base import Exit
 from runners.engines.docker_client import (
+    DockerConnection,
     elsewhere,
     gpu_request,
     has_gpu,
     live_restore,
 )
-from runners.engines.docker_errors import image_missing, in_words, pull_in_words, registry_of
-from runners.engines.docker_socket import knock, remedy_for_groups
+from runners.engines.docker_errors import (
+    EngineSilentError,
+    image_missing,
+    in_words,
+    pull_in_words,
+    registry_of,
+)
+from runners.engines.docker_socket import knock, remedy_for_groups, socket_path
 from runners.engines.pull_progress import PullProgress, heard, with_sizes
 from runners.engines.pull_progress import in_words as progress_in_words
 from runners.engines.registry import split_name
@@ -267,6 +274,34 @@ def test_what_an_engine_says_of_itself() -> None:
     assert not has_gpu({"Runtimes": {"runc": {}}})
     assert live_restore({"LiveRestoreEnabled": True})
     assert not live_restore({})
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("/run/docker.sock", "is unix:///run/docker.sock meant?"),
+        ("tcp://127.0.0.1:2375", "any machine may be"),
+        ("tcp://localhost", "any machine may be"),
+        ("tcp://localhost.of.others:1", "another machine's engine, here"),
+        ("ssh://spark", "another machine's engine, here"),
+    ],
+)
+def test_an_address_that_is_no_socket_of_this_machine(url: str, sentence: str) -> None:
+    with pytest.raises(EngineError) as refused:
+        socket_path(url, "here")
+    assert sentence in str(refused.value)
+
+
+def test_an_engine_that_hangs_while_it_is_greeted_is_told_as_one_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its SDK tells of that as of any failure to ask for the version."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listening.bind(str(tmp_path / "s"))
+    listening.listen()
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/s")
+    with listening, pytest.raises(EngineSilentError, match=r"did not answer in 1 s: does it hang"):
+        DockerConnection(answer_s=1).about()
 
 
 def test_an_engine_whose_containers_are_no_processes_of_this_machine() -> None:
