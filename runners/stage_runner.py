@@ -110,7 +110,13 @@ class StageRunner:
         handle, ended = self._recover(plan)
         if handle is not None:
             return self._see_to_its_end(plan, handle)
-        return self._begin(plan) if ended is None else self._end_stage(plan, ended, 0)
+        if ended is not None:
+            return self._end_stage(plan, ended, 0)
+        self._orders.take(None)
+        if (outcome := self._stopped_before(plan)) is not None:
+            self._state.left_unbegun(plan.stage, outcome.status, outcome.cause)
+            return outcome
+        return self._begin(plan)
 
     def _stalled(self) -> bool:
         return self._recovery.stalled(self._state, self._plan.resume_from)
@@ -129,12 +135,10 @@ class StageRunner:
         try:
             handle = self._start(plan)
         except (EngineError, OSError) as error:
-            if (outcome := self._stopped_before(plan)) is not None:
-                self._state.left(plan.stage, "stopped", outcome.status, outcome.cause)
-                return outcome
             cause = f"stage {plan.stage} could not start: {error}"
-            self._state.left(plan.stage, "failed", Status.FAILED, cause)
-            return Outcome(Status.FAILED, cause)
+            outcome = self._stopped_before(plan) or Outcome(Status.FAILED, cause)
+            self._state.left_unbegun(plan.stage, outcome.status, outcome.cause)
+            return outcome
         return self._see_to_its_end(plan, handle)
 
     def _passed_over(self, plan: StagePlan) -> str | None:
@@ -151,11 +155,20 @@ class StageRunner:
         first, self.await_memory_first = self.await_memory_first, False
         if (plan.stage not in HEAVY and not first) or self.anyway:
             return None
-        refusal = await_memory(plan.stage, self._run, self._event, self._interrupted)
+
+        def say(kind: str, text: str) -> None:
+            # The stage before is over, and nobody is to look for its process meanwhile.
+            self._state.intend(plan.stage.value)
+            self._state.save()
+            self._event(kind, text)
+
+        refusal = await_memory(plan.stage, self._run, say, self._interrupted)
+        outcome = self._stopped_before(plan)
         if refusal is not None:
-            self._state.left(plan.stage, "failed", Status.FAILED, refusal)
-            return Outcome(Status.FAILED, refusal)
-        return self._stopped_before(plan)
+            outcome = Outcome(Status.FAILED, refusal)
+        if outcome is not None:
+            self._state.left_unbegun(plan.stage, outcome.status, outcome.cause)
+        return outcome
 
     def _stopped_before(self, plan: StagePlan) -> Outcome | None:
         request = self._orders.request

@@ -64,7 +64,7 @@ def socket_path(url: str, why: str) -> Path:
         raise EngineError(f"Docker is set to {url}, which is no address: is unix://{url} meant?")
     if re.match(r"(localhost|127\.[\d.]+|\[::1\])(:|/|$)", path):
         raise EngineError(
-            f"Docker is set to {url}, a port, behind which any machine may be: let DOCKER_HOST name "
+            f"Docker is set to {url}, a port, behind which any machine may be: let DOCKER_HOST be "
             "this machine's socket (unix:///var/run/docker.sock), or run lanewatch on that host"
         )
     raise EngineError(f"Docker is set to {url}, another machine's engine, {why}")
