@@ -87,7 +87,7 @@ def launch(order: LaunchOrder) -> RunDir:
         get_engine(order.engine).check_requests(plan.requests(1))
         if donor is not None:
             take(donor, plan)
-    except RunnerError:
+    except BaseException:  # Ctrl-C, too, while an engine hangs
         shutil.rmtree(run.root, ignore_errors=True)  # half a run would only be in the way
         raise
     start_keeper(run)

@@ -146,6 +146,10 @@ def cache_environment(home: Path) -> dict[str, str]:
         "XDG_CONFIG_HOME": str(home / ".config"),
         "XDG_DATA_HOME": str(home / ".local" / "share"),
         "HF_HOME": str(cache / "huggingface"),
+        # Of HF_HOME's own, in case the image says another place.
+        "HF_HUB_CACHE": str(cache / "huggingface" / "hub"),
+        "HF_DATASETS_CACHE": str(cache / "huggingface" / "datasets"),
+        "HF_MODULES_CACHE": str(cache / "huggingface" / "modules"),
         "TORCH_HOME": str(cache / "torch"),
         "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
         "TORCH_EXTENSIONS_DIR": str(cache / "torch-extensions"),
