@@ -174,8 +174,9 @@ def _of_run(run: RunDir) -> Iterator[Item]:
     if merged.is_dir() and _can_be_merged_again(run):
         yield Item(kind=Kind.MERGED, path=merged, bytes=disk_use(merged), run=run.root.name)
     for kind, folder in ((Kind.MERGED, run.export), (Kind.CHECKPOINT, run.checkpoints)):
-        for left in sorted(folder.glob(f"{TRASH}*")):  # by a deletion that was killed
-            yield Item(kind=kind, path=left, bytes=disk_use(left), run=run.root.name)
+        for left in _folders(folder):  # by a save, a merge or a deletion that was killed
+            if left.name.startswith("."):
+                yield Item(kind=kind, path=left, bytes=disk_use(left), run=run.root.name)
     needed = needed_checkpoints(run)
     checkpoints = Checkpoints(run.checkpoints, run.work)
     for iteration in checkpoints.published():

@@ -213,15 +213,17 @@ def test_a_launch_that_died_before_its_keeper_keeps_nothing_for_ever(box: Box) -
         assert box.free() == {}
 
 
-def test_what_a_killed_deletion_left_is_found_again(box: Box) -> None:
+def test_what_a_killed_deletion_save_or_merge_left_is_found(box: Box) -> None:
     run = box.run(1)
-    for folder in (run.checkpoints / ".trash-iter_0000001-9", run.export / ".trash-merged-9"):
+    left = (run.checkpoints / ".trash-iter_0000001-9", run.export / ".merged-hf-bf16.tmp")
+    for folder in left:
         folder.mkdir()
         (folder / "weights").write_bytes(b"w" * MIB)
     assert ".trash-iter_0000001-9" in box.free()[Kind.CHECKPOINT]
-    assert ".trash-merged-9" in box.free()[Kind.MERGED]
+    assert ".merged-hf-bf16.tmp" in box.free()[Kind.MERGED]
     assert not any(why for _, why in prune(box.root, box.cache, freeable(box.root, box.cache)))
-    assert list(run.checkpoints.glob(".trash*")) == list(run.export.glob(".trash*")) == []
+    assert not any(each.exists() for each in left)
+    assert list(run.checkpoints.glob(".*")) == list(run.export.glob(".*")) == []
 
 
 def test_what_may_not_be_looked_into_is_named_and_not_half_deleted(
