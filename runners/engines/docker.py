@@ -63,6 +63,9 @@ BEGUN_AGAIN = "its container was started again by somebody else; `lanewatch resu
 NEVER = "0001-01-01T00:00:00Z"
 """When a container ended that has not."""
 
+NO_SUCH_PROGRAM = 127
+PYTHON_HINT = "docker.python says which Python of the image runs"
+
 LIMIT_REFUSED = "setting rlimit"
 
 
@@ -251,8 +254,9 @@ class DockerEngine:
             said = self._engine.ask(lambda client: client.logs(handle.container_id, tail=5))
             lines = said.decode(errors="replace").splitlines()
             own = [line for line in lines if not line.startswith("lanewatch: this stage writes to")]
-            return own[-1] if own else None
-        return None
+            if own:
+                return own[-1]
+        return PYTHON_HINT if code == NO_SUCH_PROGRAM else None
 
     def ask_to_stop(self, handle: Handle, *, save: bool) -> None:
         if handle.container_id is None:

@@ -19,6 +19,7 @@ from monitor.probes.process import is_alive
 from runners.engines.base import Exit
 from runners.engines.docker import DockerEngine
 from runners.errors import EngineError
+from runners.log_error import last_error
 
 BIG = 200 << 20
 
@@ -81,6 +82,14 @@ def test_what_a_stage_is_and_may_in_there(stage: Stage, monkeypatch: pytest.Monk
 )
 def test_the_end_of_a_stage_is_told_as_it_was(stage: Stage, code: str, ended: Exit) -> None:
     assert stage.ends(code, shm_bytes=1 << 20) == ended
+
+
+def test_a_python_that_the_image_lacks_is_named(stage: Stage) -> None:
+    request = replace(stage.request("pass"), argv=("/no/python", "-m", "x"))
+    handle = stage.docker.start(request)
+    ended = until(lambda: stage.docker.poll(handle), "its end", 60)
+    assert ended == Exit(code=127, note="docker.python says which Python of the image runs")
+    assert "/no/python" in (last_error(stage.run.log("train")) or "")
 
 
 def test_a_child_that_the_kernel_kills_for_memory_is_told_though_its_parent_exits_with_0(
