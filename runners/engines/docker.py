@@ -255,7 +255,7 @@ class DockerEngine:
             lines = said.decode(errors="replace").splitlines()
             own = [line for line in lines if not line.startswith("lanewatch: this stage writes to")]
             if own:
-                return own[-1]
+                return str(own[-1])
         return PYTHON_HINT if code == NO_SUCH_PROGRAM else None
 
     def ask_to_stop(self, handle: Handle, *, save: bool) -> None:
