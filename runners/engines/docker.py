@@ -28,6 +28,15 @@ from runners.engines.docker_client import (
     remapped,
     rootless,
 )
+from runners.engines.docker_ends import (
+    BEGUN_AGAIN,
+    NO_SUCH_PROGRAM,
+    PYTHON_HINT,
+    REMOVED,
+    RESTARTED,
+    by_command,
+    has_ended_before,
+)
 from runners.engines.docker_errors import NO_GPU, image_missing, name_taken
 from runners.engines.docker_process import NO_PROCESS, main_process
 from runners.engines.docker_request import (
@@ -52,20 +61,6 @@ SILENCE_S = 120.0
 SIGNALLED = 128
 """An init tells a signal as 128 + its number."""
 
-RESTARTED = (
-    "the Docker engine was started anew meanwhile, which stops its containers unless live-restore "
-    "is on"
-)
-
-REMOVED = "its container was removed by somebody else"
-BEGUN_AGAIN = "its container was started again by somebody else; `lanewatch resume` goes on"
-
-NEVER = "0001-01-01T00:00:00Z"
-"""When a container ended that has not."""
-
-NO_SUCH_PROGRAM = 127
-PYTHON_HINT = "docker.python says which Python of the image runs"
-
 LIMIT_REFUSED = "setting rlimit"
 
 
@@ -80,6 +75,8 @@ class DockerEngine:
         self._silent_since: float | None = None
         self._process: ProcessId | None = None
         """The engine's own, while the stage was seen to live."""
+        self._killing = False
+        """It was we who asked the engine to end it."""
 
     def check(self, need: Need) -> None:
         user(_of_this_machine(self._engine.about()))
@@ -202,7 +199,7 @@ class DockerEngine:
             return self._silent(error)
         state = seen.get("State") or {}
         if state.get("Running"):
-            return self._begun_again(handle) if _has_ended_before(state) else None
+            return self._begun_again(handle) if has_ended_before(state) else None
         return self._told(handle, state)
 
     def _begun_again(self, handle: Handle) -> Exit | None:
@@ -234,7 +231,10 @@ class DockerEngine:
             note = REMOVED
         self._silent_since = None
         if SIGNALLED < code < SIGNALLED + signal.NSIG:
-            return Exit(signal=code - SIGNALLED, oom_killed=killed, note=note)
+            number = code - SIGNALLED
+            if number == signal.SIGKILL and not (note or killed or self._killing):
+                note = by_command(self._engine, str(handle.container_id))
+            return Exit(signal=number, oom_killed=killed, note=note)
         return Exit(code=code, oom_killed=killed, note=note or self._first_words(handle, code))
 
     def _came_back(self) -> bool:
@@ -268,6 +268,7 @@ class DockerEngine:
         if handle.container_id is None:
             self._host.kill(handle)
             return
+        self._killing = True
         self._signal(handle, signal.SIGKILL)
         with contextlib.suppress(EngineError):  # its main process's end ends it too
             self._engine.ask(lambda client: client.kill(handle.container_id))
@@ -335,10 +336,6 @@ class DockerEngine:
 def _is_of(listed: dict[str, Any], request: StageRequest) -> bool:
     """True for a container of the request's own run: `start` knows what to do with it."""
     return (listed.get("Labels") or {}).get(FOLDER) == str(request.folder)
-
-
-def _has_ended_before(state: dict[str, Any]) -> bool:
-    return str(state.get("FinishedAt") or NEVER) != NEVER
 
 
 def _of_this_machine(about: dict[str, Any]) -> dict[str, Any]:

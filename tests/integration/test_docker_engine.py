@@ -164,6 +164,24 @@ def test_a_container_that_somebody_removes_has_an_unknown_end(stage: Stage) -> N
     assert ended == Exit(note="its container was removed by somebody else")
 
 
+@pytest.mark.parametrize("command", ["kill", "stop", None])
+def test_who_killed_it_is_told_where_the_engine_was_asked_to(
+    stage: Stage, command: str | None
+) -> None:
+    code = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{WAIT}"
+    handle = stage.docker.start(stage.request(code))
+    assert handle.container_id is not None
+    until(lambda: "there" in stage.log(), "the stage")
+    if command is None:
+        os.kill(handle.process.pid, signal.SIGKILL)
+    else:
+        words = ("--time=0",) if command == "stop" else ()
+        stage.engine.docker(command, *words, handle.container_id)
+    ended = until(lambda: stage.docker.poll(handle), "its end")
+    assert ended.signal == signal.SIGKILL
+    assert ("`docker kill`" in (ended.note or "")) == (command is not None)
+
+
 def test_a_container_that_somebody_starts_again_has_ended_and_goes_on_with_nothing(
     stage: Stage,
 ) -> None:
