@@ -31,8 +31,8 @@ T = TypeVar("T")
 
 LINE_S = 10.0
 PAUSES_S = (2.0, 5.0, 15.0, 30.0, 60.0)
-TRIES_IN_VAIN = 3
-"""So often a registry that was never reached is tried."""
+REACH_S = 900.0
+"""How long a registry that was never reached is tried: a network may be away for a while."""
 ENGINE_AWAY_S = 180.0
 """How long an engine that has not answered yet is waited for; one that has, without end."""
 AWAY_PAUSE_S = 2.0
@@ -54,7 +54,7 @@ class Pull:
     def get(self) -> dict[str, Any]:
         """Return the image as the engine describes it. Raises StageError."""
         self._ask_for_sizes()
-        in_vain = failures = 0
+        began, failures = time.monotonic(), 0
         while True:
             before = self._progress.done
             try:
@@ -68,9 +68,8 @@ class Pull:
                 say(in_words(self._progress))
                 return found
             why = why or "the engine's answer ended before the image was whole"
-            in_vain = 0 if self._progress.done > before else in_vain + 1
-            failures = failures + 1 if in_vain else 0
-            if in_vain >= TRIES_IN_VAIN and self._progress.done == 0:
+            failures = 0 if self._progress.done > before else failures + 1
+            if self._progress.done == 0 and time.monotonic() - began > REACH_S:
                 registry = registry_of(self._image)
                 raise StageError(f"the registry {registry} cannot be reached: {why}")
             pause_s = PAUSES_S[min(max(0, failures - 1), len(PAUSES_S) - 1)]

@@ -43,12 +43,17 @@ def registry() -> Iterator[Registry]:
         yield server
 
 
+TUNED, RUN = "import sys, runners.pull as stage\n", "sys.exit(stage.main())"
+
+
 class Pulling:
     """A run of which only the stage `pull` is run, as its keeper would."""
 
     def __init__(self, folder: Path, engine: Engine, image: str) -> None:
         self.run, self.engine, self.image = RunDir(folder / "run"), engine, image
         self.folder = folder
+        self.tuned = ""
+        """What changes the stage's patience."""
         for each in (self.run.root, self.run.work):
             each.mkdir()
         self.describe({"name": image})
@@ -66,7 +71,7 @@ class Pulling:
             "LANEWATCH_ATTEMPT": "1",
         }
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "runners.pull", str(self.run.root)],
+            [sys.executable, "-P", "-c", f"{TUNED}{self.tuned}\n{RUN}", str(self.run.root)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -191,6 +196,19 @@ def test_an_engine_that_is_away_when_the_stage_begins_is_waited_for_too(
     assert result["outcome"] == "finished", result["cause"]
 
 
+def test_a_registry_that_cannot_be_reached_for_a_while_is_waited_for(
+    pulling: Pulling, registry: Registry
+) -> None:
+    """At night a network goes away for a minute, too, and a queued run begins just then."""
+    registry.trouble.answer = 503
+    pulling.tuned = "stage.PAUSES_S = (0.01,)"
+    with pulling.start() as child:
+        until(lambda: len(registry.trouble.asked) > 8, "more tries than a few")
+        registry.trouble.answer = None
+        result = pulling.ended(child)
+    assert result["outcome"] == "finished", result["cause"]
+
+
 def test_it_ends_when_it_is_asked_to(pulling: Pulling, registry: Registry) -> None:
     registry.trouble.pace = CHUNK
     with pulling.start() as child:
@@ -211,6 +229,7 @@ def test_what_can_never_succeed_says_so(
     pulling: Pulling, registry: Registry, answer: int | None, image: str | None, sentence: str
 ) -> None:
     registry.trouble.answer = answer
+    pulling.tuned = "stage.REACH_S = 0.0"
     if image == "NOWHERE":
         pulling.describe({"name": "127.0.0.1:1/lw/noise:1"})
     elif image is not None:
