@@ -31,7 +31,8 @@ def settle(run: RunDir, *, anew: bool) -> None:
         named = engine_url()
     except EngineError:
         named = None
-    if not isinstance(kept, str) or not kept or (anew and named not in (None, DEFAULT)):
+    said = any(map(os.environ.get, (VARIABLE, "DOCKER_CONTEXT"))) or named != DEFAULT
+    if not isinstance(kept, str) or not kept or (anew and said and named is not None):
         kept = named
     if kept is not None:
         os.environ[VARIABLE] = kept

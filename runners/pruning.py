@@ -41,8 +41,8 @@ def _free(root: Path, item: Item) -> str | None:
     trash = item.path
     if not item.path.name.startswith(TRASH):
         trash = item.path.with_name(f"{TRASH}{item.path.name}-{os.getpid()}")
-    if (foreign := _of_others(item.path)) is not None:
-        return f"{foreign} belongs to another user: `sudo rm -r {shlex.quote(str(item.path))}`"
+    if (closed := _closed(item.path)) is not None:
+        return f"{closed} may not be emptied: `sudo rm -r {shlex.quote(str(item.path))}`"
     try:
         item.path.rename(trash)
         shutil.rmtree(trash)
@@ -62,7 +62,7 @@ def _free(root: Path, item: Item) -> str | None:
     return None
 
 
-def _of_others(folder: Path) -> Path | None:
+def _closed(folder: Path) -> Path | None:
     """A folder in there that we may not empty; then nothing is begun, for half would be useless."""
     inside = (Path(path, name) for path, names, _ in os.walk(folder) for name in names)
     for each in itertools.chain([folder], inside):

@@ -51,7 +51,9 @@ def refuse_unreadable(needs: Container, who: Identity | None = None) -> None:
     who = who or Identity()
     for folder in needs.read_whole:
         for path, status in _seen(folder):
-            closed = _denied(status, _want(status), who, who.others)
+            # A folder in the base is not read, and may be the file system's own (lost+found).
+            read = path == folder or stat.S_ISREG(status.st_mode)
+            closed = read and _denied(status, _want(status), who, who.others)
             if closed and not _has_list(path):
                 raise EngineError(_words(path, status, who))
 

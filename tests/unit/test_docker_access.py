@@ -69,5 +69,11 @@ def test_a_file_that_is_closed_to_the_container_is_named_though_its_caller_may_r
     assert groups_needed(needs(base), who) == []
 
 
+def test_a_folder_beside_the_files_may_be_closed(base: Path) -> None:
+    """A base at the root of a disk has a lost+found."""
+    (base / "lost+found").mkdir(mode=0o700)
+    refuse_unreadable(needs(base), as_others(base, groups=False))
+
+
 def test_what_is_not_there_yet_is_no_fault(tmp_path: Path) -> None:
     refuse_unreadable(needs(tmp_path / "work" / "base"))

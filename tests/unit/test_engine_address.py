@@ -23,6 +23,7 @@ OWN, OTHER, USUAL = "unix:///run/user/7/docker.sock", "unix:///other", "unix:///
         pytest.param(OWN, OTHER, False, OWN, id="`watch` in a shell where another one is"),
         pytest.param(OWN, None, True, OWN, id="a resume where none is named"),
         pytest.param(OWN, OTHER, True, OTHER, id="a resume where another one is named"),
+        pytest.param(OWN, USUAL, True, USUAL, id="a resume where the usual one is named"),
     ],
 )
 def test_the_engine_of_a_run(
