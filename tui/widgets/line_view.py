@@ -1,12 +1,10 @@
 """A widget made of lines of toned text that repaints only the lines that changed.
 
 A subclass says what its lines are; this class compares them, column by column, with what is
-on the screen. Of a changed line the columns that differ are sent (see `tui.narrow_updates`).
+on the screen. Of a changed line the columns that differ are sent (see `tui.sheet`).
 """
 
 from __future__ import annotations
-
-import re
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -17,10 +15,8 @@ from textual.widget import Widget
 
 from tui.glyphs import UNICODE, Glyphs, spelt
 from tui.lines import Line, Span, clean
+from tui.sheet import ONE_COLUMN
 from tui.tones import tone_style
-
-_ONE_COLUMN = re.compile("[ -~\u2500-\u25ff\u2800-\u28ff·–…]*").fullmatch  # noqa: RUF001
-"""Text whose characters are sure to take a column each: what the screens themselves draw with."""
 
 NEAR = 12
 """Columns that are sent again sooner than a place and a colour of its own for what follows them."""
@@ -140,7 +136,7 @@ def _cells(line: Line, width: int) -> list[Span] | None:
     """A character with its tone for each of *width* columns."""
     cells: list[Span] = []
     for text, tone in line:
-        if not (_ONE_COLUMN(text) or all(cell_len(each) == 1 for each in text)):
+        if not (ONE_COLUMN(text) or all(cell_len(each) == 1 for each in text)):
             return None
         cells += [(each, tone) for each in text]
     cells += [(" ", "")] * (width - len(cells))
