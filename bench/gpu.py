@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import gpu_hand
-from gpu_shapes import SHAPES, Shape, make_base, make_rows
+from gpu_shapes import CORPUS, SHAPES, Shape, make_base, make_rows, recipe, rows
 from measure import REPOSITORY, Result
 from nemo_site import SHIMS, python
 
@@ -37,7 +37,6 @@ from runners.engines.base import Handle
 from runners.engines.local import LocalEngine
 from runners.stages import Plan, copy_payload
 
-CORPUS = REPOSITORY / "runners" / "recipe" / "demo" / "corpus.jsonl"
 PEAK_FLOPS = {"H100": 989e12, "H200": 989e12}
 """Dense bf16 operations a second, by what the GPU's name holds (the SXM cards)."""
 REHEARSED = 256
@@ -74,7 +73,7 @@ class Bench:
     def base(self, size: str) -> Path:
         """A random model of *size*, made in a process of its own so that its memory is free."""
         size = self.options.shape or size
-        folder = self.work / f"base-{size}"
+        folder = (self.options.bases or self.work) / f"base-{size}"
         if not folder.exists():
             began_s = time.monotonic()
             argv = [sys.executable, __file__, "--make-base", size, "--work", str(folder)]
@@ -161,6 +160,10 @@ class Run:
             raise RuntimeError(f"{self.name}, {stage}: {result.get('cause')}\n{self.tail(stage)}")
         return dict(result)
 
+    def train(self) -> dict[str, Any]:
+        """Run the training to its end, the watcher beside it."""
+        return self.stage(Stage.TRAIN, watched=True)
+
     def _watcher(self, stage: Stage, attempt: int, handle: Handle) -> subprocess.Popen[bytes]:
         """The real one, on what a keeper would have written."""
         told = {"run": self.dir.root.name, "schema": 1}
@@ -188,57 +191,15 @@ class Run:
 
     def lines(self, key: str) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl that say *key*."""
-        if not self.dir.metrics.exists():
-            return []
-        whole = self.dir.metrics.read_text().split("\n")[:-1]
-        return [value for line in whole if key in (value := json.loads(line))]
+        return metrics(self.dir, key)
 
 
-def recipe(
-    *,
-    iterations: int,
-    save_interval: int,
-    accumulation: int,
-    sequence: int,
-    four_bits: bool = False,
-    fused: bool = True,
-    **_: Any,
-) -> dict[str, Any]:
-    """The article's recipe, with these changes."""
-    return {
-        "model": {"path": "random", "sequence_length": sequence},
-        "data": {"path": str(CORPUS), "eval_interval": 0},
-        "lora": {
-            "rank": 16,
-            "alpha": 32.0,
-            "dropout": 0.05,
-            "targets": ["q_proj", "k_proj", "v_proj", "o_proj"],
-        },
-        "train": {
-            "iterations": iterations,
-            "save_interval": save_interval,
-            "micro_batch": 2,
-            "accumulation": accumulation,
-            "lr": 1e-4,
-            "schedule": "cosine",
-            "warmup": 0.05,
-            "precision": "bf16",
-            "seed": 3407,
-            "keep_last": 0,
-            "report_to": [],
-        },
-        "lanes": {"unsloth": {"load_in_4bit": four_bits, "fused_lora": fused}},
-    }
-
-
-def rows(settings: dict[str, Any]) -> dict[str, int]:
-    """How many rows these settings need, and how long they are."""
-    batch, most = 2 * settings["accumulation"], settings["sequence"]
-    shared = {"iterations": settings["iterations"], "batch": batch, "most": most}
-    return shared | {
-        "least": settings.get("least", most),
-        "vocabulary": settings["vocabulary"],
-    }
+def metrics(run: RunDir, key: str) -> list[dict[str, Any]]:
+    """The lines of a run's metrics.jsonl that say *key*."""
+    if not run.metrics.exists():
+        return []
+    whole = run.metrics.read_text().split("\n")[:-1]
+    return [value for line in whole if key in (value := json.loads(line))]
 
 
 def whole_run(bench: Bench) -> None:
@@ -258,7 +219,7 @@ def whole_run(bench: Bench) -> None:
     assert merged["reloaded"] is True, merged
     config = json.loads((run.dir.export / "merged-hf-bf16" / "config.json").read_text())
     assert config["rope_parameters"]["rope_type"] == "yarn", config
-    _report(bench, "0.75b, sequence up to 1024", run, ended, SHAPES["0.75b"], sequence=612)
+    _report(bench, "0.75b, sequence up to 1024", run.dir, ended, SHAPES["0.75b"], sequence=612)
     bench.result.add("0.75b: merge, loaded again and compared", "s", [merged["wall_s"]])
     bench.result.notes.append(
         f"0.75b: stopped with a save at iteration {at}, resumed to 32, merged, loaded again; YARN "
@@ -273,18 +234,22 @@ def large(bench: Bench) -> None:
     if (import_s := run.import_base()) is not None:
         bench.result.add("8b: import, compared with the base", "s", [import_s])
     ended = run.stage(Stage.TRAIN)
-    _report(bench, "8b, sequence 4096", run, ended, SHAPES["8b"], sequence=4096)
+    _report(bench, "8b, sequence 4096", run.dir, ended, SHAPES["8b"], sequence=4096)
     bench.result.notes.append(f"8b: {_told(ended)}")
 
 
 def hand(bench: Bench) -> None:
     """By turns with the lane and by hand, on the same rows of the 8 B shape."""
-    gpu_hand.compare(bench, _hand_lane, uncounted=UNCOUNTED)
+
+    def report(name: str, run: str, ended: dict[str, Any]) -> None:
+        _report(bench, name, RunDir(bench.work / run), ended, SHAPES["8b"], sequence=4096)
+
+    gpu_hand.compare(bench, report)
 
 
-def _hand_lane(bench: Bench, run: Run) -> None:
-    ended = run.stage(Stage.TRAIN, watched=True)
-    _report(bench, f"8b, {run.name}", run, ended, SHAPES["8b"], sequence=4096)
+def import_large(bench: Bench) -> None:
+    """Make the 8 B base and import it, so that a later call has both."""
+    bench.run("import", "8b", **gpu_hand.SETTINGS).import_base()
 
 
 def variants(bench: Bench) -> None:
@@ -293,23 +258,25 @@ def variants(bench: Bench) -> None:
         settings = {"iterations": 8, "save_interval": 8, "accumulation": 4, "sequence": 1024}
         run = bench.run(name.replace(" ", "-"), "0.75b", **settings, least=200, **changes)
         ended = run.stage(Stage.TRAIN)
-        _report(bench, f"0.75b, {name}", run, ended, SHAPES["0.75b"], sequence=612)
+        _report(bench, f"0.75b, {name}", run.dir, ended, SHAPES["0.75b"], sequence=612)
         bench.result.notes.append(f"0.75b, {name}: {_told(ended)}")
 
 
 def _report(
-    bench: Bench, name: str, run: Run, ended: dict[str, Any], shape: Shape, *, sequence: int
+    bench: Bench, name: str, run: RunDir, ended: dict[str, Any], shape: Shape, *, sequence: int
 ) -> None:
     """Add the figures of one training; *sequence* is the rows' mean length."""
     add = bench.result.add
-    lines = run.lines("loss")
+    lines = metrics(run, "loss")
     of_attempt = [line for line in lines if line["attempt"] == ended["attempt"]]
     steady = of_attempt[UNCOUNTED:] or of_attempt
     add(f"{name}: first iteration", "s", [of_attempt[0]["step_s"]])
     add(f"{name}: iteration", "s", [line["step_s"] for line in steady])
     rates = [line["tokens"] / line["step_s"] for line in steady]
     add(f"{name}: tokens a second", "1/s", rates)
-    saves = [line["save_s"] for line in run.lines("save_s") if line["attempt"] == ended["attempt"]]
+    saves = [
+        line["save_s"] for line in metrics(run, "save_s") if line["attempt"] == ended["attempt"]
+    ]
     if saves:
         add(f"{name}: first save", "s", saves[:1])
     if len(saves) > 1:
@@ -340,8 +307,14 @@ def gpu_name() -> str:
     return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.split("\n")[0]
 
 
-PARTS = {"whole": whole_run, "large": large, "hand": hand, "variants": variants}
-NEEDS_S = {"whole": 0.0, "large": 150.0, "hand": 300.0, "variants": 90.0}
+PARTS = {
+    "whole": whole_run,
+    "large": large,
+    "import": import_large,
+    "hand": hand,
+    "variants": variants,
+}
+NEEDS_S = {"whole": 0.0, "large": 150.0, "import": 60.0, "hand": 60.0, "variants": 90.0}
 """A part is begun only while so many seconds are left."""
 
 
@@ -351,6 +324,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lane", default="unsloth")
     parser.add_argument("--site", type=Path)
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--bases", type=Path, help="where the models are kept; WORK by default")
     parser.add_argument("--parts", default="whole,large,variants")
     parser.add_argument("--shape", choices=SHAPES, help="this one for all: tiny rehearses on a CPU")
     parser.add_argument("--limit-s", type=float, default=3600.0, help="then it ends, and writes")

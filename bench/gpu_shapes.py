@@ -1,4 +1,4 @@
-"""Random Qwen3 models with YARN rope in real sizes, rows to train them on, and what that costs."""
+"""Random Qwen3 models with YARN rope in real sizes, what to train them on, and what that costs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+CORPUS = Path(__file__).parents[1] / "runners" / "recipe" / "demo" / "corpus.jsonl"
 VOCABULARY = 151_936
 """Qwen3's own, so that the loss has its true width."""
 SEED = 3407
@@ -105,3 +106,50 @@ def make_rows(
             tokens += length
     (data / "order.json").write_text(json.dumps({"order": [*range(count)], "longest": [0]}))
     return tokens
+
+
+def recipe(
+    *,
+    iterations: int,
+    save_interval: int,
+    accumulation: int,
+    sequence: int,
+    four_bits: bool = False,
+    fused: bool = True,
+    **_: Any,
+) -> dict[str, Any]:
+    """The article's recipe, with these changes."""
+    return {
+        "model": {"path": "random", "sequence_length": sequence},
+        "data": {"path": str(CORPUS), "eval_interval": 0},
+        "lora": {
+            "rank": 16,
+            "alpha": 32.0,
+            "dropout": 0.05,
+            "targets": ["q_proj", "k_proj", "v_proj", "o_proj"],
+        },
+        "train": {
+            "iterations": iterations,
+            "save_interval": save_interval,
+            "micro_batch": 2,
+            "accumulation": accumulation,
+            "lr": 1e-4,
+            "schedule": "cosine",
+            "warmup": 0.05,
+            "precision": "bf16",
+            "seed": 3407,
+            "keep_last": 0,
+            "report_to": [],
+        },
+        "lanes": {"unsloth": {"load_in_4bit": four_bits, "fused_lora": fused}},
+    }
+
+
+def rows(settings: dict[str, Any]) -> dict[str, int]:
+    """How many rows these settings need, and how long they are."""
+    batch, most = 2 * settings["accumulation"], settings["sequence"]
+    shared = {"iterations": settings["iterations"], "batch": batch, "most": most}
+    return shared | {
+        "least": settings.get("least", most),
+        "vocabulary": settings["vocabulary"],
+    }
