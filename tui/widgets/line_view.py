@@ -30,6 +30,8 @@ class LineView(Widget):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._shown: list[Line] = []
+        self._drawn_for = (0, 0)
+        """Columns and rows that `_shown` is for."""
         self._tones: dict[str, Style] = {}
 
     @property
@@ -46,10 +48,9 @@ class LineView(Widget):
         if not self.is_mounted or not self.size:
             return
         width, height = self.size
-        fresh = self.lines(width, height)[:height]
-        fresh += [()] * (height - len(fresh))
-        shown, self._shown = self._shown, fresh
-        if len(shown) != len(fresh):
+        shown, drawn_for = self._shown, self._drawn_for
+        fresh = self._lay_out(width, height)
+        if drawn_for != (width, height):
             self.refresh()
             return
         changed = [y for y, pair in enumerate(zip(shown, fresh, strict=True)) if pair[0] != pair[1]]
@@ -59,15 +60,24 @@ class LineView(Widget):
     def redraw(self) -> None:
         """Draw all of it anew: colours or characters are others now."""
         self._tones.clear()
-        self._shown = []
+        self._drawn_for = (0, 0)
         self.update_lines()
+
+    def _lay_out(self, width: int, height: int) -> list[Line]:
+        fresh = self.lines(width, height)[:height]
+        self._shown = fresh + [()] * (height - len(fresh))
+        self._drawn_for = (width, height)
+        return self._shown
 
     def plain(self) -> list[str]:
         """What the widget shows, as text without tones."""
         return ["".join(self._spelt(text) for text, _ in spans) for spans in self._shown]
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        width, height = self.size
+        if self._drawn_for != (width, height):
+            # A layout is painted before anybody is told of it: else an empty frame went ahead.
+            self._lay_out(width, height)
         spans = self._shown[y] if y < len(self._shown) else ()
         glyphs = self.glyphs
         segments = [
@@ -79,7 +89,6 @@ class LineView(Widget):
         return Strip(segments).adjust_cell_length(width, self._tone(""))
 
     def on_resize(self) -> None:
-        self._shown = []
         self.update_lines()
 
     def notify_style_update(self) -> None:
