@@ -27,7 +27,6 @@ from tui.openings import OPENING_KEYS, Openings
 from tui.sampler import Sampler
 from tui.screens.base import StateScreen
 from tui.sheet import Sheet
-from tui.state import Snapshot
 from tui.themes import glyphs_of, textual_theme
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from tui.launching.attach_desk import AttachDesk
     from tui.launching.desk import LaunchDesk
     from tui.launching.settings_desk import SettingsDesk
+    from tui.state import Snapshot
 
 OpenDesk = Callable[[], "LaunchDesk"]
 """What the launch form asks; made when it is first opened, since launching loads much."""

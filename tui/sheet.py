@@ -7,7 +7,6 @@ forty bytes, its text mostly a few.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
@@ -17,8 +16,9 @@ from rich.color import ColorSystem
 from rich.style import Style
 from textual.strip import Strip
 
-ONE_COLUMN = re.compile("[ -~\u2500-\u25ff\u2800-\u28ff·–…]*").fullmatch  # noqa: RUF001
-"""Text whose characters are sure to take a column each: what the screens themselves draw with."""
+_DRAWN = (*range(0x20, 0x7F), *range(0x2500, 0x2600), *range(0x2800, 0x2900), *b"\xb7")
+_ONE_COLUMN = frozenset([*map(chr, _DRAWN), "–", "…"])  # noqa: RUF001
+"""Characters that are sure to take a column: what the screens themselves draw with."""
 
 UNKNOWN = "\0"
 """In place of a cell's character: whatever is to stand there is written."""
@@ -27,6 +27,11 @@ NEAR_BYTES = 7
 SEEN_ON_BLANK = frozenset(["4", "7", "9", "21", "51", "52", "53"])
 """Underlined, reversed, struck out and the like: they show on a space too."""
 COLOUR_OFF, GROUND_OFF = "39", "49"
+
+
+def is_even(text: str) -> bool:
+    """True where each character of *text* takes a column."""
+    return _ONE_COLUMN.issuperset(text) or all(cell_len(each) == 1 for each in text)
 
 
 class Ink(NamedTuple):
@@ -95,7 +100,7 @@ class Sheet:
     def _put(self, pen: _Pen, x: int, y: int, spans: list[Span]) -> None:
         text = "".join(each for each, _ in spans)
         end = x + len(text)
-        if end > self._size[0] or not (ONE_COLUMN(text) or all(cell_len(c) == 1 for c in text)):
+        if end > self._size[0] or not is_even(text):
             self._put_odd(pen, x, y, spans)
             return
         inks = [ink for part, ink in spans for _ in part]

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.screen import Screen
 from textual.widgets import Input
 
-from tui.state import Snapshot
 from tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
     from tui.app import LanewatchApp
+    from tui.state import Snapshot
 
 
 class StateScreen(Screen[Any]):

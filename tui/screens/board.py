@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -12,11 +12,14 @@ from textual.geometry import Size
 
 from tui.run_order import ORDERS, Order
 from tui.screens.base import StateScreen
-from tui.state import Snapshot, is_over
+from tui.state import is_over
 from tui.widgets.key_bar import KeyBar, Keys
 from tui.widgets.machine_strip import MachineStrip
 from tui.widgets.run_card import RunCard
 from tui.widgets.run_table import RunTable
+
+if TYPE_CHECKING:
+    from tui.state import Snapshot
 
 OPEN_KEY: Keys = (("enter", "open"),)
 KEYS: Keys = (

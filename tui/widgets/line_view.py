@@ -6,7 +6,6 @@ on the screen. Of a changed line the columns that differ are sent (see `tui.shee
 
 from __future__ import annotations
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
@@ -15,7 +14,7 @@ from textual.widget import Widget
 
 from tui.glyphs import UNICODE, Glyphs, spelt
 from tui.lines import Line, Span, clean
-from tui.sheet import ONE_COLUMN
+from tui.sheet import is_even
 from tui.tones import tone_style
 
 NEAR = 12
@@ -145,7 +144,7 @@ def _cells(line: Line, width: int) -> list[Span] | None:
     """A character with its tone for each of *width* columns."""
     cells: list[Span] = []
     for text, tone in line:
-        if not (ONE_COLUMN(text) or all(cell_len(each) == 1 for each in text)):
+        if not is_even(text):
             return None
         cells += [(each, tone) for each in text]
     cells += [(" ", "")] * (width - len(cells))
