@@ -40,16 +40,14 @@ class Ink(NamedTuple):
     attributes: tuple[str, ...] = ()
     colour: str = ""
     ground: str = ""
+    bare: bool = True
+    """Of a space it shows the ground alone."""
 
     def looks_like(self, other: Ink, text: str) -> bool:
-        """True where *text* cannot be told apart in the two: spaces show their ground alone."""
-        if self == other:
+        """True where *text* cannot be told apart in the two."""
+        if self is other or self == other:
             return True
-        return (
-            self.ground == other.ground
-            and text.isspace()
-            and SEEN_ON_BLANK.isdisjoint(self.attributes + other.attributes)
-        )
+        return self.ground == other.ground and self.bare and other.bare and text.isspace()
 
 
 Span = tuple[str, Ink]
@@ -103,7 +101,9 @@ class Sheet:
         if end > self._size[0] or not is_even(text):
             self._put_odd(pen, x, y, spans)
             return
-        inks = [ink for part, ink in spans for _ in part]
+        inks: list[Ink] = []
+        for part, ink in spans:
+            inks += [ink] * len(part)
         was, worn = self._text[y], self._inks[y]
         for first, last in _runs(was[x:end], text, worn[x:end], inks):
             pen.move(x + first, y)
@@ -163,7 +163,8 @@ def _ink(style: Style, colours: ColorSystem) -> Ink:
     ground_told = ";".join(ground.downgrade(colours).get_ansi_codes(False)) if ground else ""
     for each in (ground_told, colour_told):
         told = told.removesuffix(each).removesuffix(";")
-    return Ink(tuple(told.split(";")) if told else (), colour_told, ground_told)
+    attributes = tuple(told.split(";")) if told else ()
+    return Ink(attributes, colour_told, ground_told, SEEN_ON_BLANK.isdisjoint(attributes))
 
 
 def _change(old: Ink, new: Ink) -> str:
@@ -186,11 +187,20 @@ def _runs(was: str, text: str, worn: list[Ink], inks: list[Ink]) -> list[tuple[i
     if was.count(UNKNOWN) == len(was):
         return [(0, len(text))]
     runs: list[tuple[int, int]] = []
-    for at, character in enumerate(text):
-        if was[at] == character and inks[at].looks_like(worn[at], character):
+    end = -1
+    for at, (old, character, before, ink) in enumerate(zip(was, text, worn, inks, strict=True)):
+        if old == character and (
+            ink is before  # nearly always: `_ink` keeps them
+            or (character == " " and ink.bare and before.bare and ink.ground == before.ground)
+            or ink == before
+        ):
             continue
-        joins = bool(runs) and _is_cheap(text, inks, runs[-1][1], at)
-        runs.append((runs.pop()[0] if joins else at, at + 1))
+        if at == end or (runs and _is_cheap(text, inks, end, at)):
+            end = at + 1
+            runs[-1] = (runs[-1][0], end)
+        else:
+            end = at + 1
+            runs.append((at, end))
     return runs
 
 
