@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.screen import Screen
 from textual.widgets import Input
 
-from tui.narrow_updates import NarrowCompositor
-from tui.state import Snapshot
 from tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
     from tui.app import LanewatchApp
+    from tui.state import Snapshot
 
 
 Commands = tuple[tuple[str, str, str], ...]
@@ -31,7 +30,6 @@ class StateScreen(Screen[Any]):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._compositor = NarrowCompositor()
         self._trouble = ""
 
     @property
