@@ -1,4 +1,4 @@
-"""A terminal that names no size (a serial line, a container's console): the screen rests at last."""
+"""A terminal that names no size (a serial line, say): the screen comes to rest."""
 
 from __future__ import annotations
 
