@@ -330,7 +330,7 @@ class Survey:
     """A data file as a whole."""
 
     sha256: str
-    """Of its bytes, in hex."""
+    """Of its bytes, in hex; a byte order mark apart."""
     lines: int
     """That are not blank."""
 
