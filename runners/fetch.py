@@ -34,8 +34,8 @@ TWICE = "consolidated"
 """Mistral's models lie on the hub a second time under this name, which no trainer reads."""
 
 PAUSES_S = (2.0, 5.0, 15.0, 30.0, 60.0)
-TRIES_IN_VAIN = 3
-"""So often a hub that was never reached is tried."""
+REACH_S = 900.0
+"""How long a hub that was never reached is tried: a network may be away for a while."""
 LOOK_S = 0.5
 LINE_S = 10.0
 GIB = 1 << 30
@@ -83,13 +83,13 @@ class Fetch:
         return snapshot, listing
 
     def _insist(self, deed: Callable[[], Any], *, first: bool = False) -> Any:
-        failures = 0
+        began, failures = time.monotonic(), 0
         while True:
             try:
                 return deed()
             except HubSilentError as error:
                 failures += 1
-                if first and failures >= TRIES_IN_VAIN:
+                if first and time.monotonic() - began > REACH_S:
                     raise StageError(f"the hub cannot be reached: {error}") from None
                 pause_s = PAUSES_S[min(failures - 1, len(PAUSES_S) - 1)]
                 say(f"the load was interrupted ({error}); again in {pause_s:g} s")

@@ -145,12 +145,18 @@ class Plan:
             image=image.get("id") or image.get("name"),
             read_only=tuple(read_only),
             writable=tuple(writable),
+            read_whole=tuple(each for each in read_only if each in self._foreign),
             gpu=plan.gpu,
             gpu_id=named_gpu(self.info["recipe"]),
             network=plan.network and not self.info.get("wheelhouse"),
             shm_bytes=int(float(self._docker.get("shm_gib") or SHM_GIB) * 2**30),
             stop_timeout_s=save_grace_s(self.run),
         )
+
+    @property
+    def _foreign(self) -> tuple[Path, ...]:
+        """What was there before lanewatch came, and every file of which is read."""
+        return Path(self.info["paths"]["base"]), Path(self.info["recipe"]["data"]["path"])
 
     @property
     def _cache(self) -> Path:

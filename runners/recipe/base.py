@@ -19,6 +19,8 @@ MOST_TROUBLES = 3
 
 INDEX = "model.safetensors.index.json"
 
+WEIGHTS = "*.safetensors"
+
 NEEDED = ("config.json", "tokenizer.json")
 """Without these two neither `prepare` nor a trainer can use a model folder."""
 
@@ -35,7 +37,8 @@ def resolve_base(recipe: Recipe, cache_root: Path | None = None) -> Path | None:
     """Return the folder of the recipe's base model; None for the tiny one, which `fetch` makes.
 
     A name of the hub is looked up in *cache_root*, or by default where the Hugging Face tools keep
-    their cache; the newest whole snapshot is taken. Raises BaseModelError.
+    their cache; the snapshot of its main branch is taken, or where that is not whole the newest
+    one that is. Raises BaseModelError.
     """
     name = recipe.model.path
     if name == TINY_MODEL:
@@ -50,8 +53,17 @@ def resolve_base(recipe: Recipe, cache_root: Path | None = None) -> Path | None:
             f"model.path: {name} is not in the Hugging Face cache {hub} yet; "
             "the stage `fetch` of a run loads it, or name a local folder"
         )
-    newest = max(whole, key=lambda folder: folder.stat().st_mtime)
-    return _require_usable(newest)
+    main = _revision_of_main(snapshots.parent)
+    best = max(whole, key=lambda folder: (folder.name == main, folder.stat().st_mtime))
+    return _require_usable(best)
+
+
+def _revision_of_main(repository: Path) -> str | None:
+    """What the branch was when it was last asked for; an older revision may be the newer folder."""
+    try:
+        return (repository / "refs" / "main").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
 
 
 def base_or_hub(recipe: Recipe) -> tuple[Path | None, str | None]:
@@ -132,8 +144,8 @@ def weight_problems(recipe: Recipe, folder: Path) -> Iterator[tuple[str, str]]:
 def missing(folder: Path) -> list[str]:
     """Return the names of what a model folder lacks; snapshots hold links, which may dangle."""
     absent = [name for name in NEEDED if not (folder / name).is_file()]
-    if not any(path.is_file() for path in folder.glob("*.safetensors")):
-        return [*absent, "*.safetensors"]
+    if not any(path.is_file() for path in folder.glob(WEIGHTS)):
+        return [*absent, WEIGHTS]
     return absent + [name for name in _shards(folder) if not (folder / name).is_file()]
 
 
@@ -147,9 +159,16 @@ def _shards(folder: Path) -> list[str]:
 def _local(folder: Path) -> Path:
     if not folder.is_dir():
         raise BaseModelError(f"model.path: there is no folder {folder}")
-    if absent := [name for name in missing(folder) if name in NEEDED]:
+    absent = missing(folder)
+    if needed := [name for name in absent if name in NEEDED]:
         raise BaseModelError(
-            f"model.path: {folder} is no model folder, it lacks {' and '.join(absent)}"
+            f"model.path: {folder} is no model folder, it lacks {' and '.join(needed)}"
+        )
+    lost = [name for name in absent if name != WEIGHTS and not (folder / name).is_symlink()]
+    if lost:  # a link that leads nowhere is named below, with where it leads
+        named = ", ".join(lost[:MOST_TROUBLES]) + (" and more" if lost[MOST_TROUBLES:] else "")
+        raise BaseModelError(
+            f"model.path: {folder} is not whole: {INDEX} names {named}, which it lacks"
         )
     return _require_usable(folder)
 

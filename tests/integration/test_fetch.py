@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from conftest import Lanewatch, read, state, until
@@ -19,6 +19,8 @@ from servers import CHUNK, REVISION, Hub, serving
 from strangers import as_stranger
 
 from monitor.rundir import RunDir
+from runners import fetch
+from runners.payload.contract import StageError
 from runners.recipe.base import missing
 
 NAME = "owner/model"
@@ -179,6 +181,26 @@ def test_what_can_never_succeed_says_so_at_once(
     assert result["outcome"] == "failed"
     assert sentence in result["cause"]
     assert "Traceback" not in result["cause"]
+
+
+def test_a_hub_that_cannot_be_reached_for_a_while_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "PAUSES_S", (0.0,))
+    tries: list[int] = []
+
+    def ask() -> str:
+        tries.append(len(tries))
+        if len(tries) < 6:
+            raise fetch.HubSilentError("no route to host")
+        return "there"
+
+    stage = fetch.Fetch(cast("Any", None), NAME, tmp_path)
+    assert stage._insist(ask, first=True) == "there"
+    monkeypatch.setattr(fetch, "REACH_S", 0.0)
+    tries.clear()
+    with pytest.raises(StageError, match="the hub cannot be reached: no route to host"):
+        stage._insist(ask, first=True)
 
 
 def test_a_cache_that_somebody_else_filled_is_named(tmp_path: Path, hub: Hub) -> None:
