@@ -117,7 +117,13 @@ def weight_problems(recipe: Recipe, folder: Path) -> Iterator[tuple[str, str]]:
     try:
         tensors = read_tensors(folder)
     except StageError as error:
-        yield "model.path", f"{error}; fetch the model again"
+        local = Path(recipe.model.path).is_absolute()
+        again = (
+            "get the model again"
+            if local
+            else ("delete that file and what it links to: a launch then fetches it again")
+        )
+        yield "model.path", f"{error}; {again}"
         return
     config = base_config(folder) or {}
     if why := packed(config):

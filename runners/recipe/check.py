@@ -218,7 +218,7 @@ def _summary(lengths: Sequence[int]) -> dict[str, int | None]:
 
 
 def _text(row: Row) -> str:
-    turns = [str(turn["content"]) for turn in row.messages]
+    turns = [str(turn["content"] or "") for turn in row.messages]
     return "\n".join([row.prompt or "", *turns, row.answer])
 
 

@@ -163,7 +163,7 @@ def parse_row(line: int, raw: bytes, shape: str = "auto") -> Row | BadRow:
 
 def _refuse_half_characters(row: Row) -> None:
     """JSON can spell half of a surrogate pair, which no tokenizer takes."""
-    texts = [row.prompt or "", row.answer, *(str(turn["content"]) for turn in row.messages)]
+    texts = [row.prompt or "", row.answer, *(str(turn["content"] or "") for turn in row.messages)]
     try:
         "".join(texts).encode()
     except UnicodeEncodeError:
@@ -274,7 +274,7 @@ def _tools(value: object) -> tuple[Any, ...] | None:
 
 def _with_reasoning(turn: Mapping[str, Any]) -> str:
     """Some corpora keep the reasoning in a field of its own, which no template must lose."""
-    reasoning, content = turn.get("reasoning_content"), str(turn["content"])
+    reasoning, content = turn.get("reasoning_content"), str(turn["content"] or "")
     if not isinstance(reasoning, str) or not reasoning.strip() or "</think>" in content:
         return content
     return f"<think>\n{reasoning.strip()}\n</think>\n\n{content.lstrip()}"
@@ -292,13 +292,13 @@ def _turns(value: object, name: str) -> list[dict[str, Any]]:
     return turns
 
 
-def _content_of(turn: Mapping[str, Any], name: str) -> str:
-    """Return a turn's text; one that calls tools need not have any."""
+def _content_of(turn: Mapping[str, Any], name: str) -> str | None:
+    """Return a turn's text; one that calls tools need not have any, and templates ask for None."""
     calls = turn.get("tool_calls")
     if calls and not (isinstance(calls, list) and all(isinstance(each, dict) for each in calls)):
         raise _BadShape(f"{name}: tool_calls is not a list of calls")
     if calls and turn.get("content") is None:
-        return ""
+        return None
     return _content(turn.get("content"), name)
 
 
@@ -330,7 +330,7 @@ class Survey:
     """A data file as a whole."""
 
     sha256: str
-    """Of its bytes, in hex."""
+    """Of its bytes, in hex; a byte order mark apart."""
     lines: int
     """That are not blank."""
 

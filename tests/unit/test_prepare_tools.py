@@ -16,7 +16,8 @@ from runners.recipe.demo import demo_corpus_path
 TEMPLATE = """\
 {% if tools %}Tools: {{ tools | tojson }}
 {% endif %}{% for each in messages %}<|im_start|>{{ each.role }}
-{{ each.content }}{% for call in each.tool_calls or [] %}[{{ call.function | tojson }}]{% endfor %}\
+{{ each.content if each.content is not none }}\
+{% for call in each.tool_calls or [] %}[{{ call.function | tojson }}]{% endfor %}\
 <|im_end|>
 {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
 {% endif %}"""
@@ -73,6 +74,7 @@ def test_tools_and_earlier_calls_are_given(base: Path, tools: Any) -> None:
     assert given.startswith('Tools: [{"type": "function"')
     assert '[{"name": "weather", "arguments": {"at": "Ulm"}}]<|im_end|>' in given
     assert learnt == "No.<|im_end|>"
+    assert "None" not in given, "a template asks whether there is a text"
 
 
 def test_a_call_is_learnt_as_the_template_writes_it(base: Path) -> None:

@@ -29,6 +29,7 @@ from tui.widgets.title_line import TitleLine
 from tui.widgets.verdict_view import VerdictView
 
 if TYPE_CHECKING:
+    from textual.geometry import Size
     from textual.widget import Widget
 
     from monitor.status_model import RunStatus
@@ -112,6 +113,8 @@ class RunScreen(StateScreen):
         self._opened: dict[int, RunTab] = {0: OverviewTab()}
         self._body = Container(self._opened[0], id="body")
         self._head: HeadLayout | None = None
+        self._suits: Size | None = None
+        """Of the terminal for which the rows were shared out."""
         self._verdict_rows, self._remedy_rows = Steadied(), Steadied()
 
     def compose(self) -> ComposeResult:
@@ -162,7 +165,12 @@ class RunScreen(StateScreen):
             if tab.log_tail is not None:
                 tab.log_tail.pattern = text
 
-    def on_resize(self, _event: events.Resize) -> None:
+    def on_resize(self, event: events.Resize) -> None:
+        # A terminal that names no size is resized by every layout, to and fro (Textual 8.2): to
+        # look anew each time would never end.
+        if event.size != self.app.size or event.size == self._suits:
+            return
+        self._suits = event.size
         self._head = None
         self._verdict_rows.forget()
         self._remedy_rows.forget()
