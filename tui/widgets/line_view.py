@@ -49,9 +49,8 @@ class LineView(Widget):
         """Compute the lines anew and repaint those that differ from what is on the screen."""
         if not self.is_mounted or not self.size:
             return
-        width, height = self.size
-        fresh = self.lines(width, height)[:height]
-        fresh += [()] * (height - len(fresh))
+        width = self.size.width
+        fresh = self._fresh()
         shown, self._shown = self._shown, fresh
         if len(shown) != len(fresh):
             self.refresh()
@@ -59,6 +58,11 @@ class LineView(Widget):
         changed = [y for y, pair in enumerate(zip(shown, fresh, strict=True)) if pair[0] != pair[1]]
         if changed:
             self.refresh(*(part for y in changed for part in _parts(y, shown[y], fresh[y], width)))
+
+    def _fresh(self) -> list[Line]:
+        width, height = self.size
+        fresh = self.lines(width, height)[:height]
+        return fresh + [()] * (height - len(fresh))
 
     def redraw(self) -> None:
         """Draw all of it anew: colours or characters are others now."""
@@ -71,7 +75,10 @@ class LineView(Widget):
         return ["".join(self._spelt(text) for text, _ in spans) for spans in self._shown]
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        width, height = self.size
+        if len(self._shown) != height:
+            # Laid out before it ran, it was told of no size: it would stay blank until the next.
+            self._shown = self._fresh()
         spans = self._shown[y] if y < len(self._shown) else ()
         glyphs = self.glyphs
         segments = [
