@@ -84,9 +84,9 @@ def _add(bench: Bench, turns: Sequence[dict[str, Any]], report: Report) -> None:
     looked = sum(turn["looked"] for turn in turns)
     note(
         f"8b: an iteration in the lane takes {middle:+.2f} % of one by hand more (95 % interval "
-        f"{low:+.2f} to {high:+.2f}, {len(percents)} pairs of the same rows in {len(turns)} turns; "
-        "from the end of one iteration to the end of the next, but where a save lies between; "
-        f"without a keeper, with the watcher beside {looked} of {len(turns)})"
+        f"{low:+.2f} to {high:+.2f}, {len(percents)} pairs of the same rows in {len(turns)} of "
+        f"{TURNS} turns; from the end of one iteration to the end of the next, but where a save "
+        f"lies between; without a keeper, with the watcher beside {looked} of {len(turns)})"
     )
 
 

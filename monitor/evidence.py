@@ -13,7 +13,7 @@ from monitor.limits import Limit
 from monitor.loss import loss_evidence
 from monitor.model import Evidence, Heartbeat, Liveness, Observation, Stage
 from monitor.standing import current_heartbeat
-from monitor.words import duration, gibibytes
+from monitor.words import counted, duration, gibibytes
 
 
 def evidence_of(
@@ -79,11 +79,7 @@ def _progress_supports(liveness: Liveness, limit: Limit | None, age_s: float | N
 
 
 def _heartbeat_detail(beat: Heartbeat, current: bool) -> str:
-    count = "" if beat.done is None else f", {beat.done}"
-    if beat.done is not None and beat.total is not None:
-        count += f" of {beat.total}"
-    if count:
-        count += f" {beat.unit}"
+    count = "" if beat.done is None else f", {counted(beat.done, beat.total, beat.unit)}"
     ours = "" if current else " (of an earlier stage or attempt)"
     failed = f", {beat.write_errors} writes failed" if beat.write_errors else ""
     return f"{beat.stage}, {beat.phase.replace('_', ' ')}{count}{failed}{ours}"

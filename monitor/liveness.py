@@ -28,7 +28,7 @@ from monitor.standing import (
     phase_of,
     stage_of,
 )
-from monitor.words import duration
+from monitor.words import counted, duration
 
 TROUBLE = frozenset({Liveness.SUSPECT, Liveness.STALLED})
 HELD_STEPS = 3
@@ -103,8 +103,7 @@ def _working(observation: Observation, stage: str, limit: Limit) -> Finding:
     beat = current_heartbeat(observation)
     far = ""
     if beat is not None and beat.done is not None:
-        total = f" of {beat.total}" if beat.total is not None else ""
-        far = f", {beat.done}{total} {beat.unit}"
+        far = f", {counted(beat.done, beat.total, beat.unit)}"
     age = progress_age(observation)
     ago = "" if age is None else f"; the last progress was {duration(age)} ago"
     return Finding(Liveness.WORKING, f"stage {stage}{far}{ago}", limit)

@@ -38,6 +38,13 @@ def gibibytes(count: float) -> str:
     return f"{count / (1 << 30):.1f} GiB"
 
 
+def counted(done: int, total: int | None, unit: str) -> str:
+    """How far a stage is: "3 of 9 tensors"; bytes as people read them: "912 MiB of 70.0 GiB"."""
+    if unit != "bytes":
+        return f"{done}{f' of {total}' if total is not None else ''} {unit}"
+    return gibibytes(done) + (f" of {gibibytes(total)}" if total is not None else "")
+
+
 def iterations(done: int | None, total: int | None) -> str:
     """Say how far: "iteration 116 of 625"; what is not known is left out."""
     if done is None:

@@ -30,10 +30,12 @@ from runners.runs import read_run
 
 WANTED = (".json", ".safetensors", ".model", ".txt", ".jinja", ".py", ".tiktoken")
 """A trainer needs these; the same weights in other formats would double the load."""
+TWICE = "consolidated"
+"""Mistral's models lie on the hub a second time under this name, which no trainer reads."""
 
 PAUSES_S = (2.0, 5.0, 15.0, 30.0, 60.0)
-TRIES_IN_VAIN = 3
-"""So often a hub that was never reached is tried."""
+REACH_S = 900.0
+"""How long a hub that was never reached is tried: a network may be away for a while."""
 LOOK_S = 0.5
 LINE_S = 10.0
 GIB = 1 << 30
@@ -81,13 +83,13 @@ class Fetch:
         return snapshot, listing
 
     def _insist(self, deed: Callable[[], Any], *, first: bool = False) -> Any:
-        failures = 0
+        began, failures = time.monotonic(), 0
         while True:
             try:
                 return deed()
             except HubSilentError as error:
                 failures += 1
-                if first and failures >= TRIES_IN_VAIN:
+                if first and time.monotonic() - began > REACH_S:
                     raise StageError(f"the hub cannot be reached: {error}") from None
                 pause_s = PAUSES_S[min(failures - 1, len(PAUSES_S) - 1)]
                 say(f"the load was interrupted ({error}); again in {pause_s:g} s")
@@ -159,6 +161,8 @@ def list_files(name: str) -> Listing:
         for each in info.siblings or ()
         if each.rfilename.endswith(WANTED) and "/" not in each.rfilename
     }
+    if any(name.startswith("model") and name.endswith(".safetensors") for name in files):
+        files = {name: each for name, each in files.items() if not name.startswith(TWICE)}
     return Listing(revision=str(info.sha), files=files)
 
 

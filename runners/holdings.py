@@ -8,6 +8,7 @@ are not ours.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +18,7 @@ from monitor.model import Status
 from monitor.rundir import RunDir
 from runners.attach.foreign import is_foreign
 from runners.cache_roots import known_roots
+from runners.checkpoint_files import unresumable
 from runners.errors import RunnerError
 from runners.payload.checkpoints import KEEP_FILE, Checkpoints
 from runners.runs import iter_runs, read_status_word, someone_lives
@@ -26,6 +28,10 @@ MERGED = "merged-hf-bf16"
 IMPORTS = "imports"
 ENVIRONMENTS = "environments"
 """Folders of $LANEWATCH_CACHE; each of their entries is one thing that runs share."""
+TRASH = ".trash-"
+"""Before the name of what is being deleted."""
+YOUNG_S = 60.0
+"""A launch has its keeper by then."""
 
 
 class Kind(StrEnum):
@@ -74,11 +80,16 @@ class CacheUse:
     bytes: int
 
 
-def disk_use(path: Path, seen: set[tuple[int, int]] | None = None) -> int:
-    """Bytes on disk below *path*, what is in *seen* (device, inode) left out and put in."""
+def disk_use(
+    path: Path, seen: set[tuple[int, int]] | None = None, unread: list[Path] | None = None
+) -> int:
+    """Bytes on disk below *path*, what is in *seen* (device, inode) left out and put in.
+
+    Folders that this user may not look into go to *unread*: what they hold is not known.
+    """
     seen = set() if seen is None else seen
     total = 0
-    for status in _below(path):
+    for status in _below(path, [] if unread is None else unread):
         key = (status.st_dev, status.st_ino)
         if key not in seen:
             seen.add(key)
@@ -86,7 +97,7 @@ def disk_use(path: Path, seen: set[tuple[int, int]] | None = None) -> int:
     return total
 
 
-def _below(path: Path) -> Iterator[os.stat_result]:
+def _below(path: Path, unread: list[Path]) -> Iterator[os.stat_result]:
     """The files and folders of a tree; what vanishes meanwhile is left out."""
     try:
         yield path.lstat()
@@ -94,22 +105,25 @@ def _below(path: Path) -> Iterator[os.stat_result]:
             return
         with os.scandir(path) as entries:
             children = [Path(entry.path) for entry in entries]
+    except PermissionError:
+        unread.append(path)
+        return
     except OSError:
         return
     for child in children:
-        yield from _below(child)
+        yield from _below(child, unread)
 
 
-def runs_use(root: Path) -> list[RunUse]:
+def runs_use(root: Path, unread: list[Path] | None = None) -> list[RunUse]:
     """Each run of *root*, the largest first. Raises RunnerError."""
-    found = [_run_use(run) for run in iter_runs(root)]
+    found = [_run_use(run, unread) for run in iter_runs(root)]
     return sorted(found, key=lambda each: each.total, reverse=True)
 
 
-def _run_use(run: RunDir) -> RunUse:
+def _run_use(run: RunDir, unread: list[Path] | None) -> RunUse:
     seen: set[tuple[int, int]] = set()
-    checkpoints = disk_use(run.checkpoints, seen)
-    merged = disk_use(run.export / MERGED, seen)
+    checkpoints = disk_use(run.checkpoints, seen, unread)
+    merged = disk_use(run.export / MERGED, seen, unread)
     status = read_status_word(run)
     return RunUse(
         run=run.root.name,
@@ -117,14 +131,14 @@ def _run_use(run: RunDir) -> RunUse:
         live=is_live(run),
         checkpoints=checkpoints,
         merged=merged,
-        rest=disk_use(run.root, seen),
+        rest=disk_use(run.root, seen, unread),
     )
 
 
-def cache_use(cache: Path) -> list[CacheUse]:
+def cache_use(cache: Path, unread: list[Path] | None = None) -> list[CacheUse]:
     """What lies in the cache, the largest first."""
     found = [
-        CacheUse(kind=folder.name, name=entry.name, bytes=disk_use(entry))
+        CacheUse(kind=folder.name, name=entry.name, bytes=disk_use(entry, unread=unread))
         for folder in _folders(cache)
         for entry in _folders(folder)
     ]
@@ -134,9 +148,16 @@ def cache_use(cache: Path) -> list[CacheUse]:
 def is_live(run: RunDir) -> bool:
     """It trains, waits its turn, or is so young that it says nothing yet."""
     status = read_status_word(run)
-    if status is None or not status.final:
+    if status is None:  # its launch may have died before there was a keeper
+        return someone_lives(run) or _is_young(run)
+    return not status.final or someone_lives(run)
+
+
+def _is_young(run: RunDir) -> bool:
+    try:
+        return time.time() - run.root.stat().st_mtime < YOUNG_S
+    except OSError:
         return True
-    return someone_lives(run)
 
 
 def freeable(root: Path, cache: Path, runs: list[RunDir] | None = None) -> list[Item]:
@@ -153,6 +174,10 @@ def _of_run(run: RunDir) -> Iterator[Item]:
     merged = run.export / MERGED
     if merged.is_dir() and _can_be_merged_again(run):
         yield Item(kind=Kind.MERGED, path=merged, bytes=disk_use(merged), run=run.root.name)
+    for kind, folder in ((Kind.MERGED, run.export), (Kind.CHECKPOINT, run.checkpoints)):
+        for left in _folders(folder):  # by a save, a merge or a deletion that was killed
+            if left.name.startswith("."):
+                yield Item(kind=kind, path=left, bytes=disk_use(left), run=run.root.name)
     needed = needed_checkpoints(run)
     checkpoints = Checkpoints(run.checkpoints, run.work)
     for iteration in checkpoints.published():
@@ -167,9 +192,9 @@ def _can_be_merged_again(run: RunDir) -> bool:
 
 
 def needed_checkpoints(run: RunDir) -> set[int]:
-    """Iterations that stay: the tracker's, those a merge reads, the newest that can be read."""
+    """Iterations that stay: the tracker's, a merge's, the newest to be read or gone on from."""
     checkpoints = Checkpoints(run.checkpoints, run.work)
-    named = {checkpoints.latest(), newest_whole(run)}
+    named = {checkpoints.latest(), newest_whole(run), newest_whole(run, unresumable)}
     try:
         words = (run.work / KEEP_FILE).read_text(encoding="ascii").split()
     except (OSError, ValueError):

@@ -9,9 +9,13 @@ from monitor.rundir import expanded
 
 
 def hub_cache() -> Path:
-    """Return the cache of the Hugging Face tools: $HF_HUB_CACHE, $HF_HOME/hub, ~/.cache/..."""
-    if named := os.environ.get("HF_HUB_CACHE"):
-        return expanded(named).absolute()
+    """Return the cache of the Hugging Face tools: $HF_HUB_CACHE, $HF_HOME/hub, ~/.cache/...
+
+    Their older name of the first still counts for them.
+    """
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        if named := os.environ.get(name):
+            return expanded(named).absolute()
     home = os.environ.get("HF_HOME")
     if not home:
         home = f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"

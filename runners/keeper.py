@@ -21,7 +21,9 @@ from monitor.probes.clock import read_now
 from monitor.probes.process import identify
 from monitor.rundir import RunDir
 from monitor.target import read_target
+from runners.engine_address import KEY, settle, settled
 from runners.engines import get_engine
+from runners.engines.docker import DockerEngine
 from runners.errors import RunnerError, RunStateError
 from runners.exits import Outcome
 from runners.keeper_alerts import KeeperAlerts
@@ -96,6 +98,8 @@ class Keeper:
             self._require_ended(also_finished=export is not None)
             self._engine.check(self._plan.need)
             self._engine.check_requests(self._plan.requests(state.attempt + 1))
+            if resume and (said := self._plan.begins_where()):
+                self._event("note", said)
             state.begin_attempt() if export is None else state.begin_export(export)
             self._run.request.unlink(missing_ok=True)
         elif state.status.final:
@@ -116,6 +120,8 @@ class Keeper:
         me = identify(os.getpid())
         assert me is not None
         self._state.own(me)
+        if self._info["engine"] == DockerEngine.name:
+            self._state.content[KEY] = settled()
 
     def _require_ended(self, *, also_finished: bool) -> None:
         if self._state.status is Status.FINISHED and not also_finished:
@@ -147,10 +153,17 @@ class Keeper:
         after = awaited(self._info)
         if after is None or self._state.had_its_turn:
             return
-        await_turn(self._run, after, self._event, self._interrupted)
+        await_turn(self._run, after, self._event, self._interrupted, self._moved_up)
+        if self._orders.action is not None:
+            return  # it leaves the queue, and whoever waits for it waits for the run ahead instead
         self._state.begin_turn()
         self._state.save()
         self._runner.await_memory_first = True
+
+    def _moved_up(self, after: str) -> None:
+        """The run ahead left the queue: say whom this one waits for now."""
+        self._state.queue(after)
+        self._state.save()
 
     def _interrupted(self) -> bool:
         self._orders.take(None)
@@ -216,8 +229,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s keeper %(levelname)s %(message)s", level="INFO")
     detach()
+    run = RunDir(options.run)
+    settle(run, anew=options.resume or options.export is not None)
     try:
-        keeper = Keeper(RunDir(options.run))
+        keeper = Keeper(run)
         kept = keeper.claim(resume=options.resume, anyway=options.anyway, export=options.export)
     except (RunnerError, OSError) as error:
         tell_starter(f"error {error}")

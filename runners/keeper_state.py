@@ -247,6 +247,12 @@ class KeeperState:
         if ended is not None:
             self.content["outcome"] = {"status": ended.value, "cause": cause}
 
+    def left_unbegun(self, stage: str, ended: Status | None, cause: str | None) -> None:
+        """Say that *stage* was to begin and never did: it took no time."""
+        self.left(stage, (ended or Status.FAILED).value, ended, cause)
+        for key in ("started_wall", "started_monotonic_s", "boot_id", "wall_s"):
+            self.entry(stage).pop(key, None)
+
     def _wall_s(self, entry: dict[str, Any], now: float) -> float | None:
         """How long a stage took: by the clock that nobody sets, unless the machine restarted."""
         began, began_wall = entry.get("started_monotonic_s"), entry.get("started_wall")

@@ -22,6 +22,7 @@ from runners.detach import detached_argv
 from runners.engines import get_engine
 from runners.engines.base import Need, StageRequest
 from runners.engines.docker import DockerEngine, require_image
+from runners.engines.docker_access import refuse_unreadable
 from runners.errors import EngineError, RunnerError
 from runners.hub import hub_cache, repository_folder
 from runners.keeper_kernel import READY_FD
@@ -86,7 +87,7 @@ def launch(order: LaunchOrder) -> RunDir:
         get_engine(order.engine).check_requests(plan.requests(1))
         if donor is not None:
             take(donor, plan)
-    except RunnerError:
+    except BaseException:  # Ctrl-C, too, while an engine hangs
         shutil.rmtree(run.root, ignore_errors=True)  # half a run would only be in the way
         raise
     start_keeper(run)
@@ -129,6 +130,7 @@ def dry_run(order: LaunchOrder) -> dict[str, Any]:
     plans = [stage for stage in plan.stages if stage.stage not in taken]
     requests = [_as_fetched(plan.request(stage, 1), order, run) for stage in plans]
     stages = [engine.describe(each) for each in requests]
+    problems += _unreadable(requests)
     return {
         "lane": order.lane,
         "engine": order.engine,
@@ -137,6 +139,16 @@ def dry_run(order: LaunchOrder) -> dict[str, Any]:
         "taken_from": told(donor)["taken_from"] if donor else None,
         "problems": problems,
     }
+
+
+def _unreadable(requests: Sequence[StageRequest]) -> list[str]:
+    """What a container could not read of the base, told once."""
+    for needs in (each.container for each in requests if each.container is not None):
+        try:
+            refuse_unreadable(needs)
+        except EngineError as error:
+            return [str(error)]
+    return []
 
 
 def _as_fetched(request: StageRequest, order: LaunchOrder, run: RunDir) -> StageRequest:

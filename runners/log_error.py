@@ -7,7 +7,12 @@ from pathlib import Path
 
 from monitor.probes.log import tail
 
-ERROR = re.compile(r"^(\w+\.)*\w*(Error|Exception|Interrupt|Exit)\b.*|.*\b(error|fatal)\b.*", re.I)
+ERROR = re.compile(
+    r"^(\w+\.)*\w*(Error|Exception|Interrupt|Exit)\b.*|.*\b(error|fatal)\b.*"
+    r"|.*\bexec: .*(not found|no such file|denied|cannot execute).*",
+    re.I,
+)
+"""Of Python, of libraries, and of a shell that cannot become the program it was told to."""
 SHOWN_CHARACTERS = 300
 
 

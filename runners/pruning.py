@@ -7,7 +7,9 @@ no launch or resume can begin meanwhile.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ from monitor.rundir import RunDir
 from monitor.words import gibibytes
 from runners.box import launching
 from runners.cache_roots import known_roots
-from runners.holdings import Item, Kind, freeable
+from runners.holdings import TRASH, Item, Kind, freeable
 
 
 def prune(root: Path, cache: Path, items: list[Item]) -> Iterator[tuple[Item, str | None]]:
@@ -36,7 +38,11 @@ def prune(root: Path, cache: Path, items: list[Item]) -> Iterator[tuple[Item, st
 
 def _free(root: Path, item: Item) -> str | None:
     inodes = _inodes(item.path)
-    trash = item.path.with_name(f".trash-{item.path.name}-{os.getpid()}")
+    trash = item.path
+    if not item.path.name.startswith(TRASH):
+        trash = item.path.with_name(f"{TRASH}{item.path.name}-{os.getpid()}")
+    if (closed := _closed(item.path)) is not None:
+        return f"{closed} may not be emptied: `sudo rm -r {shlex.quote(str(item.path))}`"
     try:
         item.path.rename(trash)
         shutil.rmtree(trash)
@@ -53,6 +59,15 @@ def _free(root: Path, item: Item) -> str | None:
             source="prune",
             now=read_now(),
         )
+    return None
+
+
+def _closed(folder: Path) -> Path | None:
+    """A folder in there that we may not empty; then nothing is begun, for half would be useless."""
+    inside = (Path(path, name) for path, names, _ in os.walk(folder) for name in names)
+    for each in itertools.chain([folder], inside):
+        if not each.is_symlink() and not os.access(each, os.R_OK | os.W_OK | os.X_OK):
+            return each
     return None
 
 

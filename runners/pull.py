@@ -6,11 +6,12 @@ an engine that goes away is waited for; what was loaded by then is not loaded ag
 
 from __future__ import annotations
 
+import math
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from monitor.rundir import RunDir
 from runners.engines.docker_client import DockerConnection, NotThereError
@@ -26,10 +27,15 @@ from runners.errors import EngineError, RunnerError
 from runners.payload.contract import Contract, StageError, run_stage, say
 from runners.runs import read_run
 
+T = TypeVar("T")
+
 LINE_S = 10.0
 PAUSES_S = (2.0, 5.0, 15.0, 30.0, 60.0)
-TRIES_IN_VAIN = 3
-"""So often a registry that was never reached is tried."""
+REACH_S = 900.0
+"""How long a registry that was never reached is tried: a network may be away for a while."""
+ENGINE_AWAY_S = 180.0
+"""How long an engine that has not answered yet is waited for; one that has, without end."""
+AWAY_PAUSE_S = 2.0
 
 
 class PullFailed(Exception):
@@ -48,17 +54,22 @@ class Pull:
     def get(self) -> dict[str, Any]:
         """Return the image as the engine describes it. Raises StageError."""
         self._ask_for_sizes()
-        in_vain = failures = 0
+        began, failures = time.monotonic(), 0
         while True:
             before = self._progress.done
-            why = self._try()
-            if why is None and (found := look(self._engine, self._image)) is not None:
+            try:
+                why = self._try()
+                found = look(self._engine, self._image) if why is None else None
+            except EngineSilentError as error:
+                say(f"the pull was interrupted ({error})")
+                when_it_answers(lambda: look(self._engine, self._image), math.inf)
+                continue
+            if found is not None:
                 say(in_words(self._progress))
                 return found
             why = why or "the engine's answer ended before the image was whole"
-            in_vain = 0 if self._progress.done > before else in_vain + 1
-            failures = failures + 1 if in_vain else 0
-            if in_vain >= TRIES_IN_VAIN and self._progress.done == 0:
+            failures = 0 if self._progress.done > before else failures + 1
+            if self._progress.done == 0 and time.monotonic() - began > REACH_S:
                 registry = registry_of(self._image)
                 raise StageError(f"the registry {registry} cannot be reached: {why}")
             pause_s = PAUSES_S[min(max(0, failures - 1), len(PAUSES_S) - 1)]
@@ -75,7 +86,10 @@ class Pull:
             say(f"{self._image}: {len(size.layers)} layers, {size.bytes / 2**30:.2f} GiB to load")
 
     def _try(self) -> str | None:
-        """Pull once; None when the engine calls it done, else why it stopped for now."""
+        """Pull once; None when the engine calls it done, else why it stopped for now.
+
+        Raises EngineSilentError where the engine went away, and StageError where it never can be.
+        """
         repository, reference = split_name(self._image)
         try:
             self._engine.ask(
@@ -83,8 +97,8 @@ class Pull:
                     client.pull(repository, tag=reference, stream=True, decode=True)
                 )
             )
-        except EngineSilentError as error:
-            return str(error)
+        except EngineSilentError:
+            raise
         except (EngineError, PullFailed) as error:
             said = str(getattr(error.__cause__, "explanation", None) or error)
             final = pull_in_words(said, self._image)
@@ -112,17 +126,35 @@ class Pull:
             self._said, self._said_s = line, now
 
 
+def when_it_answers(question: Callable[[], T], patience_s: float) -> T:
+    """The answer to *question*, once an engine that is away answers. Raises EngineError."""
+    deadline = time.monotonic() + patience_s
+    told = False
+    while True:
+        try:
+            return question()
+        except EngineSilentError as error:
+            if time.monotonic() > deadline:
+                raise
+            if not told:
+                say(f"waiting for the engine: {error}")
+            told = True
+        time.sleep(AWAY_PAUSE_S)
+
+
 def look(engine: DockerConnection, image: str) -> dict[str, Any] | None:
     """The image of that name or id as it is here: name, id, digest and bytes."""
     try:
         seen = engine.ask(lambda client: client.inspect_image(image))
     except NotThereError:
         return None
-    digests = seen.get("RepoDigests") or ()
+    repository = split_name(image)[0]
+    digests = [str(each) for each in seen.get("RepoDigests") or ()]
+    digests.sort(key=lambda each: each.partition("@")[0] != repository)  # its own registry first
     return {
         "name": image,
         "id": str(seen["Id"]),
-        "digest": str(digests[0]) if digests else None,
+        "digest": digests[0] if digests else None,
         "size_bytes": seen.get("Size"),
     }
 
@@ -146,12 +178,18 @@ def _pull(contract: Contract) -> Mapping[str, Any]:
 def _have(contract: Contract, known: Mapping[str, Any], *, never: bool) -> dict[str, Any]:
     """The very image of an earlier attempt, else what its name means now, pulled if need be."""
     engine, name = DockerConnection(), str(known["name"])
+    when_it_answers(engine.about, ENGINE_AWAY_S)
     if known.get("id") and (kept := look(engine, str(known["id"]))):
-        return kept | {"name": name, "digest": kept["digest"] or known.get("digest")}
+        return kept | {"name": name, "digest": known.get("digest") or kept["digest"]}
     if (here := look(engine, name)) is not None and not known.get("digest"):
         if known.get("id"):
             say(f"warning: the image of the attempt before is gone; {name} is another one by now")
         return here
+    if never and here is not None:
+        raise StageError(
+            f"the image of the attempt before ({known['digest']}) is gone, {name} is another one "
+            "by now, and docker.pull forbids to get it: `docker pull` it by that digest"
+        )
     if never:
         raise StageError(image_missing(name))
     return Pull(contract, str(known.get("digest") or name), engine).get() | {"name": name}

@@ -16,6 +16,7 @@ from monitor.files import read_json
 from monitor.model import Stage, Status
 from monitor.rundir import RunDir
 from runners.engines.base import Engine, Exit, Handle, StageRequest
+from runners.engines.docker_errors import EngineSilentError
 from runners.errors import EngineError, RunnerError
 from runners.exits import Outcome, StageEnd, asker, judge_end
 from runners.keeper_alerts import KeeperAlerts
@@ -35,6 +36,9 @@ POLL_S = 0.2
 
 FIND_S = 10.0
 """How long a stage that was just forked may take to carry its name."""
+
+ENGINE_AWAY_S = 180.0
+"""How long a stage that is to be started waits for an engine that does not answer."""
 
 SILENT_PAUSE_S = 1.0
 """Between two questions to an engine that does not answer."""
@@ -106,7 +110,13 @@ class StageRunner:
         handle, ended = self._recover(plan)
         if handle is not None:
             return self._see_to_its_end(plan, handle)
-        return self._begin(plan) if ended is None else self._end_stage(plan, ended, 0)
+        if ended is not None:
+            return self._end_stage(plan, ended, 0)
+        self._orders.take(None)
+        if (outcome := self._stopped_before(plan)) is not None:
+            self._state.left_unbegun(plan.stage, outcome.status, outcome.cause)
+            return outcome
+        return self._begin(plan)
 
     def _stalled(self) -> bool:
         return self._recovery.stalled(self._state, self._plan.resume_from)
@@ -126,8 +136,9 @@ class StageRunner:
             handle = self._start(plan)
         except (EngineError, OSError) as error:
             cause = f"stage {plan.stage} could not start: {error}"
-            self._state.left(plan.stage, "failed", Status.FAILED, cause)
-            return Outcome(Status.FAILED, cause)
+            outcome = self._stopped_before(plan) or Outcome(Status.FAILED, cause)
+            self._state.left_unbegun(plan.stage, outcome.status, outcome.cause)
+            return outcome
         return self._see_to_its_end(plan, handle)
 
     def _passed_over(self, plan: StagePlan) -> str | None:
@@ -144,11 +155,20 @@ class StageRunner:
         first, self.await_memory_first = self.await_memory_first, False
         if (plan.stage not in HEAVY and not first) or self.anyway:
             return None
-        refusal = await_memory(plan.stage, self._run, self._event, self._interrupted)
+
+        def say(kind: str, text: str) -> None:
+            # The stage before is over, and nobody is to look for its process meanwhile.
+            self._state.intend(plan.stage.value)
+            self._state.save()
+            self._event(kind, text)
+
+        refusal = await_memory(plan.stage, self._run, say, self._interrupted)
+        outcome = self._stopped_before(plan)
         if refusal is not None:
-            self._state.left(plan.stage, "failed", Status.FAILED, refusal)
-            return Outcome(Status.FAILED, refusal)
-        return self._stopped_before(plan)
+            outcome = Outcome(Status.FAILED, refusal)
+        if outcome is not None:
+            self._state.left_unbegun(plan.stage, outcome.status, outcome.cause)
+        return outcome
 
     def _stopped_before(self, plan: StagePlan) -> Outcome | None:
         request = self._orders.request
@@ -211,7 +231,7 @@ class StageRunner:
         self._state.intend(plan.stage.value)
         if not self._state.save():
             raise EngineError(f"{self._run.state} cannot be written; is the disk full?")
-        handle = self._engine.start(request)
+        handle = self._insist(request)
         self._state.started(handle)
         self._state.save()
         for note in handle.notes:
@@ -219,6 +239,21 @@ class StageRunner:
                 self._event("note", note)
             self._noted.add(note)
         return handle
+
+    def _insist(self, request: StageRequest) -> Handle:
+        """Start it. An engine that is away for a moment, upgraded say, is waited for."""
+        deadline, told = time.monotonic() + ENGINE_AWAY_S, False
+        while True:
+            try:
+                return self._engine.start(request)
+            except EngineSilentError as error:
+                if time.monotonic() > deadline or self._interrupted():
+                    self._engine.bury(request)  # it may have been made, and the answer lost
+                    raise
+                if not told:
+                    self._event("note", f"stage {request.stage} waits for the engine: {error}")
+                told = True
+            time.sleep(SILENT_PAUSE_S)
 
     def _wait(self, handle: Handle) -> Exit:
         self._orders.act(handle)

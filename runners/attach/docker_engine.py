@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from runners.attach.values import Container
-from runners.engines.docker_client import DockerConnection, NotThereError
+from runners.engines.docker_client import DockerConnection, NotThereError, elsewhere
 from runners.errors import EngineError
 
 ANSWER_S = 10
@@ -34,6 +34,8 @@ class DockerEngine:
             return None
         engine = DockerConnection(answer_s=ANSWER_S, elsewhere=ELSEWHERE)
         try:
+            if (why := elsewhere(engine.about())) is not None:
+                raise EngineError(why)  # its pids would be those of other processes here
             return container_from(engine.ask(lambda client: client.inspect_container(name)))
         except NotThereError:
             return None

@@ -11,8 +11,8 @@ from runners.engines.docker_client import (
     DockerConnection,
     NotThereError,
     cdi_gpus,
+    elsewhere,
     hook_is_there,
-    in_a_machine_of_its_own,
     live_restore,
     remapped,
     rootless,
@@ -21,11 +21,6 @@ from runners.engines.docker_errors import pull_in_words
 from runners.engines.docker_request import ROOT, RUN
 from runners.engines.registry import image_size, stored_credentials
 from runners.errors import EngineError
-
-DESKTOP = (
-    "Docker Desktop runs containers in a virtual machine, where they cannot be watched: use "
-    "Docker's engine itself"
-)
 
 
 def read_docker() -> DockerFacts:
@@ -39,8 +34,8 @@ def read_docker() -> DockerFacts:
         return DockerFacts(problem=_without_preface(str(error)))
     finally:
         connection.close()
-    if in_a_machine_of_its_own(about):
-        return DockerFacts(problem=DESKTOP)
+    if (why := elsewhere(about)) is not None:
+        return DockerFacts(problem=why)
     return docker_facts(about, containers)
 
 

@@ -19,8 +19,8 @@ Sources: the 16 bytes are those of Rajbhandari et al., ZeRO (2020), section 3.1,
 (2022), section 4.1, term by term for a gated MLP, RMSNorm and an attention that keeps no matrix
 (their 5as/h falls away), without what a frozen layer need not keep and with what the adapters keep.
 Held against real peaks (docs/doctor.md): 4 to 12 % above those of the `reference` lane on a CPU,
-4 to 13 % above a plain transformers training of 0.7 to 8 B on an H200. Of the `unsloth` lane only
-what PyTorch allocated is known, of the `nemo` lane no peak at full-length rows.
+4 to 13 % above a plain transformers training of 0.7 to 8 B on an H200. Of the lanes on a GPU what
+PyTorch allocated is known: the estimates are 11 to 30 % above it, cache and context included.
 """
 
 from __future__ import annotations
@@ -90,6 +90,16 @@ class MemoryEstimate:
     def of_machine(self, *, unified: bool) -> int:
         """What it takes of the machine's own memory."""
         return self.total_bytes if unified else max(self.host_bytes, self.merge_bytes)
+
+    def machine_parts(self, *, unified: bool) -> Mapping[str, int]:
+        """What `of_machine` is made of."""
+        need = self.of_machine(unified=unified)
+        if need == self.merge_bytes:
+            return {"merge": need}
+        if unified or not self.device_bytes:
+            return self.parts
+        loading = self.parts["loading"]
+        return {"overhead": self.host_bytes - loading, "loading": loading}
 
 
 def estimate(

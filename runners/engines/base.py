@@ -40,6 +40,8 @@ class Container:
     """A name, or the id that was recorded; None: nobody has named one."""
     read_only: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
+    read_whole: tuple[Path, ...] = ()
+    """Those of `read_only` that lie in no folder of ours and are read file by file: the base."""
     gpu: Gpu = Gpu.NONE
     gpu_id: str | None = None
     """Which GPU, by its number; None: the engine chooses one."""

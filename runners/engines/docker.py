@@ -16,20 +16,29 @@ from collections.abc import Sequence
 from typing import Any
 
 from monitor.model import ProcessId
-from monitor.probes.clock import boot_id
-from monitor.probes.process import identify, is_alive
-from monitor.probes.raw import read_proc
+from monitor.probes.process import is_alive
 from runners.engines.base import Container, Exit, Gpu, Handle, Need, StageRequest
+from runners.engines.docker_access import refuse_unreadable
 from runners.engines.docker_client import (
     DockerConnection,
     NotThereError,
+    elsewhere,
     gpu_request,
-    in_a_machine_of_its_own,
     live_restore,
     remapped,
     rootless,
 )
+from runners.engines.docker_ends import (
+    BEGUN_AGAIN,
+    NO_SUCH_PROGRAM,
+    PYTHON_HINT,
+    REMOVED,
+    RESTARTED,
+    by_command,
+    has_ended_before,
+)
 from runners.engines.docker_errors import NO_GPU, image_missing, name_taken
+from runners.engines.docker_process import NO_PROCESS, main_process
 from runners.engines.docker_request import (
     ATTEMPT,
     FOLDER,
@@ -46,24 +55,11 @@ from runners.errors import EngineError
 
 logger = logging.getLogger(__name__)
 
-CHILD_S = 3.0
-"""How long the container's init may take to start the stage's own process."""
-
 SILENCE_S = 120.0
 """How long an engine may keep silent about the end of a process that is seen to be gone."""
 
-NO_PROCESS = 0
-"""The pid of a container that has ended."""
-
 SIGNALLED = 128
 """An init tells a signal as 128 + its number."""
-
-RESTARTED = (
-    "the Docker engine was started anew meanwhile, which stops its containers unless live-restore "
-    "is on"
-)
-
-REMOVED = "its container was removed by somebody else"
 
 LIMIT_REFUSED = "setting rlimit"
 
@@ -79,15 +75,11 @@ class DockerEngine:
         self._silent_since: float | None = None
         self._process: ProcessId | None = None
         """The engine's own, while the stage was seen to live."""
+        self._killing = False
+        """It was we who asked the engine to end it."""
 
     def check(self, need: Need) -> None:
-        about = self._engine.about()
-        if in_a_machine_of_its_own(about):
-            raise EngineError(
-                "Docker Desktop runs containers in a virtual machine, where neither their "
-                "processes nor their memory can be watched: use Docker's engine itself"
-            )
-        user(about)
+        user(_of_this_machine(self._engine.about()))
         image = require_image(need.image, need.lane)
         if not need.pull and self.image_id(image) is None:
             raise EngineError(image_missing(image))
@@ -98,6 +90,8 @@ class DockerEngine:
             return
         for asked in wanted.values():
             self.describe(asked)
+            if asked.container is not None:
+                refuse_unreadable(asked.container)
         run = next(iter(wanted.values())).run
         for each in self._having({"name": [f"lanewatch-{run}-"]}):
             for name in (str(named).lstrip("/") for named in each.get("Names") or ()):
@@ -116,7 +110,7 @@ class DockerEngine:
         needs = request.container
         if needs is None:
             return self._host.start(request)
-        about = self._engine.about()
+        about = _of_this_machine(self._engine.about())
         if needs.gpu is Gpu.REQUIRED and gpu_request(about) is None:
             raise EngineError(NO_GPU)
         self._refuse_a_second(request)
@@ -205,8 +199,20 @@ class DockerEngine:
             return self._silent(error)
         state = seen.get("State") or {}
         if state.get("Running"):
-            return None
+            return self._begun_again(handle) if has_ended_before(state) else None
         return self._told(handle, state)
+
+    def _begun_again(self, handle: Handle) -> Exit | None:
+        """Somebody started it anew, by `docker restart` say: the stage itself has ended.
+
+        What runs there knows nothing of that: it begins where the stage began, over its own saves.
+        """
+        try:
+            self._remove(str(handle.container_id))
+        except EngineError as error:
+            logger.warning("a container that was started again cannot be removed: %s", error)
+            return None
+        return Exit(note=BEGUN_AGAIN)
 
     def _silent(self, error: EngineError) -> Exit | None:
         """Its process is gone and the engine, which knows how, does not say."""
@@ -225,7 +231,10 @@ class DockerEngine:
             note = REMOVED
         self._silent_since = None
         if SIGNALLED < code < SIGNALLED + signal.NSIG:
-            return Exit(signal=code - SIGNALLED, oom_killed=killed, note=note)
+            number = code - SIGNALLED
+            if number == signal.SIGKILL and not (note or killed or self._killing):
+                note = by_command(self._engine, str(handle.container_id))
+            return Exit(signal=number, oom_killed=killed, note=note)
         return Exit(code=code, oom_killed=killed, note=note or self._first_words(handle, code))
 
     def _came_back(self) -> bool:
@@ -245,8 +254,9 @@ class DockerEngine:
             said = self._engine.ask(lambda client: client.logs(handle.container_id, tail=5))
             lines = said.decode(errors="replace").splitlines()
             own = [line for line in lines if not line.startswith("lanewatch: this stage writes to")]
-            return own[-1] if own else None
-        return None
+            if own:
+                return str(own[-1])
+        return PYTHON_HINT if code == NO_SUCH_PROGRAM else None
 
     def ask_to_stop(self, handle: Handle, *, save: bool) -> None:
         if handle.container_id is None:
@@ -258,6 +268,7 @@ class DockerEngine:
         if handle.container_id is None:
             self._host.kill(handle)
             return
+        self._killing = True
         self._signal(handle, signal.SIGKILL)
         with contextlib.suppress(EngineError):  # its main process's end ends it too
             self._engine.ask(lambda client: client.kill(handle.container_id))
@@ -319,12 +330,19 @@ class DockerEngine:
     def _handle(self, container: str, image: str | None, notes: tuple[str, ...]) -> Handle:
         seen = self._engine.ask(lambda client: client.inspect_container(container))
         init = int((seen.get("State") or {}).get("Pid") or NO_PROCESS)
-        return Handle(process=_main_process(init), container_id=container, image=image, notes=notes)
+        return Handle(process=main_process(init), container_id=container, image=image, notes=notes)
 
 
 def _is_of(listed: dict[str, Any], request: StageRequest) -> bool:
     """True for a container of the request's own run: `start` knows what to do with it."""
     return (listed.get("Labels") or {}).get(FOLDER) == str(request.folder)
+
+
+def _of_this_machine(about: dict[str, Any]) -> dict[str, Any]:
+    """The same, where the engine's containers are processes of this kernel, or EngineError."""
+    if (why := elsewhere(about)) is not None:
+        raise EngineError(why)
+    return about
 
 
 def user(about: dict[str, Any]) -> str:
@@ -365,26 +383,3 @@ def _without(dropped: int) -> tuple[str, ...]:
         f"the Docker engine may not raise the limit {names}: started without it; pinned memory "
         "may be short (LimitMEMLOCK=infinity in the engine's systemd unit)",
     )
-
-
-def _main_process(init: int) -> ProcessId:
-    """The stage's own process: the one child of the container's init, once that has started it."""
-    ended = ProcessId(pid=NO_PROCESS, boot_id=boot_id(), start_ticks=0)
-    if init == NO_PROCESS:
-        return ended
-    deadline = time.monotonic() + CHILD_S
-    while (own := identify(init)) is not None:
-        for child in _children(init):
-            if (found := identify(child)) is not None:
-                return found
-        if time.monotonic() > deadline:
-            return own
-        time.sleep(0.01)
-    return ended
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return list(map(int, read_proc(f"/proc/{pid}/task/{pid}/children").split()))
-    except (OSError, ValueError):
-        return []

@@ -6,11 +6,13 @@ engine may go away and come back at any time; the next question simply asks agai
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from monitor.model import ProcessId
+from monitor.probes.text import clean_line
 from runners.engines.docker_errors import EngineSilentError, in_words
 from runners.engines.docker_request import CDI_KIND, USUAL_GPU
 from runners.engines.docker_socket import engine_url, knock, listener, socket_path
@@ -58,14 +60,19 @@ class DockerConnection:
             raise NotThereError(in_words(_words(error), image)) from error
         except docker.errors.APIError as error:
             raise EngineError(in_words(_words(error), image)) from error
-        except requests.Timeout as error:
-            raise EngineSilentError(
-                f"the Docker engine did not answer in {self._answer_s} s"
-            ) from error
         except gone as error:
+            late = any(isinstance(each, requests.Timeout) for each in _causes(error))
+            if late:
+                raise EngineSilentError(self._late()) from error
             self.close()
             why = _words(error)
             raise EngineSilentError(f"the Docker engine does not answer: {why}") from error
+
+    def _late(self) -> str:
+        return (
+            f"the Docker engine did not answer in {self._answer_s} s: does it hang? "
+            "`systemctl status docker` and `journalctl -u docker` may say why"
+        )
 
     def about(self, *, anew: bool = False) -> dict[str, Any]:
         """What `docker info` says; asked once, unless *anew*. Raises EngineError."""
@@ -98,6 +105,16 @@ class DockerConnection:
                 raise EngineSilentError(str(error)) from error
             self._client = docker.APIClient(base_url=url, version="auto", timeout=self._answer_s)
         return self._client
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what led to it, as its libraries wrapped it."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def _words(error: Exception) -> str:
@@ -157,6 +174,23 @@ def live_restore(about: dict[str, Any]) -> bool:
     return about.get("LiveRestoreEnabled") is True
 
 
-def in_a_machine_of_its_own(about: dict[str, Any]) -> bool:
-    """True for Docker Desktop: its containers are no processes of this kernel."""
-    return "Docker Desktop" in str(about.get("OperatingSystem"))
+def elsewhere(about: dict[str, Any]) -> str | None:
+    """Why the engine's containers are no processes of this kernel, and what to do; None: they are.
+
+    A socket of this machine may be another's engine, by an `ssh -L` say, and a pid that it tells
+    would then be some other process here.
+    """
+    if "Docker Desktop" in str(about.get("OperatingSystem")):
+        return (
+            "Docker Desktop runs containers in a virtual machine, where neither their processes "
+            "nor their memory can be watched: use Docker's engine itself"
+        )
+    here = os.uname()
+    name, kernel = about.get("Name") or here.nodename, about.get("KernelVersion") or here.release
+    if (name, kernel) == (here.nodename, here.release):
+        return None
+    return (
+        f"the engine that answers is that of {clean_line(str(name))} (Linux "
+        f"{clean_line(str(kernel))}), and this is {here.nodename} (Linux {here.release}): run "
+        "lanewatch on that host, or let DOCKER_HOST name this machine's own engine"
+    )

@@ -39,11 +39,16 @@ _KNOWN = (
         "Docker's data is over its disk quota: free some, `docker system df` shows by what",
     ),
     (
+        r'exec: "docker-init"|"/sbin/docker-init"',
+        "the Docker engine lacks docker-init, a program of its own: install it with the engine "
+        "(Debian: `sudo apt install tini`)",
+    ),
+    (
         r'exec: "(?P<what>[^"]+)".*(?:not found|no such file)',
         "its image has no {what}: is it an image with a trainer in it?",
     ),
     (
-        r"bind source path does not exist: (?P<what>\S+)",
+        r"bind source path does not exist: (?P<what>.+)",
         "{what} is not there, and the stage needs it",
     ),
     (
@@ -88,7 +93,12 @@ def in_words(text: str, image: str | None = None) -> str:
 
 
 def image_missing(image: str) -> str:
-    """The sentence for an image that nobody pulls."""
+    """The sentence for an image that nobody pulls; by its id it was here when the run began."""
+    if image.startswith("sha256:"):
+        return (
+            f"the run's image {image[:19]} was removed from this machine since the run began: "
+            '`lanewatch resume` gets it again, where docker.pull is "missing" and a registry has it'
+        )
     return (
         f'image {image} is not on this machine: `docker pull {image}`, or docker.pull = "missing"'
     )

@@ -19,6 +19,7 @@ from runners.errors import EngineError
 SOCKETS = ("/var/run/docker.sock", "/run/containerd/containerd.sock", "/run/podman/podman.sock")
 SNAPSHOTS = "snapshots"
 REPOSITORY = "models--"
+BLOBS = "blobs"
 MOST_LINKS = 4096
 """Entries of a folder that are looked at for links; a base model has some dozens."""
 
@@ -62,9 +63,14 @@ def visible(path: Path, known: tuple[Path, ...] = ()) -> Iterator[Path]:
         # The link itself is there; what it leads to is not.
         yield from visible(Path(os.path.realpath(path)), known)
         return
-    path = repository(path) or path
-    yield path
-    yield from _leading_out(path)
+    if (home := repository(path)) is None:
+        yield path
+        yield from _leading_out(path, path)
+        return
+    yield home
+    # Some keep the files of a cache, or one of its folders, on another disk.
+    for folder in (home, home / BLOBS, path):
+        yield from _leading_out(folder, home)
 
 
 def repository(path: Path) -> Path | None:
@@ -75,8 +81,8 @@ def repository(path: Path) -> Path | None:
     return None
 
 
-def _leading_out(folder: Path) -> Iterator[Path]:
-    """Where the links directly in *folder* lead, as far as that is outside of it."""
+def _leading_out(folder: Path, mounted: Path) -> Iterator[Path]:
+    """Where the links directly in *folder* lead, as far as that is outside of what is *mounted*."""
     try:
         with os.scandir(folder) as entries:
             first = itertools.islice(entries, MOST_LINKS)
@@ -86,7 +92,7 @@ def _leading_out(folder: Path) -> Iterator[Path]:
     for link in sorted(links):
         # By its text, not resolved: this is the name by which the container will look for it.
         target = Path(os.path.normpath(folder / Path(link).readlink()))
-        if not _within(target, (folder,)) and target.exists():
+        if not _within(target, (mounted,)) and target.exists():
             yield target
 
 

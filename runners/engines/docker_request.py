@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runners.engines.base import Container, Gpu, StageRequest
+from runners.engines.docker_access import groups_needed
 from runners.engines.docker_mounts import mounts
 from runners.engines.local import identity_environment
 
@@ -85,6 +86,7 @@ def container_body(
             "ShmSize": needs.shm_bytes,
             "Init": True,
             "CapDrop": ["ALL"],
+            "GroupAdd": groups_needed(needs),
             "SecurityOpt": ["no-new-privileges"],
             "Privileged": False,
             "RestartPolicy": {"Name": "no"},
@@ -144,6 +146,10 @@ def cache_environment(home: Path) -> dict[str, str]:
         "XDG_CONFIG_HOME": str(home / ".config"),
         "XDG_DATA_HOME": str(home / ".local" / "share"),
         "HF_HOME": str(cache / "huggingface"),
+        # Of HF_HOME's own, in case the image says another place.
+        "HF_HUB_CACHE": str(cache / "huggingface" / "hub"),
+        "HF_DATASETS_CACHE": str(cache / "huggingface" / "datasets"),
+        "HF_MODULES_CACHE": str(cache / "huggingface" / "modules"),
         "TORCH_HOME": str(cache / "torch"),
         "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
         "TORCH_EXTENSIONS_DIR": str(cache / "torch-extensions"),

@@ -9,6 +9,7 @@ import grp
 import hashlib
 import os
 import pwd
+import re
 import socket
 import stat
 import struct
@@ -29,13 +30,14 @@ _CREDENTIALS = struct.Struct("3i")
 
 
 def engine_url() -> str:
-    """Where the docker client would look: context, `$DOCKER_HOST`, chosen context, usual socket.
+    """Where the docker client would look: `$DOCKER_HOST`, context, chosen context, usual socket.
 
-    Raises EngineError for a context that is not there.
+    In that order, as client 28 does it, whatever its manual says. Raises EngineError for a context
+    that is not there.
     """
-    named = os.environ.get("DOCKER_CONTEXT")
-    if not named and (host := os.environ.get("DOCKER_HOST")):
+    if host := os.environ.get("DOCKER_HOST"):
         return host
+    named = os.environ.get("DOCKER_CONTEXT")
     folder = expanded(os.environ.get("DOCKER_CONFIG") or "~/.docker")
     chosen = named or (read_json(folder / "config.json").value or {}).get("currentContext")
     if not isinstance(chosen, str) or chosen == "default":
@@ -55,10 +57,17 @@ def engine_url() -> str:
 
 def socket_path(url: str, why: str) -> Path:
     """The socket that *url* names. Raises EngineError, with *why*, for another machine's engine."""
-    path = url.removeprefix("unix://")
-    if path == url:
-        raise EngineError(f"Docker is set to {url}, another machine's engine, {why}")
-    return Path(path)
+    scheme, parted, path = url.partition("://")
+    if scheme == "unix" and parted:
+        return Path(path)
+    if url.startswith("/"):
+        raise EngineError(f"Docker is set to {url}, which is no address: is unix://{url} meant?")
+    if re.match(r"(localhost|127\.[\d.]+|\[::1\])(:|/|$)", path):
+        raise EngineError(
+            f"Docker is set to {url}, a port, behind which any machine may be: let DOCKER_HOST be "
+            "this machine's socket (unix:///var/run/docker.sock), or run lanewatch on that host"
+        )
+    raise EngineError(f"Docker is set to {url}, another machine's engine, {why}")
 
 
 def knock(path: Path) -> None:

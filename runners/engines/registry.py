@@ -77,12 +77,12 @@ def stored_credentials(image: str) -> dict[str, Any]:
 
 
 def split_name(image: str) -> tuple[str, str]:
-    """(repository with its registry, tag or digest) of an image's name."""
-    repository, at, digest = image.partition("@")
-    if at:
-        return repository, digest
+    """(repository with its registry, tag or digest) of an image's name; a digest says it alone."""
+    repository, _, digest = image.partition("@")
     head, colon, tag = repository.rpartition(":")
-    return (head, tag) if colon and "/" not in tag else (repository, "latest")
+    if not colon or "/" in tag:
+        head, tag = repository, "latest"
+    return head, digest or tag
 
 
 def _manifest(image: str, registry: str, credentials: Mapping[str, Any]) -> Any:
@@ -93,7 +93,7 @@ def _manifest(image: str, registry: str, credentials: Mapping[str, Any]) -> Any:
     scheme = "http" if registry.rpartition(":")[0] in LOOPBACK else "https"
     base = f"{scheme}://{registry}/v2/{name}/manifests"
     asker = _Asker(credentials)
-    found = asker.get(f"{base}/{urllib.parse.quote(reference)}")
+    found = asker.get(f"{base}/{urllib.parse.quote(reference, safe=':')}")
     if "manifests" in found:
         machine = MACHINES.get(platform.machine(), platform.machine())
         ours = [each for each in found["manifests"] if _fits(each, machine)]

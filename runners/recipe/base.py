@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from monitor.files import read_json
 from runners.errors import RunnerError
 from runners.hub import hub_cache, repository_folder
+from runners.payload.causes import StageError
+from runners.payload.shards import linear_layers, packed, read_tensors, unmatched
 from runners.recipe.model import TINY_MODEL, Recipe
 
 MOST_TROUBLES = 3
 
 INDEX = "model.safetensors.index.json"
+
+WEIGHTS = "*.safetensors"
 
 NEEDED = ("config.json", "tokenizer.json")
 """Without these two neither `prepare` nor a trainer can use a model folder."""
@@ -30,7 +37,8 @@ def resolve_base(recipe: Recipe, cache_root: Path | None = None) -> Path | None:
     """Return the folder of the recipe's base model; None for the tiny one, which `fetch` makes.
 
     A name of the hub is looked up in *cache_root*, or by default where the Hugging Face tools keep
-    their cache; the newest whole snapshot is taken. Raises BaseModelError.
+    their cache; the snapshot of its main branch is taken, or where that is not whole the newest
+    one that is. Raises BaseModelError.
     """
     name = recipe.model.path
     if name == TINY_MODEL:
@@ -45,8 +53,17 @@ def resolve_base(recipe: Recipe, cache_root: Path | None = None) -> Path | None:
             f"model.path: {name} is not in the Hugging Face cache {hub} yet; "
             "the stage `fetch` of a run loads it, or name a local folder"
         )
-    newest = max(whole, key=lambda folder: folder.stat().st_mtime)
-    return _require_usable(newest)
+    main = _revision_of_main(snapshots.parent)
+    best = max(whole, key=lambda folder: (folder.name == main, folder.stat().st_mtime))
+    return _require_usable(best)
+
+
+def _revision_of_main(repository: Path) -> str | None:
+    """What the branch was when it was last asked for; an older revision may be the newer folder."""
+    try:
+        return (repository / "refs" / "main").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
 
 
 def base_or_hub(recipe: Recipe) -> tuple[Path | None, str | None]:
@@ -58,6 +75,11 @@ def base_or_hub(recipe: Recipe) -> tuple[Path | None, str | None]:
         return resolve_base(recipe), None
     except NotFetchedError:
         return None, recipe.model.path
+
+
+def base_config(folder: Path | None) -> Mapping[str, Any] | None:
+    """The config.json of the base in *folder*; None where there is none that can be read."""
+    return None if folder is None else read_json(folder / "config.json").value
 
 
 def troubles(folder: Path) -> list[str]:
@@ -87,11 +109,43 @@ def _require_usable(folder: Path) -> Path:
     return folder
 
 
+def weight_problems(recipe: Recipe, folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield (field, what is wrong; what to do) of the weights in *folder*. Reads headers alone.
+
+    A folder without safetensors is not looked into.
+    """
+    try:
+        tensors = read_tensors(folder)
+    except StageError as error:
+        local = Path(recipe.model.path).is_absolute()
+        again = (
+            "get the model again"
+            if local
+            else ("delete that file and what it links to: a launch then fetches it again")
+        )
+        yield "model.path", f"{error}; {again}"
+        return
+    config = base_config(folder) or {}
+    if why := packed(config):
+        yield "model.path", f"{folder}: {why}"
+        return
+    tied = config.get("tie_word_embeddings") is True
+    # Merged into one of two that are one, an adapter would change the other as well.
+    names = [name for name in linear_layers(tensors) if not (tied and name == "lm_head")]
+    if not names:
+        return
+    if unknown := unmatched(recipe.lora.targets, names):
+        known = sorted({name.rpartition(".")[2] for name in names if ".layers." in name})
+        close = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known[:12])}"
+        yield "lora.targets", f"{unknown[0]!r} is no linear layer of the base {folder}; {hint}"
+
+
 def missing(folder: Path) -> list[str]:
     """Return the names of what a model folder lacks; snapshots hold links, which may dangle."""
     absent = [name for name in NEEDED if not (folder / name).is_file()]
-    if not any(path.is_file() for path in folder.glob("*.safetensors")):
-        return [*absent, "*.safetensors"]
+    if not any(path.is_file() for path in folder.glob(WEIGHTS)):
+        return [*absent, WEIGHTS]
     return absent + [name for name in _shards(folder) if not (folder / name).is_file()]
 
 
@@ -105,9 +159,16 @@ def _shards(folder: Path) -> list[str]:
 def _local(folder: Path) -> Path:
     if not folder.is_dir():
         raise BaseModelError(f"model.path: there is no folder {folder}")
-    if absent := [name for name in missing(folder) if name in NEEDED]:
+    absent = missing(folder)
+    if needed := [name for name in absent if name in NEEDED]:
         raise BaseModelError(
-            f"model.path: {folder} is no model folder, it lacks {' and '.join(absent)}"
+            f"model.path: {folder} is no model folder, it lacks {' and '.join(needed)}"
+        )
+    lost = [name for name in absent if name != WEIGHTS and not (folder / name).is_symlink()]
+    if lost:  # a link that leads nowhere is named below, with where it leads
+        named = ", ".join(lost[:MOST_TROUBLES]) + (" and more" if lost[MOST_TROUBLES:] else "")
+        raise BaseModelError(
+            f"model.path: {folder} is not whole: {INDEX} names {named}, which it lacks"
         )
     return _require_usable(folder)
 

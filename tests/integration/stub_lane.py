@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from typing import Any
 from monitor.files import write_json
 from monitor.model import Stage
 from monitor.rundir import RunDir
-from runners import keeper, keeper_state, lanes, orders, stages
+from runners import keeper, keeper_state, lanes, orders, stage_runner, stages
 from runners.engines.docker_client import DockerConnection
+from runners.engines.docker_errors import EngineSilentError
 from runners.engines.local import LocalEngine
 from runners.lanes.base import StagePlan
 
@@ -139,6 +141,29 @@ def die_after_asking(times: int) -> None:
     DockerConnection.ask = asked
 
 
+def lose_answer(number: int) -> None:
+    """Let the answer of the Docker engine to this question be lost: it went away just then."""
+    ask, left = DockerConnection.ask, [number]
+
+    def asked(*arguments: Any, **named: Any) -> Any:
+        answer = ask(*arguments, **named)
+        left[0] -= 1
+        if left[0] == 0:
+            raise EngineSilentError("the Docker engine does not answer: it was restarted")
+        return answer
+
+    DockerConnection.ask = asked
+
+
+def wait_for_memory(
+    stage: str, run: RunDir, say: Callable[[str, str], None], interrupted: Callable[[], bool]
+) -> None:
+    """As where the run before gives none of its memory back."""
+    say("note", f"stage {stage} waits for memory")
+    while not interrupted():
+        time.sleep(0.05)
+
+
 def keep(root: Path, doomed_at: int | None, flags: list[str]) -> int:
     """Be the keeper of *root*."""
     doom = Doom(doomed_at)
@@ -148,8 +173,12 @@ def keep(root: Path, doomed_at: int | None, flags: list[str]) -> int:
     LocalEngine.bury = doom.around(LocalEngine.bury)
     keeper.write_summary = doom.around(keeper.write_summary)
     orders.clear_request = doom.around(orders.clear_request)
+    if os.environ.get("STUB_SHORT"):
+        stage_runner.await_memory = wait_for_memory
     if times := os.environ.get("STUB_ASKS"):
         die_after_asking(int(times))
+    if number := os.environ.get("STUB_LOST"):
+        lose_answer(int(number))
     return keeper.main([str(root), *flags])
 
 

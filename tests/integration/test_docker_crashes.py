@@ -83,6 +83,28 @@ def test_the_questions_above_are_among_those_that_a_keeper_asks(box: Box) -> Non
     box.assert_finished_once()
 
 
+def test_a_keeper_that_is_brought_back_where_no_engine_is_named_asks_the_one_of_its_run(
+    box: Box,
+) -> None:
+    """As the service at boot does: its unit knows nothing of the shell that launched."""
+    assert box.keeper(STUB_ASKS="9").returncode == -signal.SIGKILL
+    following = box.keeper(DOCKER_HOST="", DOCKER_CONFIG=str(box.run.root.parent))
+    assert following.returncode == 0, following.stderr
+    box.assert_finished_once()
+
+
+@pytest.mark.parametrize("number", [4, 5])
+def test_an_engine_that_goes_away_while_a_stage_is_started_is_waited_for(
+    box: Box, number: int
+) -> None:
+    """Its answer is lost after it made the container, and after it started that."""
+    kept = box.keeper(STUB_LOST=str(number))
+    assert kept.returncode == 0, kept.stderr
+    assert state(box.run)["status"] == "finished", state(box.run)["cause"]
+    assert not (box.run.work / "TWICE-AT-ONCE").exists()
+    assert box.containers() == []
+
+
 def test_after_the_machine_went_down_the_dead_container_is_buried(box: Box) -> None:
     argv = [sys.executable, str(STUB), str(box.run.root)]
     env = os.environ | box.engine.env | {"STUB_PAUSE": "60"}

@@ -19,6 +19,7 @@ from monitor.probes.process import is_alive
 from runners.engines.base import Exit
 from runners.engines.docker import DockerEngine
 from runners.errors import EngineError
+from runners.log_error import last_error
 
 BIG = 200 << 20
 
@@ -81,6 +82,14 @@ def test_what_a_stage_is_and_may_in_there(stage: Stage, monkeypatch: pytest.Monk
 )
 def test_the_end_of_a_stage_is_told_as_it_was(stage: Stage, code: str, ended: Exit) -> None:
     assert stage.ends(code, shm_bytes=1 << 20) == ended
+
+
+def test_a_python_that_the_image_lacks_is_named(stage: Stage) -> None:
+    request = replace(stage.request("pass"), argv=("/no/python", "-m", "x"))
+    handle = stage.docker.start(request)
+    ended = until(lambda: stage.docker.poll(handle), "its end", 60)
+    assert ended == Exit(code=127, note="docker.python says which Python of the image runs")
+    assert "/no/python" in (last_error(stage.run.log("train")) or "")
 
 
 def test_a_child_that_the_kernel_kills_for_memory_is_told_though_its_parent_exits_with_0(
@@ -153,6 +162,37 @@ def test_a_container_that_somebody_removes_has_an_unknown_end(stage: Stage) -> N
     stage.engine.remove(handle.container_id)
     ended = until(lambda: stage.docker.poll(handle), "its end")
     assert ended == Exit(note="its container was removed by somebody else")
+
+
+@pytest.mark.parametrize("command", ["kill", "stop", None])
+def test_who_killed_it_is_told_where_the_engine_was_asked_to(
+    stage: Stage, command: str | None
+) -> None:
+    code = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{WAIT}"
+    handle = stage.docker.start(stage.request(code))
+    assert handle.container_id is not None
+    until(lambda: "there" in stage.log(), "the stage")
+    if command is None:
+        os.kill(handle.process.pid, signal.SIGKILL)
+    else:
+        words = ("--time=0",) if command == "stop" else ()
+        stage.engine.docker(command, *words, handle.container_id)
+    ended = until(lambda: stage.docker.poll(handle), "its end")
+    assert ended.signal == signal.SIGKILL
+    assert ("`docker kill`" in (ended.note or "")) == (command is not None)
+
+
+def test_a_container_that_somebody_starts_again_has_ended_and_goes_on_with_nothing(
+    stage: Stage,
+) -> None:
+    """What runs in it would train over the stage's own saves, and nobody would watch it."""
+    handle = stage.docker.start(stage.request(WAIT))
+    assert handle.container_id is not None
+    until(lambda: "there" in stage.log(), "the stage")
+    stage.engine.docker("restart", "--time=0", handle.container_id)
+    ended = until(lambda: stage.docker.poll(handle), "its end")
+    assert "was started again by somebody else" in (ended.note or "")
+    assert stage.containers() == []
 
 
 def test_a_second_container_of_the_run_is_refused_and_what_is_left_of_a_first_try_is_buried(

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from conftest import Lanewatch, read, state, until
@@ -19,6 +19,8 @@ from servers import CHUNK, REVISION, Hub, serving
 from strangers import as_stranger
 
 from monitor.rundir import RunDir
+from runners import fetch
+from runners.payload.contract import StageError
 from runners.recipe.base import missing
 
 NAME = "owner/model"
@@ -37,6 +39,7 @@ def hub() -> Iterator[Hub]:
         "tokenizer.json": b"{}",
         "README.md": b"not wanted",
         "pytorch_model.bin": bytes(2 * CHUNK),
+        "consolidated.safetensors": bytes(2 * CHUNK),
         "model.safetensors.index.json": json.dumps(index).encode(),
         shards[0]: noise.randbytes(2 * MIB),
         shards[1]: noise.randbytes(3 * MIB),
@@ -117,7 +120,8 @@ def test_a_model_of_the_hub_comes_into_the_cache_and_the_run_leads_there(
 
 def _wanted(hub: Hub) -> dict[str, bytes]:
     files = hub.models[NAME]
-    return {name: files[name] for name in files if name not in ("README.md", "pytorch_model.bin")}
+    others = ("README.md", "pytorch_model.bin", "consolidated.safetensors")
+    return {name: files[name] for name in files if name not in others}
 
 
 def test_killed_in_the_middle_it_goes_on_and_loads_no_whole_file_again(fetching: Fetching) -> None:
@@ -177,6 +181,26 @@ def test_what_can_never_succeed_says_so_at_once(
     assert result["outcome"] == "failed"
     assert sentence in result["cause"]
     assert "Traceback" not in result["cause"]
+
+
+def test_a_hub_that_cannot_be_reached_for_a_while_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "PAUSES_S", (0.0,))
+    tries: list[int] = []
+
+    def ask() -> str:
+        tries.append(len(tries))
+        if len(tries) < 6:
+            raise fetch.HubSilentError("no route to host")
+        return "there"
+
+    stage = fetch.Fetch(cast("Any", None), NAME, tmp_path)
+    assert stage._insist(ask, first=True) == "there"
+    monkeypatch.setattr(fetch, "REACH_S", 0.0)
+    tries.clear()
+    with pytest.raises(StageError, match="the hub cannot be reached: no route to host"):
+        stage._insist(ask, first=True)
 
 
 def test_a_cache_that_somebody_else_filled_is_named(tmp_path: Path, hub: Hub) -> None:

@@ -13,10 +13,12 @@ import pytest
 from conftest import read, state, until
 from stub_lane import make
 
+from monitor.model import Liveness, Stage
 from monitor.probes.process import find_by_environment, identify
 from monitor.requests import MEMORY_GUARD, Request, ask
 from monitor.rundir import RunDir
 from monitor.samples import Sample
+from monitor.status import read_status
 from monitor.store import TelemetryStore
 from runners.requests import Action, put_request
 from runners.runs import someone_lives
@@ -107,6 +109,30 @@ def test_a_stop_that_comes_before_the_stage_can_listen_is_heard(run: RunDir) -> 
     assert stub(run.root).returncode == 0
     assert state(run)["cause"] == "stopped by the user before stage fetch"
     assert not (run.work / "starts").exists()
+
+
+def test_while_a_stage_waits_for_memory_nobody_takes_the_one_before_for_a_lost_trainer(
+    run: RunDir,
+) -> None:
+    """Its process is gone, and rightly so: an alert would wake somebody for nothing."""
+    argv = [sys.executable, str(STUB), str(run.root)]
+    keeper = subprocess.Popen(argv, stderr=subprocess.DEVNULL, env=os.environ | {"STUB_SHORT": "1"})
+    until(lambda: run.events.exists() and "waits for memory" in run.events.read_text(), "the wait")
+    wanted = (Stage.TRAIN, Liveness.STARTING)
+
+    def told() -> bool:  # the watcher's last look may have been a moment before
+        seen = read_status(run.root)
+        return (seen.stage, seen.verdict) == wanted
+
+    until(told, "the stage that waits is told of, not the one before")
+    keeper.kill()
+    keeper.wait()
+    put_request(run, Action.STOP)
+    assert stub(run.root).returncode == 0
+    (fetch, train) = state(run)["stages"]
+    assert (fetch["status"], train["status"]) == ("done", "stopped")
+    assert state(run)["cause"] == "stopped by the user before stage train"
+    assert "wall_s" not in train, "it took no time: it never began"
 
 
 def test_what_a_dead_stage_left_behind_is_not_taken_for_it(run: RunDir) -> None:

@@ -43,12 +43,17 @@ def registry() -> Iterator[Registry]:
         yield server
 
 
+TUNED, RUN = "import sys, runners.pull as stage\n", "sys.exit(stage.main())"
+
+
 class Pulling:
     """A run of which only the stage `pull` is run, as its keeper would."""
 
     def __init__(self, folder: Path, engine: Engine, image: str) -> None:
         self.run, self.engine, self.image = RunDir(folder / "run"), engine, image
         self.folder = folder
+        self.tuned = ""
+        """What changes the stage's patience."""
         for each in (self.run.root, self.run.work):
             each.mkdir()
         self.describe({"name": image})
@@ -66,7 +71,7 @@ class Pulling:
             "LANEWATCH_ATTEMPT": "1",
         }
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "runners.pull", str(self.run.root)],
+            [sys.executable, "-P", "-c", f"{TUNED}{self.tuned}\n{RUN}", str(self.run.root)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -122,6 +127,10 @@ def test_what_is_here_is_not_asked_for_and_the_image_of_an_earlier_attempt_is_ke
     pulling: Pulling, registry: Registry
 ) -> None:
     first = pulling.ends()["image"]
+    # By tag and digest, as a careful recipe names it.
+    pulling.describe({"name": f"{registry.image}@{first['digest'].partition('@')[2]}"})
+    assert pulling.ends()["image"]["digest"] == first["digest"]
+    assert image_size(f"{registry.image}@{first['digest'].partition('@')[2]}").bytes
     registry.trouble.asked.clear()
     pulling.describe(first)
     assert pulling.ends()["image"] == first
@@ -168,6 +177,38 @@ def test_an_engine_that_is_restarted_in_the_middle_is_waited_for(
     assert "the pull was interrupted" in result["said"]
 
 
+def test_an_engine_that_is_away_when_the_stage_begins_is_waited_for_too(
+    pulling: Pulling, tmp_path: Path
+) -> None:
+    """It is upgraded at that very moment, say; the socket is there again a little later."""
+    socket, own = pulling.engine.socket, dict(pulling.engine.env)
+    pulling.engine.env = own | {"DOCKER_HOST": f"unix://{tmp_path}/late.sock"}
+    try:
+        child = pulling.start()
+    finally:
+        pulling.engine.env = own
+    with child:
+        assert child.stdout is not None
+        first = child.stdout.readline()
+        (tmp_path / "late.sock").symlink_to(socket)
+        result = pulling.ended(child)
+    assert "waiting for the engine: no Docker engine answers" in first
+    assert result["outcome"] == "finished", result["cause"]
+
+
+def test_a_registry_that_cannot_be_reached_for_a_while_is_waited_for(
+    pulling: Pulling, registry: Registry
+) -> None:
+    """At night a network goes away for a minute, too, and a queued run begins just then."""
+    registry.trouble.answer = 503
+    pulling.tuned = "stage.PAUSES_S = (0.01,)"
+    with pulling.start() as child:
+        until(lambda: len(registry.trouble.asked) > 8, "more tries than a few")
+        registry.trouble.answer = None
+        result = pulling.ended(child)
+    assert result["outcome"] == "finished", result["cause"]
+
+
 def test_it_ends_when_it_is_asked_to(pulling: Pulling, registry: Registry) -> None:
     registry.trouble.pace = CHUNK
     with pulling.start() as child:
@@ -188,6 +229,7 @@ def test_what_can_never_succeed_says_so(
     pulling: Pulling, registry: Registry, answer: int | None, image: str | None, sentence: str
 ) -> None:
     registry.trouble.answer = answer
+    pulling.tuned = "stage.REACH_S = 0.0"
     if image == "NOWHERE":
         pulling.describe({"name": "127.0.0.1:1/lw/noise:1"})
     elif image is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from runners.attach import search
-from runners.attach.docker_engine import container_from
+from runners.attach.docker_engine import DockerEngine, container_from
 from runners.attach.expected import from_checkpoints, from_log
 from runners.attach.folders import open_folder, saved_below
 from runners.attach.mounts import by_pairs, parse_mountinfo, to_host
@@ -99,10 +99,23 @@ def test_the_engine_is_the_one_that_the_client_would_use(
     meta = {"Endpoints": {"docker": {"Host": "unix:///run/user/7/docker.sock"}}}
     (folder / "meta.json").write_text(json.dumps(meta))
     assert engine_url() == "unix:///run/user/7/docker.sock"
-    monkeypatch.setenv("DOCKER_HOST", "tcp://there")
-    assert engine_url() == "tcp://there"
+    (tmp_path / "config.json").unlink()
     monkeypatch.setenv("DOCKER_CONTEXT", "rootless")
     assert engine_url() == "unix:///run/user/7/docker.sock"
+    monkeypatch.setenv("DOCKER_HOST", "tcp://there")
+    assert engine_url() == "tcp://there", "the real client, asked with both, goes there"
+
+
+def test_another_machines_container_is_no_process_of_this_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its engine answers at a socket here, by `ssh -L`; a pid that it tells is somebody else's."""
+    monkeypatch.setattr(
+        "runners.attach.docker_engine.DockerConnection.about", lambda self: {"Name": "spark-2"}
+    )
+    engine = DockerEngine()
+    assert engine.find("trainer") is None
+    assert "run lanewatch on that host" in (engine.problem or "")
 
 
 def test_dockers_library_is_not_loaded_where_no_container_is_involved() -> None:

@@ -150,6 +150,21 @@ def test_a_snapshot_is_mounted_as_its_repository_since_its_files_are_links(tmp_p
     ]
 
 
+def test_a_cache_whose_files_were_moved_to_another_disk_can_be_read(tmp_path: Path) -> None:
+    """One by one, with links in their place; one revision has a file of its own elsewhere."""
+    repository, disk = tmp_path / "hub" / "models--owner--name", tmp_path / "disk"
+    snapshot = repository / "snapshots" / "abc"
+    for folder in (snapshot, repository / "blobs", disk):
+        folder.mkdir(parents=True)
+    for name in ("1", "own"):
+        (disk / name).write_text("{}")
+    (repository / "blobs" / "1").symlink_to(disk / "1")
+    (snapshot / "config.json").symlink_to("../../blobs/1")
+    (snapshot / "tokenizer.json").symlink_to(disk / "own")
+    expected = [(str(disk / "1"), True), (str(disk / "own"), True), (str(repository), True)]
+    assert seen(mounts([], [snapshot])) == expected
+
+
 def test_links_that_lead_out_of_a_base_are_mounted_where_the_container_looks(
     tmp_path: Path,
 ) -> None:

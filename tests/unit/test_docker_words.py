@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,13 +18,20 @@ from monitor.requests import Action, Request
 from runners.engines import docker_socket
 from runners.engines.base import Exit
 from runners.engines.docker_client import (
+    DockerConnection,
+    elsewhere,
     gpu_request,
     has_gpu,
-    in_a_machine_of_its_own,
     live_restore,
 )
-from runners.engines.docker_errors import in_words, pull_in_words, registry_of
-from runners.engines.docker_socket import knock, remedy_for_groups
+from runners.engines.docker_errors import (
+    EngineSilentError,
+    image_missing,
+    in_words,
+    pull_in_words,
+    registry_of,
+)
+from runners.engines.docker_socket import knock, remedy_for_groups, socket_path
 from runners.engines.pull_progress import PullProgress, heard, with_sizes
 from runners.engines.pull_progress import in_words as progress_in_words
 from runners.engines.registry import split_name
@@ -54,6 +62,19 @@ MIB = 1 << 20
             'invalid mount config for type "bind": bind source path does not exist: /base',
             "/base is not there",
         ),
+        (
+            'invalid mount config for type "bind": bind source path does not exist: /my base,1',
+            "/my base,1 is not there",
+        ),
+        (
+            'exec: "docker-init": executable file not found in $PATH',
+            "the Docker engine lacks docker-init",
+        ),
+        (
+            'OCI runtime create failed: runc create failed: error mounting "/usr/bin/docker-init" '
+            'to rootfs at "/sbin/docker-init": stat /usr/bin/docker-init: no such file: unknown',
+            "the Docker engine lacks docker-init",
+        ),
         ("No such image: nosuch/img:1", "image nosuch/img:1 is not on this machine"),
         ("something\nnew \x1b[31m", "the Docker engine says: something new"),
     ],
@@ -63,6 +84,12 @@ def test_a_refusal_is_one_sentence_with_a_remedy(said: str, sentence: str) -> No
     assert sentence in told
     assert "\n" not in told
     assert "\x1b" not in told
+
+
+def test_an_image_that_was_removed_after_its_pull_is_not_to_be_pulled_by_its_id() -> None:
+    told = image_missing(f"sha256:{'a' * 64}")
+    assert "was removed from this machine since the run began" in told
+    assert "docker pull" not in told
 
 
 @pytest.mark.parametrize(
@@ -101,6 +128,7 @@ def test_a_pull_that_may_yet_succeed_is_tried_again(said: str) -> None:
         ("nvcr.io/nvidia/nemo:26.04.00", "nvcr.io", ("nvcr.io/nvidia/nemo", "26.04.00")),
         ("localhost:5000/x", "localhost:5000", ("localhost:5000/x", "latest")),
         ("h.io/x@sha256:ab", "h.io", ("h.io/x", "sha256:ab")),
+        ("h.io:1/x:2@sha256:ab", "h.io:1", ("h.io:1/x", "sha256:ab")),
     ],
 )
 def test_an_images_name_in_its_parts(image: str, registry: str, parts: tuple[str, str]) -> None:
@@ -246,7 +274,47 @@ def test_what_an_engine_says_of_itself() -> None:
     assert not has_gpu({"Runtimes": {"runc": {}}})
     assert live_restore({"LiveRestoreEnabled": True})
     assert not live_restore({})
-    assert in_a_machine_of_its_own({"OperatingSystem": "Docker Desktop"})
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("/run/docker.sock", "is unix:///run/docker.sock meant?"),
+        ("tcp://127.0.0.1:2375", "any machine may be"),
+        ("tcp://localhost", "any machine may be"),
+        ("tcp://localhost.of.others:1", "another machine's engine, here"),
+        ("ssh://spark", "another machine's engine, here"),
+    ],
+)
+def test_an_address_that_is_no_socket_of_this_machine(url: str, sentence: str) -> None:
+    with pytest.raises(EngineError) as refused:
+        socket_path(url, "here")
+    assert sentence in str(refused.value)
+
+
+def test_an_engine_that_hangs_while_it_is_greeted_is_told_as_one_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its SDK tells of that as of any failure to ask for the version."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listening.bind(str(tmp_path / "s"))
+    listening.listen()
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/s")
+    with listening, pytest.raises(EngineSilentError, match=r"did not answer in 1 s: does it hang"):
+        DockerConnection(answer_s=1).about()
+
+
+def test_an_engine_whose_containers_are_no_processes_of_this_machine() -> None:
+    """`ssh -L` brings another machine's engine to a socket of this one; its pids are not ours."""
+    here = os.uname()
+    info = {"Name": here.nodename, "KernelVersion": here.release, "OperatingSystem": "Debian 12"}
+    assert elsewhere(info) is None
+    assert elsewhere({}) is None, "what is not said is no reason to refuse"
+    assert "Docker's engine itself" in (elsewhere({"OperatingSystem": "Docker Desktop"}) or "")
+    for changed in ({"Name": "spark-2"}, {"KernelVersion": "6.11.0-1014-nvidia"}):
+        why = elsewhere(info | changed) or ""
+        assert next(iter(changed.values())) in why
+        assert "run lanewatch on that host" in why
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,15 @@ SILENT = {"cpu_s": 700.0, "written_s": 700.0, "log_s": 700.0}
             id="a stage that counts tensors",
         ),
         pytest.param(
+            {
+                "stage": "pull",
+                "heartbeat": beat(stage="pull", done=9 << 20, total=70 << 30, unit="bytes"),
+            },
+            Liveness.WORKING,
+            "9 MiB of 70.0 GiB;",
+            id="a stage that counts bytes",
+        ),
+        pytest.param(
             {"stage": "pull", "heartbeat": None, "ages": {"progress_s": 2000.0, "log_s": 5.0}},
             Liveness.WORKING,
             "stage pull",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,9 +148,52 @@ def test_a_run_that_nobody_keeps_is_waited_for_a_while(box: Box) -> None:
 
 
 def test_a_wait_ends_with_an_interruption(box: Box) -> None:
-    run, said = box.run(1), []
-    await_turn(box.run(2), run.root.name, lambda *event: said.append(event), lambda: True)
+    run, said, moved = box.run(1), [], []
+    await_turn(
+        box.run(2), run.root.name, lambda *event: said.append(event), lambda: True, moved.append
+    )
     assert said == [("note", f"queued: waits for the end of {run.root.name}")]
+    assert moved == []
+
+
+@pytest.mark.parametrize("left", ["stopped", "nobody keeps it", "deleted"])
+def test_behind_one_that_left_the_queue_the_run_ahead_of_it_is_waited_for(
+    box: Box, left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trains, B waits for A, C for B: where B is stopped C must not start beside A."""
+    first = box.run(1)
+    second = box.queued(2, first, lives=left == "deleted")
+    third = box.queued(3, second)
+    if left == "stopped":
+        queue = {"after": first.root.name, "over": False}
+        box.run(2, "stopped", lives=False, queue=queue)
+    monkeypatch.setattr("runners.turn.LEFT_ALONE_S", 0.0)
+    monkeypatch.setattr("runners.turn.POLL_S", 0.0)
+    looks, said, moved = [], [], []
+
+    def look() -> bool:
+        looks.append(len(moved))
+        if len(looks) == 2 and left == "deleted":
+            shutil.rmtree(second.root)
+        if looks.count(1) == 3:
+            box.run(1, "finished", lives=False)
+        return len(looks) > 50
+
+    say = lambda *event: said.append(event[1])  # noqa: E731 - one line says it
+    await_turn(third, second.root.name, say, look, moved.append)
+    assert moved == [first.root.name]
+    assert looks.count(1) == 3, "the run ahead was waited for"
+    assert any(f"waits for the end of {first.root.name}" in each for each in said[1:])
+    assert said[-1] == f"its turn: {first.root.name} is over (it finished)"
+
+
+def test_behind_one_that_had_its_turn_nobody_else_is_waited_for(box: Box) -> None:
+    first = box.run(1)
+    queue = {"after": first.root.name, "over": True}
+    second = box.run(2, "failed", lives=False, queue=queue)
+    moved: list[str] = []
+    await_turn(box.run(3), second.root.name, lambda *_: None, lambda: False, moved.append)
+    assert moved == []
 
 
 def test_the_queue_in_state_json_is_taken_over_and_left_for_good(box: Box) -> None:

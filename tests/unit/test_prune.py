@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -196,6 +198,57 @@ def test_files_with_several_names_count_once(box: Box) -> None:
     (use,) = runs_use(box.root)
     assert 3 * MIB <= use.checkpoints < 3.2 * MIB
     assert use.rest < MIB
+
+
+def test_a_launch_that_died_before_its_keeper_keeps_nothing_for_ever(box: Box) -> None:
+    run = box.run(1, saved=())
+    run.state.unlink()
+    box.shared("imports", "abc")
+    assert box.free() == {}, "it may have been launched this moment"
+    long_ago = time.time() - 600
+    os.utime(run.root, (long_ago, long_ago))
+    assert box.free() == {Kind.IMPORT: ["abc"]}
+    with run.keeper_lock.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert box.free() == {}
+
+
+def test_what_a_killed_deletion_save_or_merge_left_is_found(box: Box) -> None:
+    run = box.run(1)
+    left = (run.checkpoints / ".trash-iter_0000001-9", run.export / ".merged-hf-bf16.tmp")
+    for folder in left:
+        folder.mkdir()
+        (folder / "weights").write_bytes(b"w" * MIB)
+    assert ".trash-iter_0000001-9" in box.free()[Kind.CHECKPOINT]
+    assert ".merged-hf-bf16.tmp" in box.free()[Kind.MERGED]
+    assert not any(why for _, why in prune(box.root, box.cache, freeable(box.root, box.cache)))
+    assert not any(each.exists() for each in left)
+    assert list(run.checkpoints.glob(".*")) == list(run.export.glob(".*")) == []
+
+
+def test_what_may_not_be_looked_into_is_named_and_not_half_deleted(
+    box: Box, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import that a run made with sudo; its files here belong to whoever runs the tests."""
+    locked = box.shared("imports", "abc") / "of-root"
+    locked.mkdir()
+    scandir, access = os.scandir, os.access
+
+    def refused(path: object) -> Any:
+        if str(path) == str(locked):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("runners.holdings.os.scandir", refused)
+    may = lambda path, mode: str(path) != str(locked) and access(path, mode)  # noqa: E731
+    monkeypatch.setattr("runners.pruning.os.access", may)
+    assert lanewatch(["du"]) == 0
+    assert f"{locked} may not be read" in capsys.readouterr().err
+    assert lanewatch(["du", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["unreadable"] == [str(locked)]
+    assert lanewatch(["prune", "--yes"]) == 1
+    assert f"sudo rm -r {locked.parent}" in capsys.readouterr().out
+    assert (locked.parent / "weights").exists(), "it is as it was, under its own name"
 
 
 def test_du_and_prune_on_the_command_line(box: Box, capsys: pytest.CaptureFixture[str]) -> None:

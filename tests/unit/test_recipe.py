@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 from pathlib import Path
 
@@ -303,6 +304,12 @@ def test_a_base_folder_must_be_whole(tmp_path: Path) -> None:
     assert resolve_base(recipe) == tmp_path
     with pytest.raises(BaseModelError, match="there is no folder"):
         resolve_base(recipe_from_data(Path("x"), str(tmp_path / "none")))
+    shards = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    index = {"weight_map": {"a": shards[0], "b": shards[1]}}
+    write(tmp_path, json.dumps(index), "model.safetensors.index.json")
+    write(tmp_path, "{}", shards[0])
+    with pytest.raises(BaseModelError, match=f"is not whole: .* names {shards[1]}, which it lacks"):
+        resolve_base(recipe)
 
 
 def test_a_hub_model_is_its_newest_whole_snapshot(
@@ -320,6 +327,14 @@ def test_a_hub_model_is_its_newest_whole_snapshot(
             for file in ("config.json", "tokenizer.json", "model.safetensors"):
                 write(snapshots / name, "{}", file)
         os.utime(snapshots / name, (1e9 - age, 1e9 - age))
+    assert resolve_base(recipe) == snapshots / "new"
+    (snapshots.parent / "refs").mkdir()
+    write(snapshots.parent / "refs", "old\n", "main")
+    assert resolve_base(recipe) == snapshots / "old", "as transformers would take it"
+    write(snapshots.parent / "refs", "half", "main")
+    assert resolve_base(recipe) == snapshots / "new", "its main branch is not whole"
+    monkeypatch.delenv("HF_HOME")
+    monkeypatch.setenv("HUGGINGFACE_HUB_CACHE", str(tmp_path / "hub"))
     assert resolve_base(recipe) == snapshots / "new"
 
 

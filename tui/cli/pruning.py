@@ -26,17 +26,24 @@ from tui.cli import exits
 from tui.cli.output import complain, out, out_json
 from tui.presentation import UNKNOWN, size
 
+MOST_UNREAD = 5
 SHARED = {Kind.IMPORT, Kind.ENVIRONMENT}
 
 
 def du_command(options: argparse.Namespace) -> int:
     """Show what each run and each shared thing holds."""
     root, cache = runs_root(), cache_root()
-    runs, shared = runs_use(root), cache_use(cache)
+    unread: list[Path] = []
+    runs, shared = runs_use(root, unread), cache_use(cache, unread)
     could_go = sum(each.bytes for each in freeable(root, cache))
     if options.json:
-        out_json(_use_json(root, cache, runs, shared, could_go))
+        told = _use_json(root, cache, runs, shared, could_go)
+        out_json(told | {"unreadable": [str(each) for each in unread]})
         return exits.OK
+    for each_unread in unread[:MOST_UNREAD]:
+        complain(f"{each_unread} may not be read: what it holds is counted nowhere here")
+    if len(unread) > MOST_UNREAD:
+        complain(f"and {len(unread) - MOST_UNREAD} more folders")
     for line in _table(runs):
         out(line)
     for each in shared:
