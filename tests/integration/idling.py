@@ -11,7 +11,9 @@ import time
 from typing import Any
 
 import pytest
+from textual.message_pump import MessagePump
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 CALM = 2
 """Looks in a row that find nothing to do."""
@@ -25,22 +27,33 @@ async def idle(pilot: Pilot[Any]) -> None:
     while calm < CALM and pilot.app.is_running and time.monotonic() < deadline:
         await pilot._wait_for_screen()
         await asyncio.sleep(0)
-        pilot.app.screen._on_timer_update()
-        calm = 0 if _busy(pilot) else calm + 1
+        screen = pilot.app.screen
+        if any(_at_work(each) for each in (pilot.app, *pilot.app._registry)):
+            calm = 0
+        elif _is_to_draw(screen):
+            # Its timer would do so within 16 ms; no earlier, for what comes is laid out once.
+            screen._on_timer_update()
+            calm = 0
+        else:
+            calm += 1
 
 
-def _busy(pilot: Pilot[Any]) -> bool:
-    screen = pilot.app.screen
-    drawing = (
-        pilot.app._resize_event
+def _at_work(pump: MessagePump) -> bool:
+    """It has messages, or is about to come or to go."""
+    moving = not pump._mounted_event.is_set() or pump._closing is not pump._closed
+    return bool(pump.message_queue_size or pump._next_callbacks or moving)
+
+
+def _is_to_draw(screen: Screen[Any]) -> bool:
+    return bool(
+        screen.app._resize_event
         or screen._layout_required
+        or screen._scroll_required
         or screen._repaint_required
         or screen._recompose_required
         or screen._dirty_widgets
         or screen._callbacks
     )
-    pumps = (pilot.app, *pilot.app._registry)
-    return bool(drawing) or any(each.message_queue_size or each._next_callbacks for each in pumps)
 
 
 async def _at_once(*_: float) -> None:

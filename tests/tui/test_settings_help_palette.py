@@ -332,7 +332,7 @@ async def test_alert_channels_are_shown_and_tested(
         assert "ntfy://…" in text
         assert "fails: no route" in text
         await pilot.press("end", "t")
-        await app.workers.wait_for_complete()
+        await app.workers.wait_for_complete()  # a test that has not begun gives way to a newer one
         await pilot.press("k", "t", "up", "tab", "shift+tab", "home", "t")
         await app.workers.wait_for_complete()
         await pilot.pause()
