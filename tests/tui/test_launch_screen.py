@@ -241,6 +241,16 @@ async def test_what_is_typed_can_be_taken_as_it_is(make_app: MakeApp, snap_of: A
         await pilot.press("pagedown", "pageup", "enter")
 
 
+async def test_a_number_that_is_part_of_what_stands_there_is_taken_as_typed(
+    make_app: MakeApp, snap_of: Any
+) -> None:
+    app = make_app(launch=lambda: FakeDesk(looked=Looked(says={Field.ITERATIONS: "4000"})))
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot, snap_of())
+        await pilot.press(*DOWN_TO[Field.ITERATIONS], "enter", *"400", "enter")
+        await pause_until(pilot, lambda: app.screen is screen and screen.form.iterations == "400")
+
+
 async def test_what_comes_in_one_piece_is_typed_into_the_picker_and_is_no_key_of_the_form(
     make_app: MakeApp, snap_of: Any
 ) -> None:

@@ -32,6 +32,7 @@ from tui.widgets.command_view import CommandView
 from tui.widgets.key_bar import KeyBar, Keys
 from tui.widgets.launch_checks import LaunchChecks
 from tui.widgets.launch_form import LaunchForm
+from tui.widgets.pick_list import AS_NOW
 from tui.widgets.title_text import TitleText
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ class LaunchScreen(StateScreen):
         if field is Field.DEVICE:
             return self._devices()
         said = self.form_view.looked.says.get(field)
-        return (Choice(value=said, title=said, note="as now"),) if said else ()
+        return (Choice(value=said, title=said, note=AS_NOW),) if said else ()
 
     def _change(self, form: Form) -> None:
         self.form_view.form = form

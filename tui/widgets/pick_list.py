@@ -9,6 +9,8 @@ from tui.lines import Line, Span, clean, cut_path, cut_words, line, pad, width_o
 from tui.widgets.line_view import LineView
 
 MARK = 2
+AS_NOW = "as now"
+"""The note of a choice that is nothing but what stands there."""
 
 
 class PickList(LineView):
@@ -59,7 +61,11 @@ class PickList(LineView):
         fitting = [each for each in self._choices if _fits(each, words)]
         exact = any(each.value == self._typed for each in fitting)
         if self._free and self._typed and not exact:
-            fitting.append(Choice(value=self._typed, title=self._typed, note="as typed"))
+            typed = Choice(value=self._typed, title=self._typed, note="as typed")
+            # What only stands there now gives way: who types 400 over 4000 means 400.
+            now = [each for each in fitting if each.note == AS_NOW]
+            others = [each for each in fitting if each.note != AS_NOW]
+            return [*others, typed, *now]
         return fitting
 
     @property
