@@ -40,7 +40,8 @@ NOTES = [
     "every 2 s, its default, the others once a second, less and toolong at each line of the log.",
     "First paint: from the start of the process until its first frame was written, programs taking "
     "turns. The CPU time is the whole process's when it was killed at that instant. The budget is "
-    "on the frame; a run's name or verdict in it is read after that.",
+    "on the frame; a run's name or verdict in it is read after that. What is sent until then is "
+    "what a slow line has to carry first.",
     "Live, four graphs: the tab of loss, gradient norm, step time and learning rate. A key: from "
     "its press until the first word of the tab that it opens was written; both tabs have graphs in "
     "motion. The night: a run's screen without a terminal, a look every 5 simulated s, an "
@@ -285,17 +286,22 @@ def _paint(bench: Bench) -> None:
     }
     cpu: dict[str, list[float]] = {name: [] for name in programs}
     wall: dict[str, list[float]] = {name: [] for name in programs}
+    sent: dict[str, list[float]] = {name: [] for name in programs}
     for number in range(rounds + 1):
         for name, (argv, text) in programs.items():
             with Terminal(argv, 160, 48) as screen:
                 shown_s = screen.wait_for(text)
+                written = screen.bytes
                 cost = screen.close()
             if number:
                 wall[name].append(1000 * shown_s)
+                sent[name].append(written / 1000)
                 cpu[name].append(cost.cpu_ms)
     for name in programs:
         result.add(f"first paint, {name}, CPU", "ms", cpu[name])
         result.add(f"first paint, {name}, wall", "ms", wall[name])
+        if name.endswith("shown"):
+            result.add(f"first paint, {name}, sent until then", "kB", sent[name])
     for name in list(programs)[1:5]:
         pairs = zip(cpu[name], cpu["empty Textual app"], strict=True)
         ratios = [ours / empty for ours, empty in pairs]

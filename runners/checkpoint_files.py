@@ -6,7 +6,12 @@ A checkpoint is published whole; what is found here was done to it afterwards.
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
+
+OF_A_TRAINER = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
+OF_MEGATRON = ("train_state.pt",)
+"""By torch.save: a ZIP archive, whose table is its end. Without these a training has no past."""
 
 HEADER_LIMIT_BYTES = 100 << 20
 """The safetensors format allows no longer header."""
@@ -26,6 +31,32 @@ def damage(folder: Path) -> str | None:
     names = {path.name for path in files}
     if "adapter_model.safetensors" in names and "trainer_state.json" not in names:
         return f"{folder.name} lacks trainer_state.json"
+    return None
+
+
+def unresumable(folder: Path) -> str | None:
+    """Say why a training cannot go on from the checkpoint in *folder*, or None.
+
+    transformers goes on without an optimizer's state, too: it begins a new one and says nothing,
+    and the rate of learning begins again with it.
+    """
+    if why := damage(folder):
+        return why
+    names = {path.name for path in folder.iterdir()}
+    if "adapter_model.safetensors" in names and "trainer_state.json" in names:
+        needed: tuple[str, ...] = OF_A_TRAINER
+    elif "metadata.json" in names and "train_state.pt" in names:
+        needed = OF_MEGATRON
+        parts = list(folder.glob("*.distcp"))
+        if not parts or not all(path.stat().st_size for path in parts):
+            return f"{folder.name} lacks a part of its state (*.distcp)"
+    else:
+        return None
+    for name in needed:
+        if name not in names:
+            return f"{folder.name} lacks {name}"
+        if not zipfile.is_zipfile(folder / name):
+            return f"{folder.name}/{name} is cut short"
     return None
 
 

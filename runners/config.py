@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from monitor.rundir import config_folder
 from runners.errors import RunnerError
@@ -30,8 +29,7 @@ class Takes(StrEnum):
     SWITCH = "true or false"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
+class Key(NamedTuple):
     """One setting."""
 
     variable: str | None
@@ -136,8 +134,7 @@ KEYS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Setting(NamedTuple):
     """A key's value in force and where it comes from."""
 
     key: str
@@ -265,6 +262,8 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def _parsed(raw: bytes, path: Path) -> dict[str, str]:
+    if _says_nothing(raw):
+        return {}
     import tomllib  # here: most have no such file, and every command comes by
 
     try:
@@ -272,6 +271,21 @@ def _parsed(raw: bytes, path: Path) -> dict[str, str]:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
     return _checked(content, path)
+
+
+def _says_nothing(raw: bytes) -> bool:
+    """True for a file as `config init` writes it: comments, and each table's name at most once."""
+    try:
+        lines = [line.strip(" \t") for line in raw.decode().split("\n")]
+    except UnicodeDecodeError:
+        return False
+    tables = {f"[{key.partition('.')[0]}]" for key in KEYS}
+    for line in lines:
+        if line in tables:
+            tables.remove(line)
+        elif line and not (line.startswith("#") and line.isprintable()):
+            return False
+    return True
 
 
 def _checked(content: dict[str, Any], path: Path) -> dict[str, str]:

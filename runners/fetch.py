@@ -30,6 +30,8 @@ from runners.runs import read_run
 
 WANTED = (".json", ".safetensors", ".model", ".txt", ".jinja", ".py", ".tiktoken")
 """A trainer needs these; the same weights in other formats would double the load."""
+TWICE = "consolidated"
+"""Mistral's models lie on the hub a second time under this name, which no trainer reads."""
 
 PAUSES_S = (2.0, 5.0, 15.0, 30.0, 60.0)
 REACH_S = 900.0
@@ -159,6 +161,8 @@ def list_files(name: str) -> Listing:
         for each in info.siblings or ()
         if each.rfilename.endswith(WANTED) and "/" not in each.rfilename
     }
+    if any(name.startswith("model") and name.endswith(".safetensors") for name in files):
+        files = {name: each for name, each in files.items() if not name.startswith(TWICE)}
     return Listing(revision=str(info.sha), files=files)
 
 

@@ -18,6 +18,7 @@ from monitor.model import Status
 from monitor.rundir import RunDir
 from runners.attach.foreign import is_foreign
 from runners.cache_roots import known_roots
+from runners.checkpoint_files import unresumable
 from runners.errors import RunnerError
 from runners.payload.checkpoints import KEEP_FILE, Checkpoints
 from runners.runs import iter_runs, read_status_word, someone_lives
@@ -191,9 +192,9 @@ def _can_be_merged_again(run: RunDir) -> bool:
 
 
 def needed_checkpoints(run: RunDir) -> set[int]:
-    """Iterations that stay: the tracker's, those a merge reads, the newest that can be read."""
+    """Iterations that stay: the tracker's, a merge's, the newest to be read or gone on from."""
     checkpoints = Checkpoints(run.checkpoints, run.work)
-    named = {checkpoints.latest(), newest_whole(run)}
+    named = {checkpoints.latest(), newest_whole(run), newest_whole(run, unresumable)}
     try:
         words = (run.work / KEEP_FILE).read_text(encoding="ascii").split()
     except (OSError, ValueError):

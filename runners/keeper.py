@@ -98,6 +98,8 @@ class Keeper:
             self._require_ended(also_finished=export is not None)
             self._engine.check(self._plan.need)
             self._engine.check_requests(self._plan.requests(state.attempt + 1))
+            if resume and (said := self._plan.begins_where()):
+                self._event("note", said)
             state.begin_attempt() if export is None else state.begin_export(export)
             self._run.request.unlink(missing_ok=True)
         elif state.status.final:

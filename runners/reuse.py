@@ -20,7 +20,7 @@ from runners.lanes.base import StagePlan
 from runners.payload.checkpoints import link_tree
 from runners.payload.training_plan import PLAN_FILE
 from runners.runs import iter_runs, read_run
-from runners.stages import Plan
+from runners.stages import Plan, newest_whole
 
 TAKEN = (Stage.FETCH, Stage.PREPARE, Stage.TRAIN)
 """Stages whose output lies in the run; what others make is shared, and they look for it at once."""
@@ -112,7 +112,7 @@ def _take(stage: Stage, donor: Donor, new: Plan) -> None:
 
 
 def _take_checkpoint(donor: Donor, run: RunDir) -> None:
-    last = donor.plan.resume_from()
+    last = newest_whole(donor.run)
     if last is None:
         return
     link_tree(donor.run.checkpoint(last), run.checkpoint(last))

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,10 @@ from monitor.files import read_json, write_json
 from monitor.model import Stage
 from monitor.probes.checkpoints import read_checkpoints
 from monitor.rundir import SCHEMA, RunDir, cache_root
-from runners.checkpoint_files import damage
+from runners.checkpoint_files import damage, unresumable
 from runners.chosen_gpu import insisting, named_gpu, only
 from runners.engines.base import Access, Container, Gpu, Need, StageRequest
-from runners.errors import RunnerError
+from runners.errors import RunnerError, RunStateError
 from runners.lanes import get_lane
 from runners.lanes.base import StagePlan
 from runners.save_grace import save_grace_s
@@ -207,8 +207,25 @@ class Plan:
         return asdict(plan.packages) | given | {"image": image.get("id")}
 
     def resume_from(self) -> int | None:
-        """The iteration of the newest checkpoint that can be read, if there is one."""
-        return newest_whole(self.run)
+        """The iteration of the newest checkpoint to go on from, if there is one."""
+        return newest_whole(self.run, unresumable)
+
+    def begins_where(self) -> str | None:
+        """What a person should know of where the training of a resume begins.
+
+        Raises RunStateError where it would begin anew though checkpoints are there.
+        """
+        training = [plan for plan in self.stages if plan.stage is Stage.TRAIN]
+        faults = passed_over(self.run)
+        if not faults or all(self.is_done(plan) for plan in training):
+            return None
+        last = self.resume_from()
+        if last is not None:
+            return f"the training goes on from checkpoint {last}: {faults[0]}"
+        raise RunStateError(
+            f"run {self.run.root.name} has checkpoints, but none to go on from: {faults[0]}; "
+            "`lanewatch export` can still merge one; to begin anew, launch it again"
+        )
 
     def is_done(self, plan: StagePlan) -> bool:
         """True when the stage's output is whole and was made from the same inputs.
@@ -287,11 +304,24 @@ class Plan:
         return [folders[stage]]
 
 
-def newest_whole(run: RunDir) -> int | None:
-    """The iteration of the newest checkpoint of *run* that can be read, if there is one."""
+def passed_over(run: RunDir) -> list[str]:
+    """Why no training goes on from the checkpoints newer than the one it goes on from."""
+    faults: list[str] = []
     reading = read_checkpoints(run.checkpoints).value
     for each in reversed(reading.checkpoints if reading else ()):
-        if each.complete and not damage(run.checkpoint(each.iteration)):
+        folder = run.checkpoint(each.iteration)
+        why = unresumable(folder) or (None if each.complete else f"{folder.name} is not whole")
+        if why is None:
+            break
+        faults.append(why)
+    return faults
+
+
+def newest_whole(run: RunDir, fault: Callable[[Path], str | None] = damage) -> int | None:
+    """The iteration of the newest checkpoint of *run* that can be read and has no *fault*."""
+    reading = read_checkpoints(run.checkpoints).value
+    for each in reversed(reading.checkpoints if reading else ()):
+        if each.complete and not fault(run.checkpoint(each.iteration)):
             return each.iteration
     return None
 

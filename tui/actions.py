@@ -5,9 +5,8 @@ The question is shown before anything happens; the command line's own functions 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tui.presentation import duration, size
 from tui.state import QUEUED, is_over, silence
@@ -27,8 +26,7 @@ class Action(StrEnum):
     ACK = "ack"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(NamedTuple):
     """What is asked before an action."""
 
     title: str

@@ -22,10 +22,11 @@ from tui.changing import ActOn, Changing, StopRun
 from tui.hangup import is_hung_up
 from tui.lines import clean
 from tui.messages import ActionDone, Attached, Sampled, SampleFailed
+from tui.narrow_updates import NarrowUpdates
 from tui.openings import OPENING_KEYS, Openings
 from tui.sampler import Sampler
 from tui.screens.base import StateScreen
-from tui.state import Snapshot
+from tui.sheet import Sheet
 from tui.themes import glyphs_of, textual_theme
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from tui.launching.attach_desk import AttachDesk
     from tui.launching.desk import LaunchDesk
     from tui.launching.settings_desk import SettingsDesk
+    from tui.state import Snapshot
 
 OpenDesk = Callable[[], "LaunchDesk"]
 """What the launch form asks; made when it is first opened, since launching loads much."""
@@ -50,7 +52,7 @@ SILENT_S = 10.0
 """A tick takes milliseconds; after so long without one, the disk does not answer."""
 
 
-class LanewatchApp(Openings, Changing, App[None]):
+class LanewatchApp(Openings, Changing, NarrowUpdates, App[None]):
     """The board, and one run's screen on top of it."""
 
     TITLE = "lanewatch"
@@ -61,6 +63,7 @@ class LanewatchApp(Openings, Changing, App[None]):
         Binding("ctrl+p", "palette", "commands", show=False),
         Binding("comma", "settings", "settings", show=False),
         Binding("ctrl+z", "suspend_process", "to the shell", show=False),
+        Binding("ctrl+l", "redraw", "draw the screen anew", show=False),
         *OPENING_KEYS,
     ]
 
@@ -86,6 +89,7 @@ class LanewatchApp(Openings, Changing, App[None]):
         # Textual takes an empty NO_COLOR as set; no-color.org says that it is not.
         if os.environ.get("NO_COLOR") == "":
             del os.environ["NO_COLOR"]
+        self.sheet = Sheet()
         # The default screen gets no CSS_PATH of its own loaded (Textual 8.2), so it is named here.
         first = "run" if run is not None else "board"
         super().__init__(css_path=[HERE / "app.tcss", HERE / "screens" / f"{first}.tcss"])
@@ -315,9 +319,9 @@ class LanewatchApp(Openings, Changing, App[None]):
             self._driver.write(text)
 
     @on(Driver.SignalResume)
-    def _draw_anew(self) -> None:
+    def _come_back(self) -> None:
         """After ctrl+z and fg the terminal is empty, and only changes would be sent to it."""
-        self.refresh(layout=True)
+        self.draw_anew()
         self._title = ""
 
     def _tell_title(self, snapshot: Snapshot) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 WEIGHTS = (0.0, 0.6, 0.9)
 """Of the past in the exponential mean: as it is, smoothed, smoothed much."""
@@ -11,8 +11,7 @@ DEEPEST = 6
 """A graph that shows a 64th of the run has few points left."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChartView:
+class ChartView(NamedTuple):
     """Changed by keys; the same for all graphs but for the logarithmic scale."""
 
     depth: int = 0
@@ -28,19 +27,19 @@ class ChartView:
         depth = min(DEEPEST, max(0, self.depth + steps))
         # The newest edge stays about where it is.
         back = 0 if depth == 0 else max(0, round(self.back * 2.0 ** (depth - self.depth)))
-        return replace(self, depth=depth, back=min(back, _furthest(depth)))
+        return self._replace(depth=depth, back=min(back, _furthest(depth)))
 
     def panned(self, steps: int) -> ChartView:
         """Earlier by *steps* half windows (later, if negative)."""
-        return replace(self, back=min(_furthest(self.depth), max(0, self.back + steps)))
+        return self._replace(back=min(_furthest(self.depth), max(0, self.back + steps)))
 
     def smoother(self) -> ChartView:
         """The next strength, and after the last none."""
-        return replace(self, smoothing=(self.smoothing + 1) % len(WEIGHTS))
+        return self._replace(smoothing=(self.smoothing + 1) % len(WEIGHTS))
 
     def toggled_log(self, title: str) -> ChartView:
         """With the other scale for the graph of that title."""
-        return replace(self, logs=self.logs ^ {title})
+        return self._replace(logs=self.logs ^ {title})
 
     @property
     def weight(self) -> float:

@@ -7,7 +7,7 @@ Verdicts are keys by their word: the first paint does not wait for `monitor.mode
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 TONES: Mapping[str, str] = {
     "starting": "accent",
@@ -26,8 +26,7 @@ TONES: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Glyphs:
+class Glyphs(NamedTuple):
     """One set of drawing characters; every one is a single column wide."""
 
     verdicts: Mapping[str, str]

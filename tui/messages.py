@@ -5,42 +5,47 @@ Each carries one frozen value; Textual keeps its own bookkeeping in the message 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from tui.state import Snapshot
+if TYPE_CHECKING:
+    from tui.state import Snapshot
 
 
-@dataclass
 class Sampled(Message):
     """The state of everything. When the app is behind, the next one in the queue replaces it."""
 
-    snapshot: Snapshot
+    def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__()
+        self.snapshot = snapshot
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, Sampled)
 
 
-@dataclass
 class SampleFailed(Message):
     """The sampler itself failed; it goes on, and says so once a spell."""
 
-    problem: str
+    def __init__(self, problem: str) -> None:
+        super().__init__()
+        self.problem = problem
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, SampleFailed)
 
 
-@dataclass
 class ActionDone(Message):
     """What a person asked for was done, or refused: the sentence to tell."""
 
-    text: str
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
 
 
-@dataclass
 class Attached(Message):
     """A process that lanewatch did not start is watched now, as this run."""
 
-    run: str
+    def __init__(self, run: str) -> None:
+        super().__init__()
+        self.run = run

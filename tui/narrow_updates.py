@@ -1,40 +1,84 @@
-"""Sends to the terminal of a changed line what changed, not all that stands left of it.
+"""Sends to the terminal of a changed screen the cells that changed, whatever was drawn anew.
 
-Textual 8.2 crops a partial update at its right end only: a digit at the end of the memory bar takes
-the whole bar with it, over SSH most of what a quiet screen costs. This rests on two private classes
-of Textual; a test holds it to them.
+Textual 8.2 crops a partial update at its right end only, writes every cell after a change of the
+layout, and gives each run of cells its whole colours: over SSH most of what a quiet screen costs.
+This rests on a private method of Textual's app and two of its private classes; a test holds it to
+them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 from rich.console import Console
-from rich.control import Control
-from textual._compositor import ChopsUpdate, Compositor
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+
+from tui.sheet import Piece, Sheet
+
+if TYPE_CHECKING:
+    from textual import events
+    from textual.app import App
+    from textual.screen import Screen
+
+    Base = App[None]
+else:
+    Base = object
 
 
-class NarrowUpdate(ChopsUpdate):
-    """A partial update that is cropped at both ends."""
+class NarrowUpdate(CompositorUpdate):
+    """An update of which only what is not on the terminal yet is written."""
+
+    def __init__(
+        self, update: ChopsUpdate | LayoutUpdate, sheet: Sheet, size: tuple[int, int]
+    ) -> None:
+        self._update, self._sheet, self._size = update, sheet, size
 
     def render_segments(self, console: Console) -> str:
-        """The text and the sequences for the terminal."""
-        written: list[str] = []
-        for y, first, last in self.spans:
-            pieces = zip(self.chop_ends[y], self.chops[y].items(), strict=False)
-            for end, (x, strip) in pieces:
-                left, right = max(x, first), min(end, last)
-                if strip is None or left >= right:
-                    continue
-                written.append(Control.move_to(left, y).segment.text)
-                written.append(strip.crop(left - x, right - x).render(console))
-        return "".join(written)
+        """The text and the sequences for the terminal; it is taken to be written."""
+        update = self._update
+        pieces = _whole(update) if isinstance(update, LayoutUpdate) else _parts(update)
+        return self._sheet.write(pieces, self._size, console._color_system)
 
 
-class NarrowCompositor(Compositor):
-    """A compositor whose partial updates are narrow."""
+def _whole(update: LayoutUpdate) -> Iterator[Piece]:
+    left = update.region.x
+    for y, strips in enumerate(update.strips, update.region.y):
+        x = left
+        for strip in strips:
+            yield Piece(x, y, strip)
+            x += strip.cell_length
 
-    def render_partial_update(self) -> ChopsUpdate | None:
-        """What has changed since the last call, None where nothing has."""
-        update = super().render_partial_update()
-        if update is None:
-            return None
-        return NarrowUpdate(update.chops, update.spans, update.chop_ends)
+
+def _parts(update: ChopsUpdate) -> Iterator[Piece]:
+    for y, first, last in update.spans:
+        pieces = zip(update.chop_ends[y], update.chops[y].items(), strict=False)
+        for end, (x, strip) in pieces:
+            left, right = max(x, first), min(end, last)
+            if strip is not None and left < right:
+                yield Piece(left, y, strip.crop(left - x, right - x))
+
+
+class NarrowUpdates(Base):
+    """A mixin of the app, for all of its screens."""
+
+    sheet: Sheet
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        if isinstance(renderable, ChopsUpdate | LayoutUpdate):
+            renderable = NarrowUpdate(renderable, self.sheet, self.size)
+        super()._display(screen, renderable)
+
+    def draw_anew(self) -> None:
+        """Send the whole screen: others may have written to the terminal, or emptied it."""
+        self.sheet.forget()
+        self.refresh(layout=True)
+
+    def action_redraw(self) -> None:
+        self.draw_anew()
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Also where it has its old size again: what was cut off meanwhile is gone."""
+        self.sheet.forget()
+        if self._size is not None:
+            self.screen.refresh()

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.state import Snapshot, is_over
+from tui.state import is_over
 
 if TYPE_CHECKING:
     from monitor.model import GpuReading, MachineReading
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from monitor.status_model import RunStatus
     from tui.detail import DetailReader
     from tui.run_list import RunList
-    from tui.state import RunDetail
+    from tui.state import RunDetail, Snapshot
 
 WALL_STEP_S = 5.0
 """The clock that the screens see moves in such steps: a quiet state stays equal to itself."""
@@ -120,6 +120,8 @@ class Sampler:
         return tuple(whole if run is outline else run for run in runs)
 
     def _post(self, runs: tuple[RunStatus, ...], wall_s: float, *, scanned: bool) -> None:
+        from tui.snapshot import Snapshot
+
         assert self._machine is not None
         live = [run for run in runs if not is_over(run)]
         machine = self._machine.read(live)

@@ -26,6 +26,8 @@ class BaseShape:
     vocabulary: int
     tied: bool = False
     """Input and output embedding are one."""
+    counted: int | None = None
+    """Weights by the headers of the base's files; what experts weigh is known by these alone."""
 
     @property
     def queries(self) -> int:
@@ -39,7 +41,9 @@ class BaseShape:
 
     @property
     def parameters(self) -> int:
-        """Weights; exact for Qwen3 but for a few biases in older families (under 0.1 %)."""
+        """Weights as counted; else exact for Qwen3 but for biases in older families (0.1 %)."""
+        if self.counted is not None:
+            return self.counted
         attention = 2 * self.hidden * self.queries + 2 * self.hidden * self.keys
         norms = 2 * self.hidden + 2 * self.head_size
         layer = attention + 3 * self.hidden * self.inner + norms

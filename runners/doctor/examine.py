@@ -35,10 +35,11 @@ from runners.doctor.memory_estimate import MemoryEstimate, estimate
 from runners.doctor.needs import settled
 from runners.doctor.rows_check import RowsCheck, check_rows
 from runners.doctor.stack import local_trackers, trainer_check
-from runners.doctor.values import Check, Examination, warn
+from runners.doctor.values import Check, Examination, fail, ok, warn
 from runners.doctor.verdict import judge
 from runners.engines.docker import DockerEngine
 from runners.launch import LaunchOrder
+from runners.recipe.comparison import refusal
 from runners.recipe.load import recipe_hash
 from runners.recipe.model import Recipe
 from runners.trackers import tracker_modules
@@ -100,7 +101,19 @@ def examine(
         return judge(_facts(answers, root, None, limit_bytes, RowsCheck()), more)
     rows = check_rows(intended.recipe)
     facts = _facts(answers, root, intended, intended.limit_bytes, rows)
-    return judge(facts, (*more, *rows.checks, *_trainer_checks(root, intended, facts)))
+    lane = lane_check(intended.recipe, intended.lane, facts)
+    return judge(facts, (*more, lane, *rows.checks, *_trainer_checks(root, intended, facts)))
+
+
+def lane_check(recipe: Recipe, lane: str, facts: Facts) -> Check:
+    """Whether the lane trains what the recipe asks for; a launch asks the same before all else."""
+    base = facts.launch.base if facts.launch else None
+    if reason := refusal(recipe, lane, base.config if base else None):
+        remedy = "`lanewatch recipe check` says what each lane can train"
+        return fail(
+            "recipe", f"the {lane} lane cannot train it: {reason}", remedy, overridable=False
+        )
+    return ok("recipe", f"the {lane} lane can train it")
 
 
 def _trainer_checks(root: Path, intended: Intended, facts: Facts) -> Iterator[Check]:

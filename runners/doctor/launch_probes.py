@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,9 @@ from monitor.files import read_json
 from runners.doctor.base_shape import BaseShape, shape_from
 from runners.doctor.facts import BaseFacts
 from runners.payload import make_tiny
+from runners.payload.shards import read_tensors, weight_files
 from runners.payload.tiny_tokenizer import VOCABULARY
-from runners.recipe.base import BaseModelError, base_or_hub
+from runners.recipe.base import BaseModelError, base_or_hub, weight_problems
 from runners.recipe.model import TINY_MODEL, Recipe
 
 PACKAGES = (
@@ -39,17 +42,33 @@ def read_base(recipe: Recipe) -> BaseFacts:
         return BaseFacts(name=name, problem=str(error).removeprefix("model.path: "))
     if folder is None:
         return BaseFacts(name=name, hub=hub)
+    problems = dict(weight_problems(recipe, folder))
+    if broken := problems.get("model.path"):
+        return BaseFacts(name=name, problem=broken)
+    other = next((f"{field}: {said}" for field, said in problems.items()), None)
     config = read_json(folder / "config.json").value or {}
-    sizes = [path.stat().st_size for path in folder.glob("*.safetensors") if path.is_file()]
+    sizes = [path.stat().st_size for path in weight_files(folder)]
     return BaseFacts(
         name=name,
+        problem=other,
         folder=str(folder),
         config=config,
         template=_template(folder),
         bytes=sum(sizes),
         largest_file_bytes=max(sizes, default=None),
-        shape=shape_from(config),
+        shape=_shape(config, folder),
     )
+
+
+def _shape(config: Mapping[str, Any], folder: Path) -> BaseShape | None:
+    """Its weights are counted: config.json says nothing of what experts weigh."""
+    shape = shape_from(config)
+    if shape is None:
+        return None
+    sizes = {name: math.prod(size) for name, (_, size) in read_tensors(folder).items()}
+    if shape.tied:
+        sizes.pop("lm_head.weight", None)  # a second copy, which is not loaded
+    return replace(shape, counted=sum(sizes.values()) or None)
 
 
 def tiny_shape() -> BaseShape:

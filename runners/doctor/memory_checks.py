@@ -44,9 +44,10 @@ def memory_check(machine: MachineFacts, launch: LaunchFacts) -> Check:
             f"what the run will take is not known: {why}",
             "`launch --smoke 10` measures it before the whole run",
         )
-    need = estimate.of_machine(unified=machine.unified is True or not launch.on_gpu)
+    one_pool = machine.unified is True or not launch.on_gpu
+    need = estimate.of_machine(unified=one_pool)
     limit = memory_limit(memory.total_bytes, machine.limit_bytes)
-    takes = f"the run takes {gibibytes(need)} at most ({_parts(estimate)})"
+    takes = f"the run takes {gibibytes(need)} at most ({_parts(estimate, one_pool)})"
     if need > limit:
         seen = f"refuse: {takes}, more than the limit of {gibibytes(limit)}"
         return fail(name, seen, SMALLER)
@@ -72,8 +73,9 @@ def memory_check(machine: MachineFacts, launch: LaunchFacts) -> Check:
 SMALLER = "make train.micro_batch or model.sequence_length smaller"
 
 
-def _parts(estimate: MemoryEstimate) -> str:
-    largest = sorted(estimate.parts.items(), key=lambda part: part[1], reverse=True)
+def _parts(estimate: MemoryEstimate, one_pool: bool) -> str:
+    parts = estimate.machine_parts(unified=one_pool)
+    largest = sorted(parts.items(), key=lambda part: part[1], reverse=True)
     return ", ".join(f"{name} {gibibytes(count)}" for name, count in largest[:3] if count)
 
 

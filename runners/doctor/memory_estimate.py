@@ -91,6 +91,16 @@ class MemoryEstimate:
         """What it takes of the machine's own memory."""
         return self.total_bytes if unified else max(self.host_bytes, self.merge_bytes)
 
+    def machine_parts(self, *, unified: bool) -> Mapping[str, int]:
+        """What `of_machine` is made of."""
+        need = self.of_machine(unified=unified)
+        if need == self.merge_bytes:
+            return {"merge": need}
+        if unified or not self.device_bytes:
+            return self.parts
+        loading = self.parts["loading"]
+        return {"overhead": self.host_bytes - loading, "loading": loading}
+
 
 def estimate(
     shape: BaseShape,

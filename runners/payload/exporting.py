@@ -13,12 +13,15 @@ from typing import Any
 from .checkpoints import KEEP_FILE
 from .contract import Contract, StageError, say
 from .files import remove_tree, replace
-from .folders import TOKENIZER_FILES, begin_folder, copy_files, put_in_place, read_tensors
+from .folders import TOKENIZER_FILES, begin_folder, copy_files, put_in_place
 from .job import Job, read_job
 from .lane_packages import enter
+from .shards import Tensors, name_as_usual, read_tensors
 
 MERGED, ADAPTER = "merged-hf-bf16", "adapter-hf"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+WHOLE_NUMBERS = frozenset({"I64", "I32", "BOOL"})
+"""Safetensors' names of what stays as it is; fewer bits hold packed weights."""
 SAMPLE_TOKENS = 64
 """Length of the text that the reloaded model has to read."""
 
@@ -96,36 +99,53 @@ def _export(
     return facts
 
 
-def _prove(
-    job: Job, expected: Mapping[str, tuple[str, tuple[int, ...]]], merged: Path
-) -> Mapping[str, Any]:
+def _prove(job: Job, expected: Tensors, merged: Path) -> Mapping[str, Any]:
     """Compare the folder *merged* with the base, and load it again."""
-    from .reload import read_with
+    from .reload import carry_over, read_with
 
     copy_files(TOKENIZER_FILES, job.base, merged)
+    name_as_usual(merged)
+    found = read_tensors(merged)
+    lost = sorted(expected.keys() - found.keys())
+    compare({name: each for name, each in expected.items() if name not in lost}, found)
+    sample = _sample(job.data / "train.jsonl")
+    parameters = read_with(merged, sample)
+    if lost:
+        # It was loaded whole without them: a second copy of tied embeddings, a buffer, another
+        # head. Whoever uses the base may need them, so they are taken along as they are.
+        carry_over(lost, job.base, merged)
+        say(
+            f"taken along from the base, unchanged: {len(lost)} tensors that transformers "
+            f"does not load ({', '.join(lost[:3])}{' …' if len(lost) > 3 else ''})"
+        )
+        name_as_usual(merged)
+        compare(expected, read_tensors(merged))
+        read_with(merged, sample)
     check_shards(merged)
-    compare(expected, read_tensors(merged))
-    parameters = read_with(merged, _sample(job.data / "train.jsonl"))
     say(f"reloaded: {len(expected)} tensors, {parameters:,} parameters, all logits finite")
-    return {"reloaded": True, "tensors": len(expected), "parameters": parameters}
+    return {
+        "reloaded": True,
+        "tensors": len(expected),
+        "parameters": parameters,
+        "taken_along": len(lost),
+    }
 
 
-def compare(
-    base: Mapping[str, tuple[str, tuple[int, ...]]],
-    merged: Mapping[str, tuple[str, tuple[int, ...]]],
-) -> None:
+def compare(base: Tensors, merged: Tensors) -> None:
     """Raise StageError unless *merged* has the tensors of *base*, each of its shape, in bf16.
 
-    A base without safetensors has nothing to compare with; the names are then not checked.
+    Whole numbers of the base stay what they are. A base without safetensors has
+    nothing to compare with; the names are then not checked.
     """
     lost, extra = sorted(base.keys() - merged.keys()), sorted(merged.keys() - base.keys())
     if base and (lost or extra):
         raise StageError(f"the merged model lacks {lost[:3]} and has {extra[:3]} beyond the base")
     for name, (dtype, shape) in merged.items():
-        if dtype != "BF16":
+        wanted = base.get(name, ("BF16", shape))
+        if dtype != "BF16" and (dtype != wanted[0] or dtype not in WHOLE_NUMBERS):
             raise StageError(f"the merged model's {name} is {dtype}, not BF16")
-        if name in base and base[name][1] != shape:
-            raise StageError(f"the merged model's {name} is {shape}, the base's {base[name][1]}")
+        if wanted[1] != shape:
+            raise StageError(f"the merged model's {name} is {shape}, the base's {wanted[1]}")
 
 
 def _sample(path: Path) -> list[int]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
-from .causes import StageError
 from .files import remove_tree, sync
 
 TOKENIZER_FILES = (
@@ -52,21 +50,3 @@ def copy_files(names: tuple[str, ...], source: Path, target: Path) -> list[str]:
     for name in there:
         shutil.copyfile(source / name, target / name)
     return there
-
-
-def read_tensors(folder: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Return (dtype, shape) by name of every tensor in the .safetensors files of *folder*.
-
-    Reads headers alone (8 bytes of length, then JSON). Raises StageError on a broken file.
-    """
-    found: dict[str, tuple[str, tuple[int, ...]]] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            with path.open("rb") as stream:
-                length = int.from_bytes(stream.read(8), "little")
-                header = json.loads(stream.read(min(length, path.stat().st_size)))
-            header.pop("__metadata__", None)
-            found |= {name: (each["dtype"], tuple(each["shape"])) for name, each in header.items()}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StageError(f"{path} is no whole safetensors file: {error}") from error
-    return found

@@ -12,7 +12,7 @@ from typing import Any
 
 from . import trackers
 from .alone import alone, wait_aloud
-from .contract import Contract, end_process, run_stage, say
+from .contract import Contract, StageError, end_process, run_stage, say
 from .files import remove_tree
 from .folders import begin_folder, put_in_place
 from .job import Job, read_job
@@ -25,6 +25,7 @@ from .nemo_imports import (
     name_import,
 )
 from .nemo_yarn import doubts, read_config, yarn_fields
+from .shards import packed
 
 
 def main(contract: Contract) -> Mapping[str, Any]:
@@ -34,6 +35,8 @@ def main(contract: Contract) -> Mapping[str, Any]:
     job = read_job(contract)
     trackers.require(job.recipe, "nemo", sys.executable)
     config = read_config(job.base)
+    if why := packed(config):
+        raise StageError(f"the base {job.base} cannot be used: {why}")
     yarn = yarn_fields(config)
     for doubt in doubts(config):
         say(f"warning: {doubt}")

@@ -23,6 +23,9 @@ from .job import TRAINER_FOLDER, Job
 from .nemo_adapter import TRACKERS
 from .training_plan import TrainingPlan
 
+OF_SEED_0 = 2**32 - 1
+"""What stands for a seed of 0, which Megatron refuses."""
+
 
 def container(
     job: Job,
@@ -72,7 +75,7 @@ def container(
             fully_parallel_save=True,
             async_save=False,  # its worker can die without a word, and the trainer then waits
         ),
-        rng=config.RNGConfig(seed=int(settings["seed"])),
+        rng=config.RNGConfig(seed=int(settings["seed"]) or OF_SEED_0),
         dist=config.DistributedInitConfig(),
         mixed_precision="bf16_mixed" if bf16 else None,
         peft=peft,
@@ -98,6 +101,7 @@ def _set_model(provider: Any, job: Job, *, bf16: bool) -> None:
     # transformers divides by the tokens of all micro-batches of an iteration, not of each.
     provider.calculate_per_token_loss = True
     provider.cuda_graph_impl = "none"
+    provider.fp16 = False  # a base in float16 brings it along, and a scaler of losses with it
     if not bf16:
         provider.bf16 = False
         for name in ("params_dtype", "pipeline_dtype", "autocast_dtype"):

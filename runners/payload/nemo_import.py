@@ -13,6 +13,7 @@ from megatron.bridge.training.model_load_save import temporary_distributed_conte
 from megatron.core.utils import unwrap_model
 
 from .contract import Contract, StageError, say
+from .hf_model import refuse_gaps
 from .job import Job
 from .nemo_megatron import be_alone, open_bridge, provider_of, versions
 
@@ -56,7 +57,11 @@ def import_base(
 
 def _read_with_transformers(base: Path) -> dict[str, Any]:
     """Logits of a few tokens, and the rope, as transformers computes them."""
-    model = transformers.AutoModelForCausalLM.from_pretrained(base, dtype="auto").eval()
+    model, told = transformers.AutoModelForCausalLM.from_pretrained(
+        base, dtype="auto", output_loading_info=True
+    )
+    refuse_gaps(told, f"the base model in {base}")
+    model.eval()
     ids = torch.arange(TOKENS)[None] % int(model.config.vocab_size)
     if torch.cuda.is_available():
         model = model.cuda()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unsloth  # isort: split
 
+import contextlib
 import types
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 import transformers
 
 from .contract import StageError, say
-from .hf_model import require_base
+from .hf_model import gaps_refused, require_base, require_targets
 from .job import Job
 from .unsloth_paths import fast_path
 
@@ -45,6 +46,7 @@ def load_for_training(job: Job) -> tuple[Any, Any]:
         )
     except ValueError as error:
         raise StageError(f"lora.targets does not fit the model {job.base}: {error}") from error
+    require_targets(model, list(lora["targets"]), job.base)
     if not job.lane("unsloth").get("fused_lora", True):
         _unfuse(model)
     return model, tokenizer
@@ -53,17 +55,20 @@ def load_for_training(job: Job) -> tuple[Any, Any]:
 def _load(job: Job) -> tuple[Any, Any]:
     four_bits = bool(job.lane("unsloth").get("load_in_4bit", False))
     bf16 = str(job.table("train")["precision"]) == "bf16"
-    model, tokenizer = unsloth.FastLanguageModel.from_pretrained(
-        model_name=str(job.base),
-        max_seq_length=_length(job),
-        dtype=torch.bfloat16 if bf16 else torch.float32,
-        # Both are said: what is not said is 4 bits.
-        load_in_4bit=four_bits,
-        load_in_16bit=not four_bits,
-        use_gradient_checkpointing=_checkpointing(),
-        random_state=int(job.table("train")["seed"]),
-        local_files_only=True,
-    )
+    # Quantised, a base is not loaded tensor by tensor, and what is said of gaps is not sure.
+    whole = contextlib.nullcontext() if four_bits else gaps_refused(f"the base model in {job.base}")
+    with whole:
+        model, tokenizer = unsloth.FastLanguageModel.from_pretrained(
+            model_name=str(job.base),
+            max_seq_length=_length(job),
+            dtype=torch.bfloat16 if bf16 else torch.float32,
+            # Both are said: what is not said is 4 bits.
+            load_in_4bit=four_bits,
+            load_in_16bit=not four_bits,
+            use_gradient_checkpointing=_checkpointing(),
+            random_state=int(job.table("train")["seed"]),
+            local_files_only=True,
+        )
     if four_bits and getattr(model.config, "quantization_config", None) is None:
         raise StageError(
             "lanes.unsloth.load_in_4bit is true, but the base could not be quantised here: "

@@ -32,7 +32,8 @@ def _prepare(contract: Contract) -> Mapping[str, Any]:
         manifest = prepare(run_dir, on_progress=show)
     except RunnerError as error:
         raise StageError(str(error)) from None
-    sys.stdout.write(f"{manifest.rows} rows, {manifest.tokens} tokens\n")
+    left = f", {manifest.dropped} rows left out as too long" if manifest.dropped else ""
+    sys.stdout.write(f"{manifest.rows} rows, {manifest.tokens} tokens{left}\n")
     return {
         "rows": manifest.rows,
         "eval_rows": manifest.eval_rows,

@@ -8,8 +8,8 @@ the reasoning of every assistant turn (`content.split('</think>')[-1]`).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import jinja2
@@ -19,6 +19,10 @@ import jinja2.parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from runners.recipe.data import DataError
+
+THE_DAY = datetime(2024, 7, 26, tzinfo=UTC)
+"""What templates that write the date (Llama 3's, Mistral's) are told: else two lanes in one night
+would train on other ids after midnight. It is the day that Llama's own template falls back to."""
 
 THINK = "<think>"
 PROBE = "lanewatchprobe"
@@ -62,7 +66,7 @@ def _to_json(
 
 
 def _now(pattern: str) -> str:
-    return datetime.now().astimezone().strftime(pattern)
+    return THE_DAY.strftime(pattern)
 
 
 def environment() -> ImmutableSandboxedEnvironment:
@@ -91,18 +95,49 @@ class ChatTemplate:
         self.turn_end = self._find_turn_end()
         """What the template writes after an answer, without trailing space; often the EOS."""
 
-    def prompt(self, messages: Sequence[Mapping[str, Any]]) -> str:
+    def prompt(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] | None = None
+    ) -> str:
         """Return all that comes before the answer, the opening of its turn included.
 
-        Raises TemplateError.
+        *tools* are those that may be called. Raises TemplateError.
         """
-        return self._render(messages, opens_answer=True)
+        prompt = self._render(messages, tools, opens_answer=True)
+        calls = [each for turn in messages for each in turn.get("tool_calls") or ()]
+        if any(name not in prompt for name in _names([*(tools or ()), *calls])):
+            raise TemplateError("it leaves tools or their calls out")
+        return prompt
 
-    def _render(self, messages: Sequence[Mapping[str, Any]], *, opens_answer: bool) -> str:
+    def call(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        call: Mapping[str, Any],
+        tools: Sequence[Any] | None = None,
+    ) -> str:
+        """Return the turn *call*, which calls tools, as it comes after the prompt of *messages*.
+
+        Only the template knows how a call is written. Raises TemplateError where it does not.
+        """
+        prompt = self.prompt(messages, tools)
+        whole = self._render([*messages, call], tools, opens_answer=False)
+        if not whole.startswith(prompt):
+            raise TemplateError("it writes a tool call otherwise than after its own prompt")
+        written = whole[len(prompt) :].rstrip()
+        if any(name not in written for name in _names(call["tool_calls"])):
+            raise TemplateError("it leaves tool calls out")
+        return written
+
+    def _render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Any] | None = None,
+        *,
+        opens_answer: bool,
+    ) -> str:
         try:
             return self._template.render(
                 messages=[dict(message) for message in messages],
-                tools=None,
+                tools=None if tools is None else list(tools),
                 documents=None,
                 add_generation_prompt=opens_answer,
                 **self._special,
@@ -118,6 +153,16 @@ class ChatTemplate:
             return ""
         _, found, after = rendered.rpartition(PROBE)
         return after.strip() if found else ""
+
+
+def _names(tools: Iterable[Any]) -> list[str]:
+    """Of tools, or of calls of them: as OpenAI nests them, or plain."""
+    inner = [each.get("function", each) for each in tools if isinstance(each, dict)]
+    return [each["name"] for each in inner if isinstance(each, dict) and _is_text(each.get("name"))]
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 def join(prompt: str, answer: str) -> str:

@@ -20,6 +20,7 @@ from runners.prepare.faults import LOST_END, LOST_THINK, fault, in_lines, remedy
 from runners.prepare.manifest import Manifest, Task, read_task, task_inputs
 from runners.prepare.order import eval_lines, longest, percentile, shuffled_order, smoke_order
 from runners.prepare.tokens import RowTokenizer, Tokens
+from runners.recipe.base import weight_problems
 from runners.recipe.data import BadRow, DataError, read_rows, survey
 
 Progress = Callable[[int, int], None]
@@ -80,6 +81,9 @@ class _Preparation:
         self._tokenizer = RowTokenizer(task.base, self._recipe.model.sequence_length)
 
     def run(self) -> Manifest:
+        # A base of the hub was not here when the run was launched, and the next stages are long.
+        for field, text in weight_problems(self._recipe, self._task.base):
+            raise DataError(f"{field}: {text}")
         inputs = task_inputs(self._task)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in ("manifest.json", "eval.jsonl"):

@@ -78,9 +78,10 @@ class RowTokenizer:
             raise DataError(f"{folder}: tokenizer_config.json names no eos_token")
         self._eos = special["eos_token"]
         self._eos_id = self._id(self._eos, folder)
-        self._bos_id = None
-        if config.get("add_bos_token") and "bos_token" in special:
-            self._bos_id = self._id(special["bos_token"], folder)
+        self._begin = self._beginning()
+        if not self._begin and config.get("add_bos_token") and "bos_token" in special:
+            self._begin = [self._id(special["bos_token"], folder)]
+        self._known = _vocabulary(folder)
         # Metaspace and the like put a mark before the first word of every text, answers included.
         joint, first, second = self._encode(["\na", "\n", "a"])
         self._marks_start = joint != first + second
@@ -93,6 +94,14 @@ class RowTokenizer:
         iterator = iter(rows)
         while batch := list(islice(iterator, BATCH_ROWS)):
             yield from self._batch([self._rendered(row) for row in batch])
+
+    def _beginning(self) -> list[int]:
+        """The ids that the tokenizer itself puts before every text, as transformers uses it."""
+        plain, whole = (
+            self._tokenizer.encode("a", add_special_tokens=special).ids for special in (False, True)
+        )
+        found = (at for at in range(len(whole)) if whole[at : at + len(plain)] == plain)
+        return list(whole[: next(found, 0)])
 
     def _batch(self, batch: list[_Text | BadRow]) -> Iterator[Tokens | BadRow]:
         texts = [each for each in batch if isinstance(each, _Text)]
@@ -114,12 +123,14 @@ class RowTokenizer:
     def _rendered(self, row: Row | BadRow) -> _Text | BadRow:
         if isinstance(row, BadRow):
             return row
-        prompt, end = row.prompt, self._eos
+        prompt, end, answer = row.prompt, self._eos, row.answer
         if prompt is None:
             if self._chat is None:
                 return BadRow(row.line, "is a conversation, but the model has no chat template")
             try:
-                prompt = self._chat.prompt(row.messages)
+                prompt = self._chat.prompt(row.messages, row.tools)
+                if row.call is not None:
+                    answer = self._chat.call(row.messages, row.call, row.tools)
             except TemplateError as error:
                 return BadRow(row.line, f"is refused by the model's chat template: {error}")
             if not self._chat.turn_end.endswith(end):
@@ -127,10 +138,10 @@ class RowTokenizer:
             else:
                 end = self._chat.turn_end
         try:
-            prompt.encode()
+            (prompt + answer).encode()
         except UnicodeEncodeError:
             return BadRow(row.line, "renders to half of a surrogate pair")
-        answer = join(prompt, row.answer)
+        answer = join(prompt, answer)
         return _Text(row, prompt, answer if answer.endswith(end) else answer + end)
 
     def _answer(self, text: _Text, prompt: list[int], alone: list[int]) -> list[int]:
@@ -138,11 +149,17 @@ class RowTokenizer:
         whole = self._encode([text.prompt + text.answer])[0]
         return whole[len(prompt) :] if whole[: len(prompt)] == prompt else alone
 
-    def _tokens(self, text: _Text, prompt: list[int], answer: list[int]) -> Tokens:
+    def _tokens(self, text: _Text, prompt: list[int], answer: list[int]) -> Tokens | BadRow:
         # As a model meets it when it is used: the prompt by itself, then what follows.
         whole, mask = prompt + answer, [0] * len(prompt) + [1] * len(answer)
-        if self._bos_id is not None and whole[:1] != [self._bos_id]:
-            whole, mask = [self._bos_id, *whole], [0, *mask]
+        if whole[: len(self._begin)] != self._begin:
+            whole, mask = [*self._begin, *whole], [0] * len(self._begin) + mask
+        if self._known is not None and max(whole) >= self._known:
+            return BadRow(
+                text.row.line,
+                f"has the token id {max(whole)}, but the model knows {self._known}: tokenizer and "
+                "config.json (vocab_size) do not belong together",
+            )
         ids = whole[: self._limit]
         return Tokens(
             line=text.row.line,
@@ -166,6 +183,14 @@ class RowTokenizer:
         if found is None:
             raise DataError(f"{folder}: tokenizer.json does not know the token {token!r}")
         return int(found)
+
+
+def _vocabulary(folder: Path) -> int | None:
+    """How many ids the model in *folder* has an embedding for; None where that is not said."""
+    config = _read_json(folder / "config.json")
+    inner = config.get("text_config")
+    said = [each.get("vocab_size") for each in (config, inner) if isinstance(each, Mapping)]
+    return max((size for size in said if isinstance(size, int) and size > 0), default=None)
 
 
 def tokenizer_hash(folder: Path) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from monitor.files import read_json
 from runners.errors import RunnerError
 from runners.hub import hub_cache, repository_folder
+from runners.payload.causes import StageError
+from runners.payload.shards import linear_layers, packed, read_tensors, unmatched
 from runners.recipe.model import TINY_MODEL, Recipe
 
 MOST_TROUBLES = 3
@@ -72,6 +77,11 @@ def base_or_hub(recipe: Recipe) -> tuple[Path | None, str | None]:
         return None, recipe.model.path
 
 
+def base_config(folder: Path | None) -> Mapping[str, Any] | None:
+    """The config.json of the base in *folder*; None where there is none that can be read."""
+    return None if folder is None else read_json(folder / "config.json").value
+
+
 def troubles(folder: Path) -> list[str]:
     """What of a model folder cannot be read, and what to do; a few are enough to tell."""
     found = [trouble for path in sorted(folder.iterdir()) if (trouble := _trouble(path))]
@@ -97,6 +107,38 @@ def _require_usable(folder: Path) -> Path:
     if found := troubles(folder):
         raise BaseModelError(f"model.path: {folder}: {'; '.join(found)}")
     return folder
+
+
+def weight_problems(recipe: Recipe, folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield (field, what is wrong; what to do) of the weights in *folder*. Reads headers alone.
+
+    A folder without safetensors is not looked into.
+    """
+    try:
+        tensors = read_tensors(folder)
+    except StageError as error:
+        local = Path(recipe.model.path).is_absolute()
+        again = (
+            "get the model again"
+            if local
+            else ("delete that file and what it links to: a launch then fetches it again")
+        )
+        yield "model.path", f"{error}; {again}"
+        return
+    config = base_config(folder) or {}
+    if why := packed(config):
+        yield "model.path", f"{folder}: {why}"
+        return
+    tied = config.get("tie_word_embeddings") is True
+    # Merged into one of two that are one, an adapter would change the other as well.
+    names = [name for name in linear_layers(tensors) if not (tied and name == "lm_head")]
+    if not names:
+        return
+    if unknown := unmatched(recipe.lora.targets, names):
+        known = sorted({name.rpartition(".")[2] for name in names if ".layers." in name})
+        close = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known[:12])}"
+        yield "lora.targets", f"{unknown[0]!r} is no linear layer of the base {folder}; {hint}"
 
 
 def missing(folder: Path) -> list[str]:

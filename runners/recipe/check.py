@@ -18,7 +18,7 @@ from runners.payload.tiny_tokenizer import make_tiny_tokenizer
 from runners.prepare.faults import CUT_LIMIT, SHOWN_LINES, fault, in_lines, remedy
 from runners.prepare.order import eval_lines, percentile
 from runners.prepare.tokens import RowTokenizer, Tokens
-from runners.recipe.base import BaseModelError, resolve_base
+from runners.recipe.base import BaseModelError, resolve_base, weight_problems
 from runners.recipe.comparison import compare
 from runners.recipe.data import BadRow, DataError, Row, read_rows
 from runners.recipe.load import RecipeError, load_recipe
@@ -92,6 +92,7 @@ class _Check:
         rows, shapes, lengths = usable, dict(self._shapes), self._lengths[:]
         if data.eval_path:
             self._file("data.eval_path", Path(data.eval_path), tokenizer)
+        self._report_positions()
         return Report(
             recipe=self._source,
             findings=tuple(self._findings),
@@ -118,6 +119,8 @@ class _Check:
         limit, name = self._recipe.model.sequence_length, self._recipe.model.path
         try:
             self._base = resolve_base(self._recipe)
+            for field, text in weight_problems(self._recipe, self._base) if self._base else ():
+                self._say(Level.ERROR, field, text)
             if name == TINY_MODEL:
                 make_tiny_tokenizer(Path(self._recipe.data.path), self._scratch)
             return RowTokenizer(self._base or self._scratch, limit)
@@ -188,6 +191,14 @@ class _Check:
             text += f"; at most {CUT_LIMIT:.0%} may be"
         self._findings += cut.findings(Level.ERROR if is_error else Level.WARNING, field, text)
 
+    def _report_positions(self) -> None:
+        """A model answers as it was made to up to a number of tokens; beyond, nothing is sure."""
+        known = (self._config() or {}).get("max_position_embeddings")
+        longest = min(max(self._lengths, default=0), self._recipe.model.sequence_length)
+        if isinstance(known, int) and longest > known:
+            text = f"rows of up to {longest} tokens, but the base was made for {known} positions"
+            self._say(Level.WARNING, "model.sequence_length", text)
+
     def _epochs(self, rows: int | None, cut: int) -> float | None:
         recipe = self._recipe
         if not rows or recipe.train.iterations == "auto":
@@ -207,7 +218,7 @@ def _summary(lengths: Sequence[int]) -> dict[str, int | None]:
 
 
 def _text(row: Row) -> str:
-    turns = [str(turn["content"]) for turn in row.messages]
+    turns = [str(turn["content"] or "") for turn in row.messages]
     return "\n".join([row.prompt or "", *turns, row.answer])
 
 

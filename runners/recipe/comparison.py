@@ -11,13 +11,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from runners.payload.unsloth_paths import MLP
 from runners.recipe.model import Recipe
 from runners.recipe.nemo_column import nemo_column, nemo_refusals
-from runners.recipe.unsloth_column import unsloth_column
+from runners.recipe.unsloth_column import unsloth_column, unsloth_refusals
 
-Column = Callable[[Recipe], Sequence[str]]
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
+"""By one of these a config.json says that its MLP is many: there the count is another."""
 
-REFUSALS: Mapping[str, Callable[[Recipe], Iterable[str]]] = {"nemo": nemo_refusals}
+Config = Mapping[str, Any] | None
+"""The base's config.json, where it is known."""
+Column = Callable[[Recipe, Config], Sequence[str]]
+
+REFUSALS: Mapping[str, Callable[[Recipe, Config], Iterable[str]]] = {
+    "unsloth": unsloth_refusals,
+    "nemo": nemo_refusals,
+}
 """Why a lane would not train a recipe; asked before a launch, not after hours of other stages."""
 
 COLUMNS: Mapping[str, Column] = {"unsloth": unsloth_column, "nemo": nemo_column}
@@ -45,20 +54,20 @@ class Comparison:
         return told
 
 
-def refusal(recipe: Recipe, lane: str) -> str | None:
+def refusal(recipe: Recipe, lane: str, config: Config = None) -> str | None:
     """Return the first reason why *lane* cannot train *recipe*, or None."""
-    return next(iter(REFUSALS[lane](recipe)), None) if lane in REFUSALS else None
+    return next(iter(REFUSALS[lane](recipe, config)), None) if lane in REFUSALS else None
 
 
-def compare(recipe: Recipe, config: Mapping[str, Any] | None) -> Comparison:
-    """Compare the lanes; *config* is the base's config.json, where it is known."""
+def compare(recipe: Recipe, config: Config) -> Comparison:
+    """Compare the lanes on the base that *config* tells of."""
     return Comparison(
         alike=tuple(_alike(recipe, config)),
-        differs={lane: tuple(column(recipe)) for lane, column in COLUMNS.items()},
+        differs={lane: tuple(column(recipe, config)) for lane, column in COLUMNS.items()},
     )
 
 
-def _alike(recipe: Recipe, config: Mapping[str, Any] | None) -> list[str]:
+def _alike(recipe: Recipe, config: Config) -> list[str]:
     train, lora = recipe.train, recipe.lora
     count = adapter_parameters(recipe, config)
     size = f"{count:,} parameters" if count is not None else "parameters not known here"
@@ -83,7 +92,7 @@ def _schedule(recipe: Recipe) -> str:
     return f"{train.schedule} from {train.lr:g} after {warmup} of {train.iterations} iterations"
 
 
-def adapter_parameters(recipe: Recipe, config: Mapping[str, Any] | None) -> int | None:
+def adapter_parameters(recipe: Recipe, config: Config) -> int | None:
     """How many numbers the adapter has on a base of Llama's build; None where that is not known."""
     if config is None:
         return None
@@ -104,5 +113,7 @@ def adapter_parameters(recipe: Recipe, config: Mapping[str, Any] | None) -> int 
         "down_proj": inner + hidden,
     }
     if not sides.keys() >= set(recipe.lora.targets):
+        return None
+    if any(config.get(name) for name in EXPERTS) and MLP & set(recipe.lora.targets):
         return None
     return layers * recipe.lora.rank * sum(sides[name] for name in recipe.lora.targets)

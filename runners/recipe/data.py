@@ -44,6 +44,10 @@ FOREIGN = {
 }
 
 
+BOM = b"\xef\xbb\xbf"
+"""Some editors of Windows begin a UTF-8 file with it."""
+
+
 class DataError(RunnerError):
     """The rows cannot be used; says which file, which lines and what to do."""
 
@@ -61,6 +65,10 @@ class Row:
     """What comes before the answer as it is, where no chat template is to be used."""
     answer: str = ""
     """What is learnt."""
+    call: Mapping[str, Any] | None = None
+    """The last turn where it calls tools: the template has to write it."""
+    tools: tuple[Any, ...] | None = None
+    """What may be called, for the template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +110,10 @@ def open_data(path: Path) -> Iterator[IO[bytes]]:
         if not stat.S_ISREG(mode):
             raise DataError(f"{path} is not a regular file")
         with path.open("rb") as stream:
-            _refuse_foreign(path, stream.read(4096))
-            stream.seek(0)
+            head = stream.read(4096)
+            start = len(BOM) if head.startswith(BOM) else 0
+            _refuse_foreign(path, head[start:])
+            stream.seek(start)
             yield stream
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such data file") from None
@@ -137,7 +147,7 @@ def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
 def parse_row(line: int, raw: bytes, shape: str = "auto") -> Row | BadRow:
     """Return the row that one line holds, or why it holds none."""
     try:
-        row = json.loads(raw.decode("utf-8-sig" if line == 1 else "utf-8"))
+        row = json.loads(raw.decode())
         if not isinstance(row, dict):
             return BadRow(line, "is not a JSON object")
         parsed = _SHAPES[_shape_of(row, shape)](line, row)
@@ -153,7 +163,7 @@ def parse_row(line: int, raw: bytes, shape: str = "auto") -> Row | BadRow:
 
 def _refuse_half_characters(row: Row) -> None:
     """JSON can spell half of a surrogate pair, which no tokenizer takes."""
-    texts = [row.prompt or "", row.answer, *(str(turn["content"]) for turn in row.messages)]
+    texts = [row.prompt or "", row.answer, *(str(turn["content"] or "") for turn in row.messages)]
     try:
         "".join(texts).encode()
     except UnicodeEncodeError:
@@ -183,7 +193,7 @@ def _shape_of(row: Mapping[str, Any], wanted: str) -> str:
 
 
 def _from_messages(line: int, row: Mapping[str, Any]) -> Row:
-    return _conversation(line, "messages", _turns(row["messages"], "messages"))
+    return _conversation(line, "messages", _turns(row["messages"], "messages"), row)
 
 
 def _from_conversations(line: int, row: Mapping[str, Any]) -> Row:
@@ -194,7 +204,9 @@ def _from_conversations(line: int, row: Mapping[str, Any]) -> Row:
         if each["from"] not in SPEAKERS:
             raise _BadShape(f"conversations: unknown speaker {each['from'][:30]!r}")
         turns.append({"role": SPEAKERS[each["from"]], "content": each.get("value")})
-    return _conversation(line, "conversations", _turns(turns, "conversations"))
+    if isinstance(row.get("system"), str) and row["system"] and turns[0]["role"] != "system":
+        turns.insert(0, {"role": "system", "content": row["system"]})
+    return _conversation(line, "conversations", _turns(turns, "conversations"), row)
 
 
 def _from_pair(line: int, row: Mapping[str, Any]) -> Row:
@@ -204,7 +216,7 @@ def _from_pair(line: int, row: Mapping[str, Any]) -> Row:
         return Row(line=line, shape="prompt_completion", prompt=prompt, answer=completion)
     if isinstance(prompt, list) and isinstance(completion, list):
         turns = [*_turns(prompt, "prompt"), *_turns(completion, "completion")]
-        return _conversation(line, "prompt_completion", turns)
+        return _conversation(line, "prompt_completion", turns, row)
     raise _BadShape("prompt and completion must both be texts or both be lists of messages")
 
 
@@ -223,7 +235,9 @@ _SHAPES = {
 }
 
 
-def _conversation(line: int, shape: str, turns: list[dict[str, Any]]) -> Row:
+def _conversation(
+    line: int, shape: str, turns: list[dict[str, Any]], row: Mapping[str, Any]
+) -> Row:
     if not any(turn["role"] == "assistant" for turn in turns):
         raise _BadShape("has no assistant turn to learn from")
     *before, last = turns
@@ -231,13 +245,36 @@ def _conversation(line: int, shape: str, turns: list[dict[str, Any]]) -> Row:
         raise _BadShape(f"ends with a turn of the {last['role']}, not of the assistant")
     if not before:
         raise _BadShape("has no turn before the assistant's answer")
-    _refuse_empty(last["content"], "the assistant's answer")
-    return Row(line=line, shape=shape, messages=tuple(before), answer=_with_reasoning(last))
+    call = last if last.get("tool_calls") else None
+    if call is None:
+        _refuse_empty(last["content"], "the assistant's answer")
+    return Row(
+        line=line,
+        shape=shape,
+        messages=tuple(before),
+        answer=_with_reasoning(last),
+        call=call,
+        tools=_tools(row.get("tools")),
+    )
+
+
+def _tools(value: object) -> tuple[Any, ...] | None:
+    """What the row says may be called; some corpora keep it as JSON in a text."""
+    if isinstance(value, str) and value.strip():
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise _BadShape("tools is a text that is not JSON") from None
+    if value is None or value in ("", []):
+        return None
+    if not isinstance(value, list):
+        raise _BadShape("tools is not a list")
+    return tuple(value)
 
 
 def _with_reasoning(turn: Mapping[str, Any]) -> str:
     """Some corpora keep the reasoning in a field of its own, which no template must lose."""
-    reasoning, content = turn.get("reasoning_content"), str(turn["content"])
+    reasoning, content = turn.get("reasoning_content"), str(turn["content"] or "")
     if not isinstance(reasoning, str) or not reasoning.strip() or "</think>" in content:
         return content
     return f"<think>\n{reasoning.strip()}\n</think>\n\n{content.lstrip()}"
@@ -251,8 +288,18 @@ def _turns(value: object, name: str) -> list[dict[str, Any]]:
         role = each.get("role")
         if not isinstance(role, str) or role not in ROLES:
             raise _BadShape(f"{name}: unknown role {str(role)[:30]!r}")
-        turns.append({**each, "content": _content(each.get("content"), name)})
+        turns.append({**each, "content": _content_of(each, name)})
     return turns
+
+
+def _content_of(turn: Mapping[str, Any], name: str) -> str | None:
+    """Return a turn's text; one that calls tools need not have any, and templates ask for None."""
+    calls = turn.get("tool_calls")
+    if calls and not (isinstance(calls, list) and all(isinstance(each, dict) for each in calls)):
+        raise _BadShape(f"{name}: tool_calls is not a list of calls")
+    if calls and turn.get("content") is None:
+        return None
+    return _content(turn.get("content"), name)
 
 
 def _content(value: object, name: str) -> str:
@@ -283,7 +330,7 @@ class Survey:
     """A data file as a whole."""
 
     sha256: str
-    """Of its bytes, in hex."""
+    """Of its bytes, in hex; a byte order mark apart."""
     lines: int
     """That are not blank."""
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from runners.payload.causes import StageError
 from runners.payload.nemo_adapter import TRACKERS, adapter_targets
+from runners.payload.nemo_yarn import yarn_fields
 from runners.recipe.model import Recipe
 
 
-def nemo_column(recipe: Recipe) -> Sequence[str]:
+def nemo_column(recipe: Recipe, config: Mapping[str, Any] | None) -> Sequence[str]:
     """Return the differences, each with its reason."""
-    refused = list(nemo_refusals(recipe))
+    refused = list(nemo_refusals(recipe, config))
     if refused:
         return [f"cannot train this recipe: {each}" for each in refused]
     return list(_differences(recipe))
 
 
-def nemo_refusals(recipe: Recipe) -> Iterator[str]:
-    """Yield why the lane would not start."""
+def nemo_refusals(recipe: Recipe, config: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yield why the lane would not start; *config* is the base's config.json, where it is known."""
     fused = recipe.lanes.nemo.lora == "fused"
     try:
         adapter_targets(recipe.lora.targets, fused=fused)
@@ -29,6 +31,12 @@ def nemo_refusals(recipe: Recipe) -> Iterator[str]:
     if unknown := sorted(set(recipe.train.report_to) - TRACKERS):
         known = " and ".join(sorted(TRACKERS))
         yield f"train.report_to: it can report to {known}, not {unknown[0]}"
+    try:
+        yarn_fields(config or {})
+    except StageError as error:
+        yield str(error)
+    except (TypeError, ValueError) as error:
+        yield f"the rope in the base's config.json cannot be read: {error}"
 
 
 def _differences(recipe: Recipe) -> Iterator[str]:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from runners.payload.unsloth_paths import expected_groups, reason_against, unfused
 from runners.recipe.model import Recipe
 
+WHOLE = ("lm_head", "embed_tokens")
+"""Unsloth's get_peft_model takes these out of the targets and into modules_to_save."""
 
-def unsloth_column(recipe: Recipe) -> Sequence[str]:
+
+def unsloth_column(
+    recipe: Recipe,
+    config: Mapping[str, Any] | None,  # noqa: ARG001 - the signature is given
+) -> Sequence[str]:
     """Return the differences, each with its reason."""
+    if refused := list(unsloth_refusals(recipe)):
+        return [f"cannot train this recipe: {each}" for each in refused]
     lane = recipe.lanes.unsloth
     found = []
     if lane.load_in_4bit:
@@ -29,6 +38,13 @@ def unsloth_column(recipe: Recipe) -> Sequence[str]:
         "the same numbers"
     )
     return found
+
+
+def unsloth_refusals(recipe: Recipe, _config: Mapping[str, Any] | None = None) -> Iterator[str]:
+    """Yield why the lane would not start."""
+    for each in recipe.lora.targets:
+        if each.rpartition(".")[2] in WHOLE:
+            yield f"lora.targets: Unsloth trains {each} whole, not by an adapter"
 
 
 def _kernels(recipe: Recipe) -> str:

@@ -176,3 +176,21 @@ def assert_is_base_plus_adapter(merged: Path, base: Path, adapter: Path, layers:
         assert not torch.equal(new[name], weight), name
         changed += 1
     assert changed == layers
+
+
+def strange_base(base: Path, folder: Path) -> Path:
+    """*base* as some models lie on the hub: in float16; tied, yet both ends in the file; a buffer
+    and a head that transformers does not load; and the same weights again, in other words."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(base, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"tie_word_embeddings": True, "dtype": "float16"}
+    (folder / "config.json").write_text(json.dumps(config))
+    weights = {name: each.half() for name, each in load_file(folder / "model.safetensors").items()}
+    weights["lm_head.weight"] = weights["model.embed_tokens.weight"].clone()
+    weights["model.layers.0.self_attn.rotary_emb.inv_freq"] = weights["model.norm.weight"].float()
+    weights["mtp.head.weight"] = weights["model.norm.weight"].clone()
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    save_file({"wq": weights["mtp.head.weight"]}, folder / "consolidated.safetensors")
+    return folder

@@ -55,6 +55,17 @@ class Terminal:
             time.sleep(0.1)
         raise AssertionError(f"{texts} not on the screen:\n{self.screen()}")
 
+    def lacks(self, text: str) -> None:
+        """Wait until *text* is on the screen no more."""
+        end = time.monotonic() + PATIENCE_S
+        while text in self.screen():
+            assert time.monotonic() < end, f"{text} is still on the screen:\n{self.screen()}"
+            time.sleep(0.1)
+
+    def scrawl(self, text: str) -> None:
+        """Write to the terminal past the program that runs in it, as `wall` and kernels do."""
+        Path(self._call("display-message", "-p", "#{pane_tty}").strip()).write_text(text)
+
     def resize(self, columns: int, lines: int) -> None:
         self._call("resize-window", "-x", str(columns), "-y", str(lines))
 

@@ -39,6 +39,7 @@ def hub() -> Iterator[Hub]:
         "tokenizer.json": b"{}",
         "README.md": b"not wanted",
         "pytorch_model.bin": bytes(2 * CHUNK),
+        "consolidated.safetensors": bytes(2 * CHUNK),
         "model.safetensors.index.json": json.dumps(index).encode(),
         shards[0]: noise.randbytes(2 * MIB),
         shards[1]: noise.randbytes(3 * MIB),
@@ -132,7 +133,8 @@ def test_it_comes_into_the_cache_of_whoever_launched_though_the_keeper_knows_non
 
 def _wanted(hub: Hub) -> dict[str, bytes]:
     files = hub.models[NAME]
-    return {name: files[name] for name in files if name not in ("README.md", "pytorch_model.bin")}
+    others = ("README.md", "pytorch_model.bin", "consolidated.safetensors")
+    return {name: files[name] for name in files if name not in others}
 
 
 def test_killed_in_the_middle_it_goes_on_and_loads_no_whole_file_again(fetching: Fetching) -> None:

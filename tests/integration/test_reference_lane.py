@@ -6,6 +6,8 @@ Each stage is a process of its own, started from a copied payload as in producti
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -17,6 +19,7 @@ from lane_lab import (
     Lab,
     assert_is_base_plus_adapter,
     assert_learns_the_same_though_stopped_twice,
+    strange_base,
 )
 
 TRACKER = """
@@ -183,3 +186,56 @@ def test_a_training_that_cannot_begin_says_why(lab: Lab, job: dict[str, Any], sa
     assert (result["ok"], result["outcome"]) == (False, "failed")
     assert says in result["cause"]
     assert "\n" not in result["cause"]
+
+
+def test_a_merge_holds_what_transformers_leaves_out_of_the_base(tmp_path: Path, whole: Lab) -> None:
+    from safetensors.torch import load_file
+
+    lab = Lab(tmp_path / "run", base=strange_base(whole.base, tmp_path / "base"))
+    lab.run("train", "train_reference", iterations=1)
+    result = lab.run("merge", "merge_reference")
+    assert (result["tensors"], result["taken_along"]) == (27, 3)
+    merged = lab.root / "export" / "merged-hf-bf16"
+    names = [f"model-0000{each}-of-00002.safetensors" for each in (1, 2)]
+    new, old = {}, load_file(lab.base / "model.safetensors")
+    for name in names:
+        new |= load_file(merged / name)
+    assert new.keys() == old.keys()
+    assert new["lm_head.weight"].equal(new["model.embed_tokens.weight"])
+    assert new["mtp.head.weight"].equal(old["mtp.head.weight"].bfloat16())
+    assert "taken along from the base, unchanged: 3 tensors" in lab.log("merge").read_text()
+
+
+def test_a_base_with_gaps_is_refused_before_a_night_is_spent_on_it(
+    tmp_path: Path, whole: Lab
+) -> None:
+    import transformers
+    from safetensors.torch import load_file, save_file
+
+    from runners.payload.causes import StageError
+    from runners.payload.hf_model import gaps_refused
+
+    base = tmp_path / "base"
+    shutil.copytree(whole.base, base)
+    weights = load_file(base / "model.safetensors")
+    del weights["model.layers.1.self_attn.q_proj.weight"]
+    save_file(weights, base / "model.safetensors", {"format": "pt"})
+    lab = Lab(tmp_path / "run", base=base)
+    assert lab.start("train", "train_reference", 1, {}).wait() == 1
+    says = "lacks 1 of its tensors (model.layers.1.self_attn.q_proj.weight)"
+    assert says in lab.result()["cause"]
+    # As the unsloth lane hears of it, whose library does not pass it on.
+    with pytest.raises(StageError, match=re.escape(says)), gaps_refused("the base"):
+        transformers.AutoModelForCausalLM.from_pretrained(base)
+
+
+def test_a_layer_that_is_none_is_refused_though_others_are_some(tmp_path: Path, whole: Lab) -> None:
+    lab = Lab(tmp_path / "run", base=strange_base(whole.base, tmp_path / "base"))
+    recipe = lab.recipe()
+    for attempt, target, says in (
+        (1, "kproj", "has no linear layer 'kproj'"),
+        (2, "lm_head", "would change both"),
+    ):
+        recipe["lora"]["targets"] = ["q_proj", target]
+        assert lab.start("train", "train_reference", attempt, {"recipe": recipe}).wait() == 1
+        assert says in lab.result()["cause"]

@@ -108,6 +108,11 @@ def test_ctrl_z_and_fg_and_a_storm_of_sizes(lanewatch: Lanewatch, terminal: Term
     terminal.shows("in the 42 shell")
     terminal.command("fg; echo came back with $?")
     terminal.shows("No runs yet", "memory")
+    terminal.scrawl("\x1b[3;5Ha message to all")
+    terminal.shows("a message to all")
+    terminal.type("C-l")
+    terminal.lacks("message")
+    terminal.shows("No runs yet", "memory")
     for number in range(40):
         terminal.resize(20 + 7 * (number % 19), 6 + number % 31)
     terminal.resize(120, 40)

@@ -166,6 +166,7 @@ async def staged(
     )
     monkeypatch.setattr(app, "copy_to_clipboard", left.append)
     monkeypatch.setattr(app, "action_suspend_process", lambda: left.append("suspended"))
+    monkeypatch.setattr(app, "action_redraw", lambda: left.append("drawn anew"))
     monkeypatch.setattr(app, "exit", lambda *_, **__: left.append("exit"))
     app.root = root or tmp_path
     async with app.run_test(size=size) as pilot:

@@ -74,6 +74,55 @@ async def test_of_a_changed_digit_a_digit_is_sent(
         assert len(data) < 100, data
 
 
+async def test_all_is_sent_again_when_it_is_asked_for(
+    make_app: MakeApp, snap_of: Any, training: RunStatus, sent: list[str]
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, snap_of(training))
+        sent.clear()
+        app.refresh(layout=True)
+        await pilot.pause()
+        assert "".join(sent) == "", "nothing has changed"
+        await pilot.press("ctrl+l")
+        await pilot.pause()
+        paper = Paper(120, 40)
+        paper.write("".join(sent))
+        assert paper.text() == meant(app)
+
+
+async def test_after_another_size_all_is_sent(
+    make_app: MakeApp, snap_of: Any, training: RunStatus, sent: list[str]
+) -> None:
+    app = make_app(run=training.run)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, snap_of(training, opened=training))
+        for size in ((80, 24), (120, 40)):
+            sent.clear()
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            paper = Paper(*size)
+            paper.write("".join(sent))
+            assert paper.text() == meant(app)
+
+
+async def test_of_a_question_on_top_and_back_what_differs_is_sent(
+    make_app: MakeApp, snap_of: Any, training: RunStatus, sent: list[str]
+) -> None:
+    app = make_app(run=training.run)
+    async with app.run_test(size=(120, 40)) as pilot:
+        paper = Paper(120, 40)
+        await show(pilot, snap_of(training, opened=training))
+        for key in ("question_mark", "escape"):
+            paper.write("".join(sent))
+            sent.clear()
+            await pilot.press(key)
+            await pilot.pause()
+        assert len("".join(sent)) < 10_000
+        paper.write("".join(sent))
+        assert paper.text() == meant(app)
+
+
 words = st.text(st.sampled_from("ab·█漢é✓"), max_size=6)
 lines = st.lists(st.tuples(words, st.sampled_from(["", "good"])), max_size=5).map(tuple)
 

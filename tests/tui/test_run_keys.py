@@ -20,7 +20,8 @@ from tui.screens.board import BoardScreen
 from tui.screens.confirm_action import ConfirmActionScreen
 from tui.screens.confirm_stop import ConfirmStopScreen
 from tui.screens.run import TABS, RunScreen
-from tui.screens.run_tabs import ChartsTab, OverviewTab
+from tui.screens.run_overview import OverviewTab
+from tui.screens.run_tabs import ChartsTab
 from tui.widgets.evidence_table import EvidenceTable
 from tui.widgets.graph import Graph
 from tui.widgets.key_bar import KeyBar

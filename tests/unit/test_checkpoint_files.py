@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from runners.checkpoint_files import damage
+from runners.checkpoint_files import damage, unresumable
 
 
 def safetensors(tensor_bytes: int = 64) -> bytes:
@@ -62,3 +64,41 @@ def test_damage_is_named(checkpoint: Path, harm: Callable[[Path], object], says:
 
 def test_a_folder_that_is_gone_is_damage_too(tmp_path: Path) -> None:
     assert "cannot be read" in (damage(tmp_path / "iter_0000001") or "")
+
+
+def archive() -> bytes:
+    """As torch.save writes one."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as made:
+        made.writestr("archive/data.pkl", b"state" * 50)
+    return content.getvalue()
+
+
+@pytest.fixture(params=["trainer", "megatron"])
+def resumable(request: pytest.FixtureRequest, checkpoint: Path) -> Path:
+    names = ["optimizer.pt", "scheduler.pt", "rng_state.pth"]
+    if request.param == "megatron":
+        for path in checkpoint.iterdir():
+            path.unlink()
+        (checkpoint / "metadata.json").write_text("{}")
+        (checkpoint / "__0_0.distcp").write_bytes(b"x")
+        names = ["train_state.pt"]
+    for name in names:
+        (checkpoint / name).write_bytes(archive())
+    return checkpoint
+
+
+def test_a_training_goes_on_only_from_all_that_it_had(resumable: Path) -> None:
+    assert unresumable(resumable) is None
+    for path in sorted(resumable.glob("*.pt*")):
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-30])
+        assert unresumable(resumable) == f"iter_0000010/{path.name} is cut short"
+        path.unlink()
+        if path.name != "train_state.pt":  # without it no Megatron checkpoint is taken for one
+            assert unresumable(resumable) == f"iter_0000010 lacks {path.name}"
+        assert damage(resumable) is None, "it can still be merged"
+        path.write_bytes(whole)
+    for path in resumable.glob("*.distcp"):
+        path.write_bytes(b"")
+        assert "lacks a part of its state" in (unresumable(resumable) or "")

@@ -74,6 +74,16 @@ def test_the_home_of_nobody_is_said_in_a_sentence(
     assert "there is no home folder ~nobody-here here; name the folder" in told.err + told.out
 
 
+@pytest.mark.parametrize("words", ["doctor --engine podman", "doctor --lane tensorflow"])
+def test_the_doctor_knows_no_other_lanes_and_engines_than_a_launch(
+    words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words.split()) == 2
+    assert (
+        f"unknown {words.split()[1][2:]} '{words.split()[2]}'; known: " in capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize("name", ["LANEWATCH_RUNS", "LANEWATCH_CACHE", "XDG_CONFIG_HOME"])
 def test_the_same_of_a_variable(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

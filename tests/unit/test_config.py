@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -115,3 +116,26 @@ def test_a_new_file_holds_every_key_and_changes_nothing() -> None:
     write(render_config())
     assert not [each.key for each in settings().values() if each.source == "file"]
     assert all(key.partition(".")[2] in render_config() for key in KEYS)
+
+
+def test_a_file_that_sets_nothing_is_read_without_a_parser_of_toml(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write(render_config())
+    monkeypatch.setitem(sys.modules, "tomllib", None)  # whoever imports it fails
+    assert {each.source for each in settings().values()} <= {"default", "environment"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("[paths]\n[paths]\n", id="a table twice"),
+        pytest.param("# \x07\n", id="a control character in a comment"),
+        pytest.param("[paths\n", id="half a table"),
+        pytest.param(b"# \xff\n", id="no UTF-8"),
+    ],
+)
+def test_a_file_that_seems_to_set_nothing_is_still_toml_or_refused(text: str | bytes) -> None:
+    write(text)
+    with pytest.raises(ConfigError, match="is not TOML"):
+        settings()

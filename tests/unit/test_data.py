@@ -193,3 +193,15 @@ def test_a_survey_counts_what_reading_yields(
 def test_any_line_is_a_row_or_a_reason(raw: bytes) -> None:
     found = parse_row(1, raw)
     assert found.reason if isinstance(found, BadRow) else found.answer.strip()
+
+
+def test_a_byte_order_mark_is_no_row(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    for content in (b"\r\n" + b'{"text": "a"}\r\n', b'{"text": "a"}\n'):
+        path.write_bytes(b"\xef\xbb\xbf" + content)
+        rows = list(read_rows(path))
+        assert [each.answer for each in rows if isinstance(each, Row)] == ["a"]
+        assert survey(path).lines == len(rows) == 1
+    path.write_bytes(b'\xef\xbb\xbf[{"text": "a"}]')
+    with pytest.raises(DataError, match="one JSON array"):
+        list(read_rows(path))

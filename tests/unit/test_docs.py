@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runners.drills.table import DRILLS
-from tui.cli.parser import COMMANDS
+from tui.cli.names import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 ARCHITECTURE = ROOT / "docs" / "architecture.md"

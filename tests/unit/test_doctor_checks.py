@@ -10,6 +10,7 @@ from examined import DOCKER, GIB, SPARK, check, examination, facts, launch, memo
 
 from monitor.memory_return import Holder
 from monitor.readings import GpuReading
+from runners.doctor.examine import lane_check
 from runners.doctor.facts import (
     BaseFacts,
     ContainerFacts,
@@ -21,6 +22,7 @@ from runners.doctor.facts import (
     SessionFacts,
 )
 from runners.doctor.values import Level, worst
+from runners.recipe.model import Recipe
 
 MIB = 1 << 20
 
@@ -311,3 +313,18 @@ def test_a_base_that_will_be_fetched_is_doubtful_and_no_failure() -> None:
     assert check(found, "base").level is Level.WARN
     assert "not here yet" in check(found, "memory").seen
     assert examination(found).ok
+
+
+def test_what_a_launch_would_refuse_the_doctor_says_too() -> None:
+    asked = {"data": {"path": "/rows"}, "lora": {"targets": ["q_proj"]}}
+    alone = Recipe.model_validate(asked)
+    found = lane_check(alone, "nemo", facts())
+    assert (found.level, found.overridable) == (Level.FAIL, False)
+    assert "together or not at all" in found.seen
+    assert lane_check(alone, "unsloth", facts()).level is Level.OK
+    whole = Recipe.model_validate({"data": {"path": "/rows"}})
+    assert lane_check(whole, "nemo", facts()).level is Level.OK
+    rope = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}
+    bent = BaseFacts(name="q", config={"rope_scaling": rope | {"attention_factor": 2.0}})
+    found = lane_check(whole, "nemo", facts(given=launch(base=bent)))
+    assert "would train another model" in found.seen

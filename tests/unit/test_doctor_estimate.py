@@ -120,6 +120,20 @@ def test_on_a_shared_memory_both_parts_count_and_on_a_gpu_of_its_own_the_hosts()
     assert found.of_machine(unified=False) == max(found.host_bytes, found.merge_bytes)
 
 
+@pytest.mark.parametrize(
+    ("base", "named"),
+    [(QWEN3_8B, "merge"), (shape(64, 2, 4, 2, 16, 128, 640), "overhead")],
+)
+def test_the_parts_that_are_told_are_those_of_the_memory_that_is_meant(
+    base: BaseShape, named: str
+) -> None:
+    found = estimate(base, recipe(), "nemo", on_gpu=True)
+    parts = found.machine_parts(unified=False)
+    assert sum(parts.values()) == found.of_machine(unified=False)
+    assert max(parts, key=lambda name: parts[name]) == named
+    assert "weights" in found.machine_parts(unified=True)
+
+
 def test_the_merge_needs_the_base_in_the_machines_own_memory() -> None:
     found = estimate(QWEN3_8B, recipe(), "unsloth", on_gpu=True)
     assert found.merge_bytes > 2 * QWEN3_8B.parameters

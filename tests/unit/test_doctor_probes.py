@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import threading
 import time
@@ -142,13 +143,51 @@ def test_a_base_is_read_with_its_sizes_and_template(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ old }}"}))
     for number, size in enumerate((100, 300)):
-        (tmp_path / f"model-{number}.safetensors").write_bytes(b"w" * size)
+        whole = (2).to_bytes(8, "little") + b"{}"
+        (tmp_path / f"model-{number}.safetensors").write_bytes(whole.ljust(size, b"w"))
     seen = read_base(recipe(path=str(tmp_path)))
     assert (seen.bytes, seen.largest_file_bytes, seen.template) == (400, 300, "{{ old }}")
     assert seen.shape is not None
     assert seen.shape.head_size == 16
     (tmp_path / "chat_template.jinja").write_text("{{ new }}")
     assert read_base(recipe(path=str(tmp_path))).template == "{{ new }}"
+
+
+@pytest.mark.parametrize(
+    ("more", "counted"),
+    [({}, 231), ({"tie_word_embeddings": True}, 201)],
+    ids=["plain", "tied, and there twice"],
+)
+def test_weights_are_counted_where_the_files_are(
+    tmp_path: Path, more: dict[str, Any], counted: int
+) -> None:
+    """Of a base of many experts config.json tells a tenth."""
+    sizes = {
+        "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "intermediate_size": 128, "vocab_size": 640,
+    }  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(sizes | more))
+    (tmp_path / "tokenizer.json").write_text("{}")
+    shapes = {"experts.weight": [10, 4, 5], "lm_head.weight": [3, 10]}
+    shapes["model.layers.0.self_attn.q_proj.weight"] = [1, 1]
+    held, at = {}, 0
+    for name, shape in shapes.items():
+        end = at + 2 * math.prod(shape)
+        held[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [at, end]}
+        at = end
+    header = json.dumps(held).encode()
+    whole = len(header).to_bytes(8, "little") + header + bytes(at)
+    (tmp_path / "model.safetensors").write_bytes(whole)
+    asked = {"data": {"path": "/rows"}, "model": {"path": str(tmp_path)}}
+    asked["lora"] = {"targets": ["q_proj"]}
+    found = read_base(Recipe.model_validate(asked)).shape
+    assert found is not None
+    assert found.counted == counted
+    assert found.parameters == counted
+    del asked["lora"]
+    other = read_base(Recipe.model_validate(asked))
+    assert (other.problem or "").startswith("lora.targets: 'k_proj' is no linear layer")
+    assert other.shape == found, "a word that is wrong hides no size"
 
 
 def test_a_base_that_is_not_there_is_a_problem_and_no_error(tmp_path: Path) -> None:

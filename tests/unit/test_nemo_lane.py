@@ -26,7 +26,7 @@ from runners.payload.nemo_imports import (
 )
 from runners.payload.nemo_saves import forget_older, make_tree
 from runners.payload.nemo_yarn import doubts, fill_yarn, yarn_fields
-from runners.recipe.comparison import refusal
+from runners.recipe.comparison import compare, refusal
 from runners.recipe.model import Recipe
 from runners.recipe.nemo_column import nemo_column
 
@@ -289,12 +289,12 @@ def recipe(**tables: Any) -> Recipe:
 def test_what_the_lane_makes_of_a_recipe_is_said_before_a_launch(
     tables: dict[str, Any], says: str
 ) -> None:
-    assert says in "\n".join(nemo_column(recipe(**tables)))
+    assert says in "\n".join(nemo_column(recipe(**tables), None))
 
 
 def test_fp32_and_an_evaluation_are_told_as_they_are() -> None:
     data = {"path": "/rows", "eval_interval": 5, "eval_fraction": 0.1}
-    told = "\n".join(nemo_column(recipe(data=data, train={"precision": "fp32"})))
+    told = "\n".join(nemo_column(recipe(data=data, train={"precision": "fp32"}), None))
     assert "evaluation loss: the mean over tokens" in told
     assert "fp32 alone" not in told
 
@@ -321,3 +321,8 @@ def test_a_recipe_that_the_lane_cannot_train_is_refused_before_anything_is_impor
     assert "together or not at all" in str(refusal(alone, "nemo"))
     assert refusal(alone, "reference") is None
     assert refusal(recipe(), "nemo") is None
+    for factor, says in ((1.5, "would train another model"), ("x", "cannot be read")):
+        config = {"rope_parameters": ARTICLE | {"attention_factor": factor}}
+        assert says in str(refusal(recipe(), "nemo", config))
+        assert says in "\n".join(compare(recipe(), config).differs["nemo"])
+        assert refusal(recipe(), "unsloth", config) is None

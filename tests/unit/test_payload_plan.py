@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from runners.payload.contract import Contract, StageError
 from runners.payload.exporting import compare
-from runners.payload.folders import begin_folder, put_in_place, read_tensors
+from runners.payload.folders import begin_folder, put_in_place
 from runners.payload.job import Calibration, Job, read_job
 from runners.payload.rows import Order, read_order, read_rows
+from runners.payload.shards import read_tensors
 from runners.payload.training_plan import choose_plan, given_plan, keep_plan, kept_plan
 
 PATHS = {"base": "/base", "data": "/data", "checkpoints": "/c", "work": "/w", "export": "/e"}

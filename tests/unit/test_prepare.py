@@ -229,6 +229,11 @@ def test_a_hostile_template_is_an_error(template: str) -> None:
         ChatTemplate(template, {}).prompt([{"role": "user", "content": "x"}])
 
 
+def test_a_template_that_writes_the_date_writes_the_same_one_on_every_day() -> None:
+    source = "{{ strftime_now('%d %b %Y') }}{{ messages[0].content }}"
+    assert ChatTemplate(source, {}).prompt([{"role": "user", "content": "?"}]) == "26 Jul 2024?"
+
+
 def test_a_template_that_is_none() -> None:
     with pytest.raises(DataError, match="chat template"):
         ChatTemplate("{% if %}", {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -64,6 +65,26 @@ def test_a_whole_corpus(tmp_path: Path, tiny: Path) -> None:
     assert seen[-1] == (240, 240)
     assert json.loads((run / "data" / "manifest.json").read_text()) == manifest.to_json()
     assert not (run / "data" / "eval.jsonl").exists()
+
+
+def test_a_base_that_came_by_fetch_is_looked_at_before_the_long_stages(
+    tmp_path: Path, tiny: Path
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(tiny, base)
+    shape = {"dtype": "BF16", "shape": [1, 1], "data_offsets": [0, 2]}
+    header = json.dumps({"model.layers.0.self_attn.q_proj.weight": shape}).encode()
+    whole = len(header).to_bytes(8, "little") + header + bytes(2)
+    (base / "model.safetensors").write_bytes(whole)
+    run = make_run(tmp_path / "run", demo_corpus_path(), base, 'lora.targets=["q_proj", "qproj"]')
+    with pytest.raises(DataError, match=r"lora.targets: 'qproj' is no linear layer of the base"):
+        prepare(run)
+    assert not (run / "data").exists()
+    make_run(run, demo_corpus_path(), base, 'lora.targets=["q_proj"]')
+    assert prepare(run).rows == 240
+    (base / "model.safetensors").write_bytes(whole[:-1])
+    with pytest.raises(DataError, match=r"model.path: .* no whole safetensors file"):
+        prepare(run)
 
 
 def test_the_same_inputs_give_the_same_ids(tmp_path: Path, tiny: Path) -> None:

@@ -155,3 +155,37 @@ def test_as_json_and_as_text_it_says_the_same(tmp_path: Path) -> None:
     assert text[-1].endswith("recipe.toml: 1 error")
     assert any("line 2: is not JSON" in line for line in text)
     assert check(tmp_path, GOOD).lines()[-1].endswith("recipe.toml: ok")
+
+
+def test_weights_that_are_not_whole_and_layers_that_are_none_are_errors(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    make_tiny_tokenizer(demo_corpus_path(), base)
+    (base / "config.json").write_text("{}")
+    place = "model-00001-of-00002.safetensors"
+    index = {"weight_map": {"model.layers.0.self_attn.q_proj.weight": place}}
+    (base / "model.safetensors.index.json").write_text(json.dumps(index))
+    (error,) = said(check(tmp_path, GOOD, model=str(base)), Level.ERROR)
+    assert f"model.path: {base / place} cannot be read" in error
+    shape = {"dtype": "F32", "shape": [1, 1], "data_offsets": [0, 4]}
+    header = json.dumps({"model.layers.0.self_attn.q_proj.weight": shape}).encode()
+    (base / place).write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    assert check(tmp_path, GOOD, 'lora.targets=["q_proj"]', model=str(base)).ok
+    for target, hint in (("qproj", "did you mean q_proj?"), ("all-linear", "it has q_proj")):
+        report = check(tmp_path, GOOD, f'lora.targets=["q_proj", "{target}"]', model=str(base))
+        (error,) = said(report, Level.ERROR)
+        assert error.startswith(f"lora.targets: '{target}' is no linear layer of the base")
+        assert error.endswith(hint)
+    config = {"quantization_config": {"quant_method": "bitsandbytes"}}
+    (base / "config.json").write_text(json.dumps(config))
+    (error,) = said(check(tmp_path, GOOD, model=str(base)), Level.ERROR)
+    assert "quantised already (bitsandbytes)" in error
+
+
+def test_rows_longer_than_the_base_was_made_for_are_a_warning(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    make_tiny_tokenizer(demo_corpus_path(), base)
+    for positions, warned in ((512, []), (8, ["8 positions"])):
+        (base / "config.json").write_text(json.dumps({"max_position_embeddings": positions}))
+        report = check(tmp_path, GOOD, model=str(base))
+        assert report.ok
+        assert [each.rpartition("made for ")[2] for each in said(report, Level.WARNING)] == warned

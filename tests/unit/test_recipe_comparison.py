@@ -8,7 +8,7 @@ import pytest
 
 from runners.payload.make_tiny import SIZES
 from runners.recipe.check import check_recipe
-from runners.recipe.comparison import adapter_parameters, compare
+from runners.recipe.comparison import adapter_parameters, compare, refusal
 from runners.recipe.demo import demo_recipe_path
 from runners.recipe.model import Recipe
 
@@ -35,6 +35,10 @@ def recipe(**tables: Any) -> Recipe:
         ),
         pytest.param(SIZES, {}, 28_672, id="the tiny model"),
         pytest.param(QWEN3_8B, {"targets": ["c_attn"]}, None, id="a layer of another family"),
+        pytest.param(QWEN3_8B | {"num_experts": 8}, {}, 15_335_424, id="experts left alone"),
+        pytest.param(
+            QWEN3_8B | {"num_experts": 8}, {"targets": ["up_proj"]}, None, id="an MLP of experts"
+        ),
         pytest.param({"hidden_size": 4096}, {}, None, id="a config that says too little"),
         pytest.param(None, {}, None, id="no base here"),
     ],
@@ -85,3 +89,10 @@ def test_a_check_tells_it_as_text_and_as_json() -> None:
     assert lanes["alike"]
     assert lanes["differs"]["unsloth"]
     assert check_recipe(demo_recipe_path().with_name("none.toml")).to_json()["lanes"] is None
+
+
+def test_what_unsloth_trains_without_an_adapter_is_refused() -> None:
+    head = recipe(lora={"targets": ["q_proj", "lm_head"]})
+    assert "trains lm_head whole" in str(refusal(head, "unsloth"))
+    assert "cannot train this recipe" in "\n".join(compare(head, None).differs["unsloth"])
+    assert refusal(recipe(), "unsloth") is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from monitor.model import Stage
 from monitor.rundir import RunDir
+from runners.errors import RunStateError
 from runners.recipe.model import Recipe
 from runners.stages import PAYLOAD_PACKAGE, Plan, copy_payload
 
@@ -148,3 +150,33 @@ def test_who_names_a_gpu_is_not_trained_on_the_cpu(run: RunDir) -> None:
 
     assert device() == "cuda"
     assert device(device="cpu") == "cpu"
+
+
+def _checkpoint(run: RunDir, iteration: int) -> Path:
+    folder = run.checkpoint(iteration)
+    folder.mkdir()
+    header = b'{"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}'
+    weights = len(header).to_bytes(8, "little") + header + bytes(4)
+    (folder / "adapter_model.safetensors").write_bytes(weights)
+    (folder / "trainer_state.json").write_text(json.dumps({"global_step": iteration}))
+    for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
+        with zipfile.ZipFile(folder / name, "w") as made:
+            made.writestr("data.pkl", b"state")
+    return folder
+
+
+def test_where_a_resume_begins_is_said_and_never_anew_in_silence(run: RunDir) -> None:
+    plan = plan_of(run)
+    assert (plan.resume_from(), plan.begins_where()) == (None, None), "nothing was saved yet"
+    first, last = _checkpoint(run, 10), _checkpoint(run, 20)
+    (run.checkpoints / "latest_checkpointed_iteration.txt").write_text("20\n")
+    assert (plan.resume_from(), plan.begins_where()) == (20, None)
+    (last / "optimizer.pt").unlink()
+    assert plan.resume_from() == 10
+    assert plan.begins_where() == (
+        "the training goes on from checkpoint 10: iter_0000020 lacks optimizer.pt"
+    )
+    (first / "trainer_state.json").unlink()
+    assert plan.resume_from() is None
+    with pytest.raises(RunStateError, match=r"none to go on from: iter_0000020 lacks optimizer.pt"):
+        plan.begins_where()

@@ -28,6 +28,7 @@ def doctor_command(options: argparse.Namespace) -> int:
         from tui.cli.proving import prove_command
 
         return prove_command(options)
+    engine_of(options)
     intended, more = None, tuple[Check, ...]()
     if options.recipe is not None:
         intended = intended_of(load_recipe(Path(options.recipe), options.set), options)
@@ -48,13 +49,18 @@ def lane_of(options: argparse.Namespace) -> str:
     return get_lane(options.lane or config.get("launch.lane") or "reference").name
 
 
+def engine_of(options: argparse.Namespace) -> str:
+    """The engine that the options or the configuration name. Raises RunnerError."""
+    return get_engine(options.engine or config.get("launch.engine") or "local").name
+
+
 def intended_of(recipe: Recipe, options: argparse.Namespace) -> Intended:
     """The launch that the options describe. Raises RunnerError."""
     lane = lane_of(options)
     return Intended(
         recipe=recipe,
         lane=lane,
-        engine=options.engine or config.get("launch.engine") or "local",
+        engine=engine_of(options),
         image=recipe.docker.image or config.get("docker.image") or get_lane(lane).image,
         python=config.get("launch.python"),
         limit_bytes=limit_bytes(recipe),
@@ -65,7 +71,7 @@ def _stack(options: argparse.Namespace) -> Check:
     lane = get_lane(options.lane)
     return stack_check(
         lane.name,
-        get_engine(options.engine or config.get("launch.engine") or "local").name,
+        engine_of(options),
         image=config.get("docker.image") or lane.image,
         python=config.get("launch.python"),
     )

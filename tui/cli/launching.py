@@ -21,7 +21,7 @@ from runners.config import ConfigError
 from runners.errors import RunnerError
 from runners.lanes import get_lane
 from runners.launch import LaunchOrder, dry_run, launch
-from runners.recipe.base import base_or_hub
+from runners.recipe.base import base_config, base_or_hub
 from runners.recipe.comparison import refusal
 from runners.recipe.data import BadRow, read_rows
 from runners.recipe.load import load_recipe, recipe_from_data, recipe_hash
@@ -148,7 +148,7 @@ def build_order(recipe: Recipe, options: argparse.Namespace) -> LaunchOrder:
         complain(f"{error}; a launch would be refused")  # its requests can be shown
     base, hub = base_or_hub(recipe)
     lane = getattr(options, "lane", None) or config.get("launch.lane") or "reference"
-    if reason := refusal(recipe, lane):
+    if reason := refusal(recipe, lane, base_config(base)):
         raise RunnerError(f"the {lane} lane cannot train this recipe: {reason}")
     return LaunchOrder(
         recipe=recipe.model_dump(mode="json"),

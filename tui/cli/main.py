@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 from monitor.errors import BadConfigError, MonitorError
 from runners.config import ConfigError, apply_config
 from runners.errors import RunnerError, RunNotFoundError
 from tui.cli import exits
+from tui.cli.names import COMMANDS
 from tui.cli.output import complain
-from tui.cli.parser import COMMANDS, build_parser
 
-Handler = Callable[[argparse.Namespace], int]
+Handler = Callable[[Any], int]
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -54,10 +55,7 @@ def _is_nowhere() -> bool:
 
 def _dispatch(arguments: list[str]) -> int:
     command = next((word for word in arguments if not word.startswith("-")), None)
-    if command in COMMANDS or set(arguments) & {"-h", "--help", "--version"}:
-        options = build_parser().parse_args(arguments)
-    else:
-        options = build_parser(board=True).parse_args(arguments)
+    options = _for_the_screen(arguments) or _parsed(arguments, command)
     if options.command != "config":
         apply_config()
     module, _, function = options.handler.partition(":")
@@ -71,3 +69,23 @@ def _dispatch(arguments: list[str]) -> int:
         if options.command is None and near:
             complain(f"did you mean `lanewatch {near[0]}`?")
         raise
+
+
+def _for_the_screen(arguments: list[str]) -> SimpleNamespace | None:
+    """The options of `lanewatch [--readonly] [RUN]`, for which no parser is loaded; else None."""
+    names = [word for word in arguments if word != "--readonly"]
+    if len(names) > 1 or any(name.startswith("-") or name in COMMANDS for name in names):
+        return None
+    return SimpleNamespace(
+        run=names[0] if names else None,
+        readonly="--readonly" in arguments,
+        command=None,
+        handler="tui.cli.screen:screen_command",
+    )
+
+
+def _parsed(arguments: list[str], command: str | None) -> Any:
+    from tui.cli.parser import build_parser
+
+    asks = set(arguments) & {"-h", "--help", "--version"}
+    return build_parser(board=command not in COMMANDS and not asks).parse_args(arguments)

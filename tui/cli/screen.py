@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
 import sys
@@ -14,6 +13,8 @@ from runners.errors import RunnerError
 from tui.cli import exits
 
 if TYPE_CHECKING:
+    import argparse
+
     from tui.actions import Action
     from tui.launching.attach_desk import AttachDesk
     from tui.launching.desk import LaunchDesk

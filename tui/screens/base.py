@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.screen import Screen
 from textual.widgets import Input
 
-from tui.narrow_updates import NarrowCompositor
-from tui.state import Snapshot
 from tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
     from tui.app import LanewatchApp
+    from tui.state import Snapshot
 
 
 class StateScreen(Screen[Any]):
@@ -22,10 +21,6 @@ class StateScreen(Screen[Any]):
     PROMPT_HINT: ClassVar[str] = "search"
     COMMANDS_HERE: ClassVar[tuple[tuple[str, str, str], ...]] = ()
     """What the command palette offers on this screen: words, key, action."""
-
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._compositor = NarrowCompositor()
 
     @property
     def lanewatch(self) -> LanewatchApp:

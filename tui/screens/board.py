@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.geometry import Size
 
 from tui.run_order import ORDERS, Order
 from tui.screens.base import StateScreen
-from tui.state import Snapshot, is_over
+from tui.state import is_over
 from tui.widgets.key_bar import KeyBar, Keys
 from tui.widgets.machine_strip import MachineStrip
 from tui.widgets.run_card import RunCard
 from tui.widgets.run_table import RunTable
+
+if TYPE_CHECKING:
+    from tui.state import Snapshot
 
 OPEN_KEY: Keys = (("enter", "open"),)
 KEYS: Keys = (
@@ -99,10 +103,14 @@ class BoardScreen(StateScreen):
     def on_mount(self) -> None:
         self.keys.keys = (*OPEN_KEY, *KEYS, *MORE_KEYS)
         self.reason.empty_text = "Reading the runs."
+        self._suit(self.app.size)  # before the first layout, which is else done twice
 
     def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.height < SHORT_ROWS, "-short")
-        self.set_class(event.size.width >= WIDE_COLUMNS, "-wide")
+        self._suit(event.size)
+
+    def _suit(self, size: Size) -> None:
+        self.set_class(size.height < SHORT_ROWS, "-short")
+        self.set_class(size.width >= WIDE_COLUMNS, "-wide")
         # The card gets its rows with the next state, not from here: a terminal that names no size
         # is resized by every layout (Textual 8.2), and that would never end.
 

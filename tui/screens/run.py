@@ -19,9 +19,8 @@ from tui.messages import ActionDone
 from tui.remedies import first_remedy, without_keys
 from tui.screens.base import StateScreen
 from tui.screens.run_layout import HeadLayout, Steadied, plan_head
-from tui.screens.run_tabs import ChartsTab, Look, OverviewTab, RunTab
-from tui.state import RunDetail, Snapshot
-from tui.widgets.graph import Graph
+from tui.screens.run_overview import OverviewTab
+from tui.screens.run_tab import Look, RunTab
 from tui.widgets.key_bar import KeyBar, Keys
 from tui.widgets.progress_view import ProgressView, noted
 from tui.widgets.remedy_view import RemedyView
@@ -30,7 +29,10 @@ from tui.widgets.title_line import TitleLine
 from tui.widgets.verdict_view import VerdictView
 
 if TYPE_CHECKING:
+    from textual.widget import Widget
+
     from monitor.status_model import RunStatus
+    from tui.state import RunDetail, Snapshot
 
 TABS = ("overview", "training", "machine", "checkpoints", "log", "events", "recipe")
 LOG = TABS.index("log")
@@ -41,6 +43,7 @@ LAST_KEYS: Keys = (("V", "events"), ("c", "compare"), ("ctrl+p", "commands"))
 CHART_KEYS: Keys = (("tab", "graph"), ("+ -", "zoom"), ("y", "log scale"), ("m", "smooth"))
 LOG_KEYS: Keys = (("/", "search"), ("n N", "next"), ("j k", "scroll"), ("G", "follow"))
 LIST_KEYS: Keys = (("j k", "scroll"), ("g G", "top, end"))
+SCROLL_KEYS: dict[str, Keys] = {"": (), "list": LIST_KEYS, "log": LOG_KEYS}
 WHEEL_ROWS = 3
 
 
@@ -168,9 +171,9 @@ class RunScreen(StateScreen):
         """The mouse opens a tab, or chooses a graph; twice on a graph shows the whole run again."""
         if event.widget is self.tabs and (index := self.tabs.at(event.x)) is not None:
             self.action_tab(index)
-        elif isinstance(event.widget, Graph) and event.chain > 1:
+        elif _is_graph(event.widget) and event.chain > 1:
             self.action_whole()
-        elif isinstance(self.tab, ChartsTab):
+        else:
             self.tab.choose_graph(event.widget)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
@@ -181,7 +184,7 @@ class RunScreen(StateScreen):
 
     def _turn_wheel(self, event: events.MouseEvent, way: int) -> None:
         """Over a graph the wheel zooms, elsewhere it scrolls."""
-        if isinstance(event.widget, Graph):
+        if _is_graph(event.widget):
             self.action_zoom(-way)
         else:
             self.action_scroll(way * WHEEL_ROWS)
@@ -356,9 +359,14 @@ class RunScreen(StateScreen):
 
     def _show_keys(self, status: RunStatus | None) -> None:
         actions = tuple((key, action.value) for key, action in self._offered(status))
-        there = LIST_KEYS if self.tab.scroller is not None else ()
-        there = LOG_KEYS if self.tab.log_tail is not None else there
+        there = SCROLL_KEYS[self.tab.scrolls]
         there = (*CHART_KEYS[self.tabs.active == 0 :], *there) if self.tab.charts else there
         # In 50 columns the first of what may be done, why it hangs, and all other keys.
         first, more = (*actions[:1], *ALWAYS_KEYS), (*actions[1:], *OTHER_KEYS)
         self.keys.keys = (*KEYS, *first, *more, *there, *LAST_KEYS)
+
+
+def _is_graph(widget: Widget | None) -> bool:
+    from tui.widgets.graph import Graph  # here: the first frame has none
+
+    return isinstance(widget, Graph)

@@ -6,7 +6,7 @@ size; then the evidence, then the log, then the graphs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 WIDE = 120
 """From this many columns on, the checkpoints stand beside the evidence, graphs in two columns."""
@@ -21,8 +21,7 @@ GRAPH_COLUMNS = 28
 LEAST_GRAPH_ROWS = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeadLayout:
+class HeadLayout(NamedTuple):
     """Rows of what stands above every tab; 0 hides it."""
 
     verdict: int
@@ -33,8 +32,7 @@ class HeadLayout:
     """What is left for the tab."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverviewLayout:
+class OverviewLayout(NamedTuple):
     """Rows of the parts of the overview; 0 hides it. What is left over is the log's."""
 
     evidence: int
@@ -44,8 +42,7 @@ class OverviewLayout:
     wide: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChartsLayout:
+class ChartsLayout(NamedTuple):
     """How graphs share a tab."""
 
     head: int

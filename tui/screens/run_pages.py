@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tui.screens.run_overview import OverviewTab
 from tui.screens.run_series import TRAINING
-from tui.screens.run_tabs import ChartsTab, LogTab, Look, MachineTab, OverviewTab, RunTab, Scroller
+from tui.screens.run_tab import Look, RunTab, Scroller
+from tui.screens.run_tabs import ChartsTab, LogTab, MachineTab
 from tui.widgets.checkpoint_view import CheckpointView
 from tui.widgets.event_list import EventList
 from tui.widgets.recipe_view import RecipeView
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 class CheckpointsTab(RunTab):
     """The checkpoint timeline."""
+
+    scrolls = "list"
 
     def __init__(self) -> None:
         super().__init__(id="tab-checkpoints")
@@ -36,6 +40,8 @@ class CheckpointsTab(RunTab):
 class EventsTab(RunTab):
     """What happened to this run."""
 
+    scrolls = "list"
+
     def __init__(self) -> None:
         super().__init__(id="tab-events")
         self.events = EventList(id="events")
@@ -53,6 +59,8 @@ class EventsTab(RunTab):
 
 class RecipeTab(RunTab):
     """What was asked for, and with what it is done."""
+
+    scrolls = "list"
 
     def __init__(self) -> None:
         super().__init__(id="tab-recipe")

@@ -15,7 +15,7 @@ KEYS = (
         ("q", "quit; every run goes on"),
         ("esc", "clear a search, then back"),
         ("ctrl+p", "commands by name, themes, runs"),
-        ("ctrl+z", "to the shell; fg comes back"),
+        ("ctrl+z", "to the shell; fg comes back; ctrl+l: draw anew"),
         (",", "settings: theme, memory limit, alert channels"),
     )),
     ("board", (

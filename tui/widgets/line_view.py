@@ -1,14 +1,11 @@
 """A widget made of lines of toned text that repaints only the lines that changed.
 
 A subclass says what its lines are; this class compares them, column by column, with what is
-on the screen. Of a changed line the columns that differ are sent (see `tui.narrow_updates`).
+on the screen. Of a changed line the columns that differ are sent (see `tui.sheet`).
 """
 
 from __future__ import annotations
 
-import re
-
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
@@ -17,10 +14,8 @@ from textual.widget import Widget
 
 from tui.glyphs import UNICODE, Glyphs, spelt
 from tui.lines import Line, Span, clean
+from tui.sheet import is_even
 from tui.tones import tone_style
-
-_ONE_COLUMN = re.compile("[ -~\u2500-\u25ff\u2800-\u28ff·–…]*").fullmatch  # noqa: RUF001
-"""Text whose characters are sure to take a column each: what the screens themselves draw with."""
 
 NEAR = 12
 """Columns that are sent again sooner than a place and a colour of its own for what follows them."""
@@ -34,6 +29,8 @@ class LineView(Widget):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._shown: list[Line] = []
+        self._drawn_for = (0, 0)
+        """Columns and rows that `_shown` is for."""
         self._tones: dict[str, Style] = {}
 
     @property
@@ -50,10 +47,9 @@ class LineView(Widget):
         if not self.is_mounted or not self.size:
             return
         width, height = self.size
-        fresh = self.lines(width, height)[:height]
-        fresh += [()] * (height - len(fresh))
-        shown, self._shown = self._shown, fresh
-        if len(shown) != len(fresh):
+        shown, drawn_for = self._shown, self._drawn_for
+        fresh = self._lay_out(width, height)
+        if drawn_for != (width, height):
             self.refresh()
             return
         changed = [y for y, pair in enumerate(zip(shown, fresh, strict=True)) if pair[0] != pair[1]]
@@ -63,15 +59,24 @@ class LineView(Widget):
     def redraw(self) -> None:
         """Draw all of it anew: colours or characters are others now."""
         self._tones.clear()
-        self._shown = []
+        self._drawn_for = (0, 0)
         self.update_lines()
+
+    def _lay_out(self, width: int, height: int) -> list[Line]:
+        fresh = self.lines(width, height)[:height]
+        self._shown = fresh + [()] * (height - len(fresh))
+        self._drawn_for = (width, height)
+        return self._shown
 
     def plain(self) -> list[str]:
         """What the widget shows, as text without tones."""
         return ["".join(self._spelt(text) for text, _ in spans) for spans in self._shown]
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        width, height = self.size
+        if self._drawn_for != (width, height):
+            # A layout is painted before anybody is told of it: else an empty frame went ahead.
+            self._lay_out(width, height)
         spans = self._shown[y] if y < len(self._shown) else ()
         glyphs = self.glyphs
         segments = [
@@ -83,7 +88,6 @@ class LineView(Widget):
         return Strip(segments).adjust_cell_length(width, self._tone(""))
 
     def on_resize(self) -> None:
-        self._shown = []
         self.update_lines()
 
     def notify_style_update(self) -> None:
@@ -140,7 +144,7 @@ def _cells(line: Line, width: int) -> list[Span] | None:
     """A character with its tone for each of *width* columns."""
     cells: list[Span] = []
     for text, tone in line:
-        if not (_ONE_COLUMN(text) or all(cell_len(each) == 1 for each in text)):
+        if not is_even(text):
             return None
         cells += [(each, tone) for each in text]
     cells += [(" ", "")] * (width - len(cells))
