@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.memory_model import MemoryPeaks, MemoryVerdict
-from monitor.status_model import MemoryView
+from monitor.status_model import MemoryView, PeaksView
 from monitor.watch_state import WatchState
 
 GUARD = "memory-guard"
@@ -38,6 +38,20 @@ def memory_view(
         run_share=memory.run_share,
         guard=guard_said(state.parts) if state else None,
     )
+
+
+def peaks_view(state: WatchState | None) -> PeaksView | None:
+    """The peaks that the watcher saw, of a run without a summary; None where it saw none."""
+    if state is None:
+        return None
+    peaks = state.memory.peaks if state.memory else MemoryPeaks()
+    view = PeaksView(
+        machine_bytes=state.used_peak_bytes,
+        process_bytes=state.rss_peak_bytes,
+        run_bytes=peaks.used_bytes,
+        gpu_bytes=peaks.gpu_bytes,
+    )
+    return None if view == PeaksView() else view
 
 
 def guard_said(parts: Mapping[str, object]) -> str | None:

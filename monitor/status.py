@@ -6,19 +6,19 @@ The rule: reading never writes and never starts a process. Whose verdict it is, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from monitor.alert_view import alerts_view
 from monitor.checkpoint_view import checkpoint_views, newest_checkpoint
 from monitor.files import read_json
-from monitor.memory_view import memory_view
+from monitor.memory_view import memory_view, peaks_view
 from monitor.model import FINAL, Heartbeat, Liveness, LogProgress
 from monitor.pace import Projection
 from monitor.probes.clock import Now, read_now
 from monitor.probes.heartbeat import read_heartbeat
-from monitor.probes.numbers import finite
+from monitor.probes.numbers import finite, whole
 from monitor.process_view import foreign_view, keeper_view, watcher_view
 from monitor.rundir import RunDir
 from monitor.seen import (
@@ -37,6 +37,7 @@ from monitor.status_model import (
     IterationView,
     KeeperView,
     MemoryView,
+    PeaksView,
     RunStatus,
     StageView,
     WatcherView,
@@ -52,6 +53,7 @@ __all__ = [
     "IterationView",
     "KeeperView",
     "MemoryView",
+    "PeaksView",
     "RunStatus",
     "StageView",
     "WatcherView",
@@ -97,14 +99,16 @@ def _build(
 ) -> RunStatus:
     """Put the parts together; the outline of a run that is over leaves out what takes reading."""
     paths, verdict = target.run_dir, seen.verdict
-    beat = read_heartbeat(paths.heartbeat).value if full else None
+    over = verdict.liveness in FINAL
+    left = _left(paths) if over else _Figures()
+    asked = full or (over and left.step_s is None)
+    beat = read_heartbeat(paths.heartbeat).value if asked else None
     ours = beat if beat and beat.attempt == target.attempt and _same_stage(beat, target) else None
     train = ours if ours and ours.stage == "train" else None
     # Without a heartbeat the log is the only one to tell a loss; with one it adds nothing.
     told = train or (None if ours else seen.log_progress)
     problems = dict.fromkeys([*seen.problems, *([watched.problem] if watched.problem else [])])
-    over = verdict.liveness in FINAL
-    figures = _Figures.of(told) if told else _Figures.last(paths) if over and full else _Figures()
+    figures = left.or_else(told)
     return RunStatus(
         run=target.run,
         name=target.name,
@@ -138,6 +142,7 @@ def _build(
         eta=None if over else _eta_view(seen.eta, now),
         checkpoints=checkpoint_views(target, now) if full else newest_checkpoint(target, now),
         memory=memory_view(seen.memory, of_this_attempt(target, watched), seen.rss_bytes),
+        peaks=figures.peaks or (peaks_view(of_this_attempt(target, watched)) if over else None),
         machine=seen.machine,
         evidence=verdict.evidence,
         watcher=watcher_view(target, watched.value, now),
@@ -151,24 +156,38 @@ def _build(
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Figures:
-    """Of training: as it is told now, or as a run that is over left them."""
+    """Of training: as a run that is over left them, else as they are told now."""
 
     loss: float | None = None
     lr: float | None = None
     step_s: float | None = None
+    peaks: PeaksView | None = None
 
-    @classmethod
-    def of(cls, told: Heartbeat | LogProgress) -> _Figures:
-        return cls(told.loss, told.lr, told.step_s)
+    def or_else(self, told: Heartbeat | LogProgress | None) -> _Figures:
+        """These, and what *told* says of those that are not known."""
+        if told is None:
+            return self
+        loss = told.loss if self.loss is None else self.loss
+        step_s = told.step_s if self.step_s is None else self.step_s
+        return replace(self, loss=loss, lr=told.lr, step_s=step_s)
 
-    @classmethod
-    def last(cls, paths: RunDir) -> _Figures:
-        """The keeper's last word; the trainer's own was of a later stage."""
-        summary = read_json(paths.summary).value or {}
-        loss, step_s = summary.get("final_loss"), summary.get("step_median_s")
-        return cls(loss=finite(loss), step_s=finite(step_s))
+
+def _left(paths: RunDir) -> _Figures:
+    """The keeper's last word; the trainer's own may be of a later stage, or its last step's."""
+    summary = read_json(paths.summary).value or {}
+    peaks = PeaksView(
+        machine_bytes=whole(summary.get("peak_memory_bytes")),
+        process_bytes=whole(summary.get("process_peak_bytes")),
+        run_bytes=whole(summary.get("run_peak_bytes")),
+        gpu_bytes=whole(summary.get("gpu_peak_bytes")),
+    )
+    return _Figures(
+        loss=finite(summary.get("final_loss")),
+        step_s=finite(summary.get("step_median_s")),
+        peaks=None if peaks == PeaksView() else peaks,
+    )
 
 
 def _same_stage(beat: Heartbeat, target: WatchTarget) -> bool:

@@ -87,6 +87,20 @@ class MemoryView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PeaksView:
+    """The most memory that was used while a run lasted which is over, in bytes."""
+
+    machine_bytes: int | None = None
+    """By everything on the machine."""
+    process_bytes: int | None = None
+    """Resident memory of the trainer."""
+    run_bytes: int | None = None
+    """By this run: used above what the machine used before it."""
+    gpu_bytes: int | None = None
+    """By this run's processes on the GPU."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WatcherView:
     """The process that observes the run; `age_s` is the age of its last word."""
 
@@ -188,6 +202,9 @@ class RunStatus:
     checkpoints: tuple[CheckpointView, ...] = ()
     """By iteration, ascending."""
     memory: MemoryView | None = None
+    """As it is now; None once the run is over."""
+    peaks: PeaksView | None = None
+    """Of a run that is over; None where nothing was recorded."""
     machine: MachineReading | None = None
     evidence: tuple[Evidence, ...] = ()
     watcher: WatcherView = field(default_factory=WatcherView)

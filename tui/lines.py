@@ -7,6 +7,7 @@ cursor nor change a colour, because it holds printable characters and nothing el
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 from rich.cells import cell_len, set_cell_size
 
@@ -136,17 +137,20 @@ def spread(left: Line, right: Line, width: int) -> Line:
     return (*left, (" " * space, ""), *right)
 
 
-def toned(text: str, spans: list[tuple[int, int]], tone: str, special: str) -> Line:
-    """*text* in one tone, and in another where *spans* (ascending) say so."""
+def toned(text: str, tone: str, *layers: tuple[Sequence[tuple[int, int]], str]) -> Line:
+    """*text* in one tone, and in another where the spans of a layer say so; the last one wins."""
+    tones = [tone] * len(text)
+    for spans, special in layers:
+        for first, last in spans:
+            first, last = max(0, first), min(last, len(text))
+            tones[first:last] = [special] * max(0, last - first)
     found: list[Span] = []
     at = 0
-    for first, last in spans:
-        first, last = max(at, first), min(last, len(text))
-        if first >= last:
-            continue
-        found += [(text[at:first], tone), (text[first:last], special)]
-        at = last
-    return (*(span for span in found if span[0]), (text[at:], tone))
+    for special, each in groupby(tones):
+        length = len(list(each))
+        found.append((text[at : at + length], special))
+        at += length
+    return tuple(found)
 
 
 def heading(title: str, width: int, rule: str, note: str = "") -> Line:

@@ -206,4 +206,4 @@ class LogFile:
             return f"{self.path.name} cannot be read: {reason(error)}"
         if self.is_open:
             return f"{self.path.name} was deleted: this is what it held"
-        return f"{self.path.name} is not there yet"
+        return f"{self.path.name} is not there"

@@ -26,7 +26,7 @@ class Finder:
         self.pattern = ""
         self.only = ""
         self.hit: int | None = None
-        self.searching = ""
+        self.searching = self.saving = ""
         self._forwards = self._going = True
         self._turned = False
         self._began = 0
@@ -47,6 +47,7 @@ class Finder:
             "only": self.only,
             "hit": self.hit,
             "searching": self.searching,
+            "saving": self.saving,
             "spans": spans,
         }
 
@@ -82,15 +83,19 @@ class Finder:
         except MonitorError as error:
             pager.notice = str(error)
             return
-        if self._saver is not None:
-            self._saver.close()
-        pager.notice = f"saving to {path}"
+        self._close_saver()
+        self.saving = f"saving to {path}"
 
         def told(search: Search, answer: dict[str, Any]) -> None:
             self._later(lambda: self._saved(pager, path, search, answer))
 
         self._saver = Search(pager.file.lines.descriptor, [self.only] if self.only else [], told)
         self._saver.save(str(path))
+
+    def stop_saving(self, pager: LogPager) -> None:
+        """End it; of the file nothing is left."""
+        pager.notice = "saving was ended: no file was written"
+        self._close_saver()
 
     def file_changed(self, pager: LogPager) -> None:
         """The descriptor is another one: what looked at the old file ends."""
@@ -106,10 +111,11 @@ class Finder:
 
     def close(self) -> None:
         """End every search."""
-        for each in (self._search, self._sieve, self._saver):
+        for each in (self._search, self._sieve):
             if each is not None:
                 each.close()
-        self._search = self._sieve = self._saver = None
+        self._search = self._sieve = None
+        self._close_saver()
 
     def advance(self, pager: LogPager, rows: Sequence[Row]) -> None:
         """Ask for what the view lacks: matching lines, and where the pattern stands in them."""
@@ -231,8 +237,10 @@ class Finder:
     def _saved(self, pager: LogPager, path: Path, search: Search, answer: dict[str, Any]) -> None:
         if search is not self._saver:
             return
-        self._saver = None
-        search.close()
+        if answer.get("done") is False:
+            self.saving = f"saving to {path}: {_share(answer, pager)}"
+            return
+        self._close_saver()
         problem = answer.get("why") or answer.get("problem")
         lines = "1 line" if answer.get("lines") == 1 else f"{answer.get('lines', 0)} lines"
         pager.notice = f"{path} was not written: {problem}" if problem else f"{lines} in {path}"
@@ -242,6 +250,11 @@ class Finder:
             self._search.close()
         self._search, self.pattern, self.hit, self.searching = None, "", None, ""
         self._marks, self._marking = {}, None
+
+    def _close_saver(self) -> None:
+        if self._saver is not None:
+            self._saver.close()
+        self._saver, self.saving = None, ""
 
     def _close_sieve(self) -> None:
         if self._sieve is not None:

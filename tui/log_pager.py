@@ -38,6 +38,8 @@ class LogPage:
     problem: str = ""
     searching: str = ""
     """What is being looked for just now, and how far."""
+    saving: str = ""
+    """Where what is shown is being saved to, and how far."""
     pattern: str = ""
     only: str = ""
     """The filter."""

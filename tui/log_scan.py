@@ -15,11 +15,14 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from monitor.probes.text import clean_line
 from tui.log_file import CHUNK_BYTES, HARD_BYTES, SHOWN_CHARS, LineReader
 from tui.log_text import compiled, plain_word
+from tui.new_file import new_file
 
 STEP_CPU_S = 2.0
 TELL_S = 0.2
@@ -230,22 +233,27 @@ class Server:
 
     def _save(self, job: dict[str, Any]) -> None:
         """Write the matching lines, as they are shown, to a new file."""
-        count = 0
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        count, told_s = 0, time.monotonic()
         try:
-            with os.fdopen(os.open(job["path"], flags, 0o600), "w", encoding="utf-8") as file:
-                for found, _ in self._scanner.find(0, forwards=True):
-                    with_limit()
+            with _ended_gently(), new_file(Path(job["path"])) as file:
+                with_limit()
+                for found, reached in self._scanner.find(0, forwards=True):
+                    signal.setitimer(signal.ITIMER_VIRTUAL, 0)  # to write is no pattern's fault
                     for start in found:
                         file.write(self._scanner.text_at(start) + "\n")
                     count += len(found)
                     self._listen(wait=False)
                     if self._ended:
-                        return
+                        raise SystemExit
+                    if time.monotonic() - told_s > TELL_S:
+                        told_s = time.monotonic()
+                        answer(job, reached=reached, done=False)
+                    with_limit()
+                signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         except OSError as error:
-            answer(job, problem=error.strerror or str(error), lines=count)
+            answer(job, problem=error.strerror or str(error), lines=count, done=True)
             return
-        answer(job, problem=None, lines=count)
+        answer(job, problem=None, lines=count, done=True)
 
     def _listen(self, *, wait: bool) -> None:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
@@ -257,6 +265,29 @@ class Server:
             *lines, self._input = (self._input + read).split(b"\n")
             self._jobs += [json.loads(line) for line in lines]
             wait = wait and not self._jobs
+
+
+class _TooLong(BaseException):
+    """The limit on CPU time was reached."""
+
+
+@contextmanager
+def _ended_gently() -> Iterator[None]:
+    """What ends this process ends the block first: it leaves no half of a file behind."""
+
+    def leave(number: int, _: object) -> None:
+        raise _TooLong if number == signal.SIGVTALRM else SystemExit
+
+    for each in (signal.SIGVTALRM, signal.SIGTERM):
+        signal.signal(each, leave)
+    try:
+        yield
+    except _TooLong:
+        signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGVTALRM)
+    finally:
+        for each in (signal.SIGVTALRM, signal.SIGTERM):
+            signal.signal(each, signal.SIG_DFL)
 
 
 def with_limit() -> None:

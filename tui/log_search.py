@@ -29,7 +29,7 @@ class Search:
         self.patterns = tuple(patterns)
         self._told = told
         self._number = 0
-        self._closed = False
+        self._closed = self._saving = False
         argv = [sys.executable, "-P", "-m", "tui.log_scan", str(descriptor), json.dumps(patterns)]
         self._process = subprocess.Popen(
             argv,
@@ -55,13 +55,17 @@ class Search:
         return self._ask({"do": "spans", "texts": list(texts)})
 
     def save(self, path: str) -> int:
-        """Ask to write all matching lines to the new file *path*."""
+        """Ask to write all matching lines to the new file *path*: all of them, or there is none."""
+        self._saving = True
         return self._ask({"do": "save", "path": path})
 
     def close(self) -> None:
-        """End it, whatever it is doing."""
+        """End it, whatever it is doing; what saves may remove its half of a file."""
         self._closed = True
-        self._process.kill()
+        if self._saving:
+            self._process.terminate()
+        else:
+            self._process.kill()
 
     def _ask(self, request: dict[str, Any]) -> int:
         self._number += 1

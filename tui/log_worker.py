@@ -135,12 +135,12 @@ class LogWorker:
             percent=round(100 * end / size) if size and rows and whole else None,
             below=max(0, size - end) if rows and whole else 0,
             notice=pager.notice,
-            problem=(pager.file.problem or "") if self._logs else self._none_yet(),
+            problem=(pager.file.problem or "") if self._logs else self._none(),
         )
         return replace(page, **self.finder.told())
 
-    def _none_yet(self) -> str:
-        return "this run has no log yet" if self.folder.is_dir() else "this run's folder is gone"
+    def _none(self) -> str:
+        return "this run has no log" if self.folder.is_dir() else "this run's folder is gone"
 
     def _choose(self) -> None:
         """See which logs there are; follow the run into its next stage unless one was chosen."""

@@ -79,6 +79,9 @@ def _left(run: RunStatus) -> float | None:
 
 
 def _memory(run: RunStatus) -> float | None:
+    """As its column says it: of a run that is over its peak."""
+    if run.peaks is not None:
+        return run.peaks.machine_bytes
     return run.memory.used_bytes if run.memory else None
 
 

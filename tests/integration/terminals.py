@@ -55,6 +55,10 @@ class Terminal:
             time.sleep(0.1)
         raise AssertionError(f"{texts} not on the screen:\n{self.screen()}")
 
+    def copied(self) -> str:
+        """What was copied last in this tmux."""
+        return self._call("show-buffer") if self._call("list-buffers") else ""
+
     def lacks(self, text: str) -> None:
         """Wait until *text* is on the screen no more."""
         end = time.monotonic() + PATIENCE_S

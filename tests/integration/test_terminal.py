@@ -94,3 +94,17 @@ def test_a_terminal_that_is_gone_without_a_signal_ends_the_screen() -> None:
     finally:
         screen.kill()
         screen.wait()
+
+
+def test_what_is_copied_inside_tmux_can_be_pasted_there(
+    lanewatch: Lanewatch, terminal: Terminal
+) -> None:
+    """Its defaults take a clipboard from no program's OSC 52."""
+    lanewatch.root.mkdir(parents=True, exist_ok=True)
+    terminal.run()
+    terminal.shows("No runs yet")
+    terminal.type("n")
+    terminal.shows("lanewatch launch")
+    terminal.type("c")
+    terminal.shows("Copied the command for tmux")
+    until(lambda: terminal.copied().startswith("lanewatch launch"), "it is in tmux's buffer")

@@ -1,4 +1,4 @@
-"""What terminals of few colours are sent: nothing that they cannot show."""
+"""What terminals of few colours, or of no size, are sent: nothing that they cannot show."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ import select
 import struct
 import subprocess
 import termios
+import time
 
 import pytest
 from conftest import CLI, Lanewatch, until
 
 TRUE_COLOUR = re.compile(rb"[34]8;2;(\d+);(\d+);(\d+)")
 PALETTE = re.compile(rb"[34]8;5;(\d+)")
+REST_S, REST_BYTES = 1.5, 1500
 TITLE = b"\x1b]2;"
 
 
-def drawn(lanewatch: Lanewatch, **env: str | None) -> bytes:
+def drawn(lanewatch: Lanewatch, *, rows: int = 30, **env: str | None) -> bytes:
     """All that the board writes until it is left, to a terminal of 100 columns with *env*."""
     lanewatch.root.mkdir(parents=True)
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    if rows:
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 100, 0, 0))
     there = {key: value for key, value in (os.environ | env).items() if value is not None}
     screen = subprocess.Popen(CLI, stdin=theirs, stdout=theirs, stderr=theirs, env=there)
     os.close(theirs)
@@ -38,6 +41,15 @@ def drawn(lanewatch: Lanewatch, **env: str | None) -> bytes:
 
     try:
         until(lambda: b"No runs yet" in read(), "the board is drawn")
+
+        def rests() -> bool:
+            before, end = len(written), time.monotonic() + REST_S
+            while time.monotonic() < end:
+                read()
+            return len(written) - before < REST_BYTES
+
+        if not rows:
+            until(rests, "it is drawn once")
         os.write(ours, b"q")
         until(lambda: (read(), screen.poll())[1] is not None, "it ends")
         assert screen.returncode == 0
@@ -53,6 +65,10 @@ def test_without_the_promise_of_more_256_colours_are_used(lanewatch: Lanewatch, 
     data = drawn(lanewatch, TERM=term, COLORTERM=None, NO_COLOR=None)
     assert not TRUE_COLOUR.search(data)
     assert len({int(each) for each in PALETTE.findall(data)}) >= 4  # ground, text, muted, a tone
+
+
+def test_a_terminal_that_names_no_size_is_not_drawn_without_end(lanewatch: Lanewatch) -> None:
+    assert drawn(lanewatch, rows=0, COLUMNS=None, LINES=None)
 
 
 def test_the_bare_console_is_sent_sixteen_colours_and_ascii(lanewatch: Lanewatch) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from idling import by_queues
 
 from monitor.model import (
     Evidence,
@@ -24,6 +25,7 @@ from monitor.status_model import (
     IterationView,
     KeeperView,
     MemoryView,
+    PeaksView,
     RunStatus,
     StageView,
     WatcherView,
@@ -163,6 +165,8 @@ FAILED = replace(
     since_wall=NOW - 7200,
     ended_wall=NOW - 7200,
     eta=None,
+    memory=None,
+    peaks=PeaksView(machine_bytes=64 * GIB),
     watcher=WatcherView(),
     created_wall=NOW - 5 * 3600,
 )
@@ -193,7 +197,8 @@ FINISHED = replace(
         for at in range(10, 70, 10)
     ),
     evidence=(Evidence(signal="result", detail="finished", age_s=None, supports="finished"),),
-    memory=MemoryView(used_bytes=5 * GIB, limit_bytes=110 * GIB, peak_bytes=5 * GIB),
+    memory=None,
+    peaks=PeaksView(machine_bytes=5 * GIB),
     since_wall=NOW - 86_400 * 2,
     ended_wall=NOW - 86_400 * 2,
     created_wall=NOW - 86_400 * 2 - 90,
@@ -256,7 +261,7 @@ def snapshot_of(*runs: RunStatus, opened: RunStatus | None = None, **changes: An
 @pytest.fixture(autouse=True)
 def _fixed_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The same characters, colours and time zone everywhere."""
-    for name in ("NO_COLOR", "LC_ALL", "LC_CTYPE"):
+    for name in ("NO_COLOR", "LC_ALL", "LC_CTYPE", "TMUX"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LANG", "C.UTF-8")
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -265,6 +270,12 @@ def _fixed_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def _idle_by_queues(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table of keys is pressed in seconds, and no pause is too short on a starved machine."""
+    by_queues(monkeypatch)
 
 
 @pytest.fixture

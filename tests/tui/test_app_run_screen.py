@@ -119,6 +119,36 @@ async def test_searching_the_log(
         assert isinstance(app.screen, RunScreen)
 
 
+async def test_the_log_is_searched_by_expression_as_on_its_own_screen(
+    make_app: MakeApp, snap_of: Any, details: Any, training: RunStatus
+) -> None:
+    steps = (f"step={at} loss=1.{at}" for at in range(60))
+    lines = (*steps, "Loss is NaN", "a" * 60 + "!")
+    app = make_app(run=training.run)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(pilot, snap_of(training, detail=details(training, lines)))
+        assert isinstance(app.screen, RunScreen)
+        await pilot.press("5")
+        tail = app.screen.tab.log_tail
+        assert tail is not None
+
+        async def search(pattern: str) -> str:
+            await pilot.press(*["escape"] * bool(tail.pattern), "slash", *pattern, "enter")
+            return tail.plain()[0]
+
+        assert "10 matches" in await search("step=4. ")
+        await pilot.press("n")
+        tones = [span for row in tail._shown for span in row if span[1] == "match"]
+        assert ("step=49 ", "match") in tones
+        assert "1 match," in await search("Loss")
+        assert "61 matches" in await search("loss")
+        assert "not a regular expression: missing )" in await search("(loss")
+        assert "takes too long: put it more simply" in await search("(a+)+$")
+        await show(pilot, snap_of(training, detail=details(training, (*lines, "step=49 again"))))
+        assert "takes too long" in tail.plain()[0]
+        assert "11 matches" in await search("step=4. ")
+
+
 async def test_stopping_asks_first_and_says_what_is_lost(
     make_app: MakeApp, snap_of: Any, training: RunStatus
 ) -> None:

@@ -144,6 +144,25 @@ async def test_beside_a_wide_list_stands_the_whole_verdict_of_the_selected_run(
         assert card.region.y > app.screen.query_one(RunTable).region.y
 
 
+async def test_the_card_has_its_rows_at_once_when_the_terminal_is_resized(
+    board: Board, three: tuple[RunStatus, ...]
+) -> None:
+    async with board(*three, size=(90, 24)) as (app, pilot):
+        card = app.screen.query_one(RunCard)
+
+        async def rows_at(width: int, height: int) -> tuple[int, int]:
+            await pilot.resize_terminal(width, height)
+            at_once = card.size.height
+            await show(pilot, app.snapshot)
+            return at_once, card.size.height
+
+        for size in ((90, 40), (90, 20), (90, 14), (90, 30), (120, 30), (90, 40), (50, 18)):
+            at_once, settled = await rows_at(*size)
+            assert at_once == settled, size
+        taller, _ = await rows_at(90, 40)
+        assert taller == 16
+
+
 async def test_the_forecast_is_in_words(board: Board, snap_of: Any, training: RunStatus) -> None:
     assert training.memory is not None
     rising = replace(training, memory=replace(training.memory, minutes_to_limit=14.2))

@@ -50,6 +50,20 @@ async def test_the_verdict_the_curves_and_the_table(make_app: MakeApp, pair: lis
         assert len([each for each in app.screen.query(Overlay) if each.display]) == 2
 
 
+async def test_every_run_is_named_by_its_letter_however_narrow_the_terminal(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    runs = [make_run(tmp_path, f"a-long-night-{at}") for at in range(6)]
+    app = make_app()
+    async with app.run_test(size=(200, 24)) as pilot:
+        screen = await opened(pilot, runs)
+        for width, lanes in ((200, True), (120, False), (50, False)):
+            await pilot.resize_terminal(width, 24)
+            names = screen.verdict.plain()[0]
+            assert [each for each in names.split() if len(each) == 1] == list("ABCDEF"), width
+            assert ("(nemo)" in names) is lanes
+
+
 async def test_what_was_read_of_another_order_of_the_runs_is_late_and_passed_over(
     make_app: MakeApp, pair: list[RunDir]
 ) -> None:

@@ -63,7 +63,7 @@ async def opened(pilot: Pilot[None], snapshot: Any, key: str = "v") -> EventsScr
     await settled(pilot, lambda: isinstance(pilot.app.screen, EventsScreen))
     screen = pilot.app.screen
     assert isinstance(screen, EventsScreen)
-    await settled(pilot, lambda: screen.rows.selected or "Nothing" in screen.rows.empty_text)
+    await settled(pilot, lambda: screen.rows.selected or "No events" in screen.rows.empty_text)
     return screen
 
 
@@ -244,7 +244,7 @@ async def test_no_events_yet(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".state"))
     async with (app := make_app()).run_test(size=(80, 24)) as pilot:
         await opened(pilot, snap_of())
-        assert "Nothing has happened yet" in screen_text(app)
+        assert "No events: they come" in screen_text(app)
 
 
 def test_only_what_has_grown_is_read_again(night: Path) -> None:

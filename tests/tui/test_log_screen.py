@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 from waiting import settled
 
+from tui.log_search import Search
 from tui.screens.board import BoardScreen
 from tui.screens.help import HelpScreen
 from tui.screens.log import LogScreen
@@ -158,6 +159,25 @@ async def test_searching_down_and_up_and_round(opened: Opened, log: Path) -> Non
         await settled(pilot, lambda: screen.page.pattern == "nan" and screen.page.hit is not None)
 
 
+async def test_a_match_takes_no_colour_of_its_line(opened: Opened, log: Path) -> None:
+    _write(log, "10:00 INFO lost 1\nINFO loss=2\nWARNING lost 3\nERROR lost\nat a lost place\n")
+    async with opened() as (pilot, screen):
+        await pilot.press("slash", *"los[st]", "enter")
+        await settled(pilot, lambda: len(screen.page.spans) == 5)
+        await settled(pilot, lambda: screen.page.hit == 0)
+        rows = [
+            [(text, tone) for text, tone in row if text.strip()] for row in screen.view._shown[:5]
+        ]
+        found = [("10:00 ", "strong"), ("INFO", "accent"), ("lost", "match"), (" 1", "strong")]
+        assert rows[0] == found
+        assert rows[1] == [("INFO", "accent"), ("loss", "match"), ("=2", "")]
+        assert rows[2] == [("WARNING ", "warn"), ("lost", "match"), (" 3", "warn")]
+        assert rows[3] == [("ERROR ", "bad"), ("lost", "match")]
+        assert rows[4] == [("at a ", ""), ("lost", "match"), (" place", "")]
+        await pilot.press("slash", *"INFO", "enter")
+        await settled(pilot, lambda: ("INFO", "match") in screen.view._shown[0])
+
+
 async def test_a_search_that_is_typed_in_one_piece(opened: Opened, log: Path) -> None:
     async with opened() as (pilot, screen):
         await pilot.press("G")
@@ -204,8 +224,8 @@ async def test_a_pattern_without_end_blocks_nobody_and_is_given_up(
 async def test_only_matching_lines(opened: Opened, log: Path) -> None:
     async with opened() as (pilot, screen):
         await pilot.press("ampersand", *"step=5.? ", "enter")
+        await settled(pilot, lambda: all("step=5" in row for row in shown(screen)))
         await settled(pilot, lambda: len(shown(screen)) == 21)
-        assert all("step=5" in row for row in shown(screen))
         assert "only step=5.? " in screen_text(screen.app)
         with log.open("a") as file:
             file.write("step=57 at last\nstep=61 not this\n")
@@ -217,6 +237,8 @@ async def test_only_matching_lines(opened: Opened, log: Path) -> None:
         await settled(pilot, lambda: screen.page.only == "")
         await pilot.press("G")
         await settled(pilot, lambda: "not this" in shown(screen)[-1])
+        await pilot.press("ampersand", *"nowhere", "enter")
+        await settled(pilot, lambda: shown(screen) == ["no line matches"])
 
 
 async def test_wrapping_shows_the_whole_of_a_long_line(opened: Opened, log: Path) -> None:
@@ -278,6 +300,24 @@ async def test_saving_what_is_shown(opened: Opened, log: Path, tmp_path: Path) -
         assert target.stat().st_mode & 0o777 == 0o600
 
 
+async def test_saving_is_told_while_it_lasts_and_taken_back_by_escape(
+    opened: Opened, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Search, "save", lambda *_: 0)  # it never comes to an end
+    async with opened(120) as (pilot, screen):
+        await pilot.press("s")
+        screen.query_one("#prompt", Input).value = str(tmp_path / "kept.txt")
+        await pilot.press("enter")
+        await settled(pilot, lambda: f"saving to {tmp_path}" in screen_text(screen.app))
+        await pilot.press("g")
+        await settled(pilot, lambda: "step=0 " in shown(screen)[0])
+        assert f"saving to {tmp_path}" in screen_text(screen.app)
+        await pilot.press("escape")
+        await settled(pilot, lambda: "saving was ended" in screen_text(screen.app))
+        assert screen.is_current
+        assert not (tmp_path / "kept.txt").exists()
+
+
 async def test_the_wheel_scrolls(opened: Opened, log: Path) -> None:
     async with opened() as (pilot, screen):
         await pilot.press("g")
@@ -309,7 +349,7 @@ async def test_a_run_without_a_log_says_so_and_shows_it_once_there_is_one(
     async with opened() as (pilot, screen):
         await settled(pilot, lambda: "folder is gone" in screen.page.problem)
         (tmp_path / RUN / "logs").mkdir(parents=True)
-        await settled(pilot, lambda: "no log yet" in screen.page.problem)
+        await settled(pilot, lambda: "has no log" in screen.page.problem)
         (tmp_path / RUN / "logs" / "train.log").write_text("first\n")
         await settled(pilot, lambda: shown(screen) == ["first"])
 

@@ -123,7 +123,7 @@ async def test_levels_are_told_apart_at_the_foot_as_on_the_logs_own_screen(
         tail = screen.tab.log_tail
         assert tail is not None
         assert [row[0][1] for row in tail._shown[1:5]] == ["", "warn", "bad", ""]
-        await pilot.press("slash", *"ERROR:", "enter")
+        await pilot.press("slash", *"error:", "enter")
         assert [span for span in tail._shown[3] if span[0]] == [
             ("Value", "bad"),
             ("Error:", "match"),

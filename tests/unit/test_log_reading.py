@@ -110,7 +110,7 @@ def test_what_becomes_of_the_file_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "train.log"
     file = LogFile(path)
     assert file.look() is None
-    assert "not there yet" in (file.problem or "")
+    assert "is not there" in (file.problem or "")
     path.write_text("one\n")
     assert file.look() is None
     assert file.problem is None

@@ -217,7 +217,7 @@ def _log(run: RunDir, stage: str | None) -> Path:
     if stage is not None:
         path = run.log(stage)
         if stage not in list(Stage) or not path.exists():
-            have = ", ".join(each for each in Stage if run.log(each).exists()) or "none yet"
+            have = ", ".join(each for each in Stage if run.log(each).exists()) or "none"
             raise RunnerError(f"run {run.root.name} has no log of stage {stage!r}; it has: {have}")
         return path
     named = (read_json(run.state).value or {}).get("stage")
@@ -225,7 +225,7 @@ def _log(run: RunDir, stage: str | None) -> Path:
         return run.log(named)
     logs = [run.log(each) for each in Stage if run.log(each).exists()]
     if not logs:
-        raise RunnerError(f"run {run.root.name} has no log yet in {run.logs}")
+        raise RunnerError(f"run {run.root.name} has no log in {run.logs}")
     return max(logs, key=lambda path: path.stat().st_mtime)
 
 

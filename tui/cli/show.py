@@ -56,16 +56,22 @@ def _numbers(status: RunStatus) -> Iterator[str]:
         )
     if status.memory is not None:
         yield from _memory(status.memory)
+    if status.peaks is not None:
+        yield from _peak(status.peaks.run_bytes, status.peaks.gpu_bytes)
 
 
 def _memory(memory: MemoryView) -> Iterator[str]:
     word = "" if memory.level == "ok" else f"{memory.level}: "
     yield f"  memory      {word}{memory_sentence(memory)}"
-    if memory.run_peak_bytes is not None:
-        on_gpu = "" if memory.gpu_peak_bytes is None else f", {size(memory.gpu_peak_bytes)} on GPUs"
-        yield f"  peak        {size(memory.run_peak_bytes)} by this run{on_gpu}"
+    yield from _peak(memory.run_peak_bytes, memory.gpu_peak_bytes)
     if memory.guard:
         yield f"  guard       {memory.guard}"
+
+
+def _peak(run_bytes: int | None, gpu_bytes: int | None) -> Iterator[str]:
+    if run_bytes is not None:
+        on_gpu = "" if gpu_bytes is None else f", {size(gpu_bytes)} on GPUs"
+        yield f"  peak        {size(run_bytes)} by this run{on_gpu}"
 
 
 def _keepers(status: RunStatus) -> Iterator[str]:

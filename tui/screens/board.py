@@ -94,6 +94,7 @@ class BoardScreen(StateScreen):
         self.keys = KeyBar(id="keys")
         self._middle = Container(self.table, self.reason, id="middle")
         self._card_rows: int | None = None
+        self._sizes = Size(), Size()
 
     def compose(self) -> ComposeResult:
         yield self.machine
@@ -107,12 +108,21 @@ class BoardScreen(StateScreen):
 
     def on_resize(self, event: events.Resize) -> None:
         self._suit(event.size)
+        if not self._flips(event.size):
+            self.call_after_refresh(self._fit_card)
 
     def _suit(self, size: Size) -> None:
         self.set_class(size.height < SHORT_ROWS, "-short")
         self.set_class(size.width >= WIDE_COLUMNS, "-wide")
-        # The card gets its rows with the next state, not from here: a terminal that names no size
-        # is resized by every layout (Textual 8.2), and that would never end.
+
+    def _flips(self, size: Size) -> bool:
+        """True where every layout tells of one of two sizes, a row apart, in turn.
+
+        So it is in a terminal that names no size (Textual 8.2): to lay out anew would never end.
+        """
+        before, last = self._sizes
+        self._sizes = last, size
+        return size == before and size.width == last.width and abs(size.height - last.height) == 1
 
     def show_state(self, snapshot: Snapshot) -> None:
         from tui.memory_bar import memory_forecast  # here: the first paint has no figures yet

@@ -13,6 +13,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 
 from runners.compare.table import Comparison, compare
+from tui.clipboard import copy
 from tui.compare_text import MOST_RUNS, markdown_lines
 from tui.screens.base import StateScreen
 from tui.state import Snapshot, is_over
@@ -142,14 +143,14 @@ class CompareScreen(StateScreen):
 
     def action_copy(self) -> None:
         if self.comparison is not None:
-            self.app.copy_to_clipboard("\n".join(markdown_lines(self.comparison)))
-            self.notify("the comparison is copied, as Markdown", markup=False)
+            text = "\n".join(markdown_lines(self.comparison))
+            self.notify(copy(self.app, text, "the comparison as Markdown"), markup=False)
 
     def action_scroll(self, rows: int) -> None:
         self.table.scroll_lines(rows)
 
     def action_page(self, pages: int) -> None:
-        self.table.scroll_lines(pages * max(1, self.table.size.height - 1))
+        self.table.scroll_pages(pages)
 
     def action_columns(self, columns: int) -> None:
         self.table.scroll_columns(columns)

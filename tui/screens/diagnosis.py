@@ -166,7 +166,7 @@ class DiagnosisScreen(StateScreen):
         self.view.scroll_lines(rows)
 
     def action_page(self, pages: int) -> None:
-        self.view.scroll_lines(pages * max(1, self.view.size.height - 2))
+        self.view.scroll_pages(pages)
 
     def action_remedy(self, number: int) -> None:
         """Ask, then do the remedy of this number; some are for a person's own hands."""

@@ -121,7 +121,7 @@ class EventsScreen(StateScreen):
             self.rows.empty_text = message.problem
         else:
             self._all = message.happenings
-            self.rows.empty_text = "Nothing has happened yet: events come with a run's first stage."
+            self.rows.empty_text = "No events: they come with a run's first stage."
         self._show()
 
     def action_back(self) -> None:

@@ -35,6 +35,9 @@ class HelpScreen(ModalScreen[None]):
         yield KeyBar(id="keys")
 
     def on_mount(self) -> None:
+        below = self.app.screen_stack[:-1]
+        if below:
+            self.query_one(HelpText).about = type(below[-1]).__name__.removesuffix("Screen").lower()
         self.query_one(KeyBar).keys = (("esc", "close"), ("/", "search"), ("j k", "scroll"))
 
     def action_search(self) -> None:

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from tui.clipboard import copy
 from tui.launching.form import (
     AFTER,
     BESIDE,
@@ -148,7 +149,7 @@ class LaunchScreen(StateScreen):
         self.form_view.cursor = min(max(0, self.form_view.cursor + rows), last)
 
     def action_scroll_checks(self, pages: int) -> None:
-        self.checks.scroll_lines(pages * max(1, self.checks.size.height - 2))
+        self.checks.scroll_pages(pages)
 
     def action_cycle(self, steps: int) -> None:
         """The next of few choices; a field with many has its picker."""
@@ -191,9 +192,7 @@ class LaunchScreen(StateScreen):
         )
 
     def action_copy(self) -> None:
-        # OSC 52: through SSH and tmux into the clipboard of the machine one sits at.
-        self.app.copy_to_clipboard(self.command.command)
-        self.app.notify("The command is in the clipboard, where the terminal allows it.")
+        self.app.notify(copy(self.app, self.command.command, "the command"))
 
     def action_launch(self) -> None:
         self._once_the_limit_is_known(self._launch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import Input
 
+from tui.clipboard import copy
 from tui.log_pager import LogPage
 from tui.log_text import complaint
 from tui.log_worker import Call, LogWorker
@@ -137,21 +138,28 @@ class LogScreen(StateScreen):
     @on(LogCopied)
     def _copy(self, message: LogCopied) -> None:
         text = "\n".join(message.lines)
-        self.app.copy_to_clipboard(text[:COPIED_CHARS])
         many = "1 line" if len(message.lines) == 1 else f"{len(message.lines)} lines"
         cut = " (the first 64 KiB)" if len(text) > COPIED_CHARS else ""
-        self.notify(f"{many} copied{cut}", markup=False)
+        self.notify(copy(self.app, text[:COPIED_CHARS], f"{many}{cut}"), markup=False)
 
     def action_back(self) -> None:
-        """Take back the last thing first: prompt, chosen lines, search, filter; then leave."""
+        """Take back the last thing first: prompt, choice, saving, search, filter; then leave.
+
+        What is taken back is gone at once, so that a second key does not wait for the next page.
+        """
         if self.prompting:
             self.close_prompt()
         elif self.view.marked is not None:
             self.view.marked = None
+        elif self.page.saving:
+            self._do(lambda worker: worker.finder.stop_saving(worker.pager))
+            self.page = replace(self.page, saving="")
         elif self.page.pattern or self.page.searching:
             self._do(lambda worker: worker.finder.search(worker.pager, "", forwards=True))
+            self.page = replace(self.page, pattern="", searching="")
         elif self.page.only:
             self._do(lambda worker: worker.finder.filter(worker.pager, ""))
+            self.page = replace(self.page, only="")
         else:
             self.app.pop_screen()
 

@@ -52,7 +52,7 @@ class RunScreen(StateScreen):
     """Shows one run for as long as its folder is there; leaving it changes nothing."""
 
     CSS_PATH = "run.tcss"
-    PROMPT_HINT = "search the end of the log for a text (t: the whole log, by expression)"
+    PROMPT_HINT = "search the end of the log (a regular expression; t: the whole log)"
     COMMANDS_HERE = (
         *((f"tab: {name}", str(at), f"tab({at - 1})") for at, name in enumerate(TABS, 1)),
         ("search the log", "/", "search"),

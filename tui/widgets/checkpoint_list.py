@@ -31,7 +31,7 @@ class CheckpointList(LineView):
         newest = sorted(self.checkpoints, key=lambda each: -each.iteration)
         rows = [self._row(each, width) for each in newest]
         if not rows:
-            rows = [(("none yet", "muted"),)]
+            rows = [(("none" if self.over else "none yet", "muted"),)]
         hidden = len(rows) - (height - 1)
         note = f"{hidden} more" if hidden > 0 else ""
         return [heading("checkpoints", width, self.glyphs.rule, note), *rows]

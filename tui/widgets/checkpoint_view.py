@@ -10,6 +10,7 @@ from textual.reactive import reactive
 from tui.checkpoint_timeline import Entry, entries, next_save, sentences
 from tui.lines import Line, Span, fit, pad, wrap
 from tui.presentation import age, ago, clock, duration, size
+from tui.state import is_over
 from tui.widgets.scrolled_lines import ScrolledLines
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class CheckpointView(ScrolledLines):
         for text, tone in sentences(status, detail, found):
             shown += [((row, tone),) for row in wrap(text, width, 3, self.glyphs.ellipsis)]
         if not found:
-            return [*shown, (("none yet", "muted"),)]
+            return [*shown, (("none" if is_over(status) else "none yet", "muted"),)]
         shown += [()] * bool(shown)
         return [*shown, _head(width), *(self._row(each, width) for each in reversed(found))]
 

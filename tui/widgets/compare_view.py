@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from textual.reactive import reactive
 
 from tui.compare_text import (
@@ -16,10 +17,11 @@ from tui.compare_text import (
     difference_values,
     letter,
 )
-from tui.lines import Line, Span, cut, cut_words, fit, heading, line, pad, width_of, wrap
+from tui.lines import Line, Span, cut, cut_words, fit, heading, line, pad, wrap
 from tui.overlay import overlay, reach, scale
 from tui.presentation import duration, figure, pace, size
 from tui.widgets.line_view import LineView
+from tui.widgets.scrolled_lines import Scrolled
 
 TONES = ("accent", "warn", "good", "bad", "strong", "muted")
 """Of the runs' curves, in their order."""
@@ -109,13 +111,7 @@ class CompareVerdict(LineView):
         comparison = self.comparison
         if comparison is None:
             return [line(each, "muted") for each in wrap(self.note, width, height)]
-        runs = [
-            (f"{letter(at)} {run.label}{f' ({run.lane})' if run.lane else ''}", tone_of(at))
-            for at, run in enumerate(comparison.runs)
-        ]
-        names = fit(runs, width, gap="  ")
-        if width_of(names) == 0:
-            names = ((cut(runs[0][0], width, self.glyphs.ellipsis), runs[0][1]),)
+        names = self._names(comparison, width)
         label, said = "comparable?", comparison.sentence
         tone = {"y": "good", "n": "bad" if said.startswith("no:") else "warn"}[said[0]]
         first, *others = wrap(f"{label} {said}", width, height - 1, self.glyphs.ellipsis) or [""]
@@ -123,24 +119,29 @@ class CompareVerdict(LineView):
         shown: list[Line] = [((label, "strong"), (rest, tone))]
         return [names, *shown, *(line(each, tone) for each in others)][:height]
 
+    def _names(self, comparison: Comparison, width: int) -> Line:
+        """Every run by its letter: with its lane where that fits, else each with as much room."""
+        names = [f"{letter(at)} {run.label}" for at, run in enumerate(comparison.runs)]
+        lanes = [f" ({run.lane})" if run.lane else "" for run in comparison.runs]
+        gap, count = "  ", len(names)
+        if sum(map(cell_len, names + lanes)) + len(gap) * (count - 1) <= width:
+            names = [name + lane for name, lane in zip(names, lanes, strict=True)]
+        elif sum(map(cell_len, names)) + len(gap) * (count - 1) > width:
+            each = (width - len(gap) * (count - 1)) // count
+            names = [cut(name, each, self.glyphs.ellipsis) for name in names]
+        return fit([(name, tone_of(at)) for at, name in enumerate(names)], width, gap=gap)
 
-class CompareTable(LineView):
+
+class CompareTable(Scrolled):
     """What differs, then the figures; scrolls down, and sideways over its columns."""
 
     comparison: reactive[Comparison | None] = reactive(None, repaint=False)
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._top = 0
         self._left = 0
 
     def watch_comparison(self) -> None:
-        self.update_lines()
-
-    def scroll_lines(self, rows: int) -> None:
-        """Move by *rows*, held within the table."""
-        last = max(0, len(self._all(self.size.width)) - self.size.height)
-        self._top = min(max(0, self._top + rows), last)
         self.update_lines()
 
     def scroll_columns(self, columns: int) -> None:
@@ -149,12 +150,7 @@ class CompareTable(LineView):
         self._left = min(max(0, self._left + columns), count - 1)
         self.update_lines()
 
-    def lines(self, width: int, height: int) -> list[Line]:
-        shown = self._all(width)
-        self._top = min(self._top, max(0, len(shown) - height))
-        return shown[self._top : self._top + height]
-
-    def _all(self, width: int) -> list[Line]:
+    def all_lines(self, width: int) -> list[Line]:
         comparison = self.comparison
         if comparison is None:
             return []

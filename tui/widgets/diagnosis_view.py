@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.reactive import reactive
 
 from tui.lines import Line, heading, line, wrap
-from tui.widgets.line_view import LineView
+from tui.widgets.scrolled_lines import Scrolled
 
 if TYPE_CHECKING:
     from monitor.diagnosis.record import Diagnosis
@@ -43,8 +43,10 @@ class RemedyClicked(Message):
     number: int
 
 
-class DiagnosisView(LineView):
-    """Scrolls by line; stacks may be long."""
+class DiagnosisView(Scrolled):
+    """Stacks may be long."""
+
+    MORE = "j"
 
     found: reactive[Diagnosis | None] = reactive(None, repaint=False)
     note: reactive[str] = reactive(WAITING, repaint=False)
@@ -52,7 +54,6 @@ class DiagnosisView(LineView):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._top = 0
         self._remedies: dict[int, int] = {}
         """Row of the whole text: the number of the remedy that stands there."""
 
@@ -63,12 +64,6 @@ class DiagnosisView(LineView):
     def watch_note(self) -> None:
         self.update_lines()
 
-    def scroll_lines(self, rows: int) -> None:
-        """Move by *rows*, held within the text."""
-        last = max(0, len(self._all(self.size.width)) - self.size.height)
-        self._top = min(max(0, self._top + rows), last)
-        self.update_lines()
-
     def on_mouse_scroll_down(self) -> None:
         self.scroll_lines(WHEEL)
 
@@ -77,7 +72,7 @@ class DiagnosisView(LineView):
 
     def on_click(self, event: events.Click) -> None:
         """A click on a remedy chooses it, as its number does."""
-        number = self.remedy_at(self._top + event.y)
+        number = self.remedy_at(self.top + event.y)
         if number is not None:
             self.post_message(RemedyClicked(number))
 
@@ -85,16 +80,7 @@ class DiagnosisView(LineView):
         """The remedy that stands in *row* of the whole text."""
         return self._remedies.get(row)
 
-    def lines(self, width: int, height: int) -> list[Line]:
-        shown = self._all(width)
-        top = self._top = min(self._top, max(0, len(shown) - height))
-        below = len(shown) - top - height
-        if below <= 0 or height < 2:
-            return shown[top : top + height]
-        more = line(f"{below + 1} more lines: j", "muted")
-        return [*shown[top : top + height - 1], more]
-
-    def _all(self, width: int) -> list[Line]:
+    def all_lines(self, width: int) -> list[Line]:
         found = self.found
         if found is None:
             return [line(each, "muted") for each in wrap(self.note, width, ROWS)]

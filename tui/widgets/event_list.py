@@ -36,7 +36,7 @@ class EventList(ScrolledLines):
 
     def all_lines(self, width: int) -> list[Line]:
         if not self.events:
-            return [(("nothing has happened yet", "muted"),)]
+            return [(("no events", "muted"),)]
         return [row for event in reversed(self.events) for row in self._rows(event, width)]
 
     def _rows(self, event: Event, width: int) -> list[Line]:

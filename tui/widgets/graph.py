@@ -45,7 +45,7 @@ class Series:
 
 
 class Graph(LineView):
-    """Draws one series; says "no data yet" rather than an empty box."""
+    """Draws one series; says "no data" rather than an empty box."""
 
     series: reactive[Series | None] = reactive(None, repaint=False)
     scale: reactive[bool] = reactive(default=False, repaint=False)
@@ -71,7 +71,7 @@ class Graph(LineView):
         if rows < 1 or width < 8:
             return [head]
         if not series.points:
-            return [head, (("no data yet", "muted"),)]
+            return [head, (("no data", "muted"),)]
         return [head, *self._draw(series, width, rows)]
 
     def _draw(self, series: Series, width: int, rows: int) -> list[Line]:

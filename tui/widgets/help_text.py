@@ -7,7 +7,7 @@ from textual.reactive import reactive
 from monitor.model import Liveness
 from tui.glyphs import TONES
 from tui.lines import Line, line, pad, wrap
-from tui.widgets.line_view import LineView
+from tui.widgets.scrolled_lines import Scrolled
 
 KEYS = (
     ("everywhere", (
@@ -89,30 +89,37 @@ MEANINGS = {
 }
 
 
-class HelpText(LineView):
-    """Scrolls by line; it is longer than a small terminal."""
-
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._top = 0
+class HelpText(Scrolled):
+    """It is longer than a small terminal."""
 
     filter_text: reactive[str] = reactive("", repaint=False)
     """Only entries that hold it are shown, under their headings."""
+
+    about: reactive[str] = reactive("", repaint=False)
+    """The screen that it is opened from: its keys are in view first."""
+
+    def watch_about(self) -> None:
+        self._show_about()
+
+    def on_resize(self) -> None:
+        self._show_about()
+        super().on_resize()
+
+    def _show_about(self) -> None:
+        """Unless they stand in its upper half: then it begins with what holds everywhere."""
+        shown = self.all_lines(self.size.width)
+        heads = [at for at, each in enumerate(shown) if each and each[0][1] == "strong"]
+        first = next((at for at in heads if self.about and _is_of(shown[at], self.about)), None)
+        if first is None or self.filter_text:
+            return
+        self._top = first if first > self.size.height // 2 else 0
+        self.update_lines()
 
     def watch_filter_text(self) -> None:
         self._top = 0
         self.update_lines()
 
-    def scroll_lines(self, rows: int) -> None:
-        """Move by *rows*, held within the text."""
-        last = max(0, len(self._all(self.size.width)) - self.size.height)
-        self._top = min(max(0, self._top + rows), last)
-        self.update_lines()
-
-    def lines(self, width: int, height: int) -> list[Line]:
-        return self._all(width)[self._top : self._top + height]
-
-    def _all(self, width: int) -> list[Line]:
+    def all_lines(self, width: int) -> list[Line]:
         shown: list[Line] = []
         for group, keys in KEYS:
             found = [each for each in keys if self._fits(group, *each)]
@@ -132,6 +139,10 @@ class HelpText(LineView):
     def _fits(self, *texts: str) -> bool:
         said = " ".join(texts).casefold()
         return all(word in said for word in self.filter_text.casefold().split())
+
+
+def _is_of(head: Line, screen: str) -> bool:
+    return head[0][0].partition(" ")[0] == screen
 
 
 def _entry(label: str, tone: str, text: str, width: int) -> list[Line]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from textual.reactive import reactive
 
 from tui.launching.values import CheckLine, Looked
-from tui.lines import Line, clean, heading, line, pad, wrap
-from tui.widgets.line_view import LineView
+from tui.lines import Line, clean, heading, pad, wrap
+from tui.widgets.scrolled_lines import Scrolled
 
 TONES = {"ok": "good", "warn": "warn", "fail": "bad"}
 WORDS = {"ok": "ok", "warn": "WARN", "fail": "FAIL"}
@@ -16,37 +16,23 @@ ROWS = 4
 """How much of a check is shown that is not well; what is well takes a line if room is short."""
 
 
-class LaunchChecks(LineView):
+class LaunchChecks(Scrolled):
     """The worst first; what has no room is counted."""
 
-    looked: reactive[Looked] = reactive(Looked(), repaint=False)
+    MORE = "pagedown"
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._top = 0
+    looked: reactive[Looked] = reactive(Looked(), repaint=False)
 
     def watch_looked(self, before: Looked, looked: Looked) -> None:
         if not looked.checks or not before.looking:  # another launch is looked at
             self._top = 0
-        self.scroll_lines(0)
-
-    def scroll_lines(self, rows: int) -> None:
-        """Move by *rows*, held within the text."""
-        last = max(0, len(self._all(self.size.width)) - self.size.height)
-        self._top = min(max(0, self._top + rows), last)
         self.update_lines()
 
-    def lines(self, width: int, height: int) -> list[Line]:
+    def all_lines(self, width: int) -> list[Line]:
         rows = self._all(width, roomy=True)
-        if len(rows) > height:
-            rows = self._all(width)
-        if len(rows) > height and self._top + height < len(rows):
-            left = len(rows) - self._top - height + 1
-            more = line(f"{left} more lines: pagedown", "muted")
-            return [*rows[self._top : self._top + height - 1], more]
-        return rows[self._top : self._top + height]
+        return rows if len(rows) <= self.size.height else self._all(width, roomy=False)
 
-    def _all(self, width: int, *, roomy: bool = False) -> list[Line]:
+    def _all(self, width: int, *, roomy: bool) -> list[Line]:
         looked = self.looked
         note = f"looking at: {looked.looking}" if looked.looking else ""
         rows = [heading("before the launch", width, self.glyphs.rule, note)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from textual.reactive import reactive
 
 from tui.lines import Line, clean, cut, cut_words, heading, toned
+from tui.log_marks import Marks
 from tui.log_text import TONES, level_of
 from tui.widgets.line_view import LineView
 
@@ -27,6 +28,7 @@ class LogTail(LineView):
         self._first = 0
         self._top = 0
         self._match: int | None = None
+        self._marks = Marks("")
 
     def show(self, title: str, text: tuple[str, ...], first: int) -> None:
         """Show *text*, whose first line has the number *first*."""
@@ -35,10 +37,12 @@ class LogTail(LineView):
             self._top = first + max(0, len(text) - self._room)
         self.set_reactive(LogTail.title, title)
         self._text, self._first = text, first
+        self._marks.look(text, first)
         self.update_lines()
 
     def watch_pattern(self) -> None:
-        self._match = None
+        self._match, self._marks = None, Marks(self.pattern)
+        self._marks.look(self._text, self._first)
         self.update_lines()
 
     def watch_empty_text(self) -> None:
@@ -51,11 +55,8 @@ class LogTail(LineView):
 
     @property
     def matches(self) -> list[int]:
-        """Numbers of the lines that hold the pattern, in any case of letters."""
-        wanted = self.pattern.casefold()
-        if not wanted:
-            return []
-        return [at for at, text in enumerate(self._text, self._first) if wanted in text.casefold()]
+        """Numbers of the lines that the pattern matches."""
+        return self._marks.lines
 
     def scroll_lines(self, rows: int) -> None:
         """Move by *rows*; reaching the end follows again."""
@@ -96,7 +97,9 @@ class LogTail(LineView):
         ]
         if not self._text and room:
             shown = [((cut_words(self.empty_text, width, self.glyphs.ellipsis), "muted"),)]
-        return [heading(self.title, width, self.glyphs.rule, self._note()), *shown]
+        room = width - len(self.title) - len("   -- ")
+        note = cut_words(self._note(), room, self.glyphs.ellipsis)
+        return [heading(self.title, width, self.glyphs.rule, note), *shown]
 
     @property
     def _room(self) -> int:
@@ -122,6 +125,8 @@ class LogTail(LineView):
         self.update_lines()
 
     def _note(self) -> str:
+        if self._marks.trouble:
+            return self._marks.trouble
         if self.pattern:
             matches = self.matches
             if not matches:
@@ -138,15 +143,4 @@ class LogTail(LineView):
         tone = TONES.get(level_of(text), "") or ("strong" if at == self._match else "")
         if not self.pattern:
             return ((shown, tone),)
-        return toned(shown, _places(shown, self.pattern), tone, "match")
-
-
-def _places(text: str, pattern: str) -> list[tuple[int, int]]:
-    """Where *pattern* stands in *text*, in any case of letters."""
-    folded, wanted = text.lower(), pattern.lower()
-    found: list[tuple[int, int]] = []
-    at = folded.find(wanted) if len(folded) == len(text) else -1
-    while at >= 0:
-        found.append((at, at + len(wanted)))
-        at = folded.find(wanted, at + len(wanted))
-    return found
+        return toned(shown, tone, (self._marks.spans(at), "match"))

@@ -30,7 +30,8 @@ class LogView(LineView):
 
     def lines(self, width: int, height: int) -> list[Line]:
         if not self.page.rows:
-            return [(("nothing here yet", "muted"),)] if not self._elsewhere_said else []
+            said = "no line matches" if self.page.only else "nothing here"
+            return [((said, "muted"),)] if not self._elsewhere_said else []
         return [self._line(row, width) for row in self.page.rows[:height]]
 
     @property
@@ -47,10 +48,8 @@ class LogView(LineView):
         if row.line == self.page.hit:
             tone = tone or "strong"
         marks = [(first - row.begin, last - row.begin) for first, last in self._spans(row)]
-        if not marks and row.level == "info" and row.begin == 0:
-            word = info_word(row.text)
-            return toned(shown, [word] if word else [], "", "accent")
-        return toned(shown, marks, tone, "match")
+        word = info_word(row.text) if row.level == "info" and row.begin == 0 else None
+        return toned(shown, tone, ([word] if word else [], "accent"), (marks, "match"))
 
     def _spans(self, row: Row) -> tuple[tuple[int, int], ...]:
         return self.page.spans.get(row.line, ())
@@ -117,6 +116,8 @@ def _state_of(page: LogPage) -> Span:
         return page.problem, "warn"
     if page.searching:
         return page.searching, "accent"
+    if page.saving:
+        return page.saving, "accent"
     if page.notice:
         return page.notice, "warn"
     if page.follow:

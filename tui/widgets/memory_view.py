@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from monitor.status_model import MemoryView, RunStatus
 
 MOST_GPUS = 4
+UNREAD = "memory has not been read"
 
 
 class MemoryBudget(LineView):
@@ -34,10 +35,10 @@ class MemoryBudget(LineView):
         if status is None:
             return 1
         gpus = len(status.machine.gpus[:MOST_GPUS]) if status.machine else 0
-        if status.memory is None:
-            return 1 + gpus
         memory = status.memory
-        return 1 + bool(_shares(memory)) + len(_told(status)) + bool(_peaks(memory)) + gpus
+        if memory is None:
+            return 1 + gpus
+        return 1 + bool(_shares(memory)) + len(_told(status)) + bool(_peaks(status)) + gpus
 
     def lines(self, width: int, height: int) -> list[Line]:
         status = self.status
@@ -47,7 +48,8 @@ class MemoryBudget(LineView):
         gpus = [_gpu(each, width) for each in (machine.gpus[:MOST_GPUS] if machine else ())]
         memory = status.memory
         if memory is None:
-            return [(("memory has not been read", "muted"),), *gpus][:height]
+            said = "no peak of its memory was recorded" if is_over(status) else UNREAD
+            return [fit(_peaks(status), width) or ((said, "muted"),), *gpus][:height]
         rows = [self._bar(memory, width)]
         if shares := _shares(memory):
             rows.append(fit(shares, width))
@@ -56,7 +58,7 @@ class MemoryBudget(LineView):
             for text, tone in _told(status)
             for row in wrap(text, width, 1, self.glyphs.ellipsis)
         ]
-        if peaks := _peaks(memory):
+        if peaks := _peaks(status):
             rows.append(fit(peaks, width))
         return [*rows, *gpus][:height]
 
@@ -95,13 +97,14 @@ def _shares(memory: MemoryView) -> list[Span]:
     return [(text, "") for text in known]
 
 
-def _peaks(memory: MemoryView) -> list[Span]:
-    peaks = (
-        ("machine", memory.peak_bytes),
-        ("this run", memory.run_peak_bytes),
-        ("its trainer", memory.process_peak_bytes),
-        ("on the GPU", memory.gpu_peak_bytes),
-    )
+def _peaks(status: RunStatus) -> list[Span]:
+    now, left = status.memory, status.peaks
+    found: tuple[int | None, ...] = ()
+    if left is not None:
+        found = (left.machine_bytes, left.run_bytes, left.process_bytes, left.gpu_bytes)
+    elif now is not None:
+        found = (now.peak_bytes, now.run_peak_bytes, now.process_peak_bytes, now.gpu_peak_bytes)
+    peaks = zip(("machine", "this run", "its trainer", "on the GPU"), found, strict=False)
     known = [f"{name} {size(value)}" for name, value in peaks if value is not None]
     return [("peaks:", "muted"), *((text, "muted") for text in known)] if known else []
 

@@ -65,7 +65,9 @@ class ProgressView(LineView):
     def _bar(self, status: RunStatus, width: int) -> Line:
         done, total, unit = _progress(status)
         if done is None and total is None:
-            return (("no progress reported yet", "muted"),)
+            over = is_over(status)
+            said = "no progress was reported" if over else "no progress reported yet"
+            return ((said, "muted"),)
         fraction = part(done, total)
         # The bar comes last: it seldom moves, and what moves is sent from the left edge on.
         parts = [
@@ -105,6 +107,7 @@ class ProgressView(LineView):
 
     def _facts(self, status: RunStatus, width: int) -> Line:
         memory = status.memory
+        peak = memory.peak_bytes if memory else status.peaks.machine_bytes if status.peaks else None
         parts: list[Span] = [
             (self._checkpoint(status), ""),
             (f"{pace(status.step_s)} s/iteration" if status.step_s is not None else "", ""),
@@ -119,14 +122,14 @@ class ProgressView(LineView):
                 soon = f"at its limit in {remaining(memory.minutes_to_limit * 60)}"
                 parts.append((soon, tone))
         parts.append((f"lr {rate(status.lr)}" if status.lr is not None else "", "muted"))
-        if memory is not None and memory.peak_bytes is not None:
-            parts.append((f"peak {size(memory.peak_bytes)}", "muted"))
+        if peak is not None:
+            parts.append((f"peak {size(peak)}", "muted"))
         return fit(parts, width)
 
     def _checkpoint(self, status: RunStatus) -> str:
         last = next((each for each in reversed(status.checkpoints) if each.complete), None)
         if last is None:
-            return "no checkpoint yet"
+            return "no whole checkpoint" if is_over(status) else "no checkpoint yet"
         if is_over(status):
             return f"last checkpoint {last.iteration}"
         return f"checkpoint {last.iteration}, {age(last.age_s)} ago"

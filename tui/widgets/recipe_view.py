@@ -29,7 +29,7 @@ class RecipeView(ScrolledLines):
 
     def all_lines(self, width: int) -> list[Line]:
         if not self.rows:
-            return [(("run.json cannot be read yet", "muted"),)]
+            return [(("nothing is known of its recipe", "muted"),)]
         shown: list[Line] = []
         for name, value in self.rows:
             if not value:

@@ -14,6 +14,7 @@ from tui.presentation import (
     clock,
     count,
     duration,
+    figure,
     pace,
     remaining,
     size,
@@ -111,6 +112,10 @@ def _facts(status: RunStatus, now_wall: float) -> Iterator[tuple[str, str]]:
     if last is not None:
         cost = f", took {duration(last.save_s)}" if last.save_s is not None else ""
         yield "checkpoint", f"{last.iteration}, {age(last.age_s)} ago{cost}"
+    if is_over(status) and status.loss is not None:
+        yield "loss", f"{figure(status.loss)}, the last one"
+    if status.peaks is not None:
+        yield "peak", size(status.peaks.machine_bytes)
     if status.memory is not None:
         yield "memory", used_of(status.memory.used_bytes, status.memory.limit_bytes)
         if status.memory.peak_bytes:

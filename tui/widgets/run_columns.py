@@ -113,10 +113,10 @@ def _checkpoint(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]
 
 def _memory(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
     memory = run.memory
+    if is_over(run):
+        return size(run.peaks.machine_bytes if run.peaks else None), "muted"
     if memory is None:
         return UNKNOWN, "muted"
-    if is_over(run):
-        return (size(memory.peak_bytes) if memory.peak_bytes else UNKNOWN), "muted"
     return size(memory.used_bytes), memory_tone(memory.level)
 
 
