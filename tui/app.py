@@ -18,11 +18,12 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 
+from tui.attaching import Attaching, OpenAttach
 from tui.changing import ActOn, Changing, StopRun
 from tui.glyphs import ASCII
 from tui.hangup import is_hung_up
 from tui.lines import clean
-from tui.messages import ActionDone, Attached, Sampled, SampleFailed
+from tui.messages import ActionDone, Sampled, SampleFailed
 from tui.narrow_updates import NarrowUpdates
 from tui.openings import OPENING_KEYS, Openings
 from tui.sampler import Sampler
@@ -33,16 +34,12 @@ from tui.themes import glyphs_of, textual_theme
 if TYPE_CHECKING:
     from textual.screen import Screen
 
-    from tui.launching.attach_desk import AttachDesk
     from tui.launching.desk import LaunchDesk
     from tui.launching.settings_desk import SettingsDesk
     from tui.state import Snapshot
 
 OpenDesk = Callable[[], "LaunchDesk"]
 """What the launch form asks; made when it is first opened, since launching loads much."""
-
-OpenAttach = Callable[[], "AttachDesk"]
-"""What the attach screen asks, likewise."""
 
 OpenSettings = Callable[[], "SettingsDesk"]
 """What the settings screen asks, likewise."""
@@ -53,7 +50,7 @@ SILENT_S = 10.0
 """A tick takes milliseconds; after so long without one, the disk does not answer."""
 
 
-class LanewatchApp(Openings, Changing, NarrowUpdates, App[None]):
+class LanewatchApp(Openings, Attaching, Changing, NarrowUpdates, App[None]):
     """The board, and one run's screen on top of it."""
 
     TITLE = "lanewatch"
@@ -199,23 +196,6 @@ class LanewatchApp(Openings, Changing, NarrowUpdates, App[None]):
 
         self.push_screen(LaunchScreen(self._launch()))
 
-    def open_attach(self) -> None:
-        """Show what trains here without lanewatch, and watch what is picked."""
-        if self._open_attach is None or self.read_only:
-            self.say("This view is read-only: nothing is attached from here.")
-            return
-        from tui.screens.pick import PickScreen
-
-        desk = self._open_attach()
-
-        def chosen(pid: str | None) -> None:
-            if pid is not None:
-                self._attach_to(desk, pid)
-
-        title = "attach: which training is to be watched? Nothing of it is touched."
-        none = "No training was found on this machine that lanewatch did not start."
-        self.push_screen(PickScreen(title, find=desk.candidates, none=none), chosen)
-
     def show_launched(self, run: str) -> None:
         """From the form that launched it to the run."""
         self.pop_screen()
@@ -280,9 +260,6 @@ class LanewatchApp(Openings, Changing, NarrowUpdates, App[None]):
 
     def action_launch(self) -> None:
         self.open_launch()
-
-    def action_attach(self) -> None:
-        self.open_attach()
 
     def action_help(self) -> None:
         from tui.screens.help import HelpScreen
@@ -384,19 +361,6 @@ class LanewatchApp(Openings, Changing, NarrowUpdates, App[None]):
             self._open_settings().put(key, value)
         except Exception as error:  # noqa: BLE001 - it is in force all the same
             self.post_message(ActionDone(f"{key} is not kept: {error}"))
-
-    @work(thread=True, exclusive=True, group="attach", exit_on_error=False)
-    def _attach_to(self, desk: AttachDesk, pid: str) -> None:
-        try:
-            run = desk.attach(pid)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
-            self.post_message(ActionDone(f"{pid} is not watched: {error}"))
-            return
-        self.post_message(Attached(run))
-
-    @on(Attached)
-    def _show_attached(self, message: Attached) -> None:
-        self.open_run(message.run)
 
     def say(self, text: str) -> None:
         # Never as markup: the text may hold a path or an exception with brackets in it.

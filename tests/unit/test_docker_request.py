@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,9 @@ from runners.engines.docker_request import (
     environment,
 )
 from runners.errors import EngineError
-from runners.lanes import get_lane
 from runners.lanes.base import StagePlan
 from runners.stages import Plan
-from tui.cli.main import run as lanewatch
 
-SHIPPED = Path(__file__).parents[2] / "recipes" / "patent-strategist.toml"
 NEEDS = Container(image="img", gpu=Gpu.IF_THERE)
 
 
@@ -300,109 +296,3 @@ def test_a_dry_run_needs_no_engine_and_a_lane_without_an_image_one_sentence(
     nameless = replace(request_, container=replace(NEEDS, image=None))
     with pytest.raises(EngineError, match=r"--set docker\.image=NAME"):
         DockerEngine().describe(nameless)
-
-
-@pytest.mark.parametrize("lane", ["unsloth", "nemo"])
-def test_the_shipped_recipe_shows_every_container_request_before_its_rows_are_there(
-    lane: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-    monkeypatch.setenv("LANEWATCH_RUNS", str(tmp_path / "runs"))
-    words = [f"--lane={lane}", "--engine=docker", "--set=run.gpu=1", "--dry-run", "--json"]
-    assert lanewatch(["launch", str(SHIPPED), *words]) == 0
-    told = capsys.readouterr()
-    assert "there is no such data file; a launch would be refused" in told.err
-    stages = json.loads(told.out)["stages"]
-    asked = {each["stage"]: each["container"]["create"] for each in stages if "container" in each}
-    assert [each["stage"] for each in stages][:3] == ["pull", "fetch", "prepare"]
-    assert list(asked) == ["import", "train", "merge"]
-    assert all(asked[each]["HostConfig"]["NetworkMode"] == "none" for each in ("train", "merge"))
-    assert all(each["Image"] == get_lane(lane).image for each in asked.values())
-    handed = asked["train"]["HostConfig"]["DeviceRequests"]
-    assert [each["DeviceIDs"] for each in handed] == [["1"]]
-    assert not (tmp_path / "runs").exists()
-
-
-def test_a_dry_run_for_people_says_where_each_stage_runs_and_leaves_out_its_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-    monkeypatch.setenv("LANEWATCH_RUNS", str(tmp_path / "runs"))
-    words = ["--lane=unsloth", "--engine=docker", "--dry-run"]
-    assert lanewatch(["launch", str(SHIPPED), *words]) == 0
-    told = capsys.readouterr()
-    assert "prepare: on this machine\n" in told.out
-    assert f"train: in {get_lane('unsloth').image}\n    runs   python3 -m " in told.out
-    assert f"    writes {tmp_path}/runs/unsloth-DRY-RUN\n" in told.out
-    assert "HF_HOME=" not in told.out
-    assert "--json has all of it" in told.err
-
-
-def test_a_dry_run_shows_the_base_as_it_is_mounted_once_it_was_fetched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-    monkeypatch.setenv("LANEWATCH_RUNS", str(tmp_path / "the runs"))
-    monkeypatch.setenv("LANEWATCH_CACHE", str(tmp_path / "the cache"))
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hugging face"))
-    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
-    monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    assert (
-        lanewatch(["launch", str(SHIPPED), "--lane=nemo", "--engine=docker", "--dry-run", "--json"])
-        == 0
-    )
-    told = capsys.readouterr().out
-    assert "hf_secret" not in told
-    stages = {each["stage"]: each for each in json.loads(told)["stages"]}
-    train = stages["train"]["container"]["create"]
-    repository = tmp_path / "hugging face/hub/models--deepseek-ai--DeepSeek-R1-0528-Qwen3-8B"
-    run = tmp_path / "the runs" / "nemo-DRY-RUN"
-    assert seen(train["HostConfig"]["Mounts"]) == [
-        (str(repository), True),
-        (str(tmp_path / "the cache"), True),
-        (str(run), False),
-        (str(run / "data"), True),
-        (str(run / "payload"), True),
-    ]
-    assert f"HF_HOME={run}/work/home/.cache/huggingface" in train["Env"], "not the caller's"
-
-
-@pytest.mark.parametrize(
-    ("words", "env", "code", "sentence"),
-    [
-        pytest.param(
-            ['--set=docker.read_only=["/run"]'], {}, 2, "bring the engine's socket", id="its socket"
-        ),
-        pytest.param(
-            ['--set=docker.read_only=["//proc/."]'], {}, 2, "all of this machine", id="the kernel"
-        ),
-        pytest.param(["--after=nosuch"], {}, 2, "no run matches 'nosuch'", id="after whom?"),
-        pytest.param([], {"LANEWATCH_RUNS": "/a:b"}, 2, "has a ':' in it", id="a colon"),
-        pytest.param(
-            [], {"DOCKER_CONTEXT": "nosuch"}, 0, "context nosuch that DOCKER_CONTEXT names",
-            id="no such context",
-        ),
-        pytest.param(
-            [], {"DOCKER_HOST": "tcp://10.0.0.1:2375"}, 0, "run lanewatch on that host", id="tcp"
-        ),
-    ],
-)  # fmt: skip
-def test_a_dry_run_in_odd_surroundings_says_what_a_launch_would(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    words: list[str],
-    env: dict[str, str],
-    code: int,
-    sentence: str,
-) -> None:
-    monkeypatch.setenv("LANEWATCH_RUNS", str(tmp_path / "runs"))
-    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
-    for name, value in env.items():
-        monkeypatch.setenv(name, value)
-    asked = ["launch", str(SHIPPED), "--lane=unsloth", "--engine=docker", "--dry-run", *words]
-    assert lanewatch(asked) == code
-    assert sentence in capsys.readouterr().err
