@@ -241,13 +241,16 @@ def _fetch(contract: Contract) -> Mapping[str, Any]:
         info = read_run(run)
     except RunnerError as error:
         raise StageError(str(error)) from None
-    name = str(info["fetch"]["hub"])
-    snapshot, listing = Fetch(contract, name, hub_cache()).get()
+    asked = info["fetch"]
+    name = str(asked["hub"])
+    # As it was where the run was launched: a keeper that a service brought back knows no HF_HOME.
+    cache = Path(asked["cache"]) if asked.get("cache") else hub_cache()
+    snapshot, listing = Fetch(contract, name, cache).get()
     contract.raise_on_stop = False
     _link(Path(info["paths"]["base"]), snapshot)
     say(f"{name} is here: {snapshot}")
     found = {"hub": name, "revision": listing.revision, "folder": str(snapshot)}
-    return {"fetch": found | {"bytes": listing.bytes}}
+    return {"fetch": dict(asked) | found | {"bytes": listing.bytes}}
 
 
 def main() -> int:

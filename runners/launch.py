@@ -213,7 +213,7 @@ def run_info(order: LaunchOrder) -> dict[str, Any]:
         "python": order.python or sys.executable,
         "wheelhouse": str(order.wheelhouse) if order.wheelhouse else None,
         "paths": {"base": order.recipe["model"]["path"]},
-        "fetch": {"hub": order.hub} if order.hub else None,
+        "fetch": {"hub": order.hub, "cache": str(hub_cache())} if order.hub else None,
         "image": {"name": order.image} if in_containers(order) else None,
         "versions": versions(),
         "data": None,

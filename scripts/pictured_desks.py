@@ -83,7 +83,7 @@ class PicturedLaunch:
     def at_limit(self) -> str | None:
         return FORM.at_limit
 
-    def choices(self, field: Field) -> Iterator[Choice]:
+    def choices(self, field: Field, _now: str | None = None) -> Iterator[Choice]:
         yield from ROWS if field is Field.DATA else ()
 
     def look_at(self, _form: Form, emit: Callable[[Looked], object]) -> None:

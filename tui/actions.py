@@ -61,6 +61,32 @@ def question(action: Action, status: RunStatus) -> Question:
     )
 
 
+def refusal(action: Action, status: RunStatus, *, read_only: bool = False) -> str:
+    """Why *action* is not offered for *status* now, and what to do instead: one sentence."""
+    name = status.name or status.run
+    if read_only:
+        return "This view is read-only: nothing of a run is changed from here."
+    if action is Action.WATCH:
+        return f"Keeper and watcher of {name} are not lost: nothing is to be brought back."
+    if action is Action.ACK:
+        return f"No alert of {name} is repeated: there is nothing to acknowledge."
+    if status.foreign is not None:
+        ends = action in (Action.STOP, Action.KILL)
+        what = "end it where it was started" if ends else "it has no recipe to go on with"
+        return f"lanewatch did not start this run: {what}."
+    if action in (Action.STOP, Action.KILL):
+        return f"{name} is over already ({status.verdict.value}): there is nothing to end."
+    if not is_over(status):
+        return f"{name} goes on: that is for a run that is over; s stops it."
+    if action is Action.EXPORT:
+        none = last_whole(status) is None
+        what = "no whole checkpoint" if none else "no stage merge"
+        return f"{name} has {what}: there is nothing to export."
+    if status.kind == "smoke":
+        return f"{name} is a smoke run, which is not resumed: n launches another."
+    return f"{name} is {status.verdict.value}: there is nothing to resume; n launches another."
+
+
 def loss_sentence(status: RunStatus, how: str = "Stopping without a save") -> str:
     """What would be lost since the last whole checkpoint."""
     last, value = last_whole(status), status.iteration.value

@@ -19,6 +19,7 @@ from textual.binding import Binding, BindingType
 from textual.driver import Driver
 
 from tui.changing import ActOn, Changing, StopRun
+from tui.glyphs import ASCII
 from tui.hangup import is_hung_up
 from tui.lines import clean
 from tui.messages import ActionDone, Attached, Sampled, SampleFailed
@@ -93,6 +94,10 @@ class LanewatchApp(Openings, Changing, NarrowUpdates, App[None]):
         # The default screen gets no CSS_PATH of its own loaded (Textual 8.2), so it is named here.
         first = "run" if run is not None else "board"
         super().__init__(css_path=[HERE / "app.tcss", HERE / "screens" / f"{first}.tcss"])
+        if self.no_color:
+            from tui.no_colour import NoColour
+
+            self._filters[:] = [NoColour()]
         self.animation_level = "none"
         self.theme_name = theme
         self.glyphs = glyphs_of(theme, os.environ)
@@ -176,6 +181,11 @@ class LanewatchApp(Openings, Changing, NarrowUpdates, App[None]):
         self.push_screen(BoardScreen())
 
     @property
+    def is_plain(self) -> bool:
+        """True where no ground can be told from another: what covers a screen covers all."""
+        return self.no_color or self.theme_name in ("mono", "ascii") or self.glyphs is ASCII
+
+    @property
     def can_launch(self) -> bool:
         """True when a run may be launched from here."""
         return self._launch is not None and not self.read_only
@@ -245,7 +255,10 @@ class LanewatchApp(Openings, Changing, NarrowUpdates, App[None]):
             return
         runs = self.snapshot.runs if self.snapshot else ()
         may_change = self.can_launch and isinstance(front, BoardScreen)
-        choices = tuple(palette(front.COMMANDS_HERE, runs, THEMES, may_change=may_change))
+        offers = palette(
+            front.commands(), runs, THEMES, may_change=may_change, read_only=self.read_only
+        )
+        choices = tuple(offers)
 
         def chosen(action: str | None) -> None:
             if action is not None:
@@ -275,7 +288,9 @@ class LanewatchApp(Openings, Changing, NarrowUpdates, App[None]):
         from tui.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen())
+            front = self.screen
+            group = front.HELP if isinstance(front, StateScreen) else ""
+            self.push_screen(HelpScreen(group, read_only=self.read_only))
 
     async def action_quit(self) -> None:
         from rich.text import Text
@@ -338,7 +353,7 @@ class LanewatchApp(Openings, Changing, NarrowUpdates, App[None]):
 
     @on(SampleFailed)
     def _report_failure(self, message: SampleFailed) -> None:
-        self.say(message.problem)
+        self._show_trouble(message.problem)
 
     @on(ActionDone)
     def _tell(self, message: ActionDone) -> None:
@@ -346,12 +361,15 @@ class LanewatchApp(Openings, Changing, NarrowUpdates, App[None]):
 
     def _check_sampler(self) -> None:
         silent_s = self._sampler.silent_s if self._sampler is not None else 0.0
-        text = ""
+        text = self._sampler.problem if self._sampler is not None else ""
         if silent_s > SILENT_S:
             text = f"Nothing could be read for {silent_s:.0f} s: the disk does not answer."
+        self._show_trouble(text)
+
+    def _show_trouble(self, text: str) -> None:
         for screen in self.screen_stack:
             if isinstance(screen, StateScreen):
-                screen.show_trouble(text)
+                screen.show_trouble(clean(text))
 
     def _check_terminal(self) -> None:
         """A screen that nobody can see is closed; the runs do not notice."""

@@ -71,7 +71,7 @@ class Changing(Base):
 
     def ask_to_resume(self, status: RunStatus) -> None:
         """Say what a run would go on from, and have it done."""
-        from tui.actions import Action, question
+        from tui.actions import Action, question, refusal
         from tui.screens.confirm_action import ConfirmActionScreen
 
         def answered(yes: bool | None) -> None:
@@ -80,16 +80,16 @@ class Changing(Base):
 
         if self.may_resume(status):
             self.push_screen(ConfirmActionScreen(question(Action.RESUME, status)), answered)
+        else:
+            self.say(refusal(Action.RESUME, status, read_only=not self.can_act))
 
     def ask_to_stop(self, status: RunStatus) -> None:
         """Ask how to stop a run, and have it done."""
+        from tui.actions import Action, refusal
         from tui.screens.confirm_stop import Choice, ConfirmStopScreen
 
-        if not self.can_stop:
-            self.say("This view is read-only: runs cannot be stopped from here.")
-            return
-        if status.foreign is not None:
-            self.say("lanewatch did not start this run: end it where it was started.")
+        if not self.may_stop(status):
+            self.say(refusal(Action.STOP, status, read_only=not self.can_stop))
             return
 
         def chosen(choice: Choice | None) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Command = tuple[str, str, str]
 """What it does in words, its key, its action in Textual's notation."""
 
+SETTINGS = "app.settings"
 EVERYWHERE: tuple[Command, ...] = (
     ("log: the whole log of the run in front", "t", "app.open_log"),
     ("events: what happened while you were away", "v", "app.open_events(True)"),
@@ -21,7 +22,7 @@ EVERYWHERE: tuple[Command, ...] = (
     ("mark the run in front for a comparison", "space", "app.mark"),
     ("compare the marked runs with the one in front", "c", "app.open_compare"),
     ("help: all keys and what each verdict means", "?", "app.help"),
-    ("settings: theme, memory limit, alert channels", ",", "app.settings"),
+    ("settings: theme, memory limit, alert channels", ",", SETTINGS),
     ("quit; every run goes on", "q", "app.quit"),
 )
 CHANGING: tuple[Command, ...] = (
@@ -32,10 +33,16 @@ MOST_RUNS = 200
 
 
 def palette(
-    own: Iterable[Command], runs: Iterable[RunStatus], themes: Iterable[str], *, may_change: bool
+    own: Iterable[Command],
+    runs: Iterable[RunStatus],
+    themes: Iterable[str],
+    *,
+    may_change: bool,
+    read_only: bool = False,
 ) -> Iterator[Choice]:
     """The screen's own commands first, then those of everywhere, then the runs."""
-    commands = [*own, *(CHANGING if may_change else ()), *EVERYWHERE]
+    everywhere = [each for each in EVERYWHERE if not (read_only and each[2] == SETTINGS)]
+    commands = [*own, *(CHANGING if may_change else ()), *everywhere]
     for title, key, action in commands:
         yield Choice(value=action, title=title, note=key)
     for theme in themes:
@@ -45,7 +52,7 @@ def palette(
             break
         done = count(run.iteration.value, run.iteration.total)
         yield Choice(
-            value=f"app.open('{run.run}')",
+            value=f"app.open({run.run!r})",
             title=f"open {run.name or run.run}",
             note=f"{run.verdict.value} {done}",
             detail=run.reason,

@@ -6,7 +6,7 @@ cursor nor change a colour, because it holds printable characters and nothing el
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from rich.cells import cell_len, set_cell_size
@@ -108,13 +108,21 @@ def fit(parts: Sequence[Span], width: int, gap: str = GAP) -> Line:
     return tuple(spans)
 
 
-def wrap(text: str, width: int, rows: int, ellipsis: str = "…") -> list[str]:
-    """*text* broken between words into at most *rows* lines; an ellipsis stands for the rest."""
+def wrap(
+    text: str, width: int, rows: int, ellipsis: str = "…", *, whole: bool = False
+) -> list[str]:
+    """*text* broken between words into at most *rows* lines; an ellipsis stands for the rest.
+
+    *whole*: a word wider than a row (a path) is broken as well, where it would be cut.
+    """
     if rows <= 0 or width <= 0:
         return []
     wrapped: list[str] = []
     current = ""
-    for word in text.split():
+    words = text.split()
+    if whole:
+        words = [part for word in words for part in _parts(word, width)]
+    for word in words:
         candidate = f"{current} {word}" if current else word
         if cell_len(candidate) <= width:
             current = candidate
@@ -127,6 +135,18 @@ def wrap(text: str, width: int, rows: int, ellipsis: str = "…") -> list[str]:
     if len(wrapped) > rows:
         wrapped[rows - 1 :] = [" ".join(wrapped[rows - 1 :])]
     return [cut_words(each, width, ellipsis) for each in wrapped]
+
+
+def _parts(word: str, width: int) -> Iterator[str]:
+    """*word*, in pieces that fit into a row: one that is wide is broken, behind a `/` or `-`."""
+    while cell_len(word) > width:
+        piece = cut(word, width, "")
+        piece = piece[: piece.rfind("/") + 1] or piece[: piece.rfind("-") + 1] or piece
+        if not piece:
+            return
+        yield piece
+        word = word[len(piece) :]
+    yield word
 
 
 def spread(left: Line, right: Line, width: int) -> Line:

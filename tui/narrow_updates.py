@@ -81,4 +81,4 @@ class NarrowUpdates(Base):
         """Also where it has its old size again: what was cut off meanwhile is gone."""
         self.sheet.forget()
         if self._size is not None:
-            self.screen.refresh()
+            self.refresh()  # in an app that begins there is no screen yet

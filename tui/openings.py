@@ -34,15 +34,22 @@ class Openings(Base):
     def on_key(self, event: events.Key) -> None:
         """What was typed before a prompt had the keyboard belongs to the prompt.
 
-        Over SSH "/nan" comes in one piece, and Textual 8.2 gives all of it to the screen.
+        Over SSH "/nan" comes in one piece, and Textual 8.2 gives all of it to the screen. Likewise
+        a picker's, which may not have its line yet: what names a model must not be keys of a form.
         """
-        prompts = self.screen.query("#prompt")
-        if not prompts or getattr(event, "went_to_prompt", False):
+        screen: Any = self.screen
+        prompts = screen.query("#prompt, #typed")
+        held: list[events.Key] | None = getattr(screen, "typed_ahead", None)
+        if getattr(event, "went_to_prompt", False) or (not prompts and held is None):
             return
         event.prevent_default()
         event.stop()
         again = events.Key(event.key, event.character)
         again.went_to_prompt = True  # type: ignore[attr-defined]
+        if not prompts:
+            assert held is not None
+            held.append(again)
+            return
         again.set_sender(prompts.first())  # what it leaves alone comes back here
         prompts.first().post_message(again)
 

@@ -48,7 +48,7 @@ class Sampler:
         self._wake = threading.Event()
         self._open: str | None = None
         self._last: Snapshot | None = None
-        self._failing = False
+        self._problem = ""
         self._machine: _Machine | None = None
         self._runs: RunList | None = None
         self._detail: DetailReader | None = None
@@ -60,6 +60,11 @@ class Sampler:
     def silent_s(self) -> float:
         """Seconds since the last tick ended, whether or not it had news."""
         return time.monotonic() - self._ticked_s
+
+    @property
+    def problem(self) -> str:
+        """Why the last tick brought nothing, in one sentence; empty where it did."""
+        return self._problem
 
     def start(self) -> None:
         """Begin to sample, once."""
@@ -81,7 +86,7 @@ class Sampler:
             self._wake.clear()
             try:
                 self._tick()
-                self._failing = False
+                self._problem = ""
             except Exception as error:  # noqa: BLE001 - the thread's rim: say it and go on
                 self._report(error)
             self._ticked_s = time.monotonic()
@@ -90,9 +95,10 @@ class Sampler:
             self._machine.stop()
 
     def _report(self, error: Exception) -> None:
-        if not self._failing:
-            self._failing = True
-            self._fail(f"reading {self._root} failed: {type(error).__name__}: {error}")
+        problem = _sentence(self._root, error)
+        if problem != self._problem:
+            self._problem = problem
+            self._fail(problem)
 
     def _tick(self) -> None:
         # Imported here and not above: the first paint does not wait for what only this thread uses.
@@ -187,6 +193,15 @@ class _Machine:
             self._gpus = GpuSampler()
             self._gpus.start()
         return self._gpus.latest()
+
+
+def _sentence(root: Path, error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename in (None, str(root)):
+        return (
+            f"The runs in {root} cannot be read: {error.strerror or error}. "
+            "LANEWATCH_RUNS names the folder."
+        )
+    return f"The runs in {root} cannot be read: {type(error).__name__}: {error}"
 
 
 def _new_run_list(root: Path) -> RunList:

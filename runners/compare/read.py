@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from monitor.events import read_events
 from monitor.files import read_json
 from monitor.metrics import Metric, Metrics, read_metrics
 from monitor.rundir import RunDir
+from monitor.status import read_status
 from monitor.store import Sample, read_samples
 from runners.checkpoint_files import HEADER_LIMIT_BYTES
 from runners.compare.facts import Curve, Curves, RunFacts
@@ -60,7 +62,8 @@ def read_facts(run: RunDir) -> RunFacts:
         image_digest=_text(image.get("digest")) or _text(image.get("id")),
         made_by=_made_by(_part(info, "versions")),
         attempts=_whole(state.get("attempt")),
-        figures=_figures(summary, metrics, samples, adapter),
+        figures=_figures(summary, metrics, samples, adapter)
+        | (_from_outside(run) if foreign and not metrics.iterations else {}),
         curves=_curves(metrics, samples),
         problems=tuple(problems),
     )
@@ -74,9 +77,9 @@ def _object(path: Path, problems: list[str]) -> dict[str, Any]:
 
 
 def _summary(run: RunDir, state: Mapping[str, Any], problems: list[str]) -> Mapping[str, Any]:
-    """The keeper's last word; of a run that goes on, what it would be now."""
+    """The keeper's last word; of a run that goes on (again), what it would be now."""
     kept = _object(run.summary, problems)
-    if kept:
+    if kept and kept.get("attempts") == state.get("attempt"):
         return kept
     try:
         return summarise(run, state)
@@ -115,6 +118,18 @@ def _figures(
         "adapter_bytes": None if adapter is None else _size(adapter),
     }
     return found | _heat(samples)
+
+
+def _from_outside(run: RunDir) -> dict[str, float | None]:
+    """Of a run that writes no metrics: what its watcher saw. None is not 0: nobody counted."""
+    status = read_status(run.root)
+    told = [each for each in read_events(run.events) if each.kind == "checkpoint"]
+    seen = {each.fields.get("iteration") for each in told} - {None}
+    return {
+        "iterations": _number(status.iteration.value),
+        "saves": len(seen) or None,
+        "final_loss": _number(status.loss),
+    }
 
 
 def _heat(samples: Sequence[Sample]) -> dict[str, float | None]:

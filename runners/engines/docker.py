@@ -79,10 +79,19 @@ class DockerEngine:
         """It was we who asked the engine to end it."""
 
     def check(self, need: Need) -> None:
-        user(_of_this_machine(self._engine.about()))
+        user(self._about())
         image = require_image(need.image, need.lane)
         if not need.pull and self.image_id(image) is None:
             raise EngineError(image_missing(image))
+
+    def _about(self) -> dict[str, Any]:
+        """What the engine says of itself. Raises EngineError where it is not of this machine."""
+        # Asked anew before it is refused: the machine may have got another name since.
+        for anew in (False, True):
+            about = self._engine.about(anew=anew)
+            if (why := elsewhere(about)) is None:
+                return about
+        raise EngineError(str(why))
 
     def check_requests(self, requests: Sequence[StageRequest]) -> None:
         wanted = {container_name(each): each for each in requests if each.container is not None}
@@ -110,7 +119,7 @@ class DockerEngine:
         needs = request.container
         if needs is None:
             return self._host.start(request)
-        about = _of_this_machine(self._engine.about())
+        about = self._about()
         if needs.gpu is Gpu.REQUIRED and gpu_request(about) is None:
             raise EngineError(NO_GPU)
         self._refuse_a_second(request)
@@ -336,13 +345,6 @@ class DockerEngine:
 def _is_of(listed: dict[str, Any], request: StageRequest) -> bool:
     """True for a container of the request's own run: `start` knows what to do with it."""
     return (listed.get("Labels") or {}).get(FOLDER) == str(request.folder)
-
-
-def _of_this_machine(about: dict[str, Any]) -> dict[str, Any]:
-    """The same, where the engine's containers are processes of this kernel, or EngineError."""
-    if (why := elsewhere(about)) is not None:
-        raise EngineError(why)
-    return about
 
 
 def user(about: dict[str, Any]) -> str:

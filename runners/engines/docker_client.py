@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 ANSWER_S = 60
 """A container of a 70 GB image takes its time to be made; anything else answers in moments."""
+GREETING_S = 15
+"""Its version; also long enough for an engine that its socket starts only now."""
 
 ELSEWHERE = "where this machine's files are not: run lanewatch on that host"
 
@@ -35,6 +37,7 @@ class DockerConnection:
 
     def __init__(self, *, answer_s: int = ANSWER_S, elsewhere: str = ELSEWHERE) -> None:
         self._answer_s, self._elsewhere = answer_s, elsewhere
+        self._waits_s = min(GREETING_S, answer_s)
         self._client: Any = None
         self._about: dict[str, Any] | None = None
 
@@ -70,7 +73,7 @@ class DockerConnection:
 
     def _late(self) -> str:
         return (
-            f"the Docker engine did not answer in {self._answer_s} s: does it hang? "
+            f"the Docker engine did not answer in {self._waits_s} s: does it hang? "
             "`systemctl status docker` and `journalctl -u docker` may say why"
         )
 
@@ -103,7 +106,10 @@ class DockerConnection:
                 knock(path)
             except EngineError as error:
                 raise EngineSilentError(str(error)) from error
-            self._client = docker.APIClient(base_url=url, version="auto", timeout=self._answer_s)
+            self._waits_s = min(GREETING_S, self._answer_s)
+            client = docker.APIClient(base_url=url, version="auto", timeout=self._waits_s)
+            client.timeout = self._waits_s = self._answer_s
+            self._client = client
         return self._client
 
 

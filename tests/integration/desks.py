@@ -83,6 +83,7 @@ class FakeDesk:
         self.looked, self.refuse = looked, refuse
         self.remembered = at_limit
         self.started: list[list[str]] = []
+        self.seen: list[Form] = []
 
     def first_form(self) -> Form:
         return self.form
@@ -93,7 +94,7 @@ class FakeDesk:
     def remember_at_limit(self, value: str) -> None:
         self.remembered = value
 
-    def choices(self, field: Field) -> Iterator[Choice]:
+    def choices(self, field: Field, now: str | None = None) -> Iterator[Choice]:
         yield from CHOICES.get(field, ())
 
     def start(self, said: Sequence[str], tell: Callable[[str], None]) -> str:
@@ -103,4 +104,5 @@ class FakeDesk:
         return f"unsloth-20260521-13300{len(self.started)}-00aa"
 
     def look_at(self, form: Form, emit: Callable[[Looked], Any]) -> None:
+        self.seen.append(form)
         emit(self.looked)

@@ -164,6 +164,19 @@ def test_an_engine_that_cannot_be_asked(
         DockerEngine().check(NEED)
 
 
+def test_an_engine_of_another_machine_is_refused_and_one_whose_machine_was_renamed_is_not(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from runners.engines import docker
+
+    told = ["was called otherwise", None]
+    monkeypatch.setattr(docker, "elsewhere", lambda about: told.pop(0))
+    stage.docker.check(NEED)
+    monkeypatch.setattr(docker, "elsewhere", lambda about: "another machine's: run it there")
+    with pytest.raises(EngineError, match="run it there"):
+        stage.docker.check(NEED)
+
+
 def test_a_missing_image_is_refused_where_nobody_may_pull(stage: Stage) -> None:
     stage.docker.check(NEED)
     stage.docker.check(replace(NEED, image="no/such:1"))

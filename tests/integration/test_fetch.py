@@ -118,6 +118,19 @@ def test_a_model_of_the_hub_comes_into_the_cache_and_the_run_leads_there(
     assert (beat["unit"], beat["done"]) == ("bytes", beat["total"])
 
 
+def test_it_comes_into_the_cache_of_whoever_launched_though_the_keeper_knows_none(
+    fetching: Fetching, tmp_path: Path
+) -> None:
+    info = read(fetching.run.run_json)
+    info["fetch"]["cache"] = str(tmp_path / "large disk" / "hub")
+    fetching.run.run_json.write_text(json.dumps(info))
+    result = fetching.ends()
+    assert result["outcome"] == "finished", result["cause"]
+    assert Path(os.path.realpath(fetching.base)).is_relative_to(tmp_path / "large disk")
+    assert result["fetch"]["cache"] == info["fetch"]["cache"], "for the next attempt, too"
+    assert not fetching.cache.exists()
+
+
 def _wanted(hub: Hub) -> dict[str, bytes]:
     files = hub.models[NAME]
     others = ("README.md", "pytorch_model.bin", "consolidated.safetensors")

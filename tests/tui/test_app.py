@@ -283,7 +283,7 @@ async def test_a_stop_that_fails_is_told_and_harms_nothing(
 
 async def test_help_lists_every_key_and_closes_again(make_app: MakeApp, snap_of: Any) -> None:
     app = make_app()
-    async with app.run_test(size=(80, 110)) as pilot:
+    async with app.run_test(size=(80, 200)) as pilot:
         await show(pilot, snap_of())
         await pilot.press("question_mark")
         await pilot.pause()

@@ -12,7 +12,7 @@ from shown import MakeApp, screen_text, show, text_of
 from textual.pilot import Pilot
 from waiting import settled
 
-from monitor.model import GpuReading, Liveness, MachineReading, MemoryReading
+from monitor.model import GpuReading, Liveness, MachineReading, MemoryReading, Status
 from monitor.status_model import EtaView, RunStatus
 from tui.actions import Action
 from tui.app import LanewatchApp
@@ -347,3 +347,57 @@ async def test_a_click_on_a_key_is_that_key(board: Board, training: RunStatus) -
         await pilot.press("escape")
         bar = app.screen.query_one(KeyBar)
         assert bar.key_at(5000) is None
+
+
+async def test_the_card_of_a_run_that_is_over_names_it_whole_and_gives_no_false_age(
+    make_app: MakeApp, snap_of: Any, states: Any
+) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await show(pilot, snap_of(states["finished"]))
+        card = text_of(pilot.app, RunCard)
+        assert "60, took 0.2s" in card
+        assert states["finished"].run in "".join(card.split())
+
+
+async def test_a_name_of_control_characters_shifts_no_column(
+    make_app: MakeApp, snap_of: Any, training: RunStatus
+) -> None:
+    evil = replace(training, run="b", name="\x1b[31mred\x07\u200b\u202e")
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await show(pilot, snap_of(training, evil))
+        heading, *rows = pilot.app.screen.query_one(RunTable).plain()
+        at = heading.index("stage")
+        assert [row[at : at + 5] for row in rows[:2]] == ["train", "train"]
+
+
+async def test_the_cursor_stays_with_a_run_that_was_acted_on(
+    make_app: MakeApp, snap_of: Any, training: RunStatus
+) -> None:
+    other = replace(training, run="nemo-20260521-090000-aaaa", name="other")
+    over = replace(training, verdict=Liveness.STOPPED, status=Status.STOPPED)
+    async with make_app(stop=lambda *_: None).run_test(size=(80, 24)) as pilot:
+        await show(pilot, snap_of(training, other))
+        await pilot.press("s")
+        await pilot.pause()
+        await pilot.press("escape")
+        await show(pilot, snap_of(other, over))  # it sank below the live one
+        assert pilot.app.screen.query_one(RunTable).selected == over
+        await pilot.press("g")
+        assert pilot.app.screen.query_one(RunTable).selected == other
+
+
+async def test_a_run_that_waits_is_taken_out_of_the_queue_and_has_nothing_to_save(
+    make_app: MakeApp, snap_of: Any, training: RunStatus
+) -> None:
+    queued = replace(training, status=Status.QUEUED, verdict=Liveness.STARTING)
+    stopped: list[tuple[str, bool]] = []
+    app = make_app(stop=lambda run, save: stopped.append((run, save)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(pilot, snap_of(queued))
+        await pilot.press("s")
+        await pilot.pause()
+        assert "take it out of the queue" in screen_text(app)
+        assert "without saving" not in screen_text(app)
+        await pilot.press("y")
+        await app.workers.wait_for_complete()
+    assert [run for run, _ in stopped] == [queued.run]

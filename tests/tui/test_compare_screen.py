@@ -179,6 +179,18 @@ async def test_a_screen_of_six_runs_keeps_its_words_whole(
         assert max(widths) <= 48
 
 
+@pytest.mark.parametrize("size", [(120, 40), (80, 24), (50, 18)])
+async def test_every_run_is_named_at_any_width(
+    make_app: MakeApp, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    runs = [make_run(tmp_path, "", step_s=20.0 + at) for at in range(4)]
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot, runs)
+        named = screen_text(app).splitlines()[0]
+        assert [each for each in "ABCD" if f"{each} " in named] == list("ABCD")
+
+
 def shows(runs: list[RunDir], *keys: str) -> Any:
     async def run_before(pilot: Pilot[None]) -> None:
         await opened(pilot, runs)

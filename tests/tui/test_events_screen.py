@@ -359,3 +359,13 @@ async def test_events_that_break_the_reader_are_said_and_looked_at_again(
         assert isinstance(screen, EventsScreen)
         screen._read()
         await settled(pilot, lambda: bool(screen.rows.selected))
+
+
+async def test_of_a_run_whose_folder_is_gone_it_is_not_said_that_nothing_happened(
+    make_app: MakeApp, snap_of: Any, states: Any, tmp_path: Path
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(pilot, snap_of(states["training"]))
+        await pilot.press("V")
+        await settled(pilot, lambda: "is gone: esc goes back" in screen_text(app))

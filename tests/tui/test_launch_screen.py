@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from desks import CHOICES, RECIPE, REFUSED, FakeDesk
 from shown import MakeApp, screen_text, show, text_of
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 from monitor.status_model import RunStatus
 from tui.app import LanewatchApp
 from tui.launching.form import Field, Form
-from tui.launching.values import CheckLine, Looked
+from tui.launching.values import CheckLine, Choice, Looked
 from tui.screens.board import BoardScreen
 from tui.screens.launch import LaunchScreen
 from tui.screens.pick import PickScreen
@@ -84,13 +85,14 @@ async def test_another_model_on_the_same_rows_is_eight_keys_too(
     keys = ["n", "j", "j", "enter", "down", "enter", "L"]
     assert len(keys) <= 8
     async with app.run_test(size=(100, 30)) as pilot:
-        await show(pilot, snap_of())
-        for key in keys:
-            await pilot.press(key)
-            await pilot.pause()
-            await pilot.pause()
+        await opened(pilot, snap_of())  # by the first key
+        await pilot.press(*keys[1:4])
+        await pause_until(pilot, lambda: isinstance(app.screen, PickScreen))
+        picker = picker_of(app).list  # what is now, and what was found
+        await pause_until(pilot, lambda: len(picker.shown) == 1 + len(CHOICES[Field.MODEL]))
+        await pilot.press(*keys[4:])
         await settled(app, pilot)
-    assert "--set=model.path=Qwen/Qwen3-32B" in desk.started[0]
+    assert "--set=model.path=Qwen/Qwen3-8B" in desk.started[0]
 
 
 async def test_the_form_shows_what_a_launch_would_meet(make_app: MakeApp, snap_of: Any) -> None:
@@ -117,6 +119,21 @@ async def test_problems_stand_under_their_fields(make_app: MakeApp, snap_of: Any
         assert "the box is busy" in rows[at + 1]
         assert "FAIL" not in rows[0]
         assert "refuse: the run takes 98.0 GiB" in text_of(app, LaunchChecks)
+
+
+async def test_every_change_is_looked_at_not_the_first_form_alone(
+    make_app: MakeApp, snap_of: Any
+) -> None:
+    desk = FakeDesk()
+    app = make_app(launch=lambda: desk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot, snap_of())
+        await pilot.press(*DOWN_TO[Field.LANE], "right")
+        await pause_until(pilot, lambda: len(desk.seen) == 2)
+        desk.looked = REFUSED
+        await pilot.press("right")
+        await pause_until(pilot, lambda: screen.form_view.looked == REFUSED)
+        assert [each.lane for each in desk.seen] == ["unsloth", "nemo", "reference"]
 
 
 async def test_moving_and_cycling(make_app: MakeApp, snap_of: Any) -> None:
@@ -224,6 +241,32 @@ async def test_what_is_typed_can_be_taken_as_it_is(make_app: MakeApp, snap_of: A
         await pilot.press("pagedown", "pageup", "enter")
 
 
+async def test_what_comes_in_one_piece_is_typed_into_the_picker_and_is_no_key_of_the_form(
+    make_app: MakeApp, snap_of: Any
+) -> None:
+    desk = FakeDesk()
+    app = make_app(launch=lambda: desk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot, snap_of())
+        await pilot.press("G")
+        for key in ("enter", *"LqSx7", "enter"):  # as over SSH: nobody waits for the screen
+            app.post_message(events.Key(key, "\r" if key == "enter" else key))
+        await pause_until(pilot, lambda: screen.form.name == "LqSx7")
+        assert app.screen is screen
+    assert desk.started == []
+
+
+async def test_the_same_again_in_one_piece(make_app: MakeApp, snap_of: Any) -> None:
+    desk = FakeDesk()
+    app = make_app(launch=lambda: desk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(pilot, snap_of())
+        for key in "nL":
+            app.post_message(events.Key(key, key))
+        await pause_until(pilot, lambda: isinstance(app.screen, RunScreen))
+    assert [RECIPE in each for each in desk.started] == [True]
+
+
 async def test_the_home_of_nobody_is_taken_as_it_is(make_app: MakeApp, snap_of: Any) -> None:
     app = make_app(launch=FakeDesk)
     async with app.run_test(size=(100, 30)) as pilot:
@@ -275,6 +318,111 @@ async def test_a_refused_launch_shows_its_sentence_and_stays(
         await settled(app, pilot)
 
 
+async def test_a_refusal_that_was_seen_before_stands_beside_its_field(
+    make_app: MakeApp, snap_of: Any
+) -> None:
+    busy = REFUSED.problems[1][1]
+    desk = FakeDesk(looked=REFUSED, refuse=f"not launched: {busy}. `--anyway` launches beside it")
+    app = make_app(launch=lambda: desk)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, snap_of())
+        await pilot.press("L")
+        await settled(app, pilot)
+        ((place, said),) = [each for each in screen.form_view.looked.problems if busy in each[1]]
+        assert place is Field.START
+        assert said.endswith("`--anyway` launches beside it")
+        assert screen.form_view.looked.problems[0] == REFUSED.problems[0]  # the others stay
+
+
+async def test_a_warning_can_be_read_to_its_end(make_app: MakeApp, snap_of: Any) -> None:
+    long = " ".join(["why"] * 30) + " the end. " + "/a/long/path" * 8 + "/to-this-file"
+    looked = Looked(
+        checks=(CheckLine(name="base", level="warn", text=long),),
+        problems=((Field.RECIPE, long),),
+        memory=f"tight: {long}",
+    )
+    app = make_app(launch=lambda: FakeDesk(looked=looked))
+    async with app.run_test(size=(120, 60)) as pilot:
+        screen = await opened(pilot, snap_of())
+        for view in (screen.checks, screen.form_view):
+            shown = " ".join(" ".join(view.plain()).split())
+            assert shown.count("the end.") == shown.count("to-this-file") >= 1
+            assert "…" not in shown
+
+
+async def test_a_search_that_fails_says_so_below_what_was_found(
+    make_app: MakeApp, snap_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: FakeDesk, field: Field, now: str | None = None) -> Iterator[Choice]:
+        yield Choice(value="/a.jsonl", title="a.jsonl")
+        raise OSError("the disk is [on fire]")
+
+    monkeypatch.setattr(FakeDesk, "choices", broken)
+    app = make_app(launch=FakeDesk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, snap_of())
+        await pilot.press("j", "enter")
+        await pause_until(pilot, lambda: "the disk is [on fire]" in screen_text(app))
+        assert "a.jsonl" in screen_text(app)
+
+
+async def test_what_is_picked_is_cut_where_it_tells_least(make_app: MakeApp) -> None:
+    choices = (
+        Choice(value="/a", title="deep/" * 20 + "v3.jsonl", note="5 rows"),
+        Choice(value="app.x", title="compare the marked runs with the one in front of you now"),
+    )
+    app = make_app()
+    async with app.run_test(size=(50, 18)) as pilot:
+        app.push_screen(PickScreen("x", choices))
+        await pause_until(pilot, lambda: app.screen.query(PickList) and "v3" in screen_text(app))
+        path, words = app.screen.query_one(PickList).plain()[:2]
+        assert "v3.jsonl" in path
+        assert words.strip().removesuffix("…").split()[-1] in choices[1].title.split()
+
+
+@pytest.mark.parametrize("theme", ["dark", "mono"])
+async def test_without_colours_a_picker_covers_what_is_behind_it(
+    make_app: MakeApp, snap_of: Any, theme: str
+) -> None:
+    app = make_app(launch=FakeDesk, theme=theme)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, snap_of())
+        await pilot.press("enter")
+        await pause_until(pilot, lambda: isinstance(app.screen, PickScreen))
+        await pause_until(pilot, lambda: "demo.toml" in screen_text(app))
+        behind = "before the launch" in app.export_screenshot().replace("&#160;", " ")
+        assert behind is (theme == "dark")
+
+
+async def test_a_small_terminal_shows_title_and_keys_of_a_picker(
+    make_app: MakeApp, snap_of: Any
+) -> None:
+    app = make_app(launch=FakeDesk)
+    async with app.run_test(size=(50, 18)) as pilot:
+        await opened(pilot, snap_of())
+        await pilot.press("j", "enter")
+        await pause_until(pilot, lambda: isinstance(app.screen, PickScreen))
+        await pause_until(pilot, lambda: "bad.jsonl" in screen_text(app))
+        shown = screen_text(app)
+        assert "rows" in shown.splitlines()[0]
+        assert "enter take it" in shown.splitlines()[-1]
+        assert "What is claimed?" in shown
+        assert not any(each.show_vertical_scrollbar for each in [app.screen])
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_long_command_is_shown_to_its_end(
+    make_app: MakeApp, snap_of: Any, size: tuple[int, int]
+) -> None:
+    form = Form(recipe=RECIPE, data=f"/a{'/folder' * 20}/rows.jsonl", name="night-of-the-end")
+    app = make_app(launch=lambda: FakeDesk(form))
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot, snap_of())
+        shown = text_of(app, CommandView)
+        assert "--name=night-of-the-end" in shown
+        assert "…" not in shown
+
+
 async def test_the_command_is_copied(
     make_app: MakeApp, snap_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,6 +462,8 @@ async def test_the_mouse_moves_changes_and_picks(make_app: MakeApp, snap_of: Any
         await pilot.click(PickList, offset=(5, 2))
         await pilot.pause()
         assert screen.form.model == CHOICES[Field.MODEL][1].value
+        await pilot.click(CommandView)
+        assert app.clipboard == screen.command.command
 
 
 async def test_a_read_only_view_launches_nothing(make_app: MakeApp, snap_of: Any) -> None:

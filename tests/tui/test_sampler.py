@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shown import screen_text, text_of
 
 from monitor.model import GpuReading, Liveness, MachineReading
 from monitor.probes.clock import Now, read_now
@@ -22,6 +23,7 @@ from tui.run_list import RECHECK_S, RunList
 from tui.sampler import Sampler, _Machine
 from tui.screens.run import RunScreen
 from tui.state import Snapshot
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.line_view import LineView
 from tui.widgets.run_table import RunTable
 
@@ -283,7 +285,31 @@ def test_the_thread_says_what_failed_once_and_goes_on(
         wait_for(seen, lambda each: bool(each.runs))
     finally:
         sampler.stop()
-    assert failures == [f"reading {root} failed: PermissionError: no [/] entry"]
+    (failure,) = failures
+    assert failure.startswith(f"The runs in {root} cannot be read: no [/] entry")
+
+
+async def test_a_root_that_cannot_be_listed_is_said_for_as_long_as_that_is_so(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "runs"
+    root.write_text("a file")
+    app = LanewatchApp(root)
+    async with app.run_test(size=(100, 30)) as pilot:
+
+        async def until(true: Callable[[], bool]) -> None:
+            deadline = time.monotonic() + 60
+            while not true() and time.monotonic() < deadline:
+                await pilot.pause(0.05)
+            assert true()
+
+        said = f"The runs in {root} cannot be read: Not a directory. LANEWATCH_RUNS names"
+        await until(lambda: said in " ".join(screen_text(app).split()))
+        assert "Reading the runs" not in screen_text(app)
+        root.unlink()
+        root.mkdir()
+        await until(lambda: "No runs yet" in screen_text(app))
+        await until(lambda: "? help" in text_of(app, KeyBar))
 
 
 async def test_the_app_with_its_real_sampler_shows_a_run_from_disk(root: Path) -> None:

@@ -147,3 +147,11 @@ def test_foreign_text_in_markdown_stays_text(tmp_path: Path) -> None:
     assert "\\<x\\>\\[y\\](z)" in shown
     assert "a\\|b" in shown
     assert "\x1b" not in shown
+
+
+def test_a_resumed_run_is_not_told_by_the_summary_of_its_attempt_before(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "again", attempt=2, status="running")
+    run.summary.write_text(json.dumps({"attempts": 1, "iterations": 7, "saves": 3}))
+    assert read_facts(run).figure("iterations") == 100
+    run.summary.write_text(json.dumps({"attempts": 2, "iterations": 7, "saves": 3}))
+    assert read_facts(run).figure("iterations") == 7

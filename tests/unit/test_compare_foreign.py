@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from compared import make_run
 
+from monitor.events import append_event
+from monitor.probes.clock import Now
 from monitor.rundir import RunDir
 from runners.compare.foreign import told_by_command
 from runners.compare.judge import Comparable, comparable, differences
@@ -75,3 +77,14 @@ def test_alike_as_far_as_they_tell_is_not_known_to_be_fair(tmp_path: Path) -> No
     assert compare([kept, same]).sentence.startswith("not known: the rest of the recipe")
     silent = read_facts(foreign(tmp_path, "c", "python t.py"))
     assert compare([kept, silent]).sentence.startswith("not known: recipe")
+
+
+def test_what_the_watcher_saw_is_a_figure_and_what_nobody_counted_is_none(tmp_path: Path) -> None:
+    run = foreign(tmp_path, "a", "python t.py")
+    run.metrics.unlink()
+    assert read_facts(run).figure("saves") is None
+    now = Now(wall_s=1.0, monotonic_s=1.0, boot_id="b")
+    for at in (20, 40, 40):
+        append_event(run.events, "checkpoint", f"checkpoint {at} is whole", "w", now, iteration=at)
+    append_event(run.events, "checkpoint", "a checkpoint is in the way", "w", now)
+    assert read_facts(run).figure("saves") == 2

@@ -7,16 +7,21 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from monitor.rundir import runs_root
+from runners import config
 from runners.choices import remember_launch
+from runners.config import config_path
 from runners.doctor import examine
 from runners.errors import EngineError
 from runners.precedent import Precedent
 from runners.projection import SmokeResult, project
 from runners.recipe.demo import demo_corpus_path, demo_recipe_path
+from tui.cli.launching import _to_repeat
+from tui.cli.parser import build_parser
 from tui.launching import desk as desk_module
 from tui.launching.desk import LaunchDesk
 from tui.launching.form import Field, Form
@@ -87,6 +92,32 @@ def test_what_would_refuse_a_launch_stands_beside_its_field(
     assert told in _told(last, field)
 
 
+def test_all_that_is_wrong_is_told_at_once_and_without_the_rows_folder(
+    desk: LaunchDesk, tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"text": "a"}\nno\n')
+    last = _last(desk, replace(FORM, data=str(rows), name="a b", start="after x"))
+    assert "rows.jsonl, line 2" in _told(last, Field.DATA)
+    assert str(tmp_path) not in _told(last, Field.DATA)
+    assert "not usable" in _told(last, Field.NAME)
+    last = _last(desk, replace(FORM, iterations="0", name="a b", start="after x"))
+    assert "is 0" in _told(last, Field.ITERATIONS)
+    assert "not usable" in _told(last, Field.NAME)
+    assert "no run matches" in _told(last, Field.START)
+
+
+def test_the_rows_that_stand_in_the_form_are_described_too(
+    desk: LaunchDesk, tmp_path: Path
+) -> None:
+    far = tmp_path / ".hidden" / "rows.jsonl"
+    far.parent.mkdir()
+    far.write_text('{"text": "a first row"}\n{"text": "b"}\n')
+    assert list(desk.choices(Field.DATA)) == []
+    (now,) = desk.choices(Field.DATA, str(far))
+    assert (now.value, now.note, now.detail) == (str(far), "2 rows, text", "a first row")
+
+
 def test_a_lane_that_cannot_run_here_says_so(
     desk: LaunchDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +126,8 @@ def test_a_lane_that_cannot_run_here_says_so(
 
     monkeypatch.setattr("runners.launch.check_lane", refuse)
     assert "has no torch" in _told(_last(desk, FORM), Field.LANE)
+    told = _told(_last(desk, replace(FORM, engine="docker")), Field.ENGINE)
+    assert "has no torch" in told
 
 
 def test_the_form_begins_with_the_last_launch(desk: LaunchDesk) -> None:
@@ -110,6 +143,35 @@ def test_the_form_begins_with_the_last_launch(desk: LaunchDesk) -> None:
     assert desk.first_form().at_limit == "stop-now"
 
 
+def test_the_first_form_takes_lane_and_engine_of_the_configuration(desk: LaunchDesk) -> None:
+    config.put("launch.lane", "unsloth")
+    config.put("launch.engine", "docker")
+    assert desk.first_form() == replace(FORM, lane="unsloth", engine="docker")
+
+
+def test_a_setting_that_names_a_file_is_repeated_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = build_parser().parse_args(
+        ["launch", "/r.toml", "--set", "data.eval_path=e.jsonl", "--set", "train.lr=0.1"]
+    )
+    order = SimpleNamespace(lane="reference", engine="local")
+    said = _to_repeat(order, options)  # type: ignore[arg-type]
+    assert f"--set=data.eval_path={tmp_path}/e.jsonl" in said
+    assert "--set=train.lr=0.1" in said
+
+
+def test_a_configuration_that_breaks_under_the_screen_is_told_in_the_form(
+    desk: LaunchDesk,
+) -> None:
+    desk.remember_at_limit("notify")
+    config_path().write_text("[ui\n")
+    assert desk.first_form() == FORM
+    told = " ".join(sentence for _, sentence in _last(desk, FORM).problems)
+    assert "is not TOML" in told
+
+
 def test_what_can_be_picked(
     desk: LaunchDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,7 +180,7 @@ def test_what_can_be_picked(
     (tmp_path / "rows.jsonl").write_text('{"text": "a"}\n')
     assert [each.note for each in desk.choices(Field.RECIPE)] == ["shipped"]
     assert [(each.title, each.note) for each in desk.choices(Field.DATA)] == [
-        ("rows.jsonl", "1 rows, text"),
+        ("rows.jsonl", "1 row, text"),
         ("bad.jsonl", "not usable"),
     ]
     assert [each.note for each in desk.choices(Field.MODEL)] == ["made on the spot"]
@@ -147,7 +209,8 @@ def test_a_later_look_ends_an_earlier_one(
         desk.look_at(Form(name=name), lambda looked: seen.append(looked.looking))
     go_on.set()
     assert done.wait(60)
-    assert seen == ["first begins", "third begins", "third ends"]
+    # Before each stands that it is looked at: what the one before would meet is gone at once.
+    assert seen == ["recipe", "first begins", "recipe", "recipe", "third begins", "third ends"]
 
 
 def test_a_look_that_fails_is_told(desk: LaunchDesk, monkeypatch: pytest.MonkeyPatch) -> None:

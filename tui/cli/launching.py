@@ -107,8 +107,18 @@ def _to_repeat(order: LaunchOrder, options: argparse.Namespace) -> list[str]:
             model=model,
             lane=order.lane,
             engine=order.engine,
+            more=tuple(_from_anywhere(each) for each in form.more),
         )
     )
+
+
+def _from_anywhere(setting: str) -> str:
+    """A `--set` that names a file by where one stands, as it holds from anywhere."""
+    dotted, _, value = setting.partition("=")
+    value = value.strip().strip("'\"")
+    if dotted.strip() != "data.eval_path" or not value:
+        return setting
+    return f"{dotted.strip()}={_whole(value)}"
 
 
 def _whole(path: str | None) -> str | None:

@@ -35,8 +35,12 @@ MOST_NAMED = 2
 """Of those who have not answered yet."""
 BESIDE_FIELD = {"gpu": Field.DEVICE}
 """Checks of what one field says: their failure stands beside it."""
+BEGINS_WITH = "recipe"
 PATIENCE_S = 10.0
 """A look that hangs for so long, on a dead disk for one, keeps no later one waiting."""
+
+Problem = tuple[Field | None, str]
+"""(beside which field, one sentence); None: of the whole."""
 
 
 class LaunchDesk:
@@ -53,10 +57,19 @@ class LaunchDesk:
         from runners.choices import recent_launches
         from runners.recipe.demo import demo_recipe_path
 
-        form = Form(recipe=str(demo_recipe_path()))
+        form = _configured(Form(recipe=str(demo_recipe_path())))
         for said in recent_launches(self._root)[:1]:
             form = _parsed(said) or form
-        return replace(form, at_limit=form.at_limit or self.at_limit())
+        return replace(form, at_limit=form.at_limit or self._limit_if_kept())
+
+    def _limit_if_kept(self) -> str | None:
+        """None also for a configuration that cannot be read: the look at the form tells of it."""
+        from runners.config import ConfigError
+
+        try:
+            return self.at_limit()
+        except ConfigError:
+            return None
 
     def at_limit(self) -> str | None:
         """What the person once said should happen at the memory limit; None: never asked."""
@@ -70,12 +83,12 @@ class LaunchDesk:
 
         config.put(AT_LIMIT, value)
 
-    def choices(self, field: Field) -> Iterator[Choice]:
-        """What can be picked for *field*, as it is found."""
+    def choices(self, field: Field, now: str | None = None) -> Iterator[Choice]:
+        """What can be picked for *field*, as it is found; *now* is what stands there."""
         if field is Field.RECIPE:
             yield from self._recipes()
         elif field is Field.DATA:
-            yield from self._rows()
+            yield from self._rows(now)
         elif field is Field.MODEL:
             yield from _models()
 
@@ -98,6 +111,8 @@ class LaunchDesk:
         """
         self._turn += 1
         turn = self._turn
+        # At once: this one may have to wait, and what another form would meet is not to stand.
+        emit(Looked(looking=BEGINS_WITH))
 
         def look() -> None:
             # One at a time: rows take long, and a form is changed faster than they are read.
@@ -116,7 +131,7 @@ class LaunchDesk:
 
     def look(self, form: Form) -> Iterator[Looked]:
         """What a launch of *form* would meet, step by step; the last one is the whole."""
-        seen = Looked(looking="recipe")
+        seen = Looked(looking=BEGINS_WITH)
         yield seen
         try:
             yield from self._look(form, seen)
@@ -134,6 +149,7 @@ class LaunchDesk:
             yield replace(seen, problems=_incomplete(form), looking="")
             return
         options = build_parser().parse_args(words(form))
+        own = tuple(self._refusals(form))  # told beside whatever is wrong with the recipe
         try:
             recipe = recipe_of(options)
             seen = replace(seen, says=_says(recipe))
@@ -143,41 +159,38 @@ class LaunchDesk:
                 (place_of(each.path) if each.path else Field.RECIPE, str(each))
                 for each in error.problems
             )
-            yield replace(seen, problems=found, looking="")
+            yield replace(seen, problems=_brief((*found, *own), seen), looking="")
             return
         except DataError as error:
-            yield replace(seen, problems=((Field.DATA, str(error)),), looking="")
+            found = ((Field.DATA, str(error)),)
+            yield replace(seen, problems=_brief((*found, *own), seen), looking="")
             return
         except RunnerError as error:
-            yield replace(seen, problems=(_placed(str(error)),), looking="")
+            found = (_placed(str(error)),)
+            yield replace(seen, problems=_brief((*found, *own), seen), looking="")
             return
-        seen = replace(seen, problems=tuple(self._refusals(order, form)), looking="machine")
+        seen = replace(seen, problems=(*own, *_lane_refusal(order)), looking="machine")
         yield seen
         yield from self._examined(order, recipe, form, seen)
 
-    def _refusals(self, order: LaunchOrder, form: Form) -> Iterator[tuple[Field | None, str]]:
-        """What would refuse the launch whatever the doctor says."""
+    def _refusals(self, form: Form) -> Iterator[Problem]:
+        """What would refuse the launch whatever recipe and doctor say."""
         from runners.box import require_free
         from runners.errors import RunnerError
-        from runners.launch import check_lane
         from runners.runs import check_name, find_run
 
         after: RunDir | None = None
         try:
             if form.start.startswith(AFTER):
-                after = find_run(order.root, form.start.removeprefix(AFTER))
+                after = find_run(self._root, form.start.removeprefix(AFTER))
             if form.start != BESIDE:
-                require_free(order.root, after=after)
+                require_free(self._root, after=after)
         except RunnerError as error:
             yield Field.START, str(error).partition(". `--after")[0]
         try:
-            check_name(order.root, order.name)
+            check_name(self._root, form.name)
         except RunnerError as error:
             yield Field.NAME, str(error)
-        try:
-            check_lane(order)
-        except RunnerError as error:
-            yield Field.LANE, str(error)
 
     def _examined(
         self, order: LaunchOrder, recipe: Recipe, form: Form, seen: Looked
@@ -216,13 +229,15 @@ class LaunchDesk:
         for path, kind in nearby_recipes(self._folder, recent):
             yield Choice(value=path, title=_short(path, self._folder), note=kind)
 
-    def _rows(self) -> Iterator[Choice]:
+    def _rows(self, now: str | None) -> Iterator[Choice]:
         from runners.choices import nearby_rows
 
         recent = [form.data for form in self._recent() if form.data]
         useless: list[Choice] = []
-        for each in nearby_rows(self._folder, recent):
-            count = f"{each.rows} rows" if each.rows is not None else f"about {each.about} rows"
+        for each in nearby_rows(self._folder, [now, *recent] if now else recent):
+            count = f"about {each.about} rows"
+            if each.rows is not None:
+                count = f"{each.rows} row" if each.rows == 1 else f"{each.rows} rows"
             usable = each.shape is not None
             choice = Choice(
                 value=each.path,
@@ -243,6 +258,17 @@ class LaunchDesk:
         for said in recent_launches(self._root):
             if (form := _parsed(said)) is not None:
                 yield form
+
+
+def _configured(form: Form) -> Form:
+    """Lane and engine as the configuration names them: what a launch without flags would take."""
+    from runners import config
+
+    try:
+        lane, engine = config.get("launch.lane"), config.get("launch.engine")
+    except config.ConfigError:
+        return form
+    return replace(form, lane=lane or form.lane, engine=engine or form.engine)
 
 
 def _here() -> Path:
@@ -289,7 +315,26 @@ def _incomplete(form: Form) -> tuple[tuple[Field, str], ...]:
     return tuple((field, f"without a recipe, {field} must be named") for field in missing)
 
 
-def _placed(sentence: str) -> tuple[Field | None, str]:
+def _lane_refusal(order: LaunchOrder) -> Iterator[Problem]:
+    from runners.errors import RunnerError
+    from runners.launch import check_lane
+
+    try:
+        check_lane(order)
+    except RunnerError as error:
+        # In a container it is the engine that has not what the lane needs, or does not answer.
+        yield (Field.LANE if order.engine == "local" else Field.ENGINE), str(error)
+
+
+def _brief(problems: Sequence[Problem], seen: Looked) -> tuple[Problem, ...]:
+    """Without the rows' folder: it stands in the field, and would take the room of the reason."""
+    folder = str(Path(seen.says.get(Field.DATA, "")).parent)
+    if folder in (".", "/"):
+        return tuple(problems)
+    return tuple((place, said.replace(f"{folder}/", "")) for place, said in problems)
+
+
+def _placed(sentence: str) -> Problem:
     """A sentence of a launch begins with the field that it is about, if it is about one."""
     start, colon, _ = sentence.partition(": ")
     if colon and (field := place_of(start)) is not None:

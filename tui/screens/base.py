@@ -14,13 +14,23 @@ if TYPE_CHECKING:
     from tui.state import Snapshot
 
 
+Commands = tuple[tuple[str, str, str], ...]
+"""Words, key, action."""
+
+
 class StateScreen(Screen[Any]):
     """A screen that shows a `Snapshot`; the app hands it each new one while it is in front."""
 
     AUTO_FOCUS = None
     PROMPT_HINT: ClassVar[str] = "search"
-    COMMANDS_HERE: ClassVar[tuple[tuple[str, str, str], ...]] = ()
-    """What the command palette offers on this screen: words, key, action."""
+    HELP: ClassVar[str] = ""
+    """How the heading of its keys on the help screen begins."""
+    COMMANDS_HERE: ClassVar[Commands] = ()
+    """What the command palette may offer on this screen."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._trouble = ""
 
     @property
     def lanewatch(self) -> LanewatchApp:
@@ -36,6 +46,10 @@ class StateScreen(Screen[Any]):
         """Hand every widget its part of *snapshot*."""
         raise NotImplementedError
 
+    def commands(self) -> Commands:
+        """What the command palette offers here and now."""
+        return self.COMMANDS_HERE
+
     def search_changed(self, text: str) -> None:
         """Apply what has been typed so far at the prompt."""
 
@@ -44,6 +58,9 @@ class StateScreen(Screen[Any]):
 
     def show_trouble(self, text: str) -> None:
         """Say in the key bar that the monitor itself is in difficulty; empty text takes it back."""
+        if text == self._trouble:
+            return  # what else the bar may say, that a launch is under way for one, stays
+        self._trouble = text
         for bar in self.query(KeyBar):
             bar.trouble = text
 

@@ -11,8 +11,7 @@ from textual.containers import Container
 from textual.geometry import Size
 
 from tui.run_order import ORDERS, Order
-from tui.screens.base import StateScreen
-from tui.state import is_over
+from tui.screens.base import Commands, StateScreen
 from tui.widgets.key_bar import KeyBar, Keys
 from tui.widgets.machine_strip import MachineStrip
 from tui.widgets.run_card import RunCard
@@ -57,6 +56,7 @@ WIDE_COLUMNS = 120
 class BoardScreen(StateScreen):
     """The first screen. Quitting it leaves every run running."""
 
+    HELP = "board"
     CSS_PATH = "board.tcss"
     PROMPT_HINT = "filter by run, name, lane or verdict"
     COMMANDS_HERE = (
@@ -152,22 +152,36 @@ class BoardScreen(StateScreen):
             self._card_rows = rows
             self.reason.styles.height = rows
 
+    def show_trouble(self, text: str) -> None:
+        """Said whole while there is nothing else to show."""
+        super().show_trouble(text)
+        if text and self.lanewatch.snapshot is None:
+            self.reason.empty_text = text
+            self.reason.update_lines()
+
+    def commands(self) -> Commands:
+        """Stop and resume where the selected run can be."""
+        app, chosen = self.lanewatch, self.table.selected
+        left_out = {"stop"} if not app.may_stop(chosen) else set()
+        left_out |= {"resume"} if not app.may_resume(chosen) else set()
+        return tuple(each for each in self.COMMANDS_HERE if each[2] not in left_out)
+
     def search_changed(self, text: str) -> None:
         self.table.filter_text = text
         self._show_reason()
 
     def action_open(self) -> None:
-        chosen = self.table.selected
+        chosen = self.table.act_on()
         if chosen is not None:
             self.lanewatch.open_run(chosen.run)
 
     def action_stop(self) -> None:
-        chosen = self.table.selected
-        if chosen is not None and not is_over(chosen):
+        chosen = self.table.act_on()
+        if chosen is not None:
             self.lanewatch.ask_to_stop(chosen)
 
     def action_resume(self) -> None:
-        chosen = self.table.selected
+        chosen = self.table.act_on()
         if chosen is not None:
             self.lanewatch.ask_to_resume(chosen)
 

@@ -50,6 +50,7 @@ class Compared(Message):
 class CompareScreen(StateScreen):
     """Compares runs (full ids); the first one is what the others are held against."""
 
+    HELP = "compare"
     CSS_PATH = "compare.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", show=False),

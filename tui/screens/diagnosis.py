@@ -69,6 +69,7 @@ class Done(Message):
 class DiagnosisScreen(StateScreen):
     """Leaving it stops nothing; a diagnosis that is under way ends by itself."""
 
+    HELP = "diagnosis"
     CSS_PATH = "diagnosis.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", show=False),

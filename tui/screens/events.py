@@ -47,6 +47,7 @@ class EventsRead(Message):
 class EventsScreen(StateScreen):
     """Shows events of *run* (a full id), or of all runs. Leaving it moves the divider."""
 
+    HELP = "events"
     CSS_PATH = "events.tcss"
     PROMPT_HINT = "show only events with this text"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -121,7 +122,8 @@ class EventsScreen(StateScreen):
             self.rows.empty_text = message.problem
         else:
             self._all = message.happenings
-            self.rows.empty_text = "No events: they come with a run's first stage."
+            nothing = "No events: they come with a run's first stage."
+            self.rows.empty_text = message.problem or nothing
         self._show()
 
     def action_back(self) -> None:
@@ -253,6 +255,9 @@ class EventsScreen(StateScreen):
         problem = ""
         try:
             found = feed.read()
+            only = self.only
+            if not found and only is not None and not (self.lanewatch.root / only).is_dir():
+                problem = f"The folder of run {only} is gone: esc goes back."
         except OSError as error:
             problem = f"{error.filename} cannot be read: {error.strerror}"
         except Exception as error:  # noqa: BLE001 - unsaid, the screen would stand still for ever

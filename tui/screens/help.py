@@ -30,14 +30,17 @@ class HelpScreen(ModalScreen[None]):
         Binding("G,end", "scroll(999)", show=False),
     ]
 
+    def __init__(self, group: str = "", *, read_only: bool = False) -> None:
+        """*group*: the heading of the screen one comes from; its keys stand first."""
+        super().__init__()
+        self._group, self._read_only = group, read_only
+
     def compose(self) -> ComposeResult:
         yield HelpText(id="help")
         yield KeyBar(id="keys")
 
     def on_mount(self) -> None:
-        below = self.app.screen_stack[:-1]
-        if below:
-            self.query_one(HelpText).about = type(below[-1]).__name__.removesuffix("Screen").lower()
+        self.query_one(HelpText).begin_with(self._group, read_only=self._read_only)
         self.query_one(KeyBar).keys = (("esc", "close"), ("/", "search"), ("j k", "scroll"))
 
     def action_search(self) -> None:

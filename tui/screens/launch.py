@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on, work
@@ -34,6 +35,8 @@ from tui.widgets.launch_form import LaunchForm
 from tui.widgets.title_text import TitleText
 
 if TYPE_CHECKING:
+    from textual.timer import Timer
+
     from tui.launching.desk import LaunchDesk
 
 KEYS: Keys = (
@@ -48,6 +51,8 @@ KEYS: Keys = (
 LOOK_AFTER_S = 0.3
 """Choices in quick succession are looked at once."""
 WIDE, TALL, SHORT = 110, 30, 20
+COMMAND_ROWS = ((SHORT, 1, 2), (TALL, 2, 5), (10_000, 3, 9))
+"""(below so many rows, rows that the command line has, and may take)."""
 LANES = ("reference", "unsloth", "nemo")
 ENGINES = ("local", "docker")
 AT_LIMIT = (
@@ -76,6 +81,7 @@ class Launched(Message):
 class LaunchScreen(StateScreen):
     """Begins with what was launched last, so that the same again is two keys."""
 
+    HELP = "launch"
     CSS_PATH = "launch.tcss"
     COMMANDS_HERE = (
         ("launch it", "L", "launch"),
@@ -107,10 +113,12 @@ class LaunchScreen(StateScreen):
         self._gpus: tuple[tuple[str, str], ...] = ()
         self._launching = False
         self.form_view = LaunchForm(id="form")
+        # From the start: a key may come before the screen is there; L launches what stands here.
+        self.form_view.set_reactive(LaunchForm.form, desk.first_form())
         self.checks = LaunchChecks(id="checks")
         self.command = CommandView(id="command")
         self.keys = KeyBar(id="keys")
-        self._timer = self.set_timer(LOOK_AFTER_S, self._look, pause=True)
+        self._soon: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield TitleText("launch", id="title")
@@ -121,7 +129,7 @@ class LaunchScreen(StateScreen):
 
     def on_mount(self) -> None:
         self.keys.keys = KEYS
-        self._change(self._desk.first_form())
+        self._change(self.form)
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width >= WIDE, "-wide")
@@ -183,7 +191,7 @@ class LaunchScreen(StateScreen):
             PickScreen(
                 f"{field.value}",
                 few or self._suggested(field),
-                find=(lambda: self._desk.choices(field)) if many else None,
+                find=(lambda: self._desk.choices(field, now)) if many else None,
                 free=not few,
                 hint=HINTS.get(field, "type a part of it"),
                 now=now,
@@ -201,7 +209,9 @@ class LaunchScreen(StateScreen):
         self._once_the_limit_is_known(self._launch_smoke)
 
     def on_click(self, event: events.Click) -> None:
-        """A click moves to a field, a click on the field under the cursor changes it."""
+        """A click moves to a field, a second one changes it; one on the command copies that."""
+        if event.widget is self.command:
+            self.action_copy()
         if event.widget is not self.form_view:
             return
         field = self.form_view.field_at(event.y)
@@ -254,8 +264,10 @@ class LaunchScreen(StateScreen):
     def _change(self, form: Form) -> None:
         self.form_view.form = form
         self.command.command = command(words(form))
-        self._timer.reset()
-        self._timer.resume()
+        self._fit()
+        if self._soon is not None:
+            self._soon.stop()
+        self._soon = self.set_timer(LOOK_AFTER_S, self._look)  # one that has rung rings no more
 
     def _look(self) -> None:
         form = self.form
@@ -269,10 +281,15 @@ class LaunchScreen(StateScreen):
             self._fit()
 
     def _fit(self) -> None:
-        """Errors need rows; the checks take what is left."""
+        """Errors and the command need rows; the checks take what is left."""
         width = self.form_view.size.width
         if width:
             self.form_view.styles.height = self.form_view.rows_needed(width)
+            rows = self.size.height
+            least, most = next(each[1:] for each in COMMAND_ROWS if rows < each[0])
+            needed = max(least, self.command.rows_needed(self.size.width - 2, most))
+            self.command.styles.height = needed
+            self.styles.grid_rows = f"2 1fr {needed + 1} 1"
 
     def _once_the_limit_is_known(self, go_on: object) -> None:
         from tui.screens.pick import PickScreen
@@ -333,10 +350,8 @@ class LaunchScreen(StateScreen):
         self.keys.trouble = ""
         if message.run is None:
             reason = clean(" ".join(message.told[-1].split()))
-            refusal = f"not launched: {reason.removeprefix('not launched: ')}"
-            self.form_view.looked = Looked(
-                says=self.form_view.looked.says, problems=((None, refusal),)
-            )
+            reason = reason.removeprefix("not launched: ")
+            self.form_view.looked = _refused(self.form_view.looked, reason)
             self._fit()
             return
         for each in message.told:
@@ -353,6 +368,14 @@ HINTS = {
     Field.SAVE: "a number of iterations",
     Field.NAME: "letters, digits, '.', '_' and '-'",
 }
+
+
+def _refused(looked: Looked, reason: str) -> Looked:
+    """What refused the launch, beside the field whose problem it is, if that was seen before."""
+    seen = [each for each in looked.problems if each[0] is not None]
+    place = next((place for place, said in seen if said in reason), None)
+    others = [each for each in seen if place is None or each[0] is not place]
+    return replace(looked, problems=(*others, (place, f"not launched: {reason}")))
 
 
 def _whole(field: Field, value: str) -> str:

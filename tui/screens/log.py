@@ -66,6 +66,7 @@ class LogCopied(Message):
 class LogScreen(StateScreen):
     """Shows the log of one run; *stage* names which, *at_wall* the moment to begin at."""
 
+    HELP = "log"
     CSS_PATH = "log.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", show=False),

@@ -20,7 +20,7 @@ from tui.widgets.pick_list import PickDetail, PickList
 from tui.widgets.title_text import TitleText
 
 KEYS: Keys = (("enter", "take it"), ("esc", "leave it"), ("up down", "move"), ("type", "narrow"))
-SHORT_ROWS = 16
+SHORT_ROWS, TINY_ROWS = 22, 14
 
 
 @dataclass
@@ -62,6 +62,8 @@ class PickScreen(ModalScreen[str]):
         self._title, self._find, self._hint, self._now = title, find, hint, now
         self.list = PickList(choices, free=free, busy=find is not None, none=none, id="list")
         self._detail = PickDetail(id="detail")
+        self.typed_ahead: list[events.Key] = []
+        """What came before there was a line to type it into; the app puts it here."""
 
     def compose(self) -> ComposeResult:
         yield TitleText(self._title, id="title")
@@ -75,14 +77,21 @@ class PickScreen(ModalScreen[str]):
         yield keys
 
     def on_mount(self) -> None:
+        self.set_class(bool(getattr(self.app, "is_plain", False)), "-plain")
         if self._now is not None:
             self.list.select(self._now)
         self._show_detail()
+        box = self.query_one("#typed", Input)
+        box.focus()
+        for each in self.typed_ahead:
+            each.set_sender(box)
+            box.post_message(each)
         if self._find is not None:
             threading.Thread(target=self._search, name="pick", daemon=True).start()
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.height < SHORT_ROWS, "-short")
+        self.set_class(event.size.height < TINY_ROWS, "-tiny")
 
     def _search(self) -> None:
         assert self._find is not None

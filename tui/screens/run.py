@@ -13,11 +13,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
-from tui.actions import Action, offered, question
+from tui.actions import Action, offered, question, refusal
 from tui.chart_view import ChartView
 from tui.messages import ActionDone
 from tui.remedies import first_remedy, without_keys
-from tui.screens.base import StateScreen
+from tui.screens.base import Commands, StateScreen
 from tui.screens.run_layout import HeadLayout, Steadied, plan_head
 from tui.screens.run_overview import OverviewTab
 from tui.screens.run_tab import Look, RunTab
@@ -29,6 +29,7 @@ from tui.widgets.title_line import TitleLine
 from tui.widgets.verdict_view import VerdictView
 
 if TYPE_CHECKING:
+    from textual.geometry import Size
     from textual.widget import Widget
 
     from monitor.status_model import RunStatus
@@ -50,6 +51,7 @@ WHEEL_ROWS = 3
 class RunScreen(StateScreen):
     """Shows one run for as long as its folder is there; leaving it changes nothing."""
 
+    HELP = "run"
     CSS_PATH = "run.tcss"
     PROMPT_HINT = "search the end of the log (a regular expression; t: the whole log)"
     COMMANDS_HERE = (
@@ -111,6 +113,8 @@ class RunScreen(StateScreen):
         self._opened: dict[int, RunTab] = {0: OverviewTab()}
         self._body = Container(self._opened[0], id="body")
         self._head: HeadLayout | None = None
+        self._suits: Size | None = None
+        """Of the terminal for which the rows were shared out."""
         self._verdict_rows, self._remedy_rows = Steadied(), Steadied()
 
     def compose(self) -> ComposeResult:
@@ -161,7 +165,12 @@ class RunScreen(StateScreen):
             if tab.log_tail is not None:
                 tab.log_tail.pattern = text
 
-    def on_resize(self, _event: events.Resize) -> None:
+    def on_resize(self, event: events.Resize) -> None:
+        # A terminal that names no size is resized by every layout, to and fro (Textual 8.2): to
+        # look anew each time would never end.
+        if event.size != self.app.size or event.size == self._suits:
+            return
+        self._suits = event.size
         self._head = None
         self._verdict_rows.forget()
         self._remedy_rows.forget()
@@ -262,9 +271,8 @@ class RunScreen(StateScreen):
             tail.next_match(newer=newer)
 
     def action_stop(self) -> None:
-        status = self.status
-        if status is not None and Action.STOP in [each for _, each in offered(status)]:
-            self.lanewatch.ask_to_stop(status)
+        if self.status is not None:
+            self.lanewatch.ask_to_stop(self.status)
 
     def action_diagnose(self) -> None:
         """Say why it hangs, on a screen of its own."""
@@ -279,7 +287,10 @@ class RunScreen(StateScreen):
         from tui.screens.confirm_action import ConfirmActionScreen
 
         status, action = self.status, Action(name)
-        if status is None or action not in [each for _, each in self._offered(status)]:
+        if status is None:
+            return
+        if action not in [each for _, each in self._offered(status)]:
+            self.lanewatch.say(refusal(action, status, read_only=not self.lanewatch.can_act))
             return
 
         def answered(yes: bool | None) -> None:
@@ -287,6 +298,12 @@ class RunScreen(StateScreen):
                 self._do(action)
 
         self.app.push_screen(ConfirmActionScreen(question(action, status)), answered)
+
+    def commands(self) -> Commands:
+        """What would change the run only where that is offered now."""
+        may = {action for _, action in self._offered(self.status)}
+        asks = {f"ask('{each.value}')": each for each in Action} | {"stop": Action.STOP}
+        return tuple(each for each in self.COMMANDS_HERE if asks.get(each[2]) in {None, *may})
 
     def _offered(self, status: RunStatus | None) -> list[tuple[str, Action]]:
         """What may be done from here; nothing in a view that is read-only."""

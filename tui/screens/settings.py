@@ -48,6 +48,7 @@ class Told(Message):
 class SettingsScreen(StateScreen):
     """What is taken is in force at once and kept in the user's configuration."""
 
+    HELP = "settings"
     CSS_PATH = "settings.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", show=False),

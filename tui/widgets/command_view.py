@@ -16,6 +16,12 @@ class CommandView(LineView):
     def watch_command(self) -> None:
         self.update_lines()
 
+    def rows_needed(self, width: int, most: int) -> int:
+        """Rows that show the whole command, as many as it may have."""
+        return max(1, len(self._wrapped(width, most)))
+
     def lines(self, width: int, height: int) -> list[Line]:
-        rows = wrap(f"$ {self.command}", width, height, self.glyphs.ellipsis)
-        return [line(each, "accent") for each in rows]
+        return [line(each, "accent") for each in self._wrapped(width, height)]
+
+    def _wrapped(self, width: int, rows: int) -> list[str]:
+        return wrap(f"$ {self.command}", width, rows, self.glyphs.ellipsis, whole=True)

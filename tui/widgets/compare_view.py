@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rich.cells import cell_len
 from textual.reactive import reactive
 
 from tui.compare_text import (
@@ -17,7 +16,19 @@ from tui.compare_text import (
     difference_values,
     letter,
 )
-from tui.lines import Line, Span, cut, cut_words, fit, heading, line, pad, wrap
+from tui.lines import (
+    Line,
+    Span,
+    clean,
+    cut_middle,
+    cut_words,
+    fit,
+    heading,
+    line,
+    pad,
+    width_of,
+    wrap,
+)
 from tui.overlay import overlay, reach, scale
 from tui.presentation import duration, figure, pace, size
 from tui.widgets.line_view import LineView
@@ -111,7 +122,7 @@ class CompareVerdict(LineView):
         comparison = self.comparison
         if comparison is None:
             return [line(each, "muted") for each in wrap(self.note, width, height)]
-        names = self._names(comparison, width)
+        names = fit(self._names(comparison, width), width, gap="  ")
         label, said = "comparable?", comparison.sentence
         tone = {"y": "good", "n": "bad" if said.startswith("no:") else "warn"}[said[0]]
         first, *others = wrap(f"{label} {said}", width, height - 1, self.glyphs.ellipsis) or [""]
@@ -119,17 +130,16 @@ class CompareVerdict(LineView):
         shown: list[Line] = [((label, "strong"), (rest, tone))]
         return [names, *shown, *(line(each, tone) for each in others)][:height]
 
-    def _names(self, comparison: Comparison, width: int) -> Line:
-        """Every run by its letter: with its lane where that fits, else each with as much room."""
-        names = [f"{letter(at)} {run.label}" for at, run in enumerate(comparison.runs)]
-        lanes = [f" ({run.lane})" if run.lane else "" for run in comparison.runs]
-        gap, count = "  ", len(names)
-        if sum(map(cell_len, names + lanes)) + len(gap) * (count - 1) <= width:
-            names = [name + lane for name, lane in zip(names, lanes, strict=True)]
-        elif sum(map(cell_len, names)) + len(gap) * (count - 1) > width:
-            each = (width - len(gap) * (count - 1)) // count
-            names = [cut(name, each, self.glyphs.ellipsis) for name in names]
-        return fit([(name, tone_of(at)) for at, name in enumerate(names)], width, gap=gap)
+    def _names(self, comparison: Comparison, width: int) -> list[Span]:
+        """Every run is named: first the lanes give way, then the middles of the names."""
+        runs = comparison.runs
+        room = (width + 2) // len(runs) - len("A ") - 2
+        labels = [clean(f"{run.label} ({run.lane})" if run.lane else run.label) for run in runs]
+        if width_of(tuple((each, "") for each in labels)) > room * len(runs):
+            labels = [clean(run.label) for run in runs]
+        if width_of(tuple((each, "") for each in labels)) > room * len(runs):
+            labels = [cut_middle(each, max(1, room), self.glyphs.ellipsis) for each in labels]
+        return [(f"{letter(at)} {each}", tone_of(at)) for at, each in enumerate(labels)]
 
 
 class CompareTable(Scrolled):

@@ -5,15 +5,17 @@ from __future__ import annotations
 from textual.reactive import reactive
 
 from tui.launching.values import CheckLine, Looked
-from tui.lines import Line, clean, heading, pad, wrap
+from tui.lines import Line, clean, heading, line, pad, wrap
 from tui.widgets.scrolled_lines import Scrolled
 
 TONES = {"ok": "good", "warn": "warn", "fail": "bad"}
 WORDS = {"ok": "ok", "warn": "WARN", "fail": "FAIL"}
 BANDS = {"safe": "good", "tight": "warn", "refuse": "bad"}
 NAME = 19
-ROWS = 4
-"""How much of a check is shown that is not well; what is well takes a line if room is short."""
+WHOLE = 20
+"""Rows of what is not well: it is shown to its end. What is well takes a line if room is short."""
+NARROW = 54
+"""Below this many columns a name has no column of its own."""
 
 
 class LaunchChecks(Scrolled):
@@ -29,19 +31,26 @@ class LaunchChecks(Scrolled):
         self.update_lines()
 
     def all_lines(self, width: int) -> list[Line]:
-        rows = self._all(width, roomy=True)
-        return rows if len(rows) <= self.size.height else self._all(width, roomy=False)
+        return next(
+            (
+                rows
+                for most in (WHOLE, 2)
+                if len(rows := self._all(width, most)) <= self.size.height
+            ),
+            self._all(width),
+        )
 
-    def _all(self, width: int, *, roomy: bool) -> list[Line]:
+    def _all(self, width: int, well: int = 1) -> list[Line]:
+        """All there is to say; what is well takes at most *well* rows each."""
         looked = self.looked
         note = f"looking at: {looked.looking}" if looked.looking else ""
         rows = [heading("before the launch", width, self.glyphs.rule, note)]
-        rows += self._memory(width, ROWS if roomy else 2)
+        rows += self._memory(width, well if well == WHOLE else 2 * well)
         if looked.projected:
-            rows += _labelled("projected", "accent", looked.projected, width, 2)
+            rows += _labelled("projected", "accent", looked.projected, width, well + 1)
         for each in looked.checks:
             if each.name != "memory":
-                rows += self._check(each, width, 2 if roomy else 1)
+                rows += self._check(each, width, well)
         return rows
 
     def _memory(self, width: int, rows: int) -> list[Line]:
@@ -49,17 +58,23 @@ class LaunchChecks(Scrolled):
         if not memory:
             return []
         band = next((each for each in BANDS if memory.startswith(each)), "")
+        rows = rows if band == "safe" else WHOLE
         return _labelled("memory", BANDS.get(band, "warn"), memory, width, rows)
 
     def _check(self, check: CheckLine, width: int, well: int) -> list[Line]:
-        text, rows = clean(check.text), well if check.level == "ok" else ROWS
+        text, rows = clean(check.text), well if check.level == "ok" else WHOLE
         label = f"{WORDS[check.level]:<5}{check.name}"
         return _labelled(label, TONES[check.level], text, width, rows)
 
 
 def _labelled(label: str, tone: str, text: str, width: int, rows: int) -> list[Line]:
+    if width < NARROW:
+        label = " ".join(label.split())
+        first, *others = wrap(f"{label}: {text}", width - 1, rows, whole=True) or [label]
+        head = first[: len(label)]
+        return [((head, tone), (first[len(head) :], "")), *(line(f" {each}") for each in others)]
     start = pad(label, NAME + 5) + " "
-    wrapped = wrap(text, max(12, width - len(start)), rows)
+    wrapped = wrap(text, max(12, width - len(start)), rows, whole=True)
     return [
         ((start if at == 0 else " " * len(start), tone), (each, ""))
         for at, each in enumerate(wrapped or [""])

@@ -19,6 +19,8 @@ EMPTY = {
     Field.NAME: "none",
 }
 PROBLEM_ROWS = 3
+CHOSEN_PROBLEM_ROWS = 9
+"""Of the field under the cursor, and of the whole: what is wrong there can be read to its end."""
 
 
 class LaunchForm(LineView):
@@ -66,12 +68,15 @@ class LaunchForm(LineView):
         rows: list[tuple[Field | None, Line]] = []
         for field in Field:
             rows.append((field, self._line(field, width)))
+            most = CHOSEN_PROBLEM_ROWS if field is self.field else PROBLEM_ROWS
             for place, sentence in self.looked.problems:
                 if place is field:
-                    rows += [(field, each) for each in self._problem(sentence, width, LABEL + 2)]
+                    told = self._problem(sentence, width, LABEL + 2, most)
+                    rows += [(field, each) for each in told]
         for place, sentence in self.looked.problems:
             if place is None:
-                rows += [(None, each) for each in self._problem(sentence, width, 2)]
+                told = self._problem(sentence, width, 2, CHOSEN_PROBLEM_ROWS)
+                rows += [(None, each) for each in told]
         return rows
 
     def _line(self, field: Field, width: int) -> Line:
@@ -113,11 +118,10 @@ class LaunchForm(LineView):
             return "as the recipe says", ""
         return EMPTY.get(field, "as the recipe says"), ""
 
-    def _problem(self, sentence: str, width: int, indent: int) -> list[Line]:
+    def _problem(self, sentence: str, width: int, indent: int, most: int) -> list[Line]:
         mark = f"{self.glyphs.verdict('failed')} "
-        rows = wrap(
-            clean(sentence), max(10, width - indent - 2), PROBLEM_ROWS, self.glyphs.ellipsis
-        )
+        room = max(10, width - indent - 2)
+        rows = wrap(clean(sentence), room, most, self.glyphs.ellipsis, whole=True)
         return [
             line(f"{' ' * indent}{mark if at == 0 else '  '}{each}", "bad")
             for at, each in enumerate(rows)

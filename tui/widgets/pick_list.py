@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.reactive import reactive
 
 from tui.launching.values import Choice
-from tui.lines import Line, Span, clean, cut, line, pad, width_of, wrap
+from tui.lines import Line, Span, clean, cut_path, cut_words, line, pad, width_of, wrap
 from tui.widgets.line_view import LineView
 
 MARK = 2
@@ -105,6 +105,9 @@ class PickList(LineView):
         ]
         if self._busy and len(rows) < height:
             rows.append(line("  looking for more", "muted"))
+        if self.problem:  # what was found stays; that it is not all is said
+            told = wrap(clean(self.problem), width - MARK, 3, self.glyphs.ellipsis)
+            rows = [*rows[: height - len(told)], *(line(f"  {each}", "bad") for each in told)]
         return rows
 
     def _line(self, choice: Choice, width: int, *, selected: bool) -> Line:
@@ -113,7 +116,8 @@ class PickList(LineView):
         if room < 12:
             note, room = "", width - MARK
         mark: Span = (pad(self.glyphs.cursor if selected else "", MARK), "accent")
-        title = pad(cut(clean(choice.title), room, self.glyphs.ellipsis), room)
+        shorten = cut_path if choice.value.startswith("/") else cut_words
+        title = pad(shorten(clean(choice.title), room, self.glyphs.ellipsis), room)
         spans: list[Span] = [mark, (title, "strong" if selected else "")]
         if note:
             spans += [("  ", ""), (note, choice.tone or "muted")]
@@ -135,7 +139,7 @@ class PickDetail(LineView):
         told = [
             row
             for each in self.text.split("\n")
-            for row in wrap(clean(each), width, height - 1, self.glyphs.ellipsis)
+            for row in wrap(clean(each), width, height - 1, self.glyphs.ellipsis, whole=True)
         ]
         return [line(), *(line(each, "muted") for each in told)][:height]
 

@@ -68,7 +68,8 @@ class RunCard(VerdictView):
         ]
 
     def _labelled(self, label: str, text: str, width: int) -> list[Line]:
-        rows = wrap(clean(text), max(1, width - LABEL), 2, self.glyphs.ellipsis) or [""]
+        room = max(1, width - LABEL)
+        rows = wrap(clean(text), room, 2, self.glyphs.ellipsis, whole=True) or [""]
         labels = [label, *[""] * (len(rows) - 1)]
         return [
             ((pad(said, LABEL), "muted"), (row, "")) for said, row in zip(labels, rows, strict=True)
@@ -111,7 +112,9 @@ def _facts(status: RunStatus, now_wall: float) -> Iterator[tuple[str, str]]:
     last = next((each for each in reversed(status.checkpoints) if each.complete), None)
     if last is not None:
         cost = f", took {duration(last.save_s)}" if last.save_s is not None else ""
-        yield "checkpoint", f"{last.iteration}, {age(last.age_s)} ago{cost}"
+        # Of a run that is over the age is the one at its end: nobody's "ago".
+        since = "" if is_over(status) else f", {age(last.age_s)} ago"
+        yield "checkpoint", f"{last.iteration}{since}{cost}"
     if is_over(status) and status.loss is not None:
         yield "loss", f"{figure(status.loss)}, the last one"
     if status.peaks is not None:

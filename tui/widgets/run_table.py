@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from textual.reactive import reactive
 
-from tui.lines import Line, Span, cut, cut_middle, pad
+from tui.lines import Line, Span, clean, cut, cut_middle, pad
 from tui.run_order import ORDERS, Order
 from tui.state import is_over
 from tui.widgets.line_view import LineView
@@ -31,6 +31,7 @@ class RunTable(LineView):
         self.live_only = False
         self._row = 0
         self._top = 0
+        self._acted_on = ""
 
     filter_text: reactive[str] = reactive("", repaint=False)
     marked: reactive[frozenset[str]] = reactive(frozenset(), repaint=False)
@@ -87,8 +88,15 @@ class RunTable(LineView):
         self._row = min(max(0, self._row + rows), max(0, len(self.visible_runs) - 1))
         self.update_lines()
 
+    def act_on(self) -> RunStatus | None:
+        """The run under the cursor, to be acted on: the cursor stays with it from now on."""
+        chosen = self.selected
+        self._acted_on = chosen.run if chosen is not None else ""
+        return chosen
+
     def jump(self, *, to_end: bool) -> None:
         """Move the cursor to the first or the last run."""
+        self._acted_on = ""
         self._row = max(0, len(self.visible_runs) - 1) if to_end else 0
         self.update_lines()
 
@@ -132,9 +140,10 @@ class RunTable(LineView):
     def _keep(self, chosen: RunStatus | None, *, follow: bool = False) -> None:
         """Leave the cursor on the run where it was, wherever that run now stands.
 
-        At the top it stays at the top, where the newest run appears, unless it is to *follow*.
+        At the top it stays at the top, where the newest run appears, unless it is to *follow*,
+        or the run there was acted on: the next key is not to mean another one.
         """
-        if chosen is not None and (self._row > 0 or follow):
+        if chosen is not None and (self._row > 0 or follow or chosen.run == self._acted_on):
             rows = (at for at, run in enumerate(self.visible_runs) if run.run == chosen.run)
             self._row = next(rows, self._row)
         self.update_lines()
@@ -177,7 +186,7 @@ class RunTable(LineView):
 
     def _cell(self, text: str, column: Column, width: int) -> str:
         shorten = cut_middle if column.middle else cut
-        shown = shorten(text, width, self.glyphs.ellipsis)
+        shown = shorten(clean(text), width, self.glyphs.ellipsis)  # before it is measured
         return pad(shown, width, right=column.right)
 
 

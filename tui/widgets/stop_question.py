@@ -6,10 +6,19 @@ from typing import TYPE_CHECKING
 
 from tui.actions import loss_sentence
 from tui.lines import Line, line, wrap
+from tui.state import QUEUED
 from tui.widgets.question_view import QuestionView, key_lines
 
 if TYPE_CHECKING:
     from monitor.status_model import RunStatus
+
+
+RUNNING = (
+    ("y", "save at the next step, then stop"),
+    ("X", "stop now, without saving"),
+    ("esc", "leave it running"),
+)
+WAITING = (("y", "take it out of the queue"), ("esc", "leave it waiting"))
 
 
 class StopQuestion(QuestionView):
@@ -26,9 +35,4 @@ class StopQuestion(QuestionView):
         shown.append(line())
         shown += [line(text) for text in wrap(loss_sentence(status), width, 3)]
         shown.append(line())
-        keys = (
-            ("y", "save at the next step, then stop"),
-            ("X", "stop now, without saving"),
-            ("esc", "leave it running"),
-        )
-        return shown + key_lines(keys)
+        return shown + key_lines(WAITING if status.status == QUEUED else RUNNING)
