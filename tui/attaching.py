@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from textual import on, work
+from textual import work
 
 from tui.messages import ActionDone, Attached
 
@@ -66,6 +66,5 @@ class Attaching(Base):
             return
         self.post_message(Attached(run))
 
-    @on(Attached)
-    def _show_attached(self, message: Attached) -> None:
+    def on_attached(self, message: Attached) -> None:
         self.open_run(message.run)

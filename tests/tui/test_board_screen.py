@@ -12,14 +12,12 @@ from shown import MakeApp, screen_text, show, text_of
 from textual.pilot import Pilot
 from waiting import settled
 
-from monitor.model import GpuReading, Liveness, MachineReading, MemoryReading, Status
+from monitor.model import Liveness, Status
 from monitor.status_model import EtaView, RunStatus
 from tui.actions import Action
 from tui.app import LanewatchApp
-from tui.glyphs import ASCII, UNICODE
 from tui.launching.values import Choice
-from tui.lines import joined
-from tui.memory_bar import memory_bar, memory_forecast, memory_legend, memory_shares
+from tui.memory_bar import memory_forecast
 from tui.run_order import ORDERS, URGENT
 from tui.screens.board import BoardScreen
 from tui.screens.confirm_stop import ConfirmStopScreen
@@ -30,8 +28,6 @@ from tui.widgets.key_bar import KeyBar
 from tui.widgets.machine_strip import MachineStrip
 from tui.widgets.run_card import RunCard
 from tui.widgets.run_table import RunTable
-
-GIB = 1 << 30
 
 
 @pytest.fixture
@@ -170,55 +166,6 @@ async def test_the_forecast_is_in_words(board: Board, snap_of: Any, training: Ru
         assert "reaches the limit in 14 min" in text_of(app, MachineStrip)
         await show(pilot, snap_of(training))
         assert "limit in" not in text_of(app, MachineStrip)
-
-
-def _machine(total: int, available: int, free: int, gpu: int, *, unified: bool) -> MachineReading:
-    memory = MemoryReading(
-        total_bytes=total * GIB,
-        available_bytes=available * GIB,
-        free_bytes=free * GIB,
-        cached_bytes=0,
-    )
-    reading = GpuReading(
-        index=0, name="x", shares_memory=unified, process_bytes=((1, gpu * GIB), (2, None))
-    )
-    return MachineReading(memory=memory, gpus=(reading,))
-
-
-@pytest.mark.parametrize(
-    ("machine", "shares"),
-    [
-        pytest.param(_machine(120, 59, 20, 38, unified=True), (23, 38, 39, 20), id="unified"),
-        pytest.param(_machine(120, 59, 20, 38, unified=False), (61, 0, 39, 20), id="its own"),
-        pytest.param(
-            _machine(120, 59, 20, 500, unified=True), (0, 61, 39, 20), id="more than there is"
-        ),
-        pytest.param(_machine(120, 200, 150, 0, unified=True), (0, 0, 0, 120), id="nonsense"),
-    ],
-)
-def test_the_parts_of_the_memory_are_all_of_it(
-    machine: MachineReading, shares: tuple[int, ...]
-) -> None:
-    found = memory_shares(machine)
-    assert found is not None
-    parts = (found.processes, found.gpu, found.cache, found.free)
-    assert tuple(each // GIB for each in parts) == shares
-    assert machine.memory is not None
-    assert found.total == machine.memory.total_bytes
-
-
-@pytest.mark.parametrize("width", [1, 8, 33, 60])
-@pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
-def test_the_bar_has_its_width_and_one_mark(width: int, glyphs: Any) -> None:
-    found = memory_shares(_machine(120, 59, 20, 38, unified=True))
-    assert found is not None
-    drawn = joined(memory_bar(found, 110 * GIB, width, glyphs))
-    assert len(drawn) == width
-    assert drawn.count(glyphs.mark) == 1
-    if width == 60:
-        assert drawn.index(glyphs.mark) == 55
-        named = " ".join(text for text, _ in memory_legend(found, glyphs))
-        assert all(each in named for each in ("processes 23", "gpu 38", "cache 39", "free 20 GiB"))
 
 
 def test_no_forecast_of_what_is_over(training: RunStatus, states: dict[str, RunStatus]) -> None:
