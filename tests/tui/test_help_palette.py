@@ -27,24 +27,6 @@ from tui.widgets.pick_list import PickList
 from tui.widgets.run_table import RunTable
 
 
-@pytest.mark.parametrize("height", [18, 24, 40])
-async def test_help_begins_with_the_keys_of_the_screen_it_is_opened_from(
-    make_app: MakeApp, snap_of: Any, training: Any, height: int
-) -> None:
-    app = make_app()
-    async with app.run_test(size=(100, height)) as pilot:
-        await show(pilot, snap_of(training))
-        await pilot.press("question_mark")
-        help_text = app.screen.query_one(HelpText)
-        assert help_text.plain()[0] == "board"
-        await pilot.press("escape", "t", "h")
-        help_text = app.screen.query_one(HelpText)
-        assert help_text.plain()[0].startswith("log (t")
-        assert any("this page; ? searches up" in row for row in help_text.plain())
-        await pilot.press("G", "g")
-        assert help_text.plain()[0].startswith("log (t")
-
-
 async def test_help_is_searched(make_app: MakeApp, snap_of: Any) -> None:
     app = make_app()
     async with app.run_test(size=(80, 40)) as pilot:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from shown import MakeApp, show
 from textual.app import App, ComposeResult
 
 from tui.lines import Line, line
@@ -76,3 +79,21 @@ async def test_moving_is_held_within_a_text_that_grows_and_shrinks(kind: type[Pl
 def test_no_widget_scrolls_in_a_way_of_its_own(kind: type[Scrolled]) -> None:
     assert issubclass(kind, Scrolled)
     assert not {*OURS} & {*vars(kind)}
+
+
+@pytest.mark.parametrize("height", [18, 24, 40])
+async def test_help_begins_with_the_keys_of_the_screen_it_is_opened_from(
+    make_app: MakeApp, snap_of: Any, training: Any, height: int
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(100, height)) as pilot:
+        await show(pilot, snap_of(training))
+        await pilot.press("question_mark")
+        help_text = app.screen.query_one(HelpText)
+        assert help_text.plain()[0] == "board"
+        await pilot.press("escape", "t", "h")
+        help_text = app.screen.query_one(HelpText)
+        assert help_text.plain()[0].startswith("log (t")
+        assert any("this page; ? searches up" in row for row in help_text.plain())
+        await pilot.press("G", "g")
+        assert help_text.plain()[0].startswith("log (t")
