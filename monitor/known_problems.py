@@ -79,7 +79,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "shm-too-small": Problem(
         "the workers of a data loader share tensors through /dev/shm, and it is full: the kernel "
         "ends the one that writes with SIGBUS",
-        "raise engine.docker.shm_gib, on the host `sudo mount -o remount,size=8G /dev/shm`, or "
+        "raise docker.shm_gib, on the host `sudo mount -o remount,size=8G /dev/shm`, or "
         "use fewer workers",
     ),
     "float16-on-a-cpu": Problem(

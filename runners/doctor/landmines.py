@@ -40,6 +40,8 @@ class Landmine:
     remedy: str
     level: Level = Level.WARN
     lanes: tuple[str, ...] = EVERY_LANE
+    by_packages: bool = False
+    """Its sign is a package of the trainer's Python; nobody looks into that of an image."""
 
 
 def landmine_checks(facts: Facts) -> Iterator[Check]:
@@ -55,7 +57,15 @@ def landmine_checks(facts: Facts) -> Iterator[Check]:
             name=row.name, level=row.level, seen=f"{seen}: {row.explanation}", remedy=row.remedy
         )
     if not found:
-        yield ok("landmines", f"{len(table)} are known for this lane, none lies here")
+        yield ok("landmines", _none_lies_here(table, launch))
+
+
+def _none_lies_here(table: list[Landmine], launch: LaunchFacts) -> str:
+    unseen = sum(row.by_packages for row in table) if launch.in_container else 0
+    words = f"{len(table) - unseen} are known for this lane, none lies here"
+    if unseen:
+        words += f"; {unseen} more would lie in the image's packages, which are not looked at"
+    return words
 
 
 def _attn_factor(here: Ground) -> str | None:
@@ -288,12 +298,14 @@ LANDMINES = (
         explanation=PROBLEMS["torchao-old"].explanation,
         remedy=PROBLEMS["torchao-old"].remedy,
         level=Level.FAIL,
+        by_packages=True,
     ),
     Landmine(
         name="torchao-new",
         sign=_new_torchao,
         explanation=PROBLEMS["torchao-new"].explanation,
         remedy=PROBLEMS["torchao-new"].remedy,
+        by_packages=True,
     ),
     Landmine(
         name="unsloth-limits",
@@ -301,6 +313,7 @@ LANDMINES = (
         explanation="unsloth 2026.10.9 declares less (transformers 5.17.0, trl 1.15.0, datasets 4)",
         remedy='set lanes.unsloth.packages to "lane", or `pip install .[unsloth]` there',
         lanes=("unsloth",),
+        by_packages=True,
     ),
     Landmine(
         name="bitsandbytes-048",
@@ -308,6 +321,7 @@ LANDMINES = (
         explanation="unsloth excludes this release",
         remedy="`pip install 'bitsandbytes>=0.49'`",
         lanes=("unsloth",),
+        by_packages=True,
     ),
     Landmine(
         name="torchvision-cpu",
@@ -316,6 +330,7 @@ LANDMINES = (
         remedy=PROBLEMS["torchvision-cpu"].remedy,
         level=Level.FAIL,
         lanes=("unsloth",),
+        by_packages=True,
     ),
     Landmine(
         name="nemo-on-pypi",
@@ -324,12 +339,14 @@ LANDMINES = (
         remedy="use the container engine, or install megatron-bridge",
         level=Level.FAIL,
         lanes=("nemo",),
+        by_packages=True,
     ),
     Landmine(
         name="pynvml-redirector",
         sign=_pynvml,
         explanation="it is only a redirector that is no longer kept; the module is nvidia-ml-py's",
         remedy="`pip uninstall pynvml && pip install nvidia-ml-py`",
+        by_packages=True,
     ),
     Landmine(
         name="image-before-25-11",

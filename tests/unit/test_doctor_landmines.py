@@ -133,8 +133,15 @@ def test_rows_of_another_lane_are_not_looked_at() -> None:
 
 
 def test_where_none_lies_one_line_says_how_many_were_looked_for() -> None:
-    (found,) = landmine_checks(facts())
+    (found,) = landmine_checks(facts(given=here(torch="2.11.0")))
     assert (found.level, "none lies here" in found.seen) == (Level.OK, True)
+    assert "packages" not in found.seen
+
+
+def test_nobody_claims_to_have_looked_at_an_images_packages() -> None:
+    (found,) = landmine_checks(facts())
+    assert found.level is Level.OK
+    assert "in the image's packages, which are not looked at" in found.seen
 
 
 def test_what_the_unsloth_lane_installs_or_hides_is_no_landmine_of_its_python() -> None:
