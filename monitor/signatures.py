@@ -328,7 +328,8 @@ def _spinning(observation: Observation) -> Sign | None:
     history = observation.history
     if not spins(observation) or history.recent_power_w is None or history.power_low_w is None:
         return None
-    busy = f"its GPU shows {history.recent_busy_percent:.0f} % or more"
+    least = history.recent_busy_percent or 0.0
+    busy = f"its GPU shows {least:.0f} %" + (" or more" if least < 100 else "")
     drawn = f"draws an even {history.recent_power_w:.0f} W"
     usual = f"at work it drew {history.power_low_w:.0f} W at least"
     return Sign(Signature.SPINNING, f"{BY_GPU} {busy}, yet {drawn}; {usual}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -250,8 +251,14 @@ HUNG = frozenset({"HANG", "STOPPED"})
 """What is said in a recording when the trouble begins."""
 
 
+BEGINS = {"spin": 35.0, "deadlock": 33.0, "sigstop": 26.0}
+"""Seconds, of the recordings that say it too late: what they said waited in a buffer."""
+
+
 def hangs_at(name: str, folder: Path = RECORDED) -> float | None:
-    """The second at which a recording says that it hangs; None where it does not say so."""
+    """The second at which a recording begins to hang; None where it never does."""
+    if folder == RECORDED and name in BEGINS:
+        return BEGINS[name]
     for row in _rows(name, folder):
         if HUNG & set(row["said"]):
             return float(row["t"])
@@ -320,3 +327,46 @@ def recorded(name: str, folder: Path = RECORDED) -> Frames:
             ),
             limits=STANDARD,
         )
+
+
+SETTLED_S = 6.0
+"""After so long a GPU's power is that of the hang."""
+
+
+def stretched(name: str, *, trained_s: float, after_s: float) -> Frames:
+    """A recording of a minute as a longer one: its training goes round, then what came after it.
+
+    Power, utilisation, clock, process state and CPU time stay as they were from second to second.
+    """
+    seen = list(recorded(name))
+    at = hangs_at(name) or seen[-1].at_s + 1
+    begun = next(n for n, frame in enumerate(seen) if _beat(frame).done >= 2)
+    training = [n for n in range(begun, len(seen)) if seen[n].at_s < at]
+    after = [n for n in range(len(seen)) if seen[n].at_s >= at + SETTLED_S]
+    order = [*range(begun), *itertools.islice(itertools.cycle(training), int(trained_s))]
+    if after:
+        order += itertools.islice(itertools.cycle(after), int(after_s))
+    cpu_s, beat = 0.0, _beat(seen[0])
+    for second, n in enumerate(order):
+        frame, now = seen[n], float(second)
+        if _beat(frame).monotonic_s == frame.at_s:
+            done = beat.done + int(_beat(frame).done > 0)
+            beat = replace(_beat(frame), monotonic_s=now, seq=second + 1, done=done)
+        process = frame.facts.process
+        assert process is not None
+        if n:
+            cpu_s += _cpu_s(frame) - _cpu_s(seen[n - 1])
+        facts = replace(
+            frame.facts, monotonic_s=now, heartbeat=beat, process=replace(process, cpu_s=cpu_s)
+        )
+        yield replace(frame, at_s=now, facts=facts)
+
+
+def _beat(frame: Frame) -> Heartbeat:
+    assert frame.facts.heartbeat is not None
+    return frame.facts.heartbeat
+
+
+def _cpu_s(frame: Frame) -> float:
+    assert frame.facts.process is not None
+    return frame.facts.process.cpu_s or 0.0

@@ -200,9 +200,8 @@ def recordings() -> None:
     """Real GPUs: what the trainer of facts/8 showed, one look a second."""
     scaled = {"iteration_default_s": 20.0, "iteration_floor_s": 10.0}
     told = "an H200, 1 Hz, driver 580; the iteration limit is 10 s, as the recording is short"
-    begins = {"spin": 35.0, "deadlock": 33.0, "sigstop": 26.0}
     for name in sorted(path.stem for path in changes.RECORDED.glob("*.jsonl")):
-        at = begins.get(name, changes.hangs_at(name))
+        at = changes.hangs_at(name)
         TRACES[f"h200-{name}"] = Labelled(
             what=f"{name}: power, utilisation, clock, CPU time and state as they were",
             frames=lambda name=name: changes.recorded(name),
