@@ -29,7 +29,7 @@ def ended(run: RunDir) -> float:
     return float(max(each["ended_wall"] for each in state(run)["stages"] if "ended_wall" in each))
 
 
-def test_two_lanes_in_one_night_though_the_keeper_of_the_queued_one_is_killed(
+def test_three_runs_in_one_night_though_the_keepers_of_the_queued_ones_are_killed(
     lanewatch: Lanewatch,
 ) -> None:
     first = lanewatch.launch("--name=first", iterations=60, save_interval=4)

@@ -28,9 +28,9 @@ def _shared_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANEWATCH_CACHE", str(CACHE))
 
 
-def launch(lanewatch: Lanewatch, *words: str, **settings: Any) -> RunDir:
+def launch(lanewatch: Lanewatch, *words: str, when: str = "--anyway", **settings: Any) -> RunDir:
     """Start a run of the unsloth lane; returns once its environment is there."""
-    run = lanewatch.launch("--lane=unsloth", "--anyway", *words, **settings)
+    run = lanewatch.launch("--lane=unsloth", when, *words, **settings)
     until(lambda: stage(run, "import") not in ("pending", "running"), "the environment", MADE_S)
     assert stage(run, "import") == "done", run.log("import").read_text()[-3000:]
     return run
@@ -55,11 +55,13 @@ def tensors(path: Path) -> dict[str, Any]:
     return dict(load_file(path))
 
 
-def test_stopped_and_resumed_it_learns_what_the_reference_lane_learns(
+def test_after_the_reference_lane_in_one_night_stopped_and_resumed_it_learns_the_same(
     lanewatch: Lanewatch,
 ) -> None:
     reference = lanewatch.launch(iterations=ITERATIONS, save_interval=8)
-    run = launch(lanewatch, iterations=ITERATIONS, save_interval=8)
+    after = f"--after={reference.root.name}"
+    run = launch(lanewatch, when=after, iterations=ITERATIONS, save_interval=8)
+    assert state(reference)["status"] == "finished"
     until(lambda: trained(run) >= 3, "three iterations")
     lanewatch("stop", run.root.name, "--save")
     lanewatch("wait", run.root.name, code=1)
@@ -68,7 +70,6 @@ def test_stopped_and_resumed_it_learns_what_the_reference_lane_learns(
     assert stopped["verdict"] == "stopped", run.log("train").read_text()[-3000:]
     assert 3 <= at < ITERATIONS
     assert stopped["checkpoints"][-1]["iteration"] == at
-    finish(lanewatch, reference)
 
     lanewatch("resume", run.root.name)
     status = finish(lanewatch, run)
@@ -138,6 +139,7 @@ def test_a_measured_length_evaluations_rotation_and_16_bits(lanewatch: Lanewatch
         "--set=train.keep_last=2",
         "--set=train.precision=bf16",
         "--set=lanes.unsloth.fused_lora=false",
+        "--set=train.report_to=['tensorboard']",
         "--set=data.eval_fraction=0.05",
         "--set=data.eval_interval=4",
         iterations=9,
@@ -152,6 +154,7 @@ def test_a_measured_length_evaluations_rotation_and_16_bits(lanewatch: Lanewatch
     lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
     assert [line["iteration"] for line in lines if line.get("eval_loss")] == [4, 8, 9]
     assert read(run.result)["reloaded"] is True
+    assert list(run.root.rglob("events.out.tfevents.*"))
 
 
 def test_a_smoke_run_in_4_bits_with_the_interpreters_own_packages(
