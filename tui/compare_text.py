@@ -55,7 +55,10 @@ def value_text(value: float | None, unit: str) -> str:
 
 
 def delta_text(row: Row, number: int) -> str:
-    """How far the run *number* (1: the second) is from the first: +1h 2m (+12 %)."""
+    """How far the run *number* (1: the second) is from the first: +1h 2m (+12 %).
+
+    A delta that would be written as nothing is its percentage alone: saves of 62 and 54 ms.
+    """
     delta, percent = row.deltas[number - 1], row.percents[number - 1]
     if delta is None:
         return UNKNOWN
@@ -64,6 +67,8 @@ def delta_text(row: Row, number: int) -> str:
     if delta == 0:
         return "same"
     shown = FORMS[row.unit](abs(delta))
+    if percent is not None and shown == FORMS[row.unit](0.0):
+        return f"{percent:+.1f} %" if round(percent, 1) else "same"
     sign = "+" if delta > 0 else "-"
     return f"{sign}{shown}" + ("" if percent is None else f" ({percent:+.1f} %)")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -39,7 +40,7 @@ def the_run(root: Path) -> RunDir:
     return RunDir(found[0].parent)
 
 
-def test_a_run_is_launched_stopped_resumed_and_seen_to_its_end(
+def test_a_run_is_launched_stopped_resumed_and_compared(
     lanewatch: Lanewatch, terminal: Terminal
 ) -> None:
     remember(lanewatch.root, iterations=60, save_interval=20)
@@ -66,8 +67,8 @@ def test_a_run_is_launched_stopped_resumed_and_seen_to_its_end(
     assert 3 <= saved < 60
 
     terminal.shows("stopped")
-    terminal.escape()
-    terminal.shows("R resume")
+    terminal.type("Escape")
+    terminal.shows("R resume", "enter open")
     terminal.type("R")
     terminal.shows("resume it")
     terminal.type("y")
@@ -75,9 +76,38 @@ def test_a_run_is_launched_stopped_resumed_and_seen_to_its_end(
     terminal.shows("finished")
     lanewatch("wait", run.root.name)
     assert int(run.tracker.read_text()) == 60
+
+    settings = ("--name=hotter", "--set=train.lr=0.002")
+    other = lanewatch.launch(*settings, iterations=8, save_interval=4)
+    lanewatch("wait", other.root.name)
+    compare_on_the_board(terminal)
     terminal.type("q")
     terminal.shows("left with 0")
     assert "Traceback" not in terminal.screen()
+
+
+def compare_on_the_board(terminal: Terminal) -> None:
+    """Mark the newer run and the one before it, read their comparison, go back to the board."""
+    terminal.shows("✓ finished   hotter", "8/8", "60/60")
+    terminal.type("g", "Space", "j", "Space")
+    until(lambda: len(re.findall(r"(?m)^ [▌ ]\+✓ finished", terminal.screen())) == 2, "two marks")
+    terminal.type("c")
+    text = terminal.shows("comparable?", "what differs", "figures", "final loss")
+    assert re.search(r"A hotter \(reference\)  B reference-\S+ \(reference\)", text)
+    said = next(each.strip() for each in text.splitlines() if "comparable?" in each)
+    assert said == (
+        "comparable? no: train.iterations and train.lr differ; "
+        "mind train.save_interval and resumed (attempts)"
+    )
+    for line in ("train.lr: 0.002 | 0.001", "train.save_interval: 4 | 20", "(attempts): 1 | 2"):
+        assert line in text
+    assert re.search(r"(?m)^ iterations +8 +60 +\+52 \(\+650\.0 %\)$", text)
+    changed = r"(same|[+-]\d+\.\d %|[+-]\S+( MiB)? \([+-]\d+\.\d %\))"
+    figures = ("s/iteration, median", "loss at iteration 8", "final loss", "peak memory of the run")
+    for label in figures:
+        assert re.search(rf"(?m)^ {label} +\S+( MiB)? +\S+( MiB)? +{changed}$", text), label
+    terminal.type("Escape")
+    terminal.shows("enter open", "space mark")
 
 
 def test_a_refused_launch_says_why_and_nothing_is_left(

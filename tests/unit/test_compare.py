@@ -13,9 +13,10 @@ from compared import make_run
 from runners.compare.facts import Curves, RunFacts
 from runners.compare.judge import Comparable, comparable, differences
 from runners.compare.read import read_facts
-from runners.compare.table import compare
+from runners.compare.table import Row, compare
 from tui.cli.main import run as command
-from tui.compare_text import markdown_lines, text_lines
+from tui.compare_text import delta_text, markdown_lines, text_lines
+from tui.presentation import UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -115,6 +116,21 @@ def test_the_command_in_its_three_forms(
     table = capsys.readouterr().out
     assert "| s/iteration, median | 31.0 | 31.0 | same |" in table
     assert len({line.count("|") for line in table.splitlines() if line.startswith("| train")}) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        pytest.param(0.062, 0.054, "-12.9 %", id="too-little-to-be-written"),
+        pytest.param(0.06200, 0.06201, "same", id="less-than-its-percentage-shows"),
+        pytest.param(0.062, 0.162, "+0.1s (+161.3 %)", id="enough"),
+        pytest.param(2.0, 2.0, "same", id="none"),
+        pytest.param(None, 2.0, UNKNOWN, id="not-known"),
+    ],
+)
+def test_a_delta_is_never_a_signed_nothing(first: float | None, second: float, said: str) -> None:
+    row = Row(key="save_s", label="save", unit="seconds", values=(first, second))
+    assert delta_text(row, 1) == said
 
 
 @pytest.mark.parametrize(
