@@ -1,5 +1,7 @@
 """Make the pictures of README and docs/ui.md from the app itself: `python scripts/screenshots.py`.
 
+With names (`events.svg`) those alone.
+
 The night is the one that lanewatch was written after: at iteration 116 the log went silent for
 more than four hours, while heartbeat and checkpoints went on. Nothing is read from this machine.
 """
@@ -10,14 +12,18 @@ import asyncio
 import math
 import os
 import random
+import sys
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pictured_compared import Trained, write_run
 from pictured_desks import PicturedAttach, PicturedLaunch, PicturedSettings
+from pictured_diagnosis import REASON, diagnosed
 from pictured_files import write_events, write_log
+from textual.screen import Screen
 
 from monitor.model import (
     Evidence,
@@ -39,6 +45,7 @@ from monitor.status_model import (
 )
 from tui.app import LanewatchApp
 from tui.messages import Sampled
+from tui.screens.diagnosis import DiagnosisScreen
 from tui.state import Point, RunDetail, Snapshot
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
@@ -113,7 +120,18 @@ NEMO = RunStatus(
         )
         for at, cost in ((70, 96.0), (140, 41.0), (210, 43.0))
     ),
-    memory=MemoryView(used_bytes=int(52.2 * GIB), limit_bytes=110 * GIB, peak_bytes=58 * GIB),
+    memory=MemoryView(
+        used_bytes=int(52.2 * GIB),
+        limit_bytes=110 * GIB,
+        peak_bytes=58 * GIB,
+        process_bytes=int(7.4 * GIB),
+        process_peak_bytes=int(12.1 * GIB),
+        available_bytes=int(67.8 * GIB),
+        gpu_bytes=38 * GIB,
+        gpu_peak_bytes=int(40.6 * GIB),
+        cache_bytes=44 * GIB,
+        run_peak_bytes=int(49.3 * GIB),
+    ),
     machine=MACHINE,
     evidence=(
         Evidence(signal="heartbeat", detail="iteration 241", age_s=11.0, supports="training"),
@@ -176,13 +194,20 @@ IMPORT_FAILED = replace(
     created_wall=NOW - 2.9 * 3600,
 )
 
+STALLED = replace(
+    NEMO,
+    verdict=Liveness.STALLED,
+    reason=REASON,
+    flags=(),
+    since_wall=NOW - 11 * 60,
+    eta=None,
+)
+
 
 def detail() -> RunDetail:
     """The curves and the log of that night; the same at every call."""
     noise = random.Random(65)
-    losses = tuple(
-        (at, 0.80 + 1.25 / (1 + at / 22) + noise.gauss(0, 0.018)) for at in range(1, ITERATION + 1)
-    )
+    losses = _losses(noise, ITERATION)
     history = tuple(
         Point(
             wall_s=NOW - 8100 + 45 * at,
@@ -200,10 +225,7 @@ def detail() -> RunDetail:
         f"step={at} loss={losses[at - 1][1]:.3f} lr=8.2e-05"
         for at in range(60, 117)
     )
-    steps = tuple(
-        (at, STEP_S + noise.gauss(0, 0.4) + 41 * (at % 70 == 1 and at > 1))
-        for at in range(1, ITERATION + 1)
-    )
+    steps = _steps(noise, ITERATION, STEP_S)
     return RunDetail(
         run=NEMO.run,
         losses=losses,
@@ -220,6 +242,20 @@ def detail() -> RunDetail:
     )
 
 
+def _losses(noise: random.Random, iterations: int) -> tuple[tuple[int, float], ...]:
+    return tuple(
+        (at, 0.80 + 1.25 / (1 + at / 22) + noise.gauss(0, 0.018)) for at in range(1, iterations + 1)
+    )
+
+
+def _steps(noise: random.Random, iterations: int, step_s: float) -> tuple[tuple[int, float], ...]:
+    """After each save one takes longer."""
+    return tuple(
+        (at, step_s + noise.gauss(0, 0.4) + 41 * (at % 70 == 1 and at > 1))
+        for at in range(1, iterations + 1)
+    )
+
+
 def _rate(iteration: int) -> float:
     """Warm-up over 5 %, then a cosine."""
     if iteration <= 31:
@@ -231,10 +267,43 @@ def _clock(steps_before: int) -> str:
     return time.strftime("%H:%M:%S", time.gmtime(NOW - 4047 - steps_before * STEP_S))
 
 
+def write_compared(root: Path) -> None:
+    """The two lanes of the article, one at iteration 241, the other at its end."""
+    noise, done = random.Random(66), UNSLOTH.iteration.total or 0
+    for status, iterations, step_s, worse, memory_gib, celsius, watt in (
+        (NEMO, ITERATION, STEP_S, 0.0, 51.4, 71.0, 48.0),
+        (UNSLOTH, done, UNSLOTH.step_s or 0.0, 0.012, 54.0, 68.0, 44.0),
+    ):
+        losses = _losses(noise, iterations)
+        trained = Trained(
+            run=status.run,
+            name=status.name or "",
+            lane=status.lane or "",
+            status=str(status.status),
+            began_wall=(status.created_wall or 0.0) + 600,
+            losses=[(at, loss + worse) for at, loss in losses],
+            steps=_steps(noise, iterations, step_s),
+            memory_gib=memory_gib,
+            temperature_c=celsius,
+            power_w=watt,
+        )
+        write_run(root, trained)
+
+
 async def picture(
-    name: str, run: str | None, snapshot: Snapshot, size: tuple[int, int], *keys: str
+    name: str,
+    run: str | None,
+    snapshot: Snapshot,
+    size: tuple[int, int],
+    *keys: str,
+    front: Screen[None] | None = None,
 ) -> None:
-    """Draw *snapshot* in an app that samples nothing, press *keys*, and keep it as an SVG."""
+    """Draw *snapshot* in an app that samples nothing, press *keys*, and keep it as an SVG.
+
+    *front*: a screen on top of it, before the keys.
+    """
+    if sys.argv[1:] and name not in sys.argv[1:]:
+        return
     desks: dict[str, Any] = {
         "launch": PicturedLaunch,
         "attach": PicturedAttach,
@@ -246,6 +315,10 @@ async def picture(
         app.post_message(Sampled(snapshot))
         await pilot.pause()
         await pilot.pause()
+        if front is not None:
+            await app.push_screen(front)
+            await app.workers.wait_for_complete()
+            await pilot.pause(PAUSE_S)
         for key in keys:
             await pilot.press(key)
             await app.workers.wait_for_complete()
@@ -271,7 +344,11 @@ async def main() -> None:
     night = replace(board, detail=detail())
     await picture("run-log-stuck.svg", NEMO.run, night, (120, 36))
     await picture("run-training.svg", NEMO.run, night, (120, 32), "2")
+    await picture("run-machine.svg", NEMO.run, night, (120, 32), "3")
     await picture("run-checkpoints.svg", NEMO.run, night, (120, 24), "4")
+    hung = replace(night, runs=(STALLED, *runs[1:]))
+    why = DiagnosisScreen(STALLED.run, Path(), look=lambda _how: diagnosed(STALLED.run))
+    await picture("diagnosis.svg", STALLED.run, hung, (120, 32), front=why)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_STATE_HOME"] = str(Path(folder, "state"))
         root = Path(folder, "runs")
@@ -280,6 +357,8 @@ async def main() -> None:
         away = replace(night, root=str(root))
         await picture("log.svg", NEMO.run, away, (100, 24), "t", "slash", *"loss=1", "enter")
         await picture("events.svg", None, away, (100, 20), "v")
+        write_compared(root)
+        await picture("compare.svg", None, away, (120, 36), "g", "space", "G", "c")
 
 
 if __name__ == "__main__":

@@ -64,13 +64,20 @@ def delta_text(row: Row, number: int) -> str:
         return UNKNOWN
     if row.unit == "share":
         return f"{100 * delta:+.1f} points"
-    if delta == 0:
+    form = FORMS[row.unit]
+    if delta == 0 or _alike(row, number):
         return "same"
-    shown = FORMS[row.unit](abs(delta))
-    if percent is not None and shown == FORMS[row.unit](0.0):
-        return f"{percent:+.1f} %" if round(percent, 1) else "same"
-    sign = "+" if delta > 0 else "-"
-    return f"{sign}{shown}" + ("" if percent is None else f" ({percent:+.1f} %)")
+    sign, shown = "+" if delta > 0 else "-", form(abs(delta))
+    if percent is None:
+        return f"{sign}{shown}"
+    in_percent = f"{percent:+.1f} %"
+    return in_percent if shown == form(0.0) else f"{sign}{shown} ({in_percent})"
+
+
+def _alike(row: Row, number: int) -> bool:
+    """They are written alike, and their difference in percent would be 0.0."""
+    first, other = (value_text(row.values[at], row.unit) for at in (0, number))
+    return first == other and not round(row.percents[number - 1] or 1.0, 1)
 
 
 def difference_values(values: Sequence[Any]) -> list[str]:

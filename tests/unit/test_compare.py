@@ -133,6 +133,12 @@ def test_a_delta_is_never_a_signed_nothing(first: float | None, second: float, s
     assert delta_text(row, 1) == said
 
 
+def test_losses_that_read_alike_are_the_same_and_others_are_not() -> None:
+    losses = (0.911004, 0.911001, 0.9123, 0.9110041)
+    row = Row(key="loss", label="loss", unit="loss", values=losses)
+    assert [delta_text(row, at) for at in (1, 2, 3)] == ["same", "+0.001296 (+0.1 %)", "same"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
