@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from cli import take_turns
@@ -25,6 +26,8 @@ GROWTH_BUDGET_MIB = 10.0
 LAST = "the-very-last-line"
 FIRST = "iteration        0/"
 """Of the first line; it comes again every 5,000 lines, but not on the last screen."""
+FOLLOWS = "following"
+"""Stands at the top of a log's screen that is at its end."""
 STAGE = "merge"
 """The last stage's log is the one that commands and screens show."""
 
@@ -175,7 +178,7 @@ def _shown(result: Result, run: RunDir, small: RunDir, rounds: int) -> None:
     less = peer("less")
     path = str(run.log(STAGE))
     if less:
-        _screens(result, "less +G", [less, "+G", path], rounds)
+        _screens(result, "less +G", [less, "+G", path], rounds, Terminal.wait_for)
     with small.log(STAGE).open("ab") as file:
         file.write(LAST.encode() + b"\n")
     big = _screens(result, "TUI run screen", lanewatch(run.root.name), rounds)
@@ -222,11 +225,9 @@ def _log_screen(result: Result, run: RunDir, small: RunDir, rounds: int) -> None
 def _opened(run: RunDir) -> tuple[float, float]:
     """(seconds from the key to the view that follows, peak RSS in MiB)."""
     with Terminal(lanewatch(run.root.name), 160, 48) as screen:
-        screen.wait_for(LAST)
+        screen.wait_shown(LAST)
         time.sleep(0.5)
-        mark, pressed_s = screen.kept(), time.monotonic() - screen.began_s
-        screen.type(b"t")
-        shown_s = screen.wait_for("following", after=mark) - pressed_s
+        shown_s = screen.press(b"t", FOLLOWS)
         time.sleep(0.5)
         return shown_s, peak_rss_mib(screen.pid)
 
@@ -234,22 +235,14 @@ def _opened(run: RunDir) -> tuple[float, float]:
 def _searched(run: RunDir, pattern: str) -> tuple[float, float]:
     """Seconds until a search of all of the log has ended, and from a key in between to its view."""
     with Terminal(lanewatch(run.root.name), 160, 48) as screen:
-        screen.wait_for(LAST)
-        mark = screen.kept()
-        screen.type(b"t")
-        screen.wait_for("following", after=mark)
-        mark = screen.kept()
-        screen.type(b"?")
-        screen.wait_for("expression", after=mark)
-        screen.type(pattern.encode())
-        time.sleep(1.0)
-        mark, pressed_s = screen.kept(), time.monotonic() - screen.began_s
-        screen.type(b"\r")
-        screen.wait_for("searching", after=mark)
-        middle, key_s = screen.kept(), time.monotonic() - screen.began_s
-        screen.type(b"g")
-        answered_s = screen.wait_for(FIRST, after=middle) - key_s
-        ended_s = screen.wait_for("match", after=mark, patience_s=180.0) - pressed_s
+        screen.wait_shown(LAST)
+        screen.press(b"t", FOLLOWS)
+        screen.press(b"?", "expression")
+        screen.press(pattern.encode(), pattern)
+        pressed_s = time.monotonic() - screen.began_s
+        screen.press(b"\r", "searching for")
+        answered_s = screen.press(b"g", FIRST)
+        ended_s = screen.wait_shown("no match for", 180.0) - pressed_s
         return ended_s, answered_s
 
 
@@ -269,11 +262,17 @@ def _toolong(result: Result, run: RunDir, rounds: int) -> None:
     result.add("toolong, peak RSS", "MiB", peaks)
 
 
-def _screens(result: Result, name: str, argv: list[str], rounds: int) -> list[tuple[float, float]]:
+def _screens(
+    result: Result,
+    name: str,
+    argv: list[str],
+    rounds: int,
+    wait: Callable[[Terminal, str], float] = Terminal.wait_shown,
+) -> list[tuple[float, float]]:
     seen = []
     for _ in range(rounds + 1):
         with Terminal(argv, 160, 48) as screen:
-            shown_s = screen.wait_for(LAST)
+            shown_s = wait(screen, LAST)
             time.sleep(0.5)
             seen.append((shown_s, peak_rss_mib(screen.pid)))
     result.add(f"{name}, last line shown", "ms", [1000 * each[0] for each in seen[1:]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
 import os
@@ -41,9 +42,12 @@ class Terminal:
     def __init__(self, argv: Sequence[str], columns: int, rows: int, **env: str) -> None:
         self._leader, follower = pty.openpty()
         fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self._argv, self._columns, self._rows = tuple(argv), columns, rows
+        self._argv = tuple(argv)
         self.bytes = 0
         self._seen = bytearray()
+        self._drawn = 0
+        self._paper = Paper(columns, rows)
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._grew = threading.Condition()
         self.began_s = time.monotonic()
         self._process = subprocess.Popen(
@@ -81,46 +85,68 @@ class Terminal:
         """Press keys."""
         os.write(self._leader, keys)
 
-    def wait_for(self, word: str, patience_s: float = PATIENCE_S, *, after: int = 0) -> float:
-        """Seconds from the start until *word* was written (ignoring what was kept before *after*).
+    def wait_for(self, word: str, patience_s: float = PATIENCE_S) -> float:
+        """Seconds from the start until *word* was written by a program that is not ours.
 
-        A single word: a sentence may be wrapped, or be written in parts. Ends the measurement with
+        A single word: a sentence may be wrapped, or be written in parts. Of our own screens even a
+        word is, where a part of it stood there before: see `wait_shown`. Ends the measurement with
         one sentence where the word does not come.
         """
         wanted = word.encode()
         deadline = time.monotonic() + patience_s
         with self._grew:
-            while wanted not in _CONTROL.sub(b"", bytes(self._seen[after:])):
+            while wanted not in _CONTROL.sub(b"", bytes(self._seen)):
                 ended = self._has_ended()
                 if ended or time.monotonic() >= deadline:
-                    raise SystemExit(self._missed(word, "it ended" if ended else None, patience_s))
+                    written = _CONTROL.sub(b"", bytes(self._seen)).decode(errors="replace")
+                    raise SystemExit(self._missed(word, ended, patience_s, written))
                 self._grew.wait(LOOK_S)
             return time.monotonic() - self.began_s
 
-    def wait_shown(self, word: str, *, press: bytes = b"") -> float:
+    def wait_shown(self, word: str, patience_s: float = PATIENCE_S, *, press: bytes = b"") -> float:
         """Seconds from the start until *word* stands on the screen, however it was written.
 
         *press* is pressed every 20 ms meanwhile.
         """
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + patience_s
         while True:
-            with self._grew:
-                self._grew.wait(PRESS_S if press else LOOK_S)
-                seen, at_s = bytes(self._seen), time.monotonic()
-            paper = Paper(self._columns, self._rows)
-            paper.write(seen.decode(errors="replace"))
-            if any(word in line for line in paper.text()):
+            at_s = self._draw()
+            if self.shows(word):
                 return at_s - self.began_s
             ended = self._has_ended()
             if ended or at_s >= deadline:
-                raise SystemExit(self._missed(word, "it ended" if ended else None, PATIENCE_S))
+                text = "\n".join(self._paper.text())
+                raise SystemExit(self._missed(word, ended, patience_s, text))
             if press:
                 self.type(press)
+            with self._grew:
+                if len(self._seen) == self._drawn:
+                    self._grew.wait(PRESS_S if press else LOOK_S)
 
-    def _missed(self, word: str, why: str | None, patience_s: float) -> str:
-        argv = " ".join(self._argv)
-        shown = " ".join(self.shown().split())[-300:]
-        why = why or f"not within {patience_s:g} s"
+    def shows(self, word: str) -> bool:
+        """Whether *word* stands on the screen as it was last waited for."""
+        return any(word in line for line in self._paper.text())
+
+    def press(self, keys: bytes, word: str) -> float:
+        """Seconds from pressing *keys* until *word*, which is not there yet, stands there."""
+        self._draw()
+        if self.shows(word):
+            raise SystemExit(f"{word!r} stood on the screen before {keys!r} was pressed")
+        pressed_s = time.monotonic() - self.began_s
+        self.type(keys)
+        return self.wait_shown(word) - pressed_s
+
+    def _draw(self) -> float:
+        """Put on the paper what has been written since; returns when that had been written."""
+        with self._grew:
+            new, at_s = bytes(self._seen[self._drawn :]), time.monotonic()
+        self._drawn += len(new)
+        self._paper.write(self._decoder.decode(new))
+        return at_s
+
+    def _missed(self, word: str, ended: bool, patience_s: float, text: str) -> str:
+        argv, shown = " ".join(self._argv), " ".join(text.split())[-300:]
+        why = "it ended" if ended else f"not within {patience_s:g} s"
         return f"`{argv}` has not shown {word!r} ({why}); the end of its screen: {shown!r}"
 
     def _has_ended(self) -> bool:
@@ -129,14 +155,6 @@ class Terminal:
             return True
         options = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return os.waitid(os.P_PID, self._process.pid, options) is not None
-
-    def shown(self) -> str:
-        """The text written so far, without its control sequences."""
-        return _CONTROL.sub(b"", bytes(self._seen)).decode(errors="replace")
-
-    def kept(self) -> int:
-        """A mark for `wait_for(after=)`."""
-        return len(self._seen)
 
     def close(self) -> Cost:
         """Kill the program and return what it took."""

@@ -43,7 +43,7 @@ NOTES = [
     "on the frame; a run's name or verdict in it is read after that. What is sent until then is "
     "what a slow line has to carry first.",
     "Live, four graphs: the tab of loss, gradient norm, step time and learning rate. A key: from "
-    "its press until the first word of the tab that it opens was written; both tabs have graphs in "
+    "its press until the first word of the tab that it opens stood there; both tabs have graphs in "
     "motion. The night: a run's screen without a terminal, a look every 5 simulated s, an "
     "iteration every 2, all tabs in turn; PSS after half an hour and at the end.",
     "SSH: from the start of `ssh` to a real sshd on this machine until the verdict of a live, "
@@ -183,16 +183,13 @@ def _keys(bench: Bench) -> None:
     """Switch between two tabs with graphs in motion, and see when each shows its first word."""
     took = []
     with bench.live() as run, Terminal(lanewatch(run.root.name), 160, 48) as screen:
-        screen.wait_for("heartbeat")
+        screen.wait_shown("heartbeat")
         settle(8)
         for number in range(bench.options.presses + 2):
             key, word = ((b"2", "gradient"), (b"1", "heartbeat"))[number % 2]
-            before = screen.kept()
-            pressed_s = time.monotonic() - screen.began_s
-            screen.type(key)
-            shown_s = screen.wait_for(word, after=before)
+            answered_s = screen.press(key, word)
             if number >= 2:  # the first press makes the tab
-                took.append(1000 * (shown_s - pressed_s))
+                took.append(1000 * answered_s)
             time.sleep(0.13)  # at every place within a second's tick
     p95 = statistics.quantiles(took, n=20)[-1]
     bench.result.add("key press to screen, live, four graphs", "ms", took)
@@ -290,7 +287,7 @@ def _paint(bench: Bench) -> None:
     for number in range(rounds + 1):
         for name, (argv, text) in programs.items():
             with Terminal(argv, 160, 48) as screen:
-                shown_s = screen.wait_for(text)
+                shown_s = screen.wait_shown(text)
                 written = screen.bytes
                 cost = screen.close()
             if number:
