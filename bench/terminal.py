@@ -109,6 +109,7 @@ class Terminal:
         *press* is pressed every 20 ms meanwhile.
         """
         deadline = time.monotonic() + patience_s
+        next_press_s = 0.0
         while True:
             at_s = self._draw()
             if self.shows(word):
@@ -117,8 +118,9 @@ class Terminal:
             if ended or at_s >= deadline:
                 text = "\n".join(self._paper.text())
                 raise SystemExit(self._missed(word, ended, patience_s, text))
-            if press:
+            if press and at_s >= next_press_s:
                 self.type(press)
+                next_press_s = at_s + PRESS_S
             with self._grew:
                 if len(self._seen) == self._drawn:
                     self._grew.wait(PRESS_S if press else LOOK_S)
