@@ -60,6 +60,8 @@ def first_remedy(status: RunStatus, advice: str | None = None) -> str | None:
     said = _foreign(status) if status.foreign is not None else None
     if status.verdict in HUNG and (advice or said):
         return advice or said
+    if status.verdict == "lost" and _is_looked_after(status):
+        return None
     text = _BY_SIGNATURE.get(status.signature or "") or _BY_VERDICT.get(status.verdict)
     return None if text is None else text.format(run=status.run)
 
@@ -67,6 +69,11 @@ def first_remedy(status: RunStatus, advice: str | None = None) -> str | None:
 def without_keys(remedy: str) -> str:
     """*remedy* for a view in which nothing can be changed by a key."""
     return re.sub(r" \([sKRw]\)", "", remedy)
+
+
+def _is_looked_after(status: RunStatus) -> bool:
+    """Nobody is to be brought back: between two stages it is lost until its keeper has acted."""
+    return status.watcher.alive and (status.keeper.alive or status.foreign is not None)
 
 
 def _foreign(status: RunStatus) -> str | None:

@@ -1,9 +1,9 @@
 """All runs below a root, read again only as far as they can have changed.
 
-A live run is read at every tick. One that is over, or that cannot be made out, is read again when
-the time stamps of its run.json or state.json moved. Those of one that is over are looked at every
-few seconds, so that a thousand finished runs cost a folder listing a second; the others at every
-tick, for a run that is being launched cannot be made out either.
+A live run is read at every tick. One that is over, or that cannot be made out and has nobody who
+looks after it, is read again when the time stamps of its run.json or state.json moved. Those of one
+that is over are looked at every few seconds, so that a thousand finished runs cost a folder listing
+a second; the others at every tick, for a run that is being launched cannot be made out either.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class RunList:
         return _Known(status=status, stamp=stamp, checked_s=now.monotonic_s)
 
     def _look_again(self, name: str, known: _Known, now: Now) -> None:
-        over, lost = is_over(known.status), known.status.verdict == "lost"
+        over, lost = is_over(known.status), _is_left_alone(known.status)
         early = now.monotonic_s - known.checked_s < RECHECK_S
         if over and early:
             return
@@ -110,6 +110,11 @@ class RunList:
                 }
         except FileNotFoundError:
             return set()
+
+
+def _is_left_alone(status: RunStatus) -> bool:
+    """Lost for good: between two stages a run is lost for a second, until its keeper acts."""
+    return status.verdict == "lost" and not (status.watcher.alive or status.keeper.alive)
 
 
 def _stamp(folder: Path) -> Stamp:

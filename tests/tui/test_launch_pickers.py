@@ -43,6 +43,20 @@ async def test_a_picker_narrows_as_one_types(make_app: MakeApp, snap_of: Any) ->
         assert screen.form.data is None
 
 
+async def test_a_name_that_nobody_has_given_yet_is_asked_for(
+    make_app: MakeApp, snap_of: Any
+) -> None:
+    app = make_app(launch=FakeDesk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot, snap_of())
+        await pilot.press(*DOWN_TO[Field.NAME], "x", "enter")
+        await pilot.pause()
+        assert text_of(app, PickList).strip() == "None is known here: type one."
+        await pilot.press(*"night", "enter")
+        await pilot.pause()
+        assert screen.form.name == "night"
+
+
 async def test_what_is_typed_can_be_taken_as_it_is(make_app: MakeApp, snap_of: Any) -> None:
     app = make_app(launch=FakeDesk)
     async with app.run_test(size=(100, 30)) as pilot:

@@ -13,7 +13,14 @@ from run_states import full_detail, run_in
 from monitor.metrics import Save
 from monitor.model import Liveness
 from monitor.signatures import Signature
-from monitor.status_model import CheckpointView, ForeignView, IterationView, RunStatus
+from monitor.status_model import (
+    CheckpointView,
+    ForeignView,
+    IterationView,
+    KeeperView,
+    RunStatus,
+    WatcherView,
+)
 from tui.actions import Action, loss_sentence, question
 from tui.chart_view import DEEPEST, ChartView
 from tui.checkpoint_timeline import entries, next_save, saves_to_come, sentences
@@ -61,6 +68,17 @@ def test_a_diagnosis_of_this_hang_comes_before_general_advice(states: Any) -> No
     assert first_remedy(stalled, "kill -CONT 4711") == "kill -CONT 4711"
     assert first_remedy(training, "kill -CONT 4711") is None
     assert "(K)" not in without_keys(first_remedy(stalled) or "")
+
+
+def test_nobody_is_told_to_bring_back_who_is_there(states: Any) -> None:
+    lost = replace(states["training"], verdict=Liveness.LOST, watcher=WatcherView(pid=2))
+    assert "brings its keeper and watcher back" in (first_remedy(lost) or "")
+    watched = replace(lost, watcher=WatcherView(pid=2, alive=True, age_s=0.5))
+    there, gone = KeeperView(pid=1, alive=True), KeeperView(pid=1, alive=False)
+    assert first_remedy(replace(watched, keeper=gone)) is not None
+    assert first_remedy(replace(watched, keeper=there)) is None
+    foreign = replace(watched, keeper=gone, foreign=ForeignView(pid=1))
+    assert first_remedy(foreign) is None
 
 
 def test_what_lanewatch_did_not_start_it_does_not_offer_to_kill(states: Any) -> None:

@@ -137,6 +137,16 @@ def test_a_folder_that_becomes_a_run_is_read_at_once(root: Path) -> None:
     assert {run.verdict for run in runs.read(later(now, 2), unseen)} == {Liveness.FINISHED}
 
 
+def test_a_run_that_is_lost_between_two_stages_is_looked_at_again_at_once(
+    root: Path, training: RunStatus
+) -> None:
+    said = [replace(training, verdict=Liveness.LOST), training]
+    assert training.keeper.alive
+    runs, now = RunList(root, lambda folder, now: said.pop(0)), read_now()
+    assert [run.verdict for run in runs.read(now, unseen)] == [Liveness.LOST]
+    assert [run.verdict for run in runs.read(later(now, 1), unseen)] == [Liveness.TRAINING]
+
+
 def test_a_run_folder_that_goes_leaves_the_list(root: Path) -> None:
     runs = RunList(root, Counted())
     now = read_now()

@@ -195,6 +195,7 @@ class LaunchScreen(StateScreen):
                 find=(lambda: self._desk.choices(field, now)) if many else None,
                 free=not few,
                 hint=HINTS.get(field, "type a part of it"),
+                none="None is known here: type one.",
                 now=now,
             ),
             chosen,
