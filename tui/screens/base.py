@@ -8,6 +8,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.typed_line import TypedLine
 
 if TYPE_CHECKING:
     from tui.app import LanewatchApp
@@ -73,8 +74,7 @@ class StateScreen(Screen[Any]):
         """Open the prompt at the bottom line."""
         if self.prompting:
             return
-        prompt = Input(placeholder=self.PROMPT_HINT, id="prompt", compact=True)
-        prompt.cursor_blink = False
+        prompt = TypedLine(self.PROMPT_HINT, id="prompt")
         self.mount(prompt)
         prompt.focus()
 

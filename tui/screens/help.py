@@ -11,6 +11,7 @@ from textual.widgets import Input
 
 from tui.widgets.help_text import HelpText
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.typed_line import TypedLine
 
 
 class HelpScreen(ModalScreen[None]):
@@ -47,8 +48,7 @@ class HelpScreen(ModalScreen[None]):
         """Show only what holds the words that are typed."""
         if self.query("#prompt"):
             return
-        prompt = Input(placeholder="a key, a word of what it does", id="prompt", compact=True)
-        prompt.cursor_blink = False
+        prompt = TypedLine("a key, a word of what it does", id="prompt")
         self.mount(prompt)
         prompt.focus()
 

@@ -20,6 +20,7 @@ from tui.screens.base import StateScreen
 from tui.state import Snapshot
 from tui.widgets.key_bar import KeyBar, Keys
 from tui.widgets.log_view import LogStatus, LogTitle, LogView
+from tui.widgets.typed_line import TypedLine
 
 KEYS: Keys = (
     ("esc", "back"),
@@ -224,6 +225,7 @@ class LogScreen(StateScreen):
         wrong = None if asking == "s" else complaint(value)
         if wrong is not None:
             self.state_line.complaint = wrong
+            self.query_one("#prompt", TypedLine).go_on()
             return
         self.close_prompt()
         if asking == "s":

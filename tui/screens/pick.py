@@ -18,6 +18,7 @@ from tui.launching.values import Choice
 from tui.widgets.key_bar import KeyBar, Keys
 from tui.widgets.pick_list import PickDetail, PickList
 from tui.widgets.title_text import TitleText
+from tui.widgets.typed_line import TypedLine
 
 KEYS: Keys = (("enter", "take it"), ("esc", "leave it"), ("up down", "move"), ("type", "narrow"))
 SHORT_ROWS, TINY_ROWS = 22, 14
@@ -67,9 +68,7 @@ class PickScreen(ModalScreen[str]):
 
     def compose(self) -> ComposeResult:
         yield TitleText(self._title, id="title")
-        box = Input(placeholder=self._hint, id="typed", compact=True)
-        box.cursor_blink = False
-        yield box
+        yield TypedLine(self._hint, id="typed")
         yield self.list
         yield self._detail
         keys = KeyBar(id="keys")
@@ -125,6 +124,8 @@ class PickScreen(ModalScreen[str]):
         chosen = self.list.selected
         if chosen is not None:
             self.dismiss(chosen.value)
+        else:
+            self.query_one("#typed", TypedLine).go_on()
 
     def on_click(self, event: events.Click) -> None:
         """The mouse picks at once: esc takes it back."""

@@ -145,6 +145,8 @@ class CompareVerdict(LineView):
 class CompareTable(Scrolled):
     """What differs, then the figures; scrolls down, and sideways over its columns."""
 
+    MORE = "j"
+
     comparison: reactive[Comparison | None] = reactive(None, repaint=False)
 
     def __init__(self, *, id: str | None = None) -> None:
