@@ -133,6 +133,34 @@ async def test_every_key(make_app: MakeApp, pair: list[RunDir]) -> None:
         await settled(pilot, lambda: isinstance(app.screen, BoardScreen))
 
 
+async def test_the_letters_stay_above_their_figures_and_what_is_below_is_counted(
+    make_app: MakeApp, pair: list[RunDir]
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(50, 18)) as pilot:
+        table = (await opened(pilot, pair)).table
+        rows = {row.split("  ")[0] for row in every(table)}
+        seen = set(table.plain())
+        assert f"{len(every(table)) - table.size.height + 1} more lines: j" == table.plain()[-1]
+        for _ in range(len(rows)):
+            await pilot.press("j")
+            seen |= set(table.plain())
+            at = [number for number, row in enumerate(table.plain()) if row.split() == ["A", "B"]]
+            assert len(at) == 1
+        assert at == [0]
+        assert rows <= {row.split("  ")[0] for row in seen}, "no row is hidden for good"
+        assert "more lines" not in table.plain()[-1]
+        await pilot.press("right")
+        assert table.plain()[0].split() == ["B", "B", "-", "A"]
+        await pilot.press("right")
+        assert table.plain()[0].split() == ["B", "-", "A"]
+
+
+def every(table: CompareTable) -> list[str]:
+    lines = table.all_lines(table.size.width)
+    return ["".join(text for text, _ in line).rstrip() for line in lines]
+
+
 async def test_the_mouse(make_app: MakeApp, pair: list[RunDir]) -> None:
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:

@@ -39,6 +39,7 @@ TONES = ("accent", "warn", "good", "bad", "strong", "muted")
 
 WEIGHTS = {Weight.DIFFERS: "bad", Weight.UNKNOWN: "warn", Weight.MIND: "muted"}
 LABEL_COLUMNS = 27
+FIGURES = "figures"
 
 
 def tone_of(number: int) -> str:
@@ -175,6 +176,19 @@ class CompareTable(Scrolled):
             *(line(cut_words(each, width, self.glyphs.ellipsis), "warn") for each in problems),
         ]
 
+    def shown_lines(self, every: list[Line], rows: int) -> list[Line]:
+        """The letters of the columns stay above their figures."""
+        shown = super().shown_lines(every, rows)
+        letters = self._letters_at(every)
+        if shown and letters is not None and min(self._top, len(every) - rows) > letters:
+            shown[0] = every[letters]
+        return shown
+
+    def _letters_at(self, every: list[Line]) -> int | None:
+        """Where the letters stand: behind the heading of the figures."""
+        below = (at + 1 for at, row in enumerate(every) if row and row[0][0].strip() == FIGURES)
+        return next(below, None)
+
     def _differences(self, comparison: Comparison, width: int) -> list[Line]:
         if not comparison.differences:
             return []
@@ -192,7 +206,7 @@ class CompareTable(Scrolled):
         table = cells(comparison)
         label = min(LABEL_COLUMNS, max(len(row[0]) for row in table))
         columns = self._columns(table, width - label)
-        shown: list[Line] = [heading("figures", width, self.glyphs.rule)]
+        shown: list[Line] = [heading(FIGURES, width, self.glyphs.rule)]
         for number, row in enumerate(table):
             name = cut_words(row[0], label, self.glyphs.ellipsis)
             spans: list[Span] = [(pad(name, label), "muted")]
