@@ -28,6 +28,7 @@ from tui.narrow_updates import NarrowUpdates
 from tui.openings import OPENING_KEYS, Openings
 from tui.sampler import Sampler
 from tui.screens.base import StateScreen
+from tui.selecting import SELECTING_KEYS, Selecting
 from tui.sheet import Sheet
 from tui.themes import glyphs_of, textual_theme
 
@@ -50,7 +51,7 @@ SILENT_S = 10.0
 """A tick takes milliseconds; after so long without one, the disk does not answer."""
 
 
-class LanewatchApp(Openings, Attaching, Changing, NarrowUpdates, App[None]):
+class LanewatchApp(Openings, Attaching, Changing, Selecting, NarrowUpdates, App[None]):
     """The board, and one run's screen on top of it."""
 
     TITLE = "lanewatch"
@@ -63,6 +64,7 @@ class LanewatchApp(Openings, Attaching, Changing, NarrowUpdates, App[None]):
         Binding("ctrl+z", "suspend_process", "to the shell", show=False),
         Binding("ctrl+l", "redraw", "draw the screen anew", show=False),
         *OPENING_KEYS,
+        *SELECTING_KEYS,
     ]
 
     def __init__(

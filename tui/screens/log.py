@@ -136,6 +136,10 @@ class LogScreen(StateScreen):
         self.state_line.page = message.page
         self._show_latest()
 
+    @on(LogView.Selected)
+    def _hold(self) -> None:
+        self._do(lambda worker: worker.pager.hold())
+
     @on(LogCopied)
     def _copy(self, message: LogCopied) -> None:
         text = "\n".join(message.lines)
