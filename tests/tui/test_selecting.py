@@ -114,6 +114,10 @@ async def test_from_one_pane_to_another(opened: Opened, states: dict[str, Any]) 
         await drag(pilot, verdict, (5, len(said) - 1), (20, 0), to=remedy)
         await pilot.press("ctrl+c")
         assert app.clipboard == f"{said[-1][5:].rstrip()}\n{remedy.plain()[0][:20]}"
+        await drag(pilot, remedy, (0, 0), (20, 2), to=app.screen.query_one(EvidenceTable))
+        await pilot.press("ctrl+c")
+        assert "heartbeat" in app.clipboard
+        assert "2 training" not in app.clipboard, "the row of tabs is no text"
 
 
 async def test_a_screen_that_goes_on_takes_nothing_from_what_was_selected(
