@@ -378,7 +378,7 @@ class RunScreen(StateScreen):
         actions = tuple((key, action.value) for key, action in self._offered(status))
         there = SCROLL_KEYS[self.tab.scrolls]
         there = (*CHART_KEYS[self.tabs.active == 0 :], *there) if self.tab.charts else there
-        # In 50 columns the first of what may be done, why it hangs, and all other keys.
+        # In 50 columns the first of what may be done, or why it hangs, and where all others are.
         first, more = (*actions[:1], *ALWAYS_KEYS), (*actions[1:], *OTHER_KEYS)
         self.keys.keys = (*KEYS, *first, *more, *there, *LAST_KEYS)
 
