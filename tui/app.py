@@ -228,7 +228,7 @@ class LanewatchApp(Openings, Attaching, Changing, Selecting, NarrowUpdates, App[
     def action_palette(self) -> None:
         """What can be done from here, by name."""
         from tui.commands import palette
-        from tui.screens.board import BoardScreen
+        from tui.screens.commands_here import keys_of
         from tui.screens.pick import PickScreen
         from tui.themes import THEMES
 
@@ -236,11 +236,8 @@ class LanewatchApp(Openings, Attaching, Changing, Selecting, NarrowUpdates, App[
         if not isinstance(front, StateScreen):
             return
         runs = self.snapshot.runs if self.snapshot else ()
-        may_change = self.can_launch and isinstance(front, BoardScreen)
-        offers = palette(
-            front.commands(), runs, THEMES, may_change=may_change, read_only=self.read_only
-        )
-        choices = tuple(offers)
+        taken, idle = keys_of(front.BINDINGS), self.idle_openings()
+        choices = tuple(palette(front.commands(), runs, THEMES, taken=taken, idle=idle))
 
         def chosen(action: str | None) -> None:
             if action is not None:

@@ -31,6 +31,14 @@ NAMES = {
 """Textual's names of keys that are shown by another; "" for what is no key."""
 
 
+SHOWN = {name: shown for shown, name in NAMES.items() if len(shown) == 1 or shown == "esc"}
+
+
+def shown_as(name: str) -> str:
+    """A key of Textual's *name* as the screens show it."""
+    return SHOWN.get(name, name)
+
+
 def name_of(shown: str) -> str | None:
     """Textual's name of a key as it is shown; None for what is no key."""
     return NAMES.get(shown, shown) or None
