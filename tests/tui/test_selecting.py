@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from dragging import drag
+from fabricated_diagnoses import DEADLOCK
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.segment import Segment
@@ -24,7 +25,9 @@ from waiting import settled
 from monitor.status_model import RunStatus
 from tui.app import LanewatchApp
 from tui.screens.board import BoardScreen
+from tui.screens.confirm_remedy import ConfirmRemedyScreen
 from tui.screens.confirm_stop import ConfirmStopScreen
+from tui.screens.diagnosis import DiagnosisScreen
 from tui.screens.log import LogScreen
 from tui.screens.run import RunScreen
 from tui.selecting import Part, is_dragged, marked, parts_of, size_of
@@ -201,6 +204,29 @@ async def test_a_question_can_be_copied(opened: Opened, training: RunStatus) -> 
         await pilot.press("ctrl+c")
         assert pilot.app.clipboard == asked
         assert isinstance(pilot.app.screen, ConfirmStopScreen)
+
+
+async def test_a_remedy_that_is_selected_is_not_done(
+    make_app: MakeApp, snap_of: Any, training: RunStatus
+) -> None:
+    app = make_app(stop=lambda *_: None)
+    async with app.run_test(size=(100, 40)) as pilot:
+        screen = DiagnosisScreen(training.run, Path("/runs"), look=lambda _: DEADLOCK)
+        app.push_screen(screen)
+        await show(pilot, snap_of(training))
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        remedy = next(each for each in DEADLOCK.conclusion.remedies if each.commands)
+        rows = screen.view.plain()
+        y = next(y for y, row in enumerate(rows) if remedy.do[:20] in row)
+        x = rows[y].index(remedy.do[:20])
+        await drag(pilot, screen.view, (x, y), (x + 19, y))
+        await pilot.press("ctrl+c")
+        assert app.clipboard == remedy.do[:20].rstrip()
+        assert app.screen is screen
+        await pilot.click(screen.view, offset=(x + 1, y))
+        await pilot.pause()
+        assert isinstance(app.screen, ConfirmRemedyScreen)
 
 
 async def test_the_end_of_a_log_stays_while_it_is_selected(
