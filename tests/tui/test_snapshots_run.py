@@ -63,6 +63,11 @@ def test_phone(draw: Draw, state: str) -> None:
     assert draw(state, (50, 18))
 
 
+@pytest.mark.parametrize("tab", TABS)
+def test_phone_tab(draw: Draw, tab: str) -> None:
+    assert draw("stalled", (50, 18), str(TABS.index(tab) + 2))
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("tab", TABS)
 def test_tab(draw: Draw, tab: str, size: tuple[int, int]) -> None:
