@@ -23,6 +23,8 @@ MOST_SAVES = 100_000
 """More to come than this is no plan but a mistake in the recipe."""
 LOW_DISK = 2
 """Checkpoints for which there must be room."""
+HALTED = frozenset({"stalled", "suspect", "lost"})
+"""Verdicts under which nobody can say when an iteration comes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +157,8 @@ def _next(status: RunStatus, detail: RunDetail | None) -> str | None:
     value = status.iteration.value
     if due is None or value is None:
         return None
-    if not status.step_s:
+    # Who does not get on has no pace by which something is to be expected.
+    if not status.step_s or status.eta is None or status.verdict in HALTED:
         return f"next at {due}"
     return f"next at {due}, in {remaining((due - value) * status.step_s)}"
 
