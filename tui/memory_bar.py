@@ -94,14 +94,17 @@ def memory_legend(shares: MemoryShares, glyphs: Glyphs) -> list[Span]:
 
 def memory_forecast(runs: Iterable[RunStatus]) -> str:
     """In words, how soon the limit is reached, by the watcher that expects it first."""
-    minutes = [
-        run.memory.minutes_to_limit
+    expected = [
+        (run.memory.minutes_to_limit, run.memory.level)
         for run in runs
         if not is_over(run) and run.memory and run.memory.minutes_to_limit is not None
     ]
-    if not minutes:
+    if not expected:
         return ""
-    soonest = max(1, round(min(minutes)))
+    minutes, level = min(expected)
+    if minutes <= 0:  # the level's own word says it, once the watcher is sure
+        return "" if level == "limit" else "at the limit"
+    soonest = max(1, round(minutes))
     return f"reaches the limit in {soonest} min" if soonest < 120 else "rises slowly"
 
 

@@ -41,9 +41,16 @@ def memory_sentence(memory: MemoryView) -> str:
     if memory.level != "ok" and memory.reason:
         return memory.reason
     used = used_of(memory.used_bytes, memory.limit_bytes).replace("/", " of ")
+    if at_limit(memory):
+        return f"{used}, at its limit"
     if memory.minutes_to_limit is None:
         return used
     return f"{used}, rising: limit in {duration(60 * memory.minutes_to_limit)}"
+
+
+def at_limit(memory: MemoryView) -> bool:
+    """The limit is reached: nothing is left to forecast."""
+    return memory.level == "limit" or memory.used_bytes >= memory.limit_bytes
 
 
 def alert_lines(status: RunStatus) -> list[str]:

@@ -8,6 +8,7 @@ from textual.reactive import reactive
 
 from tui.glyphs import bar
 from tui.lines import GAP, Line, Span, fit, pad, width_of, wrap
+from tui.notices import at_limit
 from tui.presentation import (
     age,
     ago,
@@ -28,7 +29,7 @@ from tui.state import is_over
 from tui.widgets.line_view import LineView
 
 if TYPE_CHECKING:
-    from monitor.status_model import RunStatus
+    from monitor.status_model import MemoryView, RunStatus
 
 
 MIN_BAR = 20
@@ -108,19 +109,16 @@ class ProgressView(LineView):
     def _facts(self, status: RunStatus, width: int) -> Line:
         memory = status.memory
         peak = memory.peak_bytes if memory else status.peaks.machine_bytes if status.peaks else None
+        last = self._checkpoint(status)
         parts: list[Span] = [
-            (self._checkpoint(status), ""),
+            (last, ""),
             (f"{pace(status.step_s)} s/iteration" if status.step_s is not None else "", ""),
             (f"loss {figure(status.loss)}" if status.loss is not None else "", ""),
         ]
         if memory is not None and not is_over(status):
-            tone = memory_tone(memory.level)
-            word = f" {memory.level}" if tone else ""
-            used = used_of(memory.used_bytes, memory.limit_bytes)
-            parts.append((f"memory{word} {used}", tone))
-            if memory.minutes_to_limit is not None:
-                soon = f"at its limit in {remaining(memory.minutes_to_limit * 60)}"
-                parts.append((soon, tone))
+            # What may end the run goes before what tells how well it does.
+            at = len(parts) if memory.level == "ok" else 1
+            parts.insert(at, _memory(memory, width - width_of(((last, ""), (GAP, "")))))
         parts.append((f"lr {rate(status.lr)}" if status.lr is not None else "", "muted"))
         if peak is not None:
             parts.append((f"peak {size(peak)}", "muted"))
@@ -142,6 +140,22 @@ class ProgressView(LineView):
             tone = {"running": "strong", "failed": "bad"}.get(stage.status, "muted")
             parts.append((f"{glyph} {stage.name}{took}", tone))
         return fit(parts, width)
+
+
+def _memory(memory: MemoryView, width: int) -> Span:
+    """The memory against its limit, with as many words as *width* has room for."""
+    used = used_of(memory.used_bytes, memory.limit_bytes)
+    word = "" if memory.level == "ok" else f" {memory.level}"
+    if at_limit(memory):
+        said = [f"memory at its limit, {used}", "memory at its limit"]
+    elif memory.minutes_to_limit is not None:
+        soon = f"at its limit in {remaining(memory.minutes_to_limit * 60)}"
+        said = [f"memory{word} {used}, {soon}", f"memory{word}, {soon}"]
+    else:
+        said = [f"memory{word} {used}"]
+    said.append(f"memory{word}" if word else "")
+    chosen = next((each for each in said if width_of(((each, ""),)) <= width), "")
+    return chosen, memory_tone(memory.level)
 
 
 def noted(notes: tuple[str, ...], width: int, ellipsis: str = "…") -> list[str]:
