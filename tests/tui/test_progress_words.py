@@ -111,3 +111,53 @@ def test_a_limit_that_is_reached_has_no_time_to_it(held: Any) -> None:
     assert memory_sentence(reached.memory) == "111.0 of 110 GiB, at its limit"
     assert memory_forecast([reached]) == "at the limit"
     assert memory_forecast([held(111, "limit", minutes_to_limit=0.0)]) == ""
+
+
+END = "3h 27m left (3h 21m to 3h 36m)"
+
+
+@pytest.mark.parametrize(
+    ("width", "says", "bar"),
+    [
+        pytest.param(WIDE, f"241/625     39 %  {END}, ends 16:57", 60, id="wide"),
+        pytest.param(SMALL, f"241/625     39 %  {END}, ends 16:57", 15, id="80 columns"),
+        pytest.param(67, f"241/625     39 %  {END}, ends 16:57", 0, id="no bar"),
+        pytest.param(59, f"241/625     39 %  {END}", 0, id="no clock"),
+        pytest.param(PHONE, f"241/625     39 %  {END}", 0, id="50 columns"),
+        pytest.param(47, "241/625     39 %  3h 21m to 3h 36m left", 0, id="the range alone"),
+        pytest.param(38, "241/625    3h 21m to 3h 36m left", 0, id="no percent"),
+        pytest.param(31, "241/625     39 %  3h 27m left", 0, id="no range"),
+        pytest.param(20, "241/625     39 %", 0, id="no end"),
+    ],
+)
+def test_the_range_of_the_end_is_the_last_to_go(
+    rows: Any, training: RunStatus, width: int, says: str, bar: int
+) -> None:
+    shown = rows(training, width)[0]
+    assert shown.rstrip("█░ ") == says
+    assert shown.count("█") + shown.count("░") == bar
+
+
+@pytest.mark.parametrize("width", range(20, 161, 7))
+def test_what_an_end_does_not_count_goes_after_the_clock(
+    rows: Any, training: RunStatus, width: int
+) -> None:
+    assert training.eta is not None
+    status = replace(training, eta=replace(training.eta, unknown=("save cost", "evaluations")))
+    shown = rows(status, width)[0]
+    parts = ["left", " to ", "save cost and evaluations unknown", "ends 16:57", "█"]
+    there = [each in shown for each in parts]
+    assert there == sorted(there, reverse=True)
+    assert len(shown) <= width
+
+
+def test_the_range_stays_beside_an_iteration_that_is_not_exact(
+    rows: Any, training: RunStatus
+) -> None:
+    status = replace(training, iteration=replace(training.iteration, error=70))
+    assert rows(status, PHONE)[0] == "241/625 (+70 at most)  3h 21m to 3h 36m left"
+
+
+def test_what_is_over_says_when_at_every_width(rows: Any, states: Any) -> None:
+    assert "ended 2d ago after 1m 30s" in rows(states["finished"], PHONE)[0]
+    assert rows(states["finished"], 34)[0].endswith("ended 2d ago")

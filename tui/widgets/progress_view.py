@@ -32,10 +32,8 @@ if TYPE_CHECKING:
     from monitor.status_model import MemoryView, RunStatus
 
 
-MIN_BAR = 20
-"""Columns of the bar, for which the range of the end gives way."""
 LEAST_BAR = 8
-"""Under this it gives way itself."""
+"""Columns under which the bar gives way: the words of the end go before it."""
 
 
 class ProgressView(LineView):
@@ -70,41 +68,41 @@ class ProgressView(LineView):
             said = "no progress was reported" if over else "no progress reported yet"
             return ((said, "muted"),)
         fraction = part(done, total)
-        # The bar comes last: it seldom moves, and what moves is sent from the left edge on.
-        parts = [
+        parts: list[Span] = [
             (pad(count(done, total) + _error(status), 9), "strong"),
             (pad(percent(fraction * 100), 5, right=True) if fraction is not None else "", ""),
             (unit if unit != "iterations" else "", "muted"),
         ]
-        for ending, least in (
-            (self._ending(status), MIN_BAR),
-            (self._ending(status, brief=True), LEAST_BAR),
-        ):
-            reached = fit([*parts, (ending, "")], 2 * width, gap="  ")
-            room = width - width_of(reached) - len(GAP)
-            if room >= least:
-                break
-        length = min(60, room)
-        if length < LEAST_BAR:
-            return fit([*parts, (self._ending(status, brief=True), "")], width, gap="  ")
+        *ranged, last = self._endings(status)
+        rows = [[*parts, (each, "")] for each in ranged]
+        rows += [[parts[0], parts[2], (each, "")] for each in ranged[-1:]]
+        rows.append([*parts, (last, "")])
+        row = next((each for each in rows if _holds(width, each)), rows[-1])
+        reached = fit(row, width, gap="  ")
+        # The bar comes last: it seldom moves, and what moves is sent from the left edge on.
+        length = min(60, width - width_of(reached) - len(GAP))
+        if length < LEAST_BAR or row != rows[0]:
+            return reached
         return (*reached, (GAP, ""), (bar(fraction, length, self.glyphs), "accent"))
 
-    def _ending(self, status: RunStatus, *, brief: bool = False) -> str:
+    def _endings(self, status: RunStatus) -> list[str]:
+        """When it ends, in ever fewer words; the last has no range of the end any more."""
         if is_over(status):
             if status.ended_wall is None:
-                return ""
+                return [""]
             when = age(ago(status.ended_wall, self.now_wall))
             took = ago(status.created_wall, status.ended_wall)
-            return f"ended {when} ago" + (f" after {duration(took)}" if took is not None else "")
+            ended = f"ended {when} ago"
+            return [f"{ended} after {duration(took)}", ended] if took is not None else [ended]
         eta = status.eta
         if eta is None:
-            return ""
-        ends = f"ends {clock(eta.finish_wall, self.now_wall)}"
-        if brief:
-            return f"{remaining(eta.seconds)} left, {ends}"
-        spread = f"{remaining(eta.low_s)} to {remaining(eta.high_s)}"
+            return [""]
+        left, spread = remaining(eta.seconds), f"{remaining(eta.low_s)} to {remaining(eta.high_s)}"
+        ends = f", ends {clock(eta.finish_wall, self.now_wall)}"
         unknown = f", {' and '.join(eta.unknown)} unknown" if eta.unknown else ""
-        return f"{remaining(eta.seconds)} left ({spread}), {ends}{unknown}"
+        ranged = f"{left} left ({spread})"
+        shorter = [f"{ranged}{ends}{unknown}", f"{ranged}{unknown}", ranged]
+        return [*shorter, f"{spread} left", f"{left} left"]
 
     def _facts(self, status: RunStatus, width: int) -> Line:
         memory = status.memory
@@ -170,6 +168,11 @@ def _progress(status: RunStatus) -> tuple[int | None, int | None, str]:
     if status.done is not None and status.unit not in (None, "iterations") and not trained:
         return status.done, status.done_total, str(status.unit)
     return iteration.value, iteration.total, "iterations"
+
+
+def _holds(width: int, row: list[Span]) -> bool:
+    """All of *row* has room."""
+    return len(fit(row, width, gap="  ")) == len(fit(row, 1000, gap="  "))
 
 
 def _error(status: RunStatus) -> str:
