@@ -18,13 +18,13 @@ from tui.presentation import (
     figure,
     memory_tone,
     pace,
-    part,
     percent,
     rate,
     remaining,
     size,
     used_of,
 )
+from tui.stage_progress import ITERATIONS, stage_progress
 from tui.state import is_over
 from tui.widgets.line_view import LineView
 
@@ -62,16 +62,17 @@ class ProgressView(LineView):
         return rows[:height]
 
     def _bar(self, status: RunStatus, width: int) -> Line:
-        done, total, unit = _progress(status)
+        progress = stage_progress(status)
+        done, total, unit = progress
         if done is None and total is None:
             over = is_over(status)
             said = "no progress was reported" if over else "no progress reported yet"
             return ((said, "muted"),)
-        fraction = part(done, total)
+        fraction = progress.fraction
         parts: list[Span] = [
             (pad(count(done, total) + _error(status), 9), "strong"),
             (pad(percent(fraction * 100), 5, right=True) if fraction is not None else "", ""),
-            (unit if unit != "iterations" else "", "muted"),
+            (unit if unit != ITERATIONS else "", "muted"),
         ]
         *ranged, last = self._endings(status)
         rows = [[*parts, (each, "")] for each in ranged]
@@ -159,15 +160,6 @@ def _memory(memory: MemoryView, width: int) -> Span:
 def noted(notes: tuple[str, ...], width: int, ellipsis: str = "…") -> list[str]:
     """The rows that *notes* take."""
     return [row for note in notes for row in wrap(note, width, 3, ellipsis)]
-
-
-def _progress(status: RunStatus) -> tuple[int | None, int | None, str]:
-    """What is counted now: iterations, or what a stage without iterations counts."""
-    iteration = status.iteration
-    trained = is_over(status) and iteration.value is not None
-    if status.done is not None and status.unit not in (None, "iterations") and not trained:
-        return status.done, status.done_total, str(status.unit)
-    return iteration.value, iteration.total, "iterations"
 
 
 def _holds(width: int, row: list[Span]) -> bool:

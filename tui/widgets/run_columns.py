@@ -14,11 +14,11 @@ from tui.presentation import (
     count,
     memory_tone,
     pace,
-    part,
     percent,
     remaining,
     size,
 )
+from tui.stage_progress import ITERATIONS, stage_progress
 from tui.state import QUEUED, is_over, silence
 
 if TYPE_CHECKING:
@@ -80,12 +80,12 @@ def _stage(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
 
 def _progress(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
     """Iterations, or of a stage that counts something else how much of it is done."""
-    if run.done is not None and run.unit not in (None, "iterations") and not is_over(run):
-        fraction = part(run.done, run.done_total)
-        if fraction is not None:
-            return percent(100 * fraction), ""
-        return (size(run.done) if run.unit == "bytes" else str(run.done)), ""
-    return count(run.iteration.value, run.iteration.total), ""
+    progress = stage_progress(run)
+    if progress.unit == ITERATIONS:
+        return count(progress.done, progress.total), ""
+    if progress.fraction is not None:
+        return percent(100 * progress.fraction), ""
+    return (size(progress.done) if progress.unit == "bytes" else str(progress.done)), ""
 
 
 def _pace(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
