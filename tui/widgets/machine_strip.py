@@ -48,14 +48,16 @@ class MachineStrip(LineView):
     @staticmethod
     def rows(machine: MachineReading | None) -> int:
         """Rows that the strip needs: the memory's, its legend's, and one for each GPU."""
-        return 1 if machine is None else 2 + len(machine.gpus)
+        if machine is None:
+            return 1
+        return (1 if machine.memory is None else 2) + len(machine.gpus)
 
     def lines(self, width: int, height: int) -> list[Line]:
         machine = self.machine
         if machine is None:
             return [(("machine: not read yet", "muted"),)]
         rows = [self._host(machine, width)]
-        if height > 1:
+        if height > 1 and machine.memory is not None:
             rows.append(self._legend(machine, width))
         rows += [_gpu(gpu, width) for gpu in machine.gpus]
         return rows[:height]
@@ -63,8 +65,10 @@ class MachineStrip(LineView):
     def _host(self, machine: MachineReading, width: int) -> Line:
         """The bar has the room; what stands beside it takes what that leaves."""
         figures = self._figures(machine)
-        taken = len("memory ") + width_of(figures) + WISHED_BAR + len("   ")
-        rest = fit(_beside(machine), max(0, width - taken)) if width < WIDE else ()
+        wished = WISHED_BAR if machine.memory is not None else 0
+        taken = len("memory ") + width_of(figures) + wished + len("   ")
+        here = width < WIDE or machine.memory is None
+        rest = fit(_beside(machine), max(0, width - taken)) if here else ()
         memory = self._memory(machine, figures, width - width_of(rest) - 3)
         return (*memory, ("   ", ""), *rest) if rest else memory
 
@@ -103,7 +107,7 @@ class MachineStrip(LineView):
 
         shares = memory_shares(machine)
         if shares is None:
-            return fit(_beside(machine), width)
+            return ()
         parts = memory_legend(shares, self.glyphs)
         if self.limit_bytes:
             parts.append((f"{self.glyphs.mark} budget {size(self.limit_bytes)}", "muted"))
@@ -112,9 +116,10 @@ class MachineStrip(LineView):
 
 
 def _beside(machine: MachineReading) -> list[Span]:
+    cpu, disk = _steady(machine.cpu_percent), machine.disk_free_bytes
     return [
-        (f"cpu {percent(_steady(machine.cpu_percent))}", ""),
-        (f"disk {size(machine.disk_free_bytes)} free", ""),
+        (f"cpu {percent(cpu)}" if cpu is not None else "", ""),
+        (f"disk {size(disk)} free" if disk is not None else "", ""),
         (f"load {machine.load1:.1f}" if machine.load1 is not None else "", ""),
     ]
 

@@ -117,7 +117,7 @@ def _facts(status: RunStatus, now_wall: float) -> Iterator[tuple[str, str]]:
         yield "checkpoint", f"{last.iteration}{since}{cost}"
     if is_over(status) and status.loss is not None:
         yield "loss", f"{figure(status.loss)}, the last one"
-    if status.peaks is not None:
+    if status.peaks is not None and status.peaks.machine_bytes is not None:
         yield "peak", size(status.peaks.machine_bytes)
     if status.memory is not None:
         yield "memory", used_of(status.memory.used_bytes, status.memory.limit_bytes)
