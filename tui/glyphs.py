@@ -31,6 +31,8 @@ class Glyphs(NamedTuple):
 
     verdicts: Mapping[str, str]
     stages: Mapping[str, str]
+    levels: Mapping[str, str]
+    """Of memory (warn, high, limit) and of a check or band before a launch."""
     full: str
     empty: str
     rule: str
@@ -48,6 +50,10 @@ class Glyphs(NamedTuple):
     def verdict(self, liveness: str) -> str:
         """The glyph of a verdict."""
         return self.verdicts[liveness]
+
+    def level(self, level: str) -> str:
+        """The glyph of a level."""
+        return self.levels.get(level, "?")
 
 
 UNICODE = Glyphs(
@@ -70,9 +76,19 @@ UNICODE = Glyphs(
         "pending": "○",
         "running": "●",
         "done": "✓",
-        "skipped": "✓",
+        "skipped": "»",
         "failed": "✗",
         "stopped": "□",
+    },
+    levels={
+        "ok": "✓",
+        "safe": "✓",
+        "warn": "△",
+        "tight": "△",
+        "high": "▲",
+        "limit": "■",
+        "fail": "✗",
+        "refuse": "✗",
     },
     full="█",
     empty="░",
@@ -107,9 +123,19 @@ ASCII = Glyphs(
         "pending": "o",
         "running": "*",
         "done": "=",
-        "skipped": "=",
+        "skipped": ">",
         "failed": "x",
         "stopped": "-",
+    },
+    levels={
+        "ok": "=",
+        "safe": "=",
+        "warn": "^",
+        "tight": "^",
+        "high": "!",
+        "limit": "#",
+        "fail": "x",
+        "refuse": "x",
     },
     full="#",
     empty=".",

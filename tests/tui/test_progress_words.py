@@ -71,22 +71,22 @@ def test_memory_comes_before_loss_once_it_is_not_well(
         pytest.param({}, "memory 61.0/110 GiB   ", id="all is well"),
         pytest.param(
             {"used": 101, "level": "high", "minutes_to_limit": 8.0},
-            "memory high 101.0/110 GiB, at its limit in 8m   ",
+            "   ▲ memory high 101.0/110 GiB, at its limit in 8m   ",
             id="a forecast",
         ),
         pytest.param(
             {"used": 110.4, "level": "limit", "minutes_to_limit": 0.0},
-            "memory at its limit, 110.4/110 GiB   ",
+            "   ■ memory at its limit, 110.4/110 GiB   ",
             id="reached",
         ),
         pytest.param(
             {"used": 108.5, "level": "limit", "minutes_to_limit": 3.0},
-            "memory at its limit, 108.5/110 GiB   ",
+            "   ■ memory at its limit, 108.5/110 GiB   ",
             id="still at its limit",
         ),
         pytest.param(
             {"used": 110, "level": "high", "minutes_to_limit": 0.0},
-            "memory at its limit, 110.0/110 GiB   ",
+            "   ■ memory at its limit, 110.0/110 GiB   ",
             id="reached before the level says so",
         ),
     ],
@@ -101,9 +101,10 @@ def test_what_the_memory_is_said_to_be(
 
 def test_where_there_is_little_room_the_forecast_stays(rows: Any, held: Any) -> None:
     rising = held(101, "high", minutes_to_limit=8.0)
-    assert "memory high, at its limit in 8m" in rows(rising, 60)[1]
-    assert rows(rising, PHONE)[1].endswith("memory high")
-    assert rows(held(111, "limit", minutes_to_limit=0.0), PHONE)[1].endswith("memory at its limit")
+    reached = held(111, "limit", minutes_to_limit=0.0)
+    assert "▲ memory high, at its limit in 8m" in rows(rising, 60)[1]
+    assert rows(rising, PHONE)[1].endswith("   ▲ memory high")
+    assert rows(reached, PHONE)[1].endswith("   ■ memory at its limit")
 
 
 def test_a_limit_that_is_reached_has_no_time_to_it(held: Any) -> None:
@@ -161,3 +162,9 @@ def test_the_range_stays_beside_an_iteration_that_is_not_exact(
 def test_what_is_over_says_when_at_every_width(rows: Any, states: Any) -> None:
     assert "ended 2d ago after 1m 30s" in rows(states["finished"], PHONE)[0]
     assert rows(states["finished"], 34)[0].endswith("ended 2d ago")
+
+
+def test_the_stages_are_told_by_glyph_and_word(rows: Any, training: RunStatus) -> None:
+    stages = (*training.stages[:3], replace(training.stages[3], status="failed", wall_s=61.0))
+    said = rows(replace(training, stages=stages), WIDE)[-1]
+    assert said == "» pull skipped   ✓ prepare 41s   ✓ import 9m   ✗ train failed 1m 1s"

@@ -78,9 +78,11 @@ class MachineStrip(LineView):
             return ((" not readable", "muted"),)
         limit = self.limit_bytes or memory.total_bytes
         text = f" {used_of(memory.used_bytes, limit)}"
-        if tone := memory_tone(self.level):
-            text += f" {self.level}"
-        tone = tone or _alarm(part(memory.used_bytes, limit))
+        level, word = self.level, self.level
+        if level == "ok":
+            level, word = _fullness(part(memory.used_bytes, limit))
+        if tone := memory_tone(level):
+            text += f" {self.glyphs.level(level)} {word}"
         forecast: Line = ((f", {self.forecast}", "warn"),) if self.forecast else ()
         return ((text, tone), *forecast)
 
@@ -129,11 +131,11 @@ def _steady(cpu_percent: float | None) -> float | None:
     return None if cpu_percent is None else round(cpu_percent / 5) * 5
 
 
-def _alarm(fraction: float | None) -> str:
-    """Colour for the last fifth before the limit, and for the last twentieth."""
+def _fullness(fraction: float | None) -> tuple[str, str]:
+    """Level and word of the last fifth before the limit, and of the last twentieth."""
     if fraction is None or fraction < 0.8:
-        return ""
-    return "warn" if fraction < 0.95 else "bad"
+        return "ok", ""
+    return ("warn", "over 80 %") if fraction < 0.95 else ("high", "over 95 %")
 
 
 def _gpu(gpu: GpuReading, width: int) -> Line:

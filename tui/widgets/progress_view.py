@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual.reactive import reactive
 
-from tui.glyphs import bar
+from tui.glyphs import Glyphs, bar
 from tui.lines import GAP, Line, Span, fit, pad, width_of, wrap
 from tui.notices import at_limit
 from tui.presentation import (
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 LEAST_BAR = 8
 """Columns under which the bar gives way: the words of the end go before it."""
+
+TOLD = frozenset({"skipped", "failed", "stopped"})
+"""Of a stage: what its place among the others and the time it took do not tell."""
 
 
 class ProgressView(LineView):
@@ -116,8 +120,10 @@ class ProgressView(LineView):
         ]
         if memory is not None and not is_over(status):
             # What may end the run goes before what tells how well it does.
-            at = len(parts) if memory.level == "ok" else 1
-            parts.insert(at, _memory(memory, width - width_of(((last, ""), (GAP, "")))))
+            well = memory.level == "ok" and not at_limit(memory)
+            at = len(parts) if well else 1
+            room = width - cell_len(last) - len(GAP)
+            parts.insert(at, _memory(memory, room, self.glyphs))
         parts.append((f"lr {rate(status.lr)}" if status.lr is not None else "", "muted"))
         if peak is not None:
             parts.append((f"peak {size(peak)}", "muted"))
@@ -135,26 +141,26 @@ class ProgressView(LineView):
         parts: list[Span] = []
         for stage in status.stages:
             glyph = self.glyphs.stages.get(stage.status, "?")
+            word = f" {stage.status}" if stage.status in TOLD else ""
             took = f" {duration(stage.wall_s)}" if stage.wall_s is not None else ""
             tone = {"running": "strong", "failed": "bad"}.get(stage.status, "muted")
-            parts.append((f"{glyph} {stage.name}{took}", tone))
+            parts.append((f"{glyph} {stage.name}{word}{took}", tone))
         return fit(parts, width)
 
 
-def _memory(memory: MemoryView, width: int) -> Span:
+def _memory(memory: MemoryView, width: int, glyphs: Glyphs) -> Span:
     """The memory against its limit, with as many words as *width* has room for."""
     used = used_of(memory.used_bytes, memory.limit_bytes)
-    word = "" if memory.level == "ok" else f" {memory.level}"
-    if at_limit(memory):
-        said = [f"memory at its limit, {used}", "memory at its limit"]
-    elif memory.minutes_to_limit is not None:
+    level = "limit" if at_limit(memory) else memory.level
+    word = "at its limit" if level == "limit" else level
+    said = "memory" if level == "ok" else f"{glyphs.level(level)} memory {word}"
+    choices = [f"{said}, {used}" if level == "limit" else f"{said} {used}"]
+    if level != "limit" and memory.minutes_to_limit is not None:
         soon = f"at its limit in {remaining(memory.minutes_to_limit * 60)}"
-        said = [f"memory{word} {used}, {soon}", f"memory{word}, {soon}"]
-    else:
-        said = [f"memory{word} {used}"]
-    said.append(f"memory{word}" if word else "")
-    chosen = next((each for each in said if width_of(((each, ""),)) <= width), "")
-    return chosen, memory_tone(memory.level)
+        choices = [f"{said} {used}, {soon}", f"{said}, {soon}"]
+    choices += [said] if level != "ok" else []
+    shown = next((each for each in choices if cell_len(each) <= width), "")
+    return shown, memory_tone(level)
 
 
 def noted(notes: tuple[str, ...], width: int, ellipsis: str = "…") -> list[str]:

@@ -86,7 +86,7 @@ class RunCard(VerdictView):
         shown += [line(each) for each in rows[1:]]
         return shown + [
             line(row, tone)
-            for text, tone in notices(status)
+            for text, tone in notices(status, self.glyphs)
             for row in wrap(clean(text), width, NOTICE_ROWS, self.glyphs.ellipsis)
         ]
 

@@ -111,13 +111,14 @@ def _checkpoint(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]
     return f"{last.iteration}, {age(last.age_s)}", ""
 
 
-def _memory(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
+def _memory(run: RunStatus, _now: float, glyphs: Glyphs) -> tuple[str, str]:
     memory = run.memory
     if is_over(run):
         return size(run.peaks.machine_bytes if run.peaks else None), "muted"
     if memory is None:
         return UNKNOWN, "muted"
-    return size(memory.used_bytes), memory_tone(memory.level)
+    level = "" if memory.level == "ok" else f"{glyphs.level(memory.level)} {memory.level} "
+    return f"{level}{size(memory.used_bytes)}", memory_tone(memory.level)
 
 
 _COLUMNS = (
@@ -130,5 +131,5 @@ _COLUMNS = (
     Column(title="s/iter", width=6, from_width=76, cell=_pace),
     Column(title="left", width=10, from_width=48, cell=_left),
     Column(title="checkpoint", width=11, from_width=98, cell=_checkpoint),
-    Column(title="memory", width=8, from_width=118, cell=_memory),
+    Column(title="memory", width=15, from_width=124, cell=_memory),
 )
