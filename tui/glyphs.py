@@ -33,6 +33,7 @@ class Glyphs(NamedTuple):
     stages: Mapping[str, str]
     levels: Mapping[str, str]
     """Of memory (warn, high, limit) and of a check or band before a launch."""
+    checkpoints: Mapping[str, str]
     full: str
     empty: str
     rule: str
@@ -90,6 +91,7 @@ UNICODE = Glyphs(
         "fail": "✗",
         "refuse": "✗",
     },
+    checkpoints={"whole": "●", "writing": "◐", "half-written": "▲", "deleted": "○"},
     full="█",
     empty="░",
     rule="─",
@@ -137,6 +139,7 @@ ASCII = Glyphs(
         "fail": "x",
         "refuse": "x",
     },
+    checkpoints={"whole": "*", "writing": "+", "half-written": "^", "deleted": "o"},
     full="#",
     empty=".",
     rule="-",

@@ -36,6 +36,12 @@ def is_over(status: RunStatus) -> bool:
     return status.final or status.verdict in OVER
 
 
+def is_saving(status: RunStatus) -> bool:
+    """A checkpoint is being written: the newest one need not be whole yet."""
+    saves = status.phase == "saving" or "saving" in (*status.flags, status.verdict)
+    return saves and not is_over(status)
+
+
 def board_order(status: RunStatus) -> tuple[bool, float, str]:
     """Sort key: live before over, then the newest first."""
     return (is_over(status), -(status.created_wall or 0.0), status.run)

@@ -113,7 +113,7 @@ def test_every_verdict_has_a_glyph_of_its_own_one_column_wide(glyphs: object) ->
     assert isinstance(glyphs, type(UNICODE))
     shown = list(glyphs.verdicts.values())
     assert len(set(shown)) == len(shown)
-    others = (*glyphs.stages.values(), *glyphs.levels.values())
+    others = (*glyphs.stages.values(), *glyphs.levels.values(), *glyphs.checkpoints.values())
     assert all(cell_len(each) == 1 for each in (*shown, *others))
 
 
@@ -129,7 +129,7 @@ def test_every_stage_and_every_level_of_memory_has_a_glyph_of_its_own(glyphs: ob
 
 def test_ascii_is_ascii() -> None:
     drawn = [*ASCII.verdicts.values(), *ASCII.stages.values(), *ASCII.levels.values()]
-    drawn.append(bar(0.4, 10, ASCII))
+    drawn += [*ASCII.checkpoints.values(), bar(0.4, 10, ASCII)]
     rows = graphs.curve([1.0, 2.0, None, 3.0], 3, 0.0, 3.0, braille=False)
     assert all(each.isascii() for each in (*drawn, *rows))
 

@@ -11,6 +11,8 @@ from shown import MakeApp, show, text_of
 
 from monitor.status_model import RunStatus
 from tui.glyphs import ASCII, UNICODE
+from tui.widgets.checkpoint_list import CheckpointList
+from tui.widgets.checkpoint_view import CheckpointView
 from tui.widgets.machine_strip import MachineStrip
 from tui.widgets.memory_view import MemoryBudget
 from tui.widgets.progress_view import ProgressView
@@ -80,3 +82,28 @@ async def test_the_column_of_the_memory_is_wide_enough(
         table = pilot.app.screen.query_one(RunTable)
         assert "memory" not in table.plain()[0] or "■ limit 101 GiB" in table.plain()[1]
         assert width < 200 or "memory" in table.plain()[0]
+
+
+@pytest.mark.parametrize("width", [50, 80, 120])
+@pytest.mark.parametrize(("theme", "glyphs"), THEMES, ids=[name for name, _ in THEMES])
+async def test_the_state_of_a_checkpoint_has_its_glyph_in_list_and_table(
+    make_app: MakeApp, snap_of: Any, training: RunStatus, width: int, theme: str, glyphs: Any
+) -> None:
+    half = replace(training.checkpoints[-1], iteration=240, complete=False)
+    run = replace(training, checkpoints=(*training.checkpoints, half))
+    async with make_app(theme=theme, run=run.run).run_test(size=(width, 40)) as pilot:
+        await show(pilot, snap_of(run, opened=run))
+        marks = glyphs.checkpoints
+        at_rest = f"{marks['half-written']} half-written"
+        assert width < 120 or at_rest in text_of(pilot.app, CheckpointList)
+        await show(pilot, snap_of(replace(run, phase="saving"), opened=run))
+        at_work = f"{marks['writing']} writing"
+        assert width < 120 or at_work in text_of(pilot.app, CheckpointList)
+        await show(pilot, snap_of(run, opened=run))
+        await pilot.press("4")
+        shown = text_of(pilot.app, CheckpointView)
+        assert f" 240 {marks['half-written']} half-written " in shown
+        assert f" 210 {marks['whole']} whole " in shown
+        assert width < 80 or all(
+            each in shown for each in ("save", "since last", " at\n", " 13:13\n")
+        )
