@@ -105,16 +105,17 @@ class MachineStrip(LineView):
 
     def _legend(self, machine: MachineReading, width: int) -> Line:
         """What the bar's parts are, and on a wide screen the rest of the machine."""
-        from tui.memory_bar import memory_legend, memory_shares
+        from tui.memory_bar import GAP, fitted_legend, memory_legend, memory_shares
 
         shares = memory_shares(machine)
         if shares is None:
             return ()
-        parts = memory_legend(shares, self.glyphs)
-        if self.limit_bytes:
-            parts.append((f"{self.glyphs.mark} budget {size(self.limit_bytes)}", "muted"))
-        rest = _beside(machine) if width >= WIDE else []
-        return (("       ", ""), *fit([*parts, *rest], width - 7, gap="  "))
+        legend = memory_legend(shares, self.limit_bytes, self.glyphs)
+        shown = fitted_legend(legend, width, len("memory "))
+        if width < WIDE:
+            return shown
+        rest = fit(_beside(machine), width - width_of(shown) - len(GAP), gap=GAP)
+        return (*shown, (GAP, ""), *rest) if rest else shown
 
 
 def _beside(machine: MachineReading) -> list[Span]:
