@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from monitor.middle import median
 from tui.presentation import duration, remaining, size
-from tui.state import is_over, is_saving
+from tui.state import expected_end, is_over, is_saving
 
 if TYPE_CHECKING:
     from monitor.metrics import Save
@@ -23,8 +23,6 @@ MOST_SAVES = 100_000
 """More to come than this is no plan but a mistake in the recipe."""
 LOW_DISK = 2
 """Checkpoints for which there must be room."""
-HALTED = frozenset({"stalled", "suspect", "lost"})
-"""Verdicts under which nobody can say when an iteration comes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,8 +154,7 @@ def _next(status: RunStatus, detail: RunDetail | None) -> str | None:
     value = status.iteration.value
     if due is None or value is None:
         return None
-    # Who does not get on has no pace by which something is to be expected.
-    if not status.step_s or status.eta is None or status.verdict in HALTED:
+    if not status.step_s or expected_end(status) is None:
         return f"next at {due}"
     return f"next at {due}, in {remaining((due - value) * status.step_s)}"
 

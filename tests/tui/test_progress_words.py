@@ -8,12 +8,18 @@ from typing import Any
 
 import pytest
 
+from monitor.model import FINAL, Liveness
 from monitor.status_model import RunStatus
+from tui.checkpoint_timeline import sentences
+from tui.cli.show import status_lines
 from tui.glyphs import UNICODE
 from tui.lines import joined
 from tui.memory_bar import memory_forecast
 from tui.notices import memory_sentence
+from tui.run_order import ORDERS
+from tui.state import RunDetail
 from tui.widgets.progress_view import ProgressView
+from tui.widgets.run_columns import columns_for
 
 GIB = 1 << 30
 NOW = 1_779_370_200.0
@@ -157,6 +163,26 @@ def test_the_range_stays_beside_an_iteration_that_is_not_exact(
 ) -> None:
     status = replace(training, iteration=replace(training.iteration, error=70))
     assert rows(status, PHONE)[0] == "241/625 (+70 at most)  3h 21m to 3h 36m left"
+
+
+@pytest.mark.parametrize("verdict", list(Liveness))
+def test_only_a_run_that_gets_on_has_an_end(
+    rows: Any, training: RunStatus, verdict: Liveness
+) -> None:
+    status = replace(training, verdict=verdict)
+    gets_on = verdict not in FINAL | {Liveness.STALLED, Liveness.SUSPECT, Liveness.LOST}
+    left = next(each for each in columns_for(160) if each.title == "left")
+    by_end = next(each for each in ORDERS if each.column == "left")
+    assert by_end.key is not None
+    said = {
+        "screen": f"{END}, ends 16:57" in rows(status, WIDE)[0],
+        "column": left.cell(status, NOW, UNICODE)[0] == "3h 27m",
+        "order": by_end.key(status) is not None,
+        "status": any("ends in" in each for each in status_lines(status)),
+        "timeline": ("next at 280, in 21m", "")
+        in sentences(status, RunDetail(run="r", save_interval=70), ()),
+    }
+    assert set(said.values()) == {gets_on}, said
 
 
 def test_what_is_over_says_when_at_every_width(rows: Any, states: Any) -> None:

@@ -26,7 +26,7 @@ from tui.presentation import (
     used_of,
 )
 from tui.stage_progress import ITERATIONS, stage_progress
-from tui.state import is_over
+from tui.state import expected_end, is_over
 from tui.widgets.line_view import LineView
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class ProgressView(LineView):
             took = ago(status.created_wall, status.ended_wall)
             ended = f"ended {when} ago"
             return [f"{ended} after {duration(took)}", ended] if took is not None else [ended]
-        eta = status.eta
+        eta = expected_end(status)
         if eta is None:
             return [""]
         left, spread = remaining(eta.seconds), f"{remaining(eta.low_s)} to {remaining(eta.high_s)}"

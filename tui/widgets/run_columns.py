@@ -19,7 +19,7 @@ from tui.presentation import (
     size,
 )
 from tui.stage_progress import ITERATIONS, stage_progress
-from tui.state import QUEUED, is_over, silence
+from tui.state import QUEUED, expected_end, is_over, silence
 
 if TYPE_CHECKING:
     from monitor.status_model import RunStatus
@@ -99,7 +99,8 @@ def _left(run: RunStatus, now: float, _glyphs: Glyphs) -> tuple[str, str]:
         return (f"{age(since).split(' ')[0]} ago" if since is not None else "over"), "muted"
     if silence(run):
         return "unwatched", "warn"
-    return remaining(run.eta.seconds if run.eta else None), ""
+    eta = expected_end(run)
+    return remaining(eta.seconds if eta else None), ""
 
 
 def _checkpoint(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
