@@ -92,6 +92,33 @@ def test_tab_in_another_state(draw: Draw, tab: str, state: str, size: tuple[int,
     assert draw(state, size, str(TABS.index(tab) + 2))
 
 
+@pytest.mark.parametrize(
+    ("tab", "state"),
+    [
+        ("training", "failed"),
+        ("training", "stalled"),
+        ("machine", "empty"),
+        ("machine", "failed"),
+        ("machine", "watcher-lost"),
+        ("machine", "working"),
+        ("checkpoints", "memory"),
+        ("checkpoints", "stalled"),
+        ("checkpoints", "watcher-lost"),
+        ("log", "failed"),
+        ("log", "log-stuck"),
+        ("log", "watcher-lost"),
+        ("events", "empty"),
+        ("events", "failed"),
+        ("events", "memory"),
+        ("recipe", "empty"),
+        ("recipe", "failed"),
+    ],
+)
+def test_tab_of_a_run_in_trouble(draw: Draw, tab: str, state: str) -> None:
+    """Where the tab, or what stands above it, is another than while all is well."""
+    assert draw(state, (80, 24), str(TABS.index(tab) + 2))
+
+
 @pytest.mark.parametrize("theme", [each for each in THEMES if each != "dark"])
 def test_theme(draw: Draw, theme: str) -> None:
     assert draw("log-stuck", (120, 40), theme=theme)
