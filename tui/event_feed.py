@@ -42,9 +42,10 @@ class Happening:
 def severity_of(event: Event) -> str:
     """How much it matters: urgent is what wakes, or what ends badly."""
     if event.kind == "alert":
-        if event.fields.get("about") in ("recovered", "ended"):
+        about, wakes = event.fields.get("about"), event.fields.get("severity") == "wake"
+        if about == "recovered" or (about == "ended" and not wakes):
             return INFO
-        return URGENT if event.fields.get("severity") == "wake" else WARNING
+        return URGENT if wakes else WARNING
     if event.kind == "verdict":
         verdict = str(event.fields.get("verdict"))
         if verdict in _URGENT_VERDICTS:

@@ -266,6 +266,10 @@ def test_only_what_has_grown_is_read_again(night: Path) -> None:
         pytest.param("alert", "x", {"severity": "wake"}, "urgent", id="wakes"),
         pytest.param("alert", "x", {"severity": "tell"}, "warning", id="tells"),
         pytest.param("alert", "x", {"severity": "wake", "about": "recovered"}, "info", id="over"),
+        pytest.param(
+            "alert", "x", {"severity": "wake", "about": "ended"}, "urgent", id="cut-short"
+        ),
+        pytest.param("alert", "x", {"severity": "tell", "about": "ended"}, "info", id="done"),
         pytest.param("verdict", "x", {"verdict": "stalled"}, "urgent", id="stalled"),
         pytest.param("verdict", "x", {"verdict": "suspect"}, "warning", id="suspect"),
         pytest.param("verdict", "failed: x", {"verdict": "finished"}, "info", id="finished"),
