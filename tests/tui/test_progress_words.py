@@ -194,3 +194,13 @@ def test_the_stages_are_told_by_glyph_and_word(rows: Any, training: RunStatus) -
     stages = (*training.stages[:3], replace(training.stages[3], status="failed", wall_s=61.0))
     said = rows(replace(training, stages=stages), WIDE)[-1]
     assert said == "» pull skipped   ✓ prepare 41s   ✓ import 9m   ✗ train failed 1m 1s"
+
+
+def test_a_range_that_reads_like_its_middle_is_not_said(
+    training: RunStatus, rows: Callable[..., list[str]]
+) -> None:
+    assert training.eta is not None
+    near = replace(training.eta, seconds=14.0, low_s=12.0, high_s=15.0)
+    assert "15s left, ends" in rows(replace(training, eta=near), SMALL)[0]
+    wider = replace(near, high_s=17.0)
+    assert "15s left (15s to 20s), ends" in rows(replace(training, eta=wider), SMALL)[0]

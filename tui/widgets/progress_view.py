@@ -102,10 +102,11 @@ class ProgressView(LineView):
         eta = expected_end(status)
         if eta is None:
             return [""]
-        left, spread = remaining(eta.seconds), f"{remaining(eta.low_s)} to {remaining(eta.high_s)}"
+        left, low, high = map(remaining, (eta.seconds, eta.low_s, eta.high_s))
+        spread = left if low == left == high else f"{low} to {high}"
         ends = f", ends {clock(eta.finish_wall, self.now_wall)}"
         unknown = f", {' and '.join(eta.unknown)} unknown" if eta.unknown else ""
-        ranged = f"{left} left ({spread})"
+        ranged = f"{left} left" if spread == left else f"{left} left ({spread})"
         shorter = [f"{ranged}{ends}{unknown}", f"{ranged}{unknown}", ranged]
         return [*shorter, f"{spread} left", f"{left} left"]
 
