@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from monitor.status_model import RunStatus
 
 RECHECK_S = 10.0
+HANDED_OVER_S = 3.0
+"""Between two stages a run is lost for a second, until its keeper has acted: no news so long."""
 PART = 100
 """Runs read before the first sign of progress in a long first look."""
 PART_S = 0.5
@@ -36,6 +38,8 @@ class _Known:
     status: RunStatus
     stamp: Stamp
     checked_s: float
+    lost_s: float | None = None
+    """Since when it is lost although somebody looks after it."""
 
 
 class RunList:
@@ -94,7 +98,13 @@ class RunList:
                 known.checked_s = now.monotonic_s
             return
         known.checked_s, known.stamp = now.monotonic_s, stamp
-        known.status = self._read_status(folder, now)
+        found = self._read_status(folder, now)
+        if not (found.verdict == "lost" and found.watcher.alive and found.keeper.alive):
+            known.lost_s = None
+        elif known.lost_s is None:
+            known.lost_s = now.monotonic_s
+        if known.lost_s is None or now.monotonic_s - known.lost_s >= HANDED_OVER_S:
+            known.status = found
 
     def _in_order(self) -> tuple[RunStatus, ...]:
         return tuple(sorted((known.status for known in self._known.values()), key=board_order))
@@ -113,7 +123,7 @@ class RunList:
 
 
 def _is_left_alone(status: RunStatus) -> bool:
-    """Lost for good: between two stages a run is lost for a second, until its keeper acts."""
+    """Lost for good, as far as anybody can tell."""
     return status.verdict == "lost" and not (status.watcher.alive or status.keeper.alive)
 
 

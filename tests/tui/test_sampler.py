@@ -16,10 +16,10 @@ from shown import screen_text, text_of
 from monitor.model import GpuReading, Liveness, MachineReading
 from monitor.probes.clock import Now, read_now
 from monitor.status import read_status
-from monitor.status_model import IterationView, RunStatus
+from monitor.status_model import IterationView, KeeperView, RunStatus
 from tui.app import LanewatchApp
 from tui.detail import DetailReader
-from tui.run_list import RECHECK_S, RunList
+from tui.run_list import HANDED_OVER_S, RECHECK_S, RunList
 from tui.sampler import Sampler, _Machine
 from tui.screens.run import RunScreen
 from tui.state import Snapshot
@@ -145,6 +145,19 @@ def test_a_run_that_is_lost_between_two_stages_is_looked_at_again_at_once(
     runs, now = RunList(root, lambda folder, now: said.pop(0)), read_now()
     assert [run.verdict for run in runs.read(now, unseen)] == [Liveness.LOST]
     assert [run.verdict for run in runs.read(later(now, 1), unseen)] == [Liveness.TRAINING]
+
+
+def test_that_a_run_is_lost_is_no_news_while_its_keeper_may_act(
+    root: Path, training: RunStatus
+) -> None:
+    lost, merging = replace(training, verdict=Liveness.LOST), replace(training, stage="merge")
+    orphaned = replace(lost, keeper=KeeperView(pid=1))
+    said = [training, lost, merging, lost, lost, orphaned, training, orphaned]
+    runs, now = RunList(root, lambda folder, now: said.pop(0)), read_now()
+    seen = [runs.read(later(now, at), unseen)[0] for at in (0, 1, 2, 3, 3 + HANDED_OVER_S)]
+    assert seen == [training, training, merging, merging, lost]
+    after = [runs.read(later(now, at), unseen)[0] for at in (20, 40, 41)]
+    assert after == [orphaned, training, orphaned]
 
 
 def test_a_run_folder_that_goes_leaves_the_list(root: Path) -> None:
