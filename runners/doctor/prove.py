@@ -38,6 +38,8 @@ PATIENCE_S = 600.0
 """Of one part: a container of a large image takes minutes to begin on a cold disk."""
 END_S = 30.0
 LOOK_S = 0.05
+AIM_S = 300.0
+"""A proof should take no longer once the image is here; who waits longer is told so."""
 
 ACCUMULATION = {"nemo": 8}
 """Micro-batches that take half a second together, so that a stop which is asked for when the first
@@ -88,6 +90,8 @@ class Proof:
     image: str | None
     steps: tuple[Step, ...]
     seconds: float
+    pull_s: float = 0.0
+    """Of the seconds, those in which the image was loaded."""
     gpus: tuple[dict[str, Any], ...] = ()
     versions: dict[str, Any] | None = None
     """Of the trainer's libraries, as the trainer says."""
@@ -96,6 +100,24 @@ class Proof:
     def ok(self) -> bool:
         """Every step came out as it must."""
         return bool(self.steps) and all(each.ok for each in self.steps)
+
+    @property
+    def overlong(self) -> str | None:
+        """That it took longer than a proof should, and where; None where it did not."""
+        took = self.seconds - self.pull_s
+        if took <= AIM_S:
+            return None
+        longest = max(self.steps, key=lambda each: each.seconds)
+        return (
+            f"it took {_exactly(took)}{' after the pull' if self.pull_s else ''}, longer than the "
+            f"{_exactly(AIM_S)} that a proof should; the longest step was {longest.name} "
+            f"({_exactly(longest.seconds)})"
+        )
+
+
+def _exactly(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
 Show = Callable[[Step], None]
@@ -115,6 +137,7 @@ def prove(order: LaunchOrder, show: Show) -> Proof:
             image=order.image,
             steps=tuple(proving.steps),
             seconds=time.monotonic() - began,
+            pull_s=proving.pull_s,
             gpus=proving.gpus.shapes(),
             versions=proving.versions,
         )
@@ -143,6 +166,7 @@ class _Proving:
         self._order, self._show = order, show
         self.steps: list[Step] = []
         self.gpus = GpuWatch()
+        self.pull_s = 0.0
         self.versions: dict[str, Any] | None = None
         self._run: RunDir | None = None
 
@@ -248,11 +272,14 @@ class _Proving:
         return f"it {state.get('status')}: {state.get('cause') or 'no cause is known'}"
 
     def _until(self, true: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
-        deadline = time.monotonic() + patience_s
+        looked = time.monotonic()
+        deadline = looked + patience_s
         while not true():
+            before, looked = looked, time.monotonic()
             if (read_json(self.run.state).value or {}).get("stage") == Stage.PULL:
-                deadline = time.monotonic() + patience_s  # 20 GB take as long as they take
-            if time.monotonic() > deadline:
+                deadline = looked + patience_s  # 20 GB take as long as they take
+                self.pull_s += looked - before
+            if looked > deadline:
                 raise ProofFailed(f"not within {duration(patience_s)}: {what}")
             self.gpus.look()
             time.sleep(LOOK_S)
