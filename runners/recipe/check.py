@@ -15,7 +15,7 @@ from typing import Any
 from monitor.files import read_json
 from runners.payload.make_tiny import SIZES as TINY_SIZES
 from runners.payload.tiny_tokenizer import make_tiny_tokenizer
-from runners.prepare.faults import CUT_LIMIT, SHOWN_LINES, fault, in_lines, remedy
+from runners.prepare.faults import SHOWN_LINES, fault, in_lines, remedy, too_long, too_many
 from runners.prepare.order import eval_lines, percentile
 from runners.prepare.tokens import RowTokenizer, Tokens
 from runners.recipe.base import BaseModelError, resolve_base, weight_problems
@@ -175,7 +175,7 @@ class _Check:
 
     def _judge(self, tokens: Tokens, cut: _Tally, lost: _Tally, unopened: _Tally) -> None:
         self._lengths.append(tokens.length)
-        drops = self._recipe.data.too_long == "drop"
+        drops = self._recipe.data.drops
         if tokens.is_cut:
             cut.add("dropped" if drops else "cut", tokens.line)
         if not (tokens.is_cut and drops) and (reason := fault(tokens)):
@@ -184,12 +184,20 @@ class _Check:
             unopened.add("the template opens a reasoning that the answer never closes", tokens.line)
 
     def _report_cut(self, field: str, rows: int, cut: _Tally) -> None:
-        count, limit = cut.counts.total(), self._recipe.model.sequence_length
-        is_error = count > CUT_LIMIT * rows
-        text = f"{count} of {rows} rows are longer than {limit} tokens and {{reason}} ({{lines}})"
-        if is_error:
-            text += f"; at most {CUT_LIMIT:.0%} may be"
-        self._findings += cut.findings(Level.ERROR if is_error else Level.WARNING, field, text)
+        limit = self._recipe.model.sequence_length
+        any_number = self._recipe.data.too_long == "drop-any"
+        for reason, count in cut.counts.items():
+            lines = cut.lines[reason]
+            excess = None if any_number else too_many(rows, count)
+            self._findings.append(
+                Finding(
+                    level=Level.ERROR if excess else Level.WARNING,
+                    field=field,
+                    text=too_long(rows, count, lines, limit, reason) + (excess or ""),
+                    lines=tuple(lines),
+                    count=count,
+                )
+            )
 
     def _report_positions(self) -> None:
         """A model answers as it was made to up to a number of tokens; beyond, nothing is sure."""
@@ -204,7 +212,7 @@ class _Check:
         if not rows or recipe.train.iterations == "auto":
             return None
         left = rows - len(eval_lines(rows, recipe.data.eval_fraction, recipe.train.seed))
-        left -= cut if recipe.data.too_long == "drop" else 0
+        left -= cut if recipe.data.drops else 0
         return round(recipe.train.iterations * recipe.batch / max(1, left), 3)
 
 

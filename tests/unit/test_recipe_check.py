@@ -62,6 +62,7 @@ def test_bad_rows_are_named_by_line_and_counted(tmp_path: Path) -> None:
         pytest.param(0, [], [], id="none"),
         pytest.param(1, ["data.too_long=drop"], [Level.WARNING], id="one-percent-dropped"),
         pytest.param(2, ["data.too_long=drop"], [Level.ERROR], id="two-percent-dropped"),
+        pytest.param(2, ["data.too_long=drop-any"], [Level.WARNING], id="however-many-dropped"),
         pytest.param(1, [], [Level.WARNING, Level.ERROR], id="one-percent-cut-loses-its-end"),
         pytest.param(2, [], [Level.ERROR, Level.ERROR], id="two-percent-cut"),
     ],
