@@ -23,6 +23,7 @@ from runners.recipe.comparison import compare
 from runners.recipe.data import BadRow, DataError, Row, read_rows
 from runners.recipe.load import RecipeError, load_recipe
 from runners.recipe.model import TINY_MODEL, Recipe
+from runners.recipe.repeats import Repeats
 from runners.recipe.report import Finding, Level, Report
 
 REASONS_SHOWN = 20
@@ -84,6 +85,7 @@ class _Check:
         self._shapes: Counter[str] = Counter()
         self._lengths = array("I")
         self._base: Path | None = None
+        self._trained: Repeats | None = None
 
     def run(self) -> Report:
         tokenizer = self._tokenizer()
@@ -139,8 +141,8 @@ class _Check:
     ) -> tuple[int | None, int]:
         """Read one data file; returns (rows, rows over the limit), rows None if unreadable."""
         bad, lost, forbidden, unopened = _Tally(), _Tally(), _Tally(), _Tally()
-        rows, cut = 0, _Tally()
-        seen = self._seen(read_rows(path, self._recipe.data.shape), forbidden)
+        rows, cut, repeated = 0, _Tally(), _Tally()
+        seen = self._seen(read_rows(path, self._recipe.data.shape), forbidden, repeated)
         try:
             for each in tokenizer.tokens(seen) if tokenizer else seen:
                 rows += 1
@@ -157,21 +159,28 @@ class _Check:
         self._findings += lost.findings(Level.ERROR, field, "{lines}: {reason}; " + _escaped(fix))
         text = '{lines}: holds the forbidden phrase "{reason}"'
         self._findings += forbidden.findings(Level.ERROR, field, text)
-        self._findings += unopened.findings(Level.WARNING, field, "{lines}: {reason}")
+        for doubts in (unopened, repeated):
+            self._findings += doubts.findings(Level.WARNING, field, "{lines}: {reason}")
         if len(self._shapes) > 1:
             self._say(Level.WARNING, field, f"mixes shapes: {', '.join(self._shapes)}")
         return rows, cut.counts.total()
 
-    def _seen(self, rows: Iterable[Row | BadRow], forbidden: _Tally) -> Iterator[Row | BadRow]:
+    def _seen(
+        self, rows: Iterable[Row | BadRow], forbidden: _Tally, repeated: _Tally
+    ) -> Iterator[Row | BadRow]:
         """Pass rows on and note what can be told without a tokenizer."""
+        repeats = Repeats(self._trained)
         for row in rows:
             if isinstance(row, Row):
                 self._shapes[row.shape] += 1
+                if what := repeats.of(row):
+                    repeated.add(what, row.line)
                 text = _text(row).casefold() if self._phrases else ""
                 for folded, phrase in self._phrases.items():
                     if folded in text:
                         forbidden.add(phrase, row.line)
             yield row
+        self._trained = self._trained or repeats
 
     def _judge(self, tokens: Tokens, cut: _Tally, lost: _Tally, unopened: _Tally) -> None:
         self._lengths.append(tokens.length)
