@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,8 @@ class Proof:
 
     lane: str
     engine: str
-    image: str | None
+    image: Mapping[str, Any] | None
+    """As the run knows it: name, id, digest; None without containers."""
     steps: tuple[Step, ...]
     seconds: float
     pull_s: float = 0.0
@@ -134,12 +135,12 @@ def prove(order: LaunchOrder, show: Show) -> Proof:
         return Proof(
             lane=order.lane,
             engine=order.engine,
-            image=order.image,
+            image=proving.image,
             steps=tuple(proving.steps),
             seconds=time.monotonic() - began,
             pull_s=proving.pull_s,
             gpus=proving.gpus.shapes(),
-            versions=proving.versions,
+            versions=proving.versions or None,
         )
     finally:
         proving.gpus.stop()
@@ -167,7 +168,7 @@ class _Proving:
         self.steps: list[Step] = []
         self.gpus = GpuWatch()
         self.pull_s = 0.0
-        self.versions: dict[str, Any] | None = None
+        self.versions: dict[str, Any] = {}
         self._run: RunDir | None = None
 
     def go(self) -> None:
@@ -194,6 +195,14 @@ class _Proving:
         yield f"drill {DRILL}", self._drill
 
     @property
+    def image(self) -> Mapping[str, Any] | None:
+        """What the containers were made from, as far as it is known by now."""
+        info = (read_json(self._run.run_json).value if self._run else None) or {}
+        image = info.get("image")
+        names = ("name", "id", "digest")
+        return {name: image.get(name) for name in names} if isinstance(image, Mapping) else None
+
+    @property
     def run(self) -> RunDir:
         """The run of this proof."""
         assert self._run is not None
@@ -216,6 +225,7 @@ class _Proving:
         status, saved = read_status_word(self.run), self._saved()
         if status is not Status.STOPPED or not saved:
             raise ProofFailed(f"it was to stop with a checkpoint, but {self._how_it_ended()}")
+        self._note_versions()
         return f"saved and stopped at iteration {saved[-1]} of {ITERATIONS}"
 
     def _resume(self) -> str:
@@ -240,7 +250,7 @@ class _Proving:
     def _merge(self) -> str:
         result = read_json(self.run.result).value or {}
         merged = self.run.export / "merged-hf-bf16"
-        self.versions = result.get("versions") if isinstance(result.get("versions"), dict) else None
+        self._note_versions()
         if result.get("stage") != Stage.MERGE or result.get("reloaded") is not True:
             raise ProofFailed(f"the merged model was not loaded again: {result.get('cause')}")
         for name in ("config.json", "tokenizer.json"):
@@ -249,6 +259,11 @@ class _Proving:
         if not list((self.run.export / "adapter-hf").glob("adapter_model.safetensors")):
             raise ProofFailed("no adapter was exported")
         return f"{result.get('tensors')} tensors merged in bf16, loaded again, logits finite"
+
+    def _note_versions(self) -> None:
+        """Of the trainer, and of what merges: that may use fewer libraries."""
+        found = (read_json(self.run.result).value or {}).get("versions")
+        self.versions |= found if isinstance(found, dict) else {}
 
     def _drill(self) -> str:
         drill = DRILLS[DRILL]

@@ -233,6 +233,11 @@ def test_prove(
         "launch", "stop --save", "resume", "checkpoints", "merge and reload", "gpus", "drill crash",
     ]  # fmt: skip
     assert report["trainer"]["torch"]
+    if place == "docker":
+        assert report["image"]["name"] == IMAGE
+        assert report["image"]["id"].startswith("sha256:")
+    else:
+        assert report["image"] is None
     text = file.read_text()
     for private in (str(Path.home()), str(lanewatch.root), socket.gethostname()):
         assert private not in text, private

@@ -22,7 +22,12 @@ STEPS = (
 
 def proof(seconds: float, pull_s: float = 0.0) -> Proof:
     return Proof(
-        lane="nemo", engine="docker", image="img", steps=STEPS, seconds=seconds, pull_s=pull_s
+        lane="nemo",
+        engine="docker",
+        image={"name": "img"},
+        steps=STEPS,
+        seconds=seconds,
+        pull_s=pull_s,
     )
 
 
