@@ -78,6 +78,7 @@ def test_after_the_reference_lane_in_one_night_stopped_and_resumed_it_learns_the
     assert (status["verdict"], status["attempt"]) == ("finished", 2)
     _learnt_alike(run, reference, at)
     _exported_alike(run, reference)
+    _merged_again(lanewatch, run)
 
 
 def _learnt_alike(run: RunDir, reference: RunDir, at: int) -> None:
@@ -117,6 +118,18 @@ def _exported_alike(run: RunDir, reference: RunDir) -> None:
     for name, weight in new.items():
         assert weight.float().allclose(other[name].float(), atol=1e-2), name
     _loads_and_answers(merged[0], run)
+
+
+def _merged_again(lanewatch: Lanewatch, run: RunDir) -> None:
+    """`launch --from merge`: the same model from what *run* has trained."""
+    words = ("--lane=unsloth", "--anyway", "--from=merge")
+    again = lanewatch.launch(*words, iterations=ITERATIONS, save_interval=8)
+    assert finish(lanewatch, again)["verdict"] == "finished"
+    skipped = [each["name"] for each in state(again)["stages"] if each["status"] == "skipped"]
+    assert skipped == ["fetch", "prepare", "train"]
+    assert read(again.run_json)["taken_from"]["run"] == run.root.name
+    merged = [each.export / "merged-hf-bf16" / "model.safetensors" for each in (run, again)]
+    assert merged[0].read_bytes() == merged[1].read_bytes()
 
 
 def _loads_and_answers(folder: Path, run: RunDir) -> None:
