@@ -261,6 +261,22 @@ def test_launched_like_any_lane_and_exported_again(
     assert (read(run.result)["iteration"], read(run.result)["stage"]) == (3, "merge")
     statuses = {each["name"]: each["status"] for each in state(run)["stages"]}
     assert (statuses["train"], statuses["import"], statuses["merge"]) == ("skipped", "done", "done")
+    early = _merged(run)
+    again = RunDir(lanewatch.root / lanewatch(*words, *settings, "--from=merge").strip())
+    until(lambda: _over(again), "the end of the run that began at its merge", RUN_S)
+    assert lanewatch.json("wait", again.root.name)["verdict"] == "finished"
+    taken = {each["name"]: each["status"] for each in state(again)["stages"]}
+    assert taken == {
+        "fetch": "skipped", "prepare": "skipped", "import": "done", "train": "skipped",
+        "merge": "done",
+    }  # fmt: skip
+    assert (read(again.result)["iteration"], read(again.result)["reloaded"]) == (6, True)
+    assert read(again.run_json)["taken_from"]["run"] == run.root.name
+    assert _merged(again) != early
+
+
+def _merged(run: RunDir) -> bytes:
+    return (run.export / "merged-hf-bf16" / "model.safetensors").read_bytes()
 
 
 def _over(run: RunDir) -> bool:
