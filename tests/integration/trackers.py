@@ -46,6 +46,7 @@ def finish(*words, **others):
 def put_trackers(folder: Path) -> Path:
     """Write the packages into *folder*, for a trainer's PYTHONPATH."""
     files = {
+        "tensorboard/__init__.py": "",  # torch sees that it is none, and the next one is asked
         "tensorboardX/__init__.py": TENSORBOARD,
         "wandb/__init__.py": WANDB,
         "wandb/sdk/lib/config_util.py": "class ConfigError(Exception): pass",
