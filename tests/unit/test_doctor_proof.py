@@ -12,7 +12,9 @@ from monitor.rundir import RunDir
 from runners.doctor import prove
 from runners.doctor.proof_report import Names, report
 from runners.doctor.prove import Proof, Step, _Proving
+from runners.launch import LaunchOrder
 from tui.cli import proving
+from tui.cli.main import run as lanewatch
 
 STEPS = (
     Step(name="launch", ok=True, seen="it trains", seconds=130.0),
@@ -86,3 +88,20 @@ def test_the_time_of_the_pull_is_counted_apart(
 
     under_way._until(begun, "the beginning", patience_s=600.0)
     assert under_way.pull_s == 1900.0
+
+
+def test_a_proof_installs_from_the_folder_of_wheels_as_a_launch_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a box without a network could launch the lane and never prove it."""
+    orders: list[LaunchOrder] = []
+
+    def take(order: LaunchOrder, _: object) -> Proof:
+        orders.append(order)
+        return proof(53.0)
+
+    monkeypatch.setattr(proving, "prove", take)
+    monkeypatch.setenv("LANEWATCH_WHEELHOUSE", str(tmp_path))
+    words = ["doctor", "--prove", "--lane=unsloth", "--engine=local"]
+    assert lanewatch([*words, f"--report={tmp_path}/report.json"]) == 0
+    assert [each.wheelhouse for each in orders] == [tmp_path]
