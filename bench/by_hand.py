@@ -1,7 +1,7 @@
 """Each lane's trainer as its manual has it, without any of lanewatch: what `gpu.py` compares with.
 
-The rule: nothing of lanewatch is imported. The same base, rows, order and settings; the end of each
-iteration is noted by the trainer's own callback, and nothing is saved.
+The rule: nothing of lanewatch is imported. The same base, rows, order, settings and save interval;
+the end of each iteration and save is noted by the trainer's own callback.
 
     python bench/by_hand.py --lane reference --base BASE --data RUN/data --to times.json
 """
@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,11 @@ class Work:
     iterations: int
     accumulation: int
     sequence: int
-    ends_s: list[float]
-    losses: list[float]
+    save_interval: int
+    ends_s: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    saves_s: list[float] = field(default_factory=list)
+    """Seconds of each save."""
 
     @property
     def warmup(self) -> int:
@@ -78,6 +81,9 @@ def _noting(work: Work) -> Any:
                 work.ends_s.append(time.monotonic())
                 work.losses.append(float(logs["loss"]))
 
+        def on_save(self, *_: Any, **__: Any) -> None:
+            work.saves_s.append(time.monotonic() - work.ends_s[-1])
+
     return Noting()
 
 
@@ -104,7 +110,8 @@ def _settings(work: Work, folder: str) -> dict[str, Any]:
         "dataloader_pin_memory": cuda,
         "use_cpu": not cuda,
         "logging_steps": 1,
-        "save_strategy": "no",
+        "save_strategy": "steps",
+        "save_steps": work.save_interval,
         "report_to": [],
         "disable_tqdm": True,
     }
@@ -197,13 +204,14 @@ def free_port() -> int:
 
 
 def main() -> None:
-    """Train, and write when each iteration ended."""
+    """Train, and write when each iteration ended, what the saves took and the most memory."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lane", choices=LANES, required=True)
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--imported", type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--iterations", type=int, required=True)
+    parser.add_argument("--save-interval", type=int, required=True)
     parser.add_argument("--accumulation", type=int, default=4)
     parser.add_argument("--sequence", type=int, default=4096)
     parser.add_argument("--to", type=Path, required=True)
@@ -217,14 +225,20 @@ def main() -> None:
         iterations=options.iterations,
         accumulation=options.accumulation,
         sequence=options.sequence,
-        ends_s=[],
-        losses=[],
+        save_interval=options.save_interval,
     )
     # Megatron's loop may leave by itself once it is through.
     with contextlib.suppress(SystemExit):
         LANES[options.lane](work)
-    content = {"ends_s": work.ends_s, "losses": work.losses}
-    options.to.write_text(json.dumps(content))
+    content = {"ends_s": work.ends_s, "losses": work.losses, "saves_s": work.saves_s}
+    options.to.write_text(json.dumps(content | {"peak_memory_bytes": peak_bytes()}))
+
+
+def peak_bytes() -> int | None:
+    """What PyTorch allocated at most on the GPU, None without one."""
+    import torch
+
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
 
 
 if __name__ == "__main__":

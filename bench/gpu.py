@@ -247,11 +247,25 @@ def large(bench: Bench) -> None:
 def hand(bench: Bench) -> None:
     """By turns with the lane and by hand, on the same rows of the 8 B shape."""
 
-    def report(name: str, run: str, ended: dict[str, Any]) -> None:
-        _report(bench, name, RunDir(bench.work / run), ended, SHAPES["8b"], sequence=4096)
-        bench.result.notes.append(f"{name}: {_told(ended)}")
+    gpu_hand.compare(bench, _Told(bench))
 
-    gpu_hand.compare(bench, report)
+
+class _Told:
+    """The figures of trainings of the 8 B shape, for `gpu_hand`."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    def lane(self, name: str, run: str, ended: dict[str, Any]) -> None:
+        """Of one in the lane."""
+        _report(
+            self._bench, name, RunDir(self._bench.work / run), ended, SHAPES["8b"], sequence=4096
+        )
+        self._bench.result.notes.append(f"{name}: {_told(ended)}")
+
+    def rates(self, name: str, per_second: Sequence[float]) -> None:
+        """Of either."""
+        _add_rates(self._bench, name, per_second, SHAPES["8b"], 4096)
 
 
 def import_large(bench: Bench) -> None:
@@ -280,7 +294,7 @@ def _report(
     add(f"{name}: first iteration", "s", [of_attempt[0]["step_s"]])
     add(f"{name}: iteration", "s", [line["step_s"] for line in steady])
     rates = [line["tokens"] / line["step_s"] for line in steady]
-    add(f"{name}: tokens a second", "1/s", rates)
+    _add_rates(bench, name, rates, shape, sequence)
     saves = [
         line["save_s"] for line in metrics(run, "save_s") if line["attempt"] == ended["attempt"]
     ]
@@ -291,10 +305,17 @@ def _report(
     if ended.get("peak_memory_bytes"):
         add(f"{name}: peak of GPU memory", "GiB", [ended["peak_memory_bytes"] / 2**30])
     add(f"{name}: train stage, start to end", "s", [ended["wall_s"]])
+
+
+def _add_rates(
+    bench: Bench, name: str, rates: Sequence[float], shape: Shape, sequence: int
+) -> None:
+    """Tokens a second, and the model FLOP utilisation that they are."""
+    bench.result.add(f"{name}: tokens a second", "1/s", rates)
     peak = next((flops for card, flops in PEAK_FLOPS.items() if card in gpu_name()), None)
     if peak is not None:
-        share = shape.flops_per_token(sequence) / peak
-        add(f"{name}: model FLOP utilisation", "%", [100 * rate * share for rate in rates])
+        used = [100 * rate * shape.flops_per_token(sequence) / peak for rate in rates]
+        bench.result.add(f"{name}: model FLOP utilisation", "%", used)
 
 
 def _told(ended: dict[str, Any]) -> str:
@@ -333,6 +354,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--bases", type=Path, help="where the models are kept; WORK by default")
     parser.add_argument("--parts", default="whole,large,variants")
+    parser.add_argument(
+        "--turns", type=int, default=gpu_hand.TURNS, help="of `hand`, with those that are kept"
+    )
     parser.add_argument("--shape", choices=SHAPES, help="this one for all: tiny rehearses on a CPU")
     parser.add_argument("--limit-s", type=float, default=3600.0, help="then it ends, and writes")
     parser.add_argument("--name", help="of the result; gpu-LANE by default")

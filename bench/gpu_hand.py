@@ -13,9 +13,9 @@ import random
 import shutil
 import statistics
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from gpu import Bench, Run
@@ -24,23 +24,29 @@ TURNS = 2
 DRAWN = 3407
 UNCOUNTED = 2
 """Iterations after the first that say nothing of the pace: caches that are cold."""
-SETTINGS = {"iterations": 10, "save_interval": 5, "accumulation": 4, "sequence": 4096}
+SETTINGS = {"iterations": 12, "save_interval": 6, "accumulation": 4, "sequence": 4096}
 UNSLOTH = {"UNSLOTH_DISABLE_STATISTICS": "1", "UNSLOTH_DISABLE_AUTO_PADDING_FREE": "1"}
 
 
-Report = Callable[[str, str, dict[str, Any]], None]
+class Report(Protocol):
+    """How the figures of a training are added."""
+
+    def lane(self, name: str, run: str, ended: dict[str, Any]) -> None:
+        """Those of one in the lane: a title, the run's folder and how it ended."""
+
+    def rates(self, name: str, per_second: Sequence[float]) -> None:
+        """Tokens a second, and what they are of the GPU."""
 
 
 def compare(bench: Bench, report: Report) -> None:
     """Add the figures; turns that an earlier call on this machine made are not made again.
 
-    *report* adds those of a training in the lane, given a title, the run and how it ended. Raises
-    RuntimeError, and TimeoutError where the time was up: the turns that are whole count.
+    Raises RuntimeError, and TimeoutError where the time was up: the turns that are whole count.
     """
     kept = bench.work / "turns.json"
     turns: list[dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else []
     try:
-        while len(turns) < TURNS:
+        while len(turns) < min(bench.options.turns, TURNS):
             turns.append(_turn(bench, len(turns)))
             kept.write_text(json.dumps(turns))
     finally:
@@ -59,9 +65,11 @@ def _turn(bench: Bench, number: int) -> dict[str, Any]:
             turn["ended"] = run.train()
             turn["lane_s"] = _between([line["monotonic_s"] for line in run.lines("loss")])
         else:
-            turn["hand_s"], turn["hand_loss"] = _by_hand(bench, run)
+            turn["hand"] = _by_hand(bench, run)
         print(f"turn {number + 1}, {'lane' if lane else 'by hand'}: done", flush=True)
-    return turn | {"name": name, "looked": run.looked, "lane_loss": run.lines("loss")[0]["loss"]}
+    lines = run.lines("loss")
+    turn |= {"lane_loss": lines[0]["loss"], "tokens": [line["tokens"] for line in lines]}
+    return turn | {"name": name, "looked": run.looked}
 
 
 def _add(bench: Bench, turns: Sequence[dict[str, Any]], report: Report) -> None:
@@ -70,14 +78,19 @@ def _add(bench: Bench, turns: Sequence[dict[str, Any]], report: Report) -> None:
         add("8b: import, compared with the base", "s", [import_s])
     percents: list[float] = []
     for number, turn in enumerate(turns, 1):
-        report(f"8b, turn {number}", turn["name"], turn["ended"])
-        pairs = _counted(zip(turn["lane_s"], turn["hand_s"], strict=True))
-        percents += [100 * (ours / theirs - 1) for ours, theirs in pairs]
-        add(f"8b by hand, turn {number}: iteration", "s", [theirs for _, theirs in pairs])
-        add(f"8b in the lane, turn {number}: iteration", "s", [ours for ours, _ in pairs])
+        report.lane(f"8b, turn {number}", turn["name"], turn["ended"])
+        hand = turn["hand"]
+        between = zip(turn["lane_s"], _between(hand["ends_s"]), turn["tokens"][1:], strict=True)
+        counted = _counted(between)
+        percents += [100 * (ours / theirs - 1) for ours, theirs, _ in counted]
+        for index, who in enumerate(("in the lane", "by hand")):
+            name = f"8b {who}, turn {number}, end to end"
+            add(f"{name}: iteration", "s", [each[index] for each in counted])
+            report.rates(name, [each[2] / each[index] for each in counted])
+        _add_by_hand(bench, f"8b by hand, turn {number}", hand)
         note(
             f"8b, turn {number}: losses of the first iteration {turn['lane_loss']:.4f} in the lane "
-            f"and {turn['hand_loss']:.4f} by hand"
+            f"and {hand['losses'][0]:.4f} by hand"
         )
     low, middle, high = interval(percents)
     add("8b: an iteration in the lane beside one by hand", "%", percents)
@@ -90,20 +103,33 @@ def _add(bench: Bench, turns: Sequence[dict[str, Any]], report: Report) -> None:
     )
 
 
-def _counted(pairs: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Those between two iterations with no save between, which the trainer by hand has not."""
+def _add_by_hand(bench: Bench, name: str, hand: dict[str, Any]) -> None:
+    """What the trainer by hand saved and held."""
+    first, *later = hand["saves_s"]
+    bench.result.add(f"{name}: first save", "s", [first])
+    bench.result.add(f"{name}: later save", "s", later)
+    if hand["peak_memory_bytes"]:
+        peak = hand["peak_memory_bytes"] / 2**30
+        bench.result.add(f"{name}: peak of GPU memory", "GiB", [peak])
+
+
+def _counted(
+    between: Iterable[tuple[float, float, int]],
+) -> list[tuple[float, float, int]]:
+    """Those between two iterations with no save between: the saves have figures of their own."""
     saves = SETTINGS["save_interval"]
-    numbered = enumerate(pairs, 1)  # the first lies behind iteration 1
-    return [pair for behind, pair in numbered if behind > UNCOUNTED and behind % saves]
+    numbered = enumerate(between, 1)  # the first lies behind iteration 1
+    return [each for behind, each in numbered if behind > UNCOUNTED and behind % saves]
 
 
-def _by_hand(bench: Bench, run: Run) -> tuple[list[float], float]:
-    """Seconds between the iterations, and the loss of the first."""
+def _by_hand(bench: Bench, run: Run) -> dict[str, Any]:
+    """What `by_hand.py` noted."""
     to = run.dir.work / "by-hand.json"
     argv = [bench.python, str(Path(__file__).with_name("by_hand.py"))]
     argv += [f"--lane={bench.options.lane}", f"--base={run.base}", f"--data={run.dir.data}"]
     argv += [
-        f"--{name}={run.settings[name]}" for name in ("iterations", "accumulation", "sequence")
+        f"--{name.replace('_', '-')}={run.settings[name]}"
+        for name in ("iterations", "save_interval", "accumulation", "sequence")
     ]
     argv += [f"--to={to}"]
     if bench.options.lane == "nemo":
@@ -119,8 +145,7 @@ def _by_hand(bench: Bench, run: Run) -> tuple[list[float], float]:
         ).returncode
     if code != 0 or not to.exists():
         raise RuntimeError(f"by hand: exit code {code}\n{log.read_text(errors='replace')[-4000:]}")
-    made = json.loads(to.read_text())
-    return _between(made["ends_s"]), made["losses"][0]
+    return dict(json.loads(to.read_text()))
 
 
 def _between(ends_s: Sequence[float]) -> list[float]:

@@ -28,6 +28,7 @@ from tui.narrow_updates import NarrowUpdates
 from tui.openings import OPENING_KEYS, Openings
 from tui.sampler import Sampler
 from tui.screens.base import StateScreen
+from tui.selecting import SELECTING_KEYS, Selecting
 from tui.sheet import Sheet
 from tui.themes import glyphs_of, textual_theme
 
@@ -50,7 +51,7 @@ SILENT_S = 10.0
 """A tick takes milliseconds; after so long without one, the disk does not answer."""
 
 
-class LanewatchApp(Openings, Attaching, Changing, NarrowUpdates, App[None]):
+class LanewatchApp(Openings, Attaching, Changing, Selecting, NarrowUpdates, App[None]):
     """The board, and one run's screen on top of it."""
 
     TITLE = "lanewatch"
@@ -63,6 +64,7 @@ class LanewatchApp(Openings, Attaching, Changing, NarrowUpdates, App[None]):
         Binding("ctrl+z", "suspend_process", "to the shell", show=False),
         Binding("ctrl+l", "redraw", "draw the screen anew", show=False),
         *OPENING_KEYS,
+        *SELECTING_KEYS,
     ]
 
     def __init__(
@@ -226,7 +228,7 @@ class LanewatchApp(Openings, Attaching, Changing, NarrowUpdates, App[None]):
     def action_palette(self) -> None:
         """What can be done from here, by name."""
         from tui.commands import palette
-        from tui.screens.board import BoardScreen
+        from tui.screens.commands_here import keys_of
         from tui.screens.pick import PickScreen
         from tui.themes import THEMES
 
@@ -234,11 +236,8 @@ class LanewatchApp(Openings, Attaching, Changing, NarrowUpdates, App[None]):
         if not isinstance(front, StateScreen):
             return
         runs = self.snapshot.runs if self.snapshot else ()
-        may_change = self.can_launch and isinstance(front, BoardScreen)
-        offers = palette(
-            front.commands(), runs, THEMES, may_change=may_change, read_only=self.read_only
-        )
-        choices = tuple(offers)
+        taken, idle = keys_of(front.BINDINGS), self.idle_openings()
+        choices = tuple(palette(front.commands(), runs, THEMES, taken=taken, idle=idle))
 
         def chosen(action: str | None) -> None:
             if action is not None:

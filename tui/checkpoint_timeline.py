@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from monitor.middle import median
 from tui.presentation import duration, remaining, size
-from tui.state import is_over
+from tui.state import expected_end, is_over, is_saving
 
 if TYPE_CHECKING:
     from monitor.metrics import Save
@@ -67,8 +67,7 @@ def _state(view: CheckpointView | None, status: RunStatus, *, newest: int) -> st
         return "deleted"
     if view.complete:
         return "whole"
-    saves = status.phase == "saving" or "saving" in (*status.flags, status.verdict)
-    writing = saves and view.iteration == newest and not is_over(status)
+    writing = is_saving(status) and view.iteration == newest
     return "writing" if writing else "half-written"
 
 
@@ -155,7 +154,7 @@ def _next(status: RunStatus, detail: RunDetail | None) -> str | None:
     value = status.iteration.value
     if due is None or value is None:
         return None
-    if not status.step_s:
+    if not status.step_s or expected_end(status) is None:
         return f"next at {due}"
     return f"next at {due}, in {remaining((due - value) * status.step_s)}"
 

@@ -31,6 +31,9 @@ class Glyphs(NamedTuple):
 
     verdicts: Mapping[str, str]
     stages: Mapping[str, str]
+    levels: Mapping[str, str]
+    """Of memory (warn, high, limit) and of a check or band before a launch."""
+    checkpoints: Mapping[str, str]
     full: str
     empty: str
     rule: str
@@ -48,6 +51,10 @@ class Glyphs(NamedTuple):
     def verdict(self, liveness: str) -> str:
         """The glyph of a verdict."""
         return self.verdicts[liveness]
+
+    def level(self, level: str) -> str:
+        """The glyph of a level."""
+        return self.levels.get(level, "?")
 
 
 UNICODE = Glyphs(
@@ -70,10 +77,21 @@ UNICODE = Glyphs(
         "pending": "○",
         "running": "●",
         "done": "✓",
-        "skipped": "✓",
+        "skipped": "»",
         "failed": "✗",
         "stopped": "□",
     },
+    levels={
+        "ok": "✓",
+        "safe": "✓",
+        "warn": "△",
+        "tight": "△",
+        "high": "▲",
+        "limit": "■",
+        "fail": "✗",
+        "refuse": "✗",
+    },
+    checkpoints={"whole": "●", "writing": "◐", "half-written": "▲", "deleted": "○"},
     full="█",
     empty="░",
     rule="─",
@@ -107,10 +125,21 @@ ASCII = Glyphs(
         "pending": "o",
         "running": "*",
         "done": "=",
-        "skipped": "=",
+        "skipped": ">",
         "failed": "x",
         "stopped": "-",
     },
+    levels={
+        "ok": "=",
+        "safe": "=",
+        "warn": "^",
+        "tight": "^",
+        "high": "!",
+        "limit": "#",
+        "fail": "x",
+        "refuse": "x",
+    },
+    checkpoints={"whole": "*", "writing": "+", "half-written": "^", "deleted": "o"},
     full="#",
     empty=".",
     rule="-",

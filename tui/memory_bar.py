@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 from tui.glyphs import Glyphs
-from tui.lines import Line, Span
-from tui.presentation import part
+from tui.lines import Line, Span, fit
+from tui.presentation import part, size
 from tui.state import is_over
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from monitor.status_model import RunStatus
 
 _GIB = 1 << 30
+GAP = "  "
+"""Between two entries of the legend."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +80,7 @@ def memory_bar(shares: MemoryShares, limit: int | None, width: int, glyphs: Glyp
     return tuple(spans)
 
 
-def memory_legend(shares: MemoryShares, glyphs: Glyphs) -> list[Span]:
+def memory_legend(shares: MemoryShares, limit: int | None, glyphs: Glyphs) -> dict[str, Span]:
     """What each glyph of the bar is, with its size; a part that is not there is absent."""
     named = zip(
         glyphs.shares,
@@ -85,23 +89,43 @@ def memory_legend(shares: MemoryShares, glyphs: Glyphs) -> list[Span]:
         ("accent", "good", "muted", "muted"),
         strict=True,
     )
-    return [
-        (f"{glyph} {name} {_gib(count)}{' GiB' if name == 'free' else ''}", tone)
+    legend = {
+        name: (f"{glyph} {name} {_gib(count)}{' GiB' if name == 'free' else ''}", tone)
         for glyph, name, count, tone in named
         if count or name == "free"
-    ]
+    }
+    if limit:
+        legend["budget"] = (f"{glyphs.mark} budget {size(limit)}", "muted")
+    return legend
+
+
+def fitted_legend(legend: dict[str, Span], width: int, indent: int) -> Line:
+    """*legend* in *width* columns, under the bar where it can be; free and budget stay longest."""
+    kept = dict(legend)
+    for dropped in ("", "cache", "gpu", "processes"):
+        kept.pop(dropped, None)
+        needed = sum(cell_len(text) + len(GAP) for text, _ in kept.values()) - len(GAP)
+        if needed <= width:
+            indent = indent if needed + indent <= width else 0
+            break
+    else:
+        indent = 0
+    return ((" " * indent, ""), *fit(list(kept.values()), width - indent, gap=GAP))
 
 
 def memory_forecast(runs: Iterable[RunStatus]) -> str:
     """In words, how soon the limit is reached, by the watcher that expects it first."""
-    minutes = [
-        run.memory.minutes_to_limit
+    expected = [
+        (run.memory.minutes_to_limit, run.memory.level)
         for run in runs
         if not is_over(run) and run.memory and run.memory.minutes_to_limit is not None
     ]
-    if not minutes:
+    if not expected:
         return ""
-    soonest = max(1, round(min(minutes)))
+    minutes, level = min(expected)
+    if minutes <= 0:  # the level's own word says it, once the watcher is sure
+        return "" if level == "limit" else "at the limit"
+    soonest = max(1, round(minutes))
     return f"reaches the limit in {soonest} min" if soonest < 120 else "rises slowly"
 
 

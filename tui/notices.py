@@ -10,18 +10,20 @@ from tui.state import is_over, silence
 
 if TYPE_CHECKING:
     from monitor.status_model import MemoryView, RunStatus
+    from tui.glyphs import Glyphs
 
 BAD = frozenset({"nan-loss", "disk-low"})
 TROUBLE = BAD | {"log-stuck", "slow", "exploding-loss"}
 """Flags that are news beside the verdict; `saving` is none."""
 
 
-def notices(status: RunStatus) -> list[tuple[str, str]]:
+def notices(status: RunStatus, glyphs: Glyphs) -> list[tuple[str, str]]:
     """Sentences with their tone, the most urgent first; none while all is well."""
     found: list[tuple[str, str]] = []
     memory = status.memory
     if memory is not None and memory.level != "ok" and not is_over(status):
-        sentence = f"memory {memory.level}: {memory_sentence(memory)}"
+        level = f"{glyphs.level(memory.level)} memory {memory.level}"
+        sentence = f"{level}: {memory_sentence(memory)}"
         found.append((sentence, memory_tone(memory.level)))
     alone = silence(status)
     if alone:
@@ -41,9 +43,16 @@ def memory_sentence(memory: MemoryView) -> str:
     if memory.level != "ok" and memory.reason:
         return memory.reason
     used = used_of(memory.used_bytes, memory.limit_bytes).replace("/", " of ")
+    if at_limit(memory):
+        return f"{used}, at its limit"
     if memory.minutes_to_limit is None:
         return used
     return f"{used}, rising: limit in {duration(60 * memory.minutes_to_limit)}"
+
+
+def at_limit(memory: MemoryView) -> bool:
+    """The limit is reached: nothing is left to forecast."""
+    return memory.level == "limit" or memory.used_bytes >= memory.limit_bytes
 
 
 def alert_lines(status: RunStatus) -> list[str]:

@@ -118,6 +118,25 @@ class Openings(Base):
             return
         self.open_compare(runs)
 
+    def idle_openings(self) -> set[str]:
+        """Which actions that open something would open nothing on the screen in front."""
+        from tui.commands import COMPARE, EVENTS, EVENTS_OF_ALL, LOG, MARK, SETTINGS
+        from tui.screens.events import EventsScreen
+        from tui.screens.log import LogScreen
+        from tui.screens.settings import SettingsScreen
+
+        screen, run = self.screen, self.run_in_front()
+        idle = {LOG, EVENTS, COMPARE, MARK} if run is None else set()
+        if isinstance(screen, LogScreen):
+            idle.add(LOG)
+        if isinstance(screen, EventsScreen):
+            idle |= {EVENTS, EVENTS_OF_ALL}
+        if not hasattr(screen, "table"):
+            idle.add(MARK)
+        if isinstance(screen, SettingsScreen) or getattr(self, "read_only", False):
+            idle.add(SETTINGS)
+        return idle
+
     def run_in_front(self) -> str | None:
         """The run that the screen in front is about; None on a screen that is about none."""
         screen: Any = self.screen

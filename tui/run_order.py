@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tui.state import expected_end
+
 if TYPE_CHECKING:
     from monitor.status_model import RunStatus
 
@@ -75,7 +77,8 @@ def _pace(run: RunStatus) -> float | None:
 
 
 def _left(run: RunStatus) -> float | None:
-    return run.eta.seconds if run.eta else None
+    eta = expected_end(run)
+    return eta.seconds if eta else None
 
 
 def _memory(run: RunStatus) -> float | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tui.presentation import age
 
 if TYPE_CHECKING:
-    from monitor.status_model import RunStatus
+    from monitor.status_model import EtaView, RunStatus
     from tui.snapshot import Point as Point
     from tui.snapshot import RunDetail as RunDetail
     from tui.snapshot import Snapshot as Snapshot
@@ -27,6 +27,8 @@ else:
 
 OVER = frozenset({"finished", "failed", "stopped", "ended"})
 """`monitor.model.FINAL` by its words: the first paint does not wait for that import."""
+HALTED = frozenset({"stalled", "suspect", "lost"})
+"""No iteration is to be expected, so that the pace of those that came says nothing of the next."""
 QUEUED = "queued"
 """`monitor.model.Status.QUEUED`, likewise."""
 
@@ -34,6 +36,17 @@ QUEUED = "queued"
 def is_over(status: RunStatus) -> bool:
     """True once nothing more will happen in this attempt."""
     return status.final or status.verdict in OVER
+
+
+def is_saving(status: RunStatus) -> bool:
+    """A checkpoint is being written: the newest one need not be whole yet."""
+    saves = status.phase == "saving" or "saving" in (*status.flags, status.verdict)
+    return saves and not is_over(status)
+
+
+def expected_end(status: RunStatus) -> EtaView | None:
+    """When training ends; None where that is not known, or nobody can say whether it gets on."""
+    return None if is_over(status) or status.verdict in HALTED else status.eta
 
 
 def board_order(status: RunStatus) -> tuple[bool, float, str]:

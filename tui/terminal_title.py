@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui.lines import clean
-from tui.presentation import part
 from tui.run_order import URGENT
+from tui.stage_progress import ITERATIONS, other_stage, stage_progress
 from tui.state import is_over
 
 if TYPE_CHECKING:
@@ -27,9 +27,12 @@ def title_of(snapshot: Snapshot, opened: str | None) -> str:
         run = min(live, key=_urgency, default=None)
     if run is None:
         return "lanewatch"
-    fraction = part(run.iteration.value, run.iteration.total)
+    progress, stage = stage_progress(run), other_stage(run)
+    # How far the training came is no word of the stage behind it.
+    fraction = None if stage and progress.unit == ITERATIONS else progress.fraction
     percent = f" {100 * fraction:.0f}%" if fraction is not None else ""
-    return clean(f"{run.verdict.value}{percent} {run.name or run.run}")[:LONGEST]
+    at = f" {stage}" if stage else ""
+    return clean(f"{run.verdict.value}{at}{percent} {run.name or run.run}")[:LONGEST]
 
 
 def title_sequence(title: str) -> str:

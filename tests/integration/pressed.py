@@ -34,7 +34,8 @@ def keys(text: str, *before: str) -> Before:
 
 DOWN, UP = "j down pagedown ctrl+d G end", "k up pageup ctrl+u g home"
 ROWS: dict[type, Before] = {
-    LanewatchApp: keys("q question_mark ctrl+p comma ctrl+z ctrl+l t v V space c"),
+    LanewatchApp: keys("q question_mark ctrl+p comma ctrl+z ctrl+l t v V space c ctrl+c")
+    | keys("escape", "l"),
     BoardScreen: keys(f"enter n a o O l slash s {DOWN}")
     | keys(UP, "G")
     | keys("R", "j")

@@ -41,6 +41,14 @@ class Terminal:
         """Type a line into the shell."""
         self.type(line, "Enter")
 
+    def drag(self, text: str) -> None:
+        """Select *text*, which stands there, with the mouse."""
+        rows = enumerate(self.screen().splitlines(), 1)
+        y, x = next((y, row.index(text) + 1) for y, row in rows if text in row)
+        last = x + len(text) - 1
+        for report in (f"0;{x};{y}M", f"32;{last};{y}M", f"0;{last};{y}m"):
+            self.type("-l", f"\x1b[<{report}")
+
     def screen(self) -> str:
         """What stands there now."""
         return self._call("capture-pane", "-p")

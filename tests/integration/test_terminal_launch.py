@@ -116,7 +116,7 @@ def test_ctrl_z_and_fg_and_a_storm_of_sizes(lanewatch: Lanewatch, terminal: Term
     for number in range(40):
         terminal.resize(20 + 7 * (number % 19), 6 + number % 31)
     terminal.resize(120, 40)
-    terminal.shows("No runs yet", "ctrl+p commands")
+    terminal.shows("No runs yet", "ctrl+p more")
     terminal.type("?")
     terminal.shows("everywhere")
     terminal.escape()

@@ -75,16 +75,18 @@ async def test_a_machine_without_a_gpu_has_no_gpu_line(
         assert "61.0/110 GiB" in text_of(app, MachineStrip)
 
 
-@pytest.mark.parametrize("level", ["warn", "high", "limit"])
-async def test_the_level_of_the_memory_is_a_word_not_only_a_colour(
-    make_app: MakeApp, snap_of: Any, training: RunStatus, level: str
+@pytest.mark.parametrize(
+    ("level", "said"), [("warn", "△ warn"), ("high", "▲ high"), ("limit", "■ limit")]
+)
+async def test_the_level_of_the_memory_is_glyph_and_word_not_only_a_colour(
+    make_app: MakeApp, snap_of: Any, training: RunStatus, level: str, said: str
 ) -> None:
     app = make_app()
     async with app.run_test(size=(100, 24)) as pilot:
         await show(pilot, snap_of(training))
         assert level not in text_of(app, MachineStrip)
         await show(pilot, snap_of(training, memory_level=level))
-        assert f"61.0/110 GiB {level}" in text_of(app, MachineStrip)
+        assert f"61.0/110 GiB {said}" in text_of(app, MachineStrip)
 
 
 async def test_moving_on_the_board(

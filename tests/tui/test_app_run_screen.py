@@ -272,7 +272,7 @@ async def test_memory_and_alerts_stand_below_the_verdict(
     async with app.run_test(size=size) as pilot:
         await show(pilot, snap_of(status, opened=status))
         rows = [row.strip() for row in text_of(app, VerdictView).splitlines()]
-        assert "memory high: 9.0 GiB left: 101 of 110 GiB used" in rows
+        assert "▲ memory high: 9.0 GiB left: 101 of 110 GiB used" in rows
         assert f"alert memory-high: lanewatch ack {status.run}" in rows
 
 

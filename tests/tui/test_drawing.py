@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from monitor.memory_model import MemoryLevel
 from monitor.model import FINAL, Liveness
 from tui import graphs
 from tui.glyphs import ASCII, TONES, UNICODE, bar, choose_glyphs
 from tui.lines import clean, cut, cut_middle, cut_words, fit, heading, joined, pad, spread, wrap
 from tui.screens.run_layout import LEAST_GRAPH_ROWS, plan_charts, plan_head, plan_overview
 from tui.state import OVER
+from tui.widgets.launch_checks import BANDS
 
 
 @pytest.mark.parametrize(
@@ -111,11 +113,23 @@ def test_every_verdict_has_a_glyph_of_its_own_one_column_wide(glyphs: object) ->
     assert isinstance(glyphs, type(UNICODE))
     shown = list(glyphs.verdicts.values())
     assert len(set(shown)) == len(shown)
-    assert all(cell_len(each) == 1 for each in (*shown, *glyphs.stages.values()))
+    others = (*glyphs.stages.values(), *glyphs.levels.values(), *glyphs.checkpoints.values())
+    assert all(cell_len(each) == 1 for each in (*shown, *others))
+
+
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
+def test_every_stage_and_every_level_of_memory_has_a_glyph_of_its_own(glyphs: object) -> None:
+    assert isinstance(glyphs, type(UNICODE))
+    assert len(set(glyphs.stages.values())) == len(glyphs.stages)
+    levels = [glyphs.level(each.value) for each in MemoryLevel]
+    assert len(set(levels)) == len(levels)
+    assert "?" not in levels
+    assert len({glyphs.level(each) for each in BANDS}) == len(BANDS)
 
 
 def test_ascii_is_ascii() -> None:
-    drawn = [*ASCII.verdicts.values(), *ASCII.stages.values(), bar(0.4, 10, ASCII)]
+    drawn = [*ASCII.verdicts.values(), *ASCII.stages.values(), *ASCII.levels.values()]
+    drawn += [*ASCII.checkpoints.values(), bar(0.4, 10, ASCII)]
     rows = graphs.curve([1.0, 2.0, None, 3.0], 3, 0.0, 3.0, braille=False)
     assert all(each.isascii() for each in (*drawn, *rows))
 

@@ -1,5 +1,7 @@
 """Every key of every screen does something that can be seen: none is bound in vain, none is lost.
 
+What the command palette offers by name does something as well.
+
 The tables of pressed.py say what comes before a key, so that its effect shows. A key that is bound
 and has no row there, or the other way round, fails.
 """
@@ -35,7 +37,9 @@ from tui.actions import Action, question
 from tui.app import LanewatchApp
 from tui.launching.values import Choice
 from tui.looked import write_looked
+from tui.screens.base import StateScreen
 from tui.screens.board import BoardScreen
+from tui.screens.commands_here import commands_of
 from tui.screens.compare import CompareScreen
 from tui.screens.confirm_action import ConfirmActionScreen
 from tui.screens.confirm_look import ConfirmLookScreen
@@ -49,13 +53,15 @@ from tui.screens.log import LogScreen
 from tui.screens.pick import PickScreen
 from tui.screens.run import RunScreen
 from tui.screens.settings import SettingsScreen
-from tui.widgets.key_bar import KeyBar, name_of
+from tui.widgets.key_bar import KeyBar, name_of, shown_as
 from tui.widgets.line_view import LineView
 
 RUN = "nemo-20260521-101112-3fa2"
 OTHER = "unsloth-20260520-220000-9c01"
 NOW = 1_779_370_200.0
 SAME_LOOKS = 3
+UNOFFERED: dict[type, set[str]] = {DiagnosisScreen: {"1", "c"}}
+"""Keys that only tell why they do nothing here: what was found is not for them."""
 
 
 def bound(kind: type) -> set[str]:
@@ -133,16 +139,50 @@ class Stage:
         await self.pilot.press(key)
         await self.pilot.pause()
 
-    async def does_something(self, key: str, before: tuple[str, ...]) -> None:
+    async def come_to(self, before: tuple[str, ...]) -> tuple[Any, ...]:
+        """Press the keys *before*; what is seen then."""
         for each in before:
             await self.press(each)
             await self.quiet()
-        was = await self.quiet()
+        return await self.quiet()
+
+    async def does_something(self, key: str, before: tuple[str, ...]) -> None:
+        was = await self.come_to(before)
         await self.press(key)
         try:
             await settled(self.pilot, lambda: self.seen() != was)
         except AssertionError:
             pytest.fail(f"{key} does nothing that can be seen")
+
+    def offered(self, key: str) -> str | None:
+        """The action that the palette would offer here for *key*."""
+        front = self.app.screen
+        assert isinstance(front, StateScreen)
+        actions = {shown: action for _, shown, action in front.commands()}
+        return actions.get(shown_as(key))
+
+    async def choose(self, action: str) -> None:
+        """Take the command that is *action* from the palette."""
+        await self.press("ctrl+p")
+        assert isinstance(self.app.screen, PickScreen)
+        self.app.screen.list.select(action)
+        chosen = self.app.screen.list.selected
+        assert chosen is not None
+        assert chosen.value == action
+        await self.press("enter")
+
+    async def does_something_by_name(self, key: str, before: tuple[str, ...]) -> bool:
+        """False where the palette does not offer here what *key* does."""
+        was = await self.come_to(before)
+        action = self.offered(key)
+        if action is None:
+            return False
+        await self.choose(action)
+        try:
+            await settled(self.pilot, lambda: self.seen() != was)
+        except AssertionError:
+            pytest.fail(f"{action} does nothing that can be seen")
+        return True
 
 
 @asynccontextmanager
@@ -252,6 +292,22 @@ async def test_each_key_does_something(on_stage: Staged, night: Any, kind: type)
             snapshot = night(STATE.get(key, "training") if kind is RunScreen else "training")
             await stage.open(SCREENS[kind], snapshot)
             await stage.does_something(key, before)
+
+
+@pytest.mark.parametrize("kind", [each for each in SCREENS if issubclass(each, StateScreen)])
+async def test_each_key_that_has_a_name_does_something_by_it(
+    on_stage: Staged, night: Any, kind: type[StateScreen]
+) -> None:
+    named = {key for _, key, _ in commands_of(kind.BINDINGS)}
+    by_name = set()
+    async with on_stage() as stage:
+        for key, before in ROWS[kind].items():
+            if shown_as(key) in named:
+                snapshot = night(STATE.get(key, "training") if kind is RunScreen else "training")
+                await stage.open(SCREENS[kind], snapshot)
+                if await stage.does_something_by_name(key, before):
+                    by_name.add(shown_as(key))
+    assert by_name == named - NOT_HERE.get(kind, set()) - UNOFFERED.get(kind, set())
 
 
 async def test_each_key_of_a_comparison(on_stage: Staged, night: Any, tmp_path: Path) -> None:

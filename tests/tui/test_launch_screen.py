@@ -70,9 +70,9 @@ async def test_the_form_shows_what_a_launch_would_meet(make_app: MakeApp, snap_o
         form, checks = text_of(app, LaunchForm), text_of(app, LaunchChecks)
         assert "625  (by the recipe)" in form
         assert "NVIDIA GB10" in form
-        assert "safe: the run takes 41.2 GiB" in checks
+        assert "✓ safe: the run takes 41.2 GiB" in checks
         assert "training takes 5h 40m" in checks
-        assert "ok   docker" in checks
+        assert "✓ ok   docker" in checks
         assert f"lanewatch launch {RECIPE} --lane=unsloth" in text_of(app, CommandView)
 
 
@@ -86,7 +86,7 @@ async def test_problems_stand_under_their_fields(make_app: MakeApp, snap_of: Any
         at = next(n for n, row in enumerate(rows) if "start" in row)
         assert "the box is busy" in rows[at + 1]
         assert "FAIL" not in rows[0]
-        assert "refuse: the run takes 98.0 GiB" in text_of(app, LaunchChecks)
+        assert "✗ refuse: the run takes 98.0 GiB" in text_of(app, LaunchChecks)
 
 
 async def test_every_change_is_looked_at_not_the_first_form_alone(

@@ -9,7 +9,7 @@ import pytest
 from monitor.model import GpuReading, MachineReading, MemoryReading
 from tui.glyphs import ASCII, UNICODE
 from tui.lines import joined
-from tui.memory_bar import memory_bar, memory_legend, memory_shares
+from tui.memory_bar import fitted_legend, memory_bar, memory_legend, memory_shares
 
 GIB = 1 << 30
 
@@ -59,5 +59,41 @@ def test_the_bar_has_its_width_and_one_mark(width: int, glyphs: Any) -> None:
     assert drawn.count(glyphs.mark) == 1
     if width == 60:
         assert drawn.index(glyphs.mark) == 55
-        named = " ".join(text for text, _ in memory_legend(found, glyphs))
+        named = " ".join(text for text, _ in memory_legend(found, None, glyphs).values())
         assert all(each in named for each in ("processes 23", "gpu 38", "cache 39", "free 20 GiB"))
+        assert "budget" not in named
+
+
+ALL = "█ processes 23  ▓ gpu 38  ▒ cache 39  ░ free 20 GiB  ┃ budget 110 GiB"
+
+
+@pytest.mark.parametrize(
+    ("width", "says"),
+    [
+        pytest.param(78, f"       {ALL}", id="80 columns"),
+        pytest.param(72, ALL, id="not under the bar"),
+        pytest.param(
+            60, "█ processes 23  ▓ gpu 38  ░ free 20 GiB  ┃ budget 110 GiB", id="no cache"
+        ),
+        pytest.param(48, "█ processes 23  ░ free 20 GiB  ┃ budget 110 GiB", id="50 columns"),
+        pytest.param(40, "       ░ free 20 GiB  ┃ budget 110 GiB", id="40 columns"),
+        pytest.param(31, "░ free 20 GiB  ┃ budget 110 GiB", id="just these"),
+        pytest.param(20, "░ free 20 GiB", id="free alone"),
+    ],
+)
+def test_free_and_the_budgets_mark_stay_longest_in_the_legend(width: int, says: str) -> None:
+    found = memory_shares(_machine(120, 59, 20, 38, unified=True))
+    assert found is not None
+    legend = memory_legend(found, 110 * GIB, UNICODE)
+    assert joined(fitted_legend(legend, width, len("memory "))) == says
+
+
+@pytest.mark.parametrize("width", range(31, 120))
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
+def test_the_legend_never_is_wider_than_its_room(width: int, glyphs: Any) -> None:
+    found = memory_shares(_machine(120, 59, 20, 38, unified=True))
+    assert found is not None
+    shown = joined(fitted_legend(memory_legend(found, 110 * GIB, glyphs), width, 7))
+    assert len(shown) <= width
+    assert "free 20 GiB" in shown
+    assert f"{glyphs.mark} budget 110 GiB" in shown

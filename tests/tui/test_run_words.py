@@ -185,6 +185,25 @@ def test_cadence_and_cost_are_said(states: Any, details: Any) -> None:
     assert "a save takes 41s, 1.8 % of the time; the first one took 1m 36s" in said
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        pytest.param({}, "next at 280, in 21m", id="it trains"),
+        pytest.param({"verdict": Liveness.LOG_STUCK}, "next at 280, in 21m", id="a silent log"),
+        pytest.param({"verdict": Liveness.STALLED}, "next at 280", id="stalled"),
+        pytest.param({"verdict": Liveness.SUSPECT}, "next at 280", id="suspect"),
+        pytest.param({"verdict": Liveness.LOST}, "next at 280", id="lost"),
+        pytest.param({"eta": None}, "next at 280", id="no end in sight"),
+        pytest.param({"step_s": None}, "next at 280", id="no pace"),
+    ],
+)
+def test_the_next_save_has_a_time_only_while_the_run_gets_on(
+    training: RunStatus, changes: dict[str, Any], says: str
+) -> None:
+    status = replace(training, **changes)
+    assert says in [text for text, _ in sentences(status, RunDetail(run="r", save_interval=70), ())]
+
+
 def test_what_is_not_known_is_not_said(training: RunStatus) -> None:
     bare = replace(training, checkpoints=(), machine=None, step_s=None)
     assert sentences(bare, None, ()) == []

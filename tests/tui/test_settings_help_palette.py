@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from shown import MakeApp, screen_text, show
 
-from monitor.status_model import AlertsView, RunStatus
+from monitor.model import Liveness
+from monitor.status_model import AlertsView, IterationView, RunStatus
 from tui.glyphs import ASCII, UNICODE
 from tui.launching.settings_desk import ChannelLine
 from tui.screens.board import BoardScreen
 from tui.screens.settings import SettingsScreen
 from tui.terminal_title import title_of, title_sequence
 from tui.themes import ABOUT, THEMES
+from tui.widgets.run_columns import columns_for
 from tui.widgets.settings_view import SettingsView
 
 
@@ -169,6 +171,42 @@ def test_the_title_is_the_verdict_of_who_needs_a_person_first(
     assert title_of(snap_of(training, stalled), None) == "stalled 39% b"
     assert title_of(snap_of(training, stalled), training.run) == "training 39% p65"
     assert title_of(snap_of(finished), finished.run) == "finished 100% demo"
+
+
+@pytest.mark.parametrize(
+    ("changes", "title", "column"),
+    [
+        pytest.param({"done": 124, "done_total": 310}, "working merge 40% p65", "40 %", id="part"),
+        pytest.param({"done": 124, "done_total": None}, "working merge p65", "124", id="no total"),
+        pytest.param({"done": None, "unit": None}, "working merge p65", "625/625", id="not told"),
+        pytest.param(
+            {"stage": "train", "done": 625, "unit": "iterations"},
+            "working 100% p65",
+            "625/625",
+            id="the training itself",
+        ),
+        pytest.param(
+            {"verdict": Liveness.FAILED, "done": 124, "done_total": 310},
+            "failed merge p65",
+            "625/625",
+            id="failed behind the training",
+        ),
+    ],
+)
+def test_the_title_tells_the_progress_of_the_stage_as_the_board_does(
+    snap_of: Any, training: RunStatus, changes: dict[str, Any], title: str, column: str
+) -> None:
+    merging = replace(
+        training,
+        verdict=Liveness.WORKING,
+        stage="merge",
+        unit="tensors",
+        iteration=IterationView(value=625, total=625),
+    )
+    run = replace(merging, **changes)
+    assert title_of(snap_of(run), run.run) == title
+    progress = next(each for each in columns_for(80) if each.title == "progress")
+    assert progress.cell(run, 0.0, UNICODE)[0] == column
 
 
 def test_a_title_cannot_leave_its_sequence(snap_of: Any, training: RunStatus) -> None:

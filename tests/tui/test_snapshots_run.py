@@ -63,6 +63,11 @@ def test_phone(draw: Draw, state: str) -> None:
     assert draw(state, (50, 18))
 
 
+@pytest.mark.parametrize("tab", TABS)
+def test_phone_tab(draw: Draw, tab: str) -> None:
+    assert draw("stalled", (50, 18), str(TABS.index(tab) + 2))
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("tab", TABS)
 def test_tab(draw: Draw, tab: str, size: tuple[int, int]) -> None:
@@ -85,6 +90,33 @@ def test_tab(draw: Draw, tab: str, size: tuple[int, int]) -> None:
 )
 def test_tab_in_another_state(draw: Draw, tab: str, state: str, size: tuple[int, int]) -> None:
     assert draw(state, size, str(TABS.index(tab) + 2))
+
+
+@pytest.mark.parametrize(
+    ("tab", "state"),
+    [
+        ("training", "failed"),
+        ("training", "stalled"),
+        ("machine", "empty"),
+        ("machine", "failed"),
+        ("machine", "watcher-lost"),
+        ("machine", "working"),
+        ("checkpoints", "memory"),
+        ("checkpoints", "stalled"),
+        ("checkpoints", "watcher-lost"),
+        ("log", "failed"),
+        ("log", "log-stuck"),
+        ("log", "watcher-lost"),
+        ("events", "empty"),
+        ("events", "failed"),
+        ("events", "memory"),
+        ("recipe", "empty"),
+        ("recipe", "failed"),
+    ],
+)
+def test_tab_of_a_run_in_trouble(draw: Draw, tab: str, state: str) -> None:
+    """Where the tab, or what stands above it, is another than while all is well."""
+    assert draw(state, (80, 24), str(TABS.index(tab) + 2))
 
 
 @pytest.mark.parametrize("theme", [each for each in THEMES if each != "dark"])

@@ -10,6 +10,7 @@ import pytest
 from monitor.model import Liveness, Status
 from monitor.status_model import AlertsView, KeeperView, MemoryView, RunStatus, WatcherView
 from tui.cli.show import status_lines
+from tui.glyphs import UNICODE
 from tui.notices import memory_sentence, notices
 
 GIB = 1 << 30
@@ -42,7 +43,7 @@ def memory(**changes: Any) -> MemoryView:
         ),
         pytest.param(
             {"memory": memory(level="high", reason="9.0 GiB left")},
-            [("memory high: 9.0 GiB left", "bad")],
+            [("▲ memory high: 9.0 GiB left", "bad")],
             id="memory",
         ),
         pytest.param(
@@ -66,7 +67,7 @@ def memory(**changes: Any) -> MemoryView:
     ],
 )
 def test_notices(changes: dict[str, Any], told: list[tuple[str, str]]) -> None:
-    assert notices(replace(CALM, **changes)) == told
+    assert notices(replace(CALM, **changes), UNICODE) == told
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,8 @@ def test_notices(changes: dict[str, Any], told: list[tuple[str, str]]) -> None:
             {"minutes_to_limit": 23.4}, "61.0 of 110 GiB, rising: limit in 23 min", id="climbing"
         ),
         pytest.param({"level": "warn", "reason": "it climbs"}, "it climbs", id="above ok"),
-        pytest.param({"level": "limit"}, "61.0 of 110 GiB", id="above ok without a reason"),
+        pytest.param({"level": "warn"}, "61.0 of 110 GiB", id="above ok without a reason"),
+        pytest.param({"level": "limit"}, "61.0 of 110 GiB, at its limit", id="at its limit"),
     ],
 )
 def test_memory_in_a_sentence(changes: dict[str, Any], sentence: str) -> None:
@@ -98,10 +100,10 @@ def test_the_command_line_says_signature_and_level() -> None:
 
 def test_in_the_moment_of_its_launch_nobody_is_said_to_be_lost() -> None:
     launched = RunStatus(run="r", verdict=Liveness.STARTING, reason="it has just been launched")
-    assert notices(launched) == []
+    assert notices(launched, UNICODE) == []
     assert "  keeper      is starting" in list(status_lines(launched))
     later = replace(launched, status=Status.RUNNING)
-    assert notices(later)
+    assert notices(later, UNICODE)
     assert any(
         "watcher     lost: lanewatch watch r, no word yet" in line for line in status_lines(later)
     )

@@ -20,6 +20,7 @@ from tui.cli.output import complain, out
 from tui.cli.screen import show_screen
 from tui.cli.show import iteration_text, stage_text
 from tui.presentation import duration
+from tui.state import expected_end
 
 LINE_S = 1.0
 """A progress line each second, so that no two are more than 2 s apart on a busy machine."""
@@ -63,8 +64,8 @@ def _progress(status: RunStatus) -> str:
         parts.append(f"{status.step_s:.2f} s/iteration")
     if status.checkpoints:
         parts.append(f"checkpoint {status.checkpoints[-1].iteration}")
-    if status.eta is not None:
-        parts.append(f"ends in {duration(status.eta.seconds)}")
+    if (eta := expected_end(status)) is not None:
+        parts.append(f"ends in {duration(eta.seconds)}")
     return " | ".join(parts)
 
 

@@ -11,7 +11,7 @@ from tui.notices import memory_sentence
 from tui.presentation import UNKNOWN as MISSING
 from tui.presentation import age, duration, size
 from tui.projections import projection_lines
-from tui.state import is_being_launched, silence
+from tui.state import expected_end, is_being_launched, silence
 
 
 def status_lines(status: RunStatus) -> Iterator[str]:
@@ -43,10 +43,10 @@ def _numbers(status: RunStatus) -> Iterator[str]:
         yield f"  s/iteration {status.step_s:.3g}"
     if status.loss is not None:
         yield f"  loss        {status.loss:.4f}"
-    if status.eta is not None:
-        low, high = duration(status.eta.low_s), duration(status.eta.high_s)
-        missing = f"; {' and '.join(status.eta.unknown)} unknown" if status.eta.unknown else ""
-        yield f"  ends in     {duration(status.eta.seconds)} ({low} to {high}){missing}"
+    if (eta := expected_end(status)) is not None:
+        low, high = duration(eta.low_s), duration(eta.high_s)
+        missing = f"; {' and '.join(eta.unknown)} unknown" if eta.unknown else ""
+        yield f"  ends in     {duration(eta.seconds)} ({low} to {high}){missing}"
     if status.checkpoints:
         last = status.checkpoints[-1]
         whole = "" if last.complete else ", not whole"

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.screen import Screen
 from textual.widgets import Input
 
+from tui.screens.commands_here import Commands, commands_of
 from tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
     from tui.app import LanewatchApp
     from tui.state import Snapshot
-
-
-Commands = tuple[tuple[str, str, str], ...]
-"""Words, key, action."""
 
 
 class StateScreen(Screen[Any]):
@@ -25,8 +22,6 @@ class StateScreen(Screen[Any]):
     PROMPT_HINT: ClassVar[str] = "search"
     HELP: ClassVar[str] = ""
     """How the heading of its keys on the help screen begins."""
-    COMMANDS_HERE: ClassVar[Commands] = ()
-    """What the command palette may offer on this screen."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -48,7 +43,7 @@ class StateScreen(Screen[Any]):
 
     def commands(self) -> Commands:
         """What the command palette offers here and now."""
-        return self.COMMANDS_HERE
+        return commands_of(type(self).BINDINGS)
 
     def search_changed(self, text: str) -> None:
         """Apply what has been typed so far at the prompt."""

@@ -11,7 +11,8 @@ from textual.containers import Container
 from textual.geometry import Size
 
 from tui.run_order import ORDERS, Order
-from tui.screens.base import Commands, StateScreen
+from tui.screens.base import StateScreen
+from tui.screens.commands_here import Commands, without
 from tui.widgets.key_bar import KeyBar, Keys
 from tui.widgets.machine_strip import MachineStrip
 from tui.widgets.run_card import RunCard
@@ -59,31 +60,23 @@ class BoardScreen(StateScreen):
     HELP = "board"
     CSS_PATH = "board.tcss"
     PROMPT_HINT = "filter by run, name, lane or verdict"
-    COMMANDS_HERE = (
-        ("open the selected run", "enter", "open"),
-        ("stop the selected run; asks first", "s", "stop"),
-        ("resume the selected run; asks first", "R", "resume"),
-        ("filter the runs", "/", "search"),
-        ("sort: the next order", "o", "sort(1)"),
-        ("live runs only, or all", "l", "live"),
-    )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", show=False),
-        Binding("escape", "clear", show=False),
+        Binding("enter", "open", "open the selected run", show=False),
+        Binding("s", "stop", "stop the selected run; asks first", show=False),
+        Binding("R", "resume", "resume the selected run; asks first", show=False),
+        Binding("n", "launch", "launch a run", show=False),
+        Binding("a", "attach", "attach: watch a training that runs already", show=False),
+        Binding("slash", "search", "filter the runs", show=False),
+        Binding("o", "sort(1)", "sort: the next order", show=False),
+        Binding("O", "sort(-1)", "sort: the order before", show=False),
+        Binding("l", "live", "live runs only, or all", show=False),
+        Binding("escape", "clear", "show all runs again", show=False),
+        Binding("g,home", "jump(False)", "to the first run", show=False),
+        Binding("G,end", "jump(True)", "to the last run", show=False),
         Binding("j,down", "move(1)", show=False),
         Binding("k,up", "move(-1)", show=False),
         Binding("pagedown,ctrl+d", "page(1)", show=False),
         Binding("pageup,ctrl+u", "page(-1)", show=False),
-        Binding("g,home", "jump(False)", show=False),
-        Binding("G,end", "jump(True)", show=False),
-        Binding("slash", "search", show=False),
-        Binding("n", "launch", show=False),
-        Binding("a", "attach", show=False),
-        Binding("o", "sort(1)", show=False),
-        Binding("O", "sort(-1)", show=False),
-        Binding("l", "live", show=False),
-        Binding("s", "stop", show=False),
-        Binding("R", "resume", show=False),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -160,11 +153,13 @@ class BoardScreen(StateScreen):
             self.reason.update_lines()
 
     def commands(self) -> Commands:
-        """Stop and resume where the selected run can be."""
+        """Stop and resume where the selected run can be, launch and attach where one may."""
         app, chosen = self.lanewatch, self.table.selected
-        left_out = {"stop"} if not app.may_stop(chosen) else set()
+        left_out = {"open", "jump"} if chosen is None else set()
+        left_out |= {"stop"} if not app.may_stop(chosen) else set()
         left_out |= {"resume"} if not app.may_resume(chosen) else set()
-        return tuple(each for each in self.COMMANDS_HERE if each[2] not in left_out)
+        left_out |= {"launch", "attach"} if not app.can_launch else set()
+        return without(super().commands(), *left_out)
 
     def search_changed(self, text: str) -> None:
         self.table.filter_text = text

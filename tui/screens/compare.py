@@ -53,22 +53,23 @@ class CompareScreen(StateScreen):
     HELP = "compare"
     CSS_PATH = "compare.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", show=False),
-        Binding("x", "axis", show=False),
-        Binding("1", "picture(0)", show=False),
-        Binding("2", "picture(1)", show=False),
-        Binding("3", "picture(2)", show=False),
-        Binding("tab", "next_picture", show=False),
-        Binding("b", "base", show=False),
-        Binding("c,y", "copy", show=False),
+        Binding("x", "axis", "curves by iteration, or by time", show=False),
+        *(
+            Binding(str(at), f"picture({at - 1})", f"graph: {each.title} first", show=False)
+            for at, each in enumerate(PICTURES, 1)
+        ),
+        Binding("tab", "next_picture", "the next graph", show=False),
+        Binding("b", "base", "hold the others against the next run", show=False),
+        Binding("c,y", "copy", "copy the comparison as Markdown", show=False),
+        Binding("g,home", "scroll(-9999)", "to the top of the table", show=False),
+        Binding("G,end", "scroll(9999)", "to its end", show=False),
+        Binding("right", "columns(1)", "further to the right in the table", show=False),
+        Binding("left", "columns(-1)", "back to the left", show=False),
+        Binding("escape", "back", "leave the comparison", show=False),
         Binding("j,down", "scroll(1)", show=False),
         Binding("k,up", "scroll(-1)", show=False),
         Binding("pagedown,space,ctrl+d", "page(1)", show=False),
         Binding("pageup,ctrl+u", "page(-1)", show=False),
-        Binding("g,home", "scroll(-9999)", show=False),
-        Binding("G,end", "scroll(9999)", show=False),
-        Binding("right", "columns(1)", show=False),
-        Binding("left", "columns(-1)", show=False),
     ]
 
     def __init__(self, runs: Sequence[str]) -> None:

@@ -22,6 +22,7 @@ from tui.diagnosis_looks import (
 )
 from tui.lines import clean
 from tui.screens.base import StateScreen
+from tui.screens.commands_here import Commands, without
 from tui.state import Snapshot
 from tui.widgets.diagnosis_view import (
     WAITING,
@@ -72,17 +73,20 @@ class DiagnosisScreen(StateScreen):
     HELP = "diagnosis"
     CSS_PATH = "diagnosis.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", show=False),
-        Binding("d", "again", show=False),
-        Binding("n", "native", show=False),
-        Binding("c", "container", show=False),
+        *(
+            Binding(str(number), f"remedy({number})", f"remedy {number}; asks first", show=False)
+            for number in range(1, 10)
+        ),
+        Binding("d", "again", "look again", show=False),
+        Binding("n", "native", "look for native calls; asks first", show=False),
+        Binding("c", "container", "let a container look; asks first", show=False),
+        Binding("g,home", "scroll(-99999)", "to the top", show=False),
+        Binding("G,end", "scroll(99999)", "to the end", show=False),
+        Binding("escape", "back", "leave the diagnosis", show=False),
         Binding("j,down", "scroll(1)", show=False),
         Binding("k,up", "scroll(-1)", show=False),
         Binding("pagedown,ctrl+d,space", "page(1)", show=False),
         Binding("pageup,ctrl+u", "page(-1)", show=False),
-        Binding("g,home", "scroll(-99999)", show=False),
-        Binding("G,end", "scroll(99999)", show=False),
-        *(Binding(str(number), f"remedy({number})", show=False) for number in range(1, 10)),
     ]
 
     def __init__(
@@ -236,16 +240,32 @@ class DiagnosisScreen(StateScreen):
         else:
             self._say(message.text)
 
+    def commands(self) -> Commands:
+        """What was found to be of use here; of remedies those that can be done from here."""
+        found = self.view.found
+        more = dict(self._keys_for_more(found)) if found is not None else {}
+        idle = [] if found is not None else ["again"]  # it looks already
+        idle += [action for key, action in (("n", "native"), ("c", "container")) if key not in more]
+        doable = self._doable()
+        idle += [f"remedy({at})" for at in range(1, 10) if str(at) not in doable]
+        return tuple(
+            (f"do: {doable[key]}; asks first" if key in doable else words, key, action)
+            for words, key, action in without(super().commands(), *idle)
+        )
+
+    def _doable(self) -> dict[str, str]:
+        """What can be done from here, by its key."""
+        found = self.view.found
+        if found is None or not self.lanewatch.can_stop:
+            return {}
+        remedies = enumerate(found.conclusion.remedies, 1)
+        return {str(number): each.do for number, each in remedies if each.commands}
+
     def _show_keys(self) -> None:
         found = self.view.found
         keys: Keys = (("esc", "run"), ("q", "quit"), ("?", "help"))
         if found is not None:
-            numbers = [
-                str(number)
-                for number, each in enumerate(found.conclusion.remedies, 1)
-                if each.commands
-            ]
-            doable = numbers if self.lanewatch.can_stop else []
+            doable = self._doable()
             keys = (
                 keys[0],
                 *(((" ".join(doable), "do it"),) if doable else ()),

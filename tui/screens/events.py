@@ -13,6 +13,7 @@ from textual.message import Message
 
 from tui.event_feed import SEVERITIES, EventFeed, Happening
 from tui.screens.base import StateScreen
+from tui.screens.commands_here import Commands, without
 from tui.state import Snapshot
 from tui.widgets.happenings import EventRows, EventTitle, EventWhole
 from tui.widgets.key_bar import KeyBar, Keys
@@ -51,22 +52,22 @@ class EventsScreen(StateScreen):
     CSS_PATH = "events.tcss"
     PROMPT_HINT = "show only events with this text"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", show=False),
-        Binding("enter", "open_moment", show=False),
-        Binding("o", "open_run", show=False),
-        Binding("f", "severity(1)", show=False),
-        Binding("1", "least(0)", show=False),
-        Binding("2", "least(1)", show=False),
-        Binding("3", "least(2)", show=False),
-        Binding("slash", "search", show=False),
-        Binding("r", "only_run", show=False),
-        Binding("m", "seen", show=False),
+        Binding("enter", "open_moment", "the log of the chosen event's moment", show=False),
+        Binding("o", "open_run", "open the chosen event's run", show=False),
+        Binding("slash", "search", "show only events with a text", show=False),
+        Binding("f", "severity(1)", "severity: the next", show=False),
+        Binding("1", "least(0)", "severity: all", show=False),
+        Binding("2", "least(1)", "severity: warnings and urgent", show=False),
+        Binding("3", "least(2)", "severity: urgent only", show=False),
+        Binding("r", "only_run", "the chosen event's run alone, or all runs", show=False),
+        Binding("m", "seen", "all of this is seen", show=False),
+        Binding("g,home", "jump(False)", "to the newest", show=False),
+        Binding("G,end", "jump(True)", "to the oldest", show=False),
+        Binding("escape", "back", "take back text and severity, then leave", show=False),
         Binding("j,down", "move(1)", show=False),
         Binding("k,up", "move(-1)", show=False),
         Binding("pagedown,space,ctrl+d", "page(1)", show=False),
         Binding("pageup,ctrl+u", "page(-1)", show=False),
-        Binding("g,home", "jump(False)", show=False),
-        Binding("G,end", "jump(True)", show=False),
     ]
 
     def __init__(self, run: str | None = None) -> None:
@@ -105,6 +106,11 @@ class EventsScreen(StateScreen):
         """The run of the chosen event: what keys that open a screen mean."""
         chosen = self.rows.selected
         return self.only if chosen is None else chosen.run
+
+    def commands(self) -> Commands:
+        """Those of the chosen event only where there is one."""
+        idle = () if self.rows.selected is not None else ("open_moment", "open_run", "jump")
+        return without(super().commands(), *idle)
 
     def show_state(self, _snapshot: Snapshot) -> None:
         self._show()

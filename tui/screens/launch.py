@@ -84,27 +84,21 @@ class LaunchScreen(StateScreen):
 
     HELP = "launch"
     CSS_PATH = "launch.tcss"
-    COMMANDS_HERE = (
-        ("launch it", "L", "launch"),
-        ("launch a smoke run, and this behind it", "S", "smoke"),
-        ("copy the command line", "c", "copy"),
-        ("change the field under the cursor", "enter", "change"),
-    )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", show=False),
+        Binding("L", "launch", "launch it", show=False),
+        Binding("S", "smoke", "launch a smoke run, and this behind it", show=False),
+        Binding("c", "copy", "copy the command line", show=False),
+        Binding("enter", "change", "change the field under the cursor", show=False),
+        Binding("right,l,space", "cycle(1)", "its next choice", show=False),
+        Binding("left,h", "cycle(-1)", "its choice before", show=False),
+        Binding("x,backspace,delete", "reset", "back to what the recipe says", show=False),
+        Binding("pagedown,ctrl+d", "scroll_checks(1)", "more of the checks", show=False),
+        Binding("pageup,ctrl+u", "scroll_checks(-1)", "back in the checks", show=False),
+        Binding("g,home", "move(-99)", "to the first field", show=False),
+        Binding("G,end", "move(99)", "to the last field", show=False),
+        Binding("escape", "back", "leave the form", show=False),
         Binding("j,down,tab", "move(1)", show=False),
         Binding("k,up,shift+tab", "move(-1)", show=False),
-        Binding("g,home", "move(-99)", show=False),
-        Binding("G,end", "move(99)", show=False),
-        Binding("right,l,space", "cycle(1)", show=False),
-        Binding("left,h", "cycle(-1)", show=False),
-        Binding("enter", "change", show=False),
-        Binding("x,backspace,delete", "reset", show=False),
-        Binding("L", "launch", show=False),
-        Binding("S", "smoke", show=False),
-        Binding("c", "copy", show=False),
-        Binding("pagedown,ctrl+d", "scroll_checks(1)", show=False),
-        Binding("pageup,ctrl+u", "scroll_checks(-1)", show=False),
     ]
 
     def __init__(self, desk: LaunchDesk) -> None:

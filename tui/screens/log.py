@@ -17,6 +17,7 @@ from tui.log_pager import LogPage
 from tui.log_text import complaint
 from tui.log_worker import Call, LogWorker
 from tui.screens.base import StateScreen
+from tui.screens.commands_here import Commands, without
 from tui.state import Snapshot
 from tui.widgets.key_bar import KeyBar, Keys
 from tui.widgets.log_view import LogStatus, LogTitle, LogView
@@ -69,29 +70,29 @@ class LogScreen(StateScreen):
     HELP = "log"
     CSS_PATH = "log.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", show=False),
+        Binding("F,f", "follow", "follow, or hold still", show=False),
+        Binding("slash", "ask('/')", "search down", show=False),
+        Binding("question_mark", "ask('?')", "search up", show=False),
+        Binding("n", "again(True)", "the next match", show=False),
+        Binding("N", "again(False)", "the match before", show=False),
+        Binding("ampersand", "ask('&')", "show only the lines that match", show=False),
+        Binding("w", "wrap", "wrap long lines, or not", show=False),
+        Binding("left_square_bracket", "switch(-1)", "the run's log before this one", show=False),
+        Binding("right_square_bracket", "switch(1)", "the run's next log", show=False),
+        Binding("c,y", "copy", "copy the chosen lines, or those on the screen", show=False),
+        Binding("s", "ask('s')", "save what is shown to a new file", show=False),
+        Binding("g,home,less_than_sign", "jump(False)", "to the top", show=False),
+        Binding("G,end,greater_than_sign", "jump(True)", "to the end, and follow", show=False),
+        Binding("right", "shift(1)", "further to the right in long lines", show=False),
+        Binding("left", "shift(-1)", "back to the left", show=False),
+        Binding("h", "app.help", "help: all keys and what each verdict means", show=False),
+        Binding("escape", "back", "take back search, filter and choice, then leave", show=False),
         Binding("j,down,enter", "move(1)", show=False),
         Binding("k,up", "move(-1)", show=False),
         Binding("pagedown,space,ctrl+f", "page(1)", show=False),
         Binding("pageup,b,ctrl+b", "page(-1)", show=False),
         Binding("d,ctrl+d", "page(0.5)", show=False),
         Binding("u,ctrl+u", "page(-0.5)", show=False),
-        Binding("g,home,less_than_sign", "jump(False)", show=False),
-        Binding("G,end,greater_than_sign", "jump(True)", show=False),
-        Binding("right", "shift(1)", show=False),
-        Binding("left", "shift(-1)", show=False),
-        Binding("F,f", "follow", show=False),
-        Binding("slash", "ask('/')", show=False),
-        Binding("question_mark", "ask('?')", show=False),
-        Binding("ampersand", "ask('&')", show=False),
-        Binding("n", "again(True)", show=False),
-        Binding("N", "again(False)", show=False),
-        Binding("w", "wrap", show=False),
-        Binding("left_square_bracket", "switch(-1)", show=False),
-        Binding("right_square_bracket", "switch(1)", show=False),
-        Binding("c,y", "copy", show=False),
-        Binding("s", "ask('s')", show=False),
-        Binding("h", "app.help", show=False),
     ]
 
     def __init__(self, run: str, *, stage: str | None = None, at_wall: float | None = None) -> None:
@@ -129,12 +130,21 @@ class LogScreen(StateScreen):
         name = status.name if status is not None and status.name else self.run
         self.heading.show(name, self.page, snapshot.taken_wall, stuck=stuck)
 
+    def commands(self) -> Commands:
+        """The next match only where something is searched."""
+        searched = self.page.pattern or self.page.searching
+        return without(super().commands(), *(() if searched else ("again",)))
+
     @on(LogShown)
     def _show_page(self, message: LogShown) -> None:
         self.page = message.page
         self.view.page = message.page
         self.state_line.page = message.page
         self._show_latest()
+
+    @on(LogView.Selected)
+    def _hold(self) -> None:
+        self._do(lambda worker: worker.pager.hold())
 
     @on(LogCopied)
     def _copy(self, message: LogCopied) -> None:

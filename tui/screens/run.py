@@ -17,7 +17,8 @@ from tui.actions import Action, offered, question, refusal
 from tui.chart_view import ChartView
 from tui.messages import ActionDone
 from tui.remedies import first_remedy, without_keys
-from tui.screens.base import Commands, StateScreen
+from tui.screens.base import StateScreen
+from tui.screens.commands_here import Commands, without
 from tui.screens.run_layout import HeadLayout, Steadied, plan_head
 from tui.screens.run_overview import OverviewTab
 from tui.screens.run_tab import Look, RunTab
@@ -45,6 +46,7 @@ CHART_KEYS: Keys = (("tab", "graph"), ("+ -", "zoom"), ("y", "log scale"), ("m",
 LOG_KEYS: Keys = (("/", "search"), ("n N", "next"), ("j k", "scroll"), ("G", "follow"))
 LIST_KEYS: Keys = (("j k", "scroll"), ("g G", "top, end"))
 SCROLL_KEYS: dict[str, Keys] = {"": (), "list": LIST_KEYS, "log": LOG_KEYS}
+GRAPH_ACTIONS = {"choose", "zoom", "pan", "whole", "smooth", "log_scale"}
 WHEEL_ROWS = 3
 
 
@@ -54,50 +56,44 @@ class RunScreen(StateScreen):
     HELP = "run"
     CSS_PATH = "run.tcss"
     PROMPT_HINT = "search the end of the log (a regular expression; t: the whole log)"
-    COMMANDS_HERE = (
-        *((f"tab: {name}", str(at), f"tab({at - 1})") for at, name in enumerate(TABS, 1)),
-        ("search the log", "/", "search"),
-        ("diagnose: why it hangs, and what to do", "d", "diagnose"),
-        ("graphs: the whole run", "0", "whole"),
-        ("graphs: smoothing", "m", "smooth"),
-        ("graphs: log scale of the chosen one", "y", "log_scale"),
-        ("stop the run; asks first", "s", "stop"),
-        ("kill the run; asks first", "K", "ask('kill')"),
-        ("resume the run; asks first", "R", "ask('resume')"),
-        ("merge and export its last whole checkpoint; asks first", "e", "ask('export')"),
-        ("bring back its keeper and watcher; asks first", "w", "ask('watch')"),
-        ("acknowledge its alerts; asks first", "a", "ask('ack')"),
-    )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", show=False),
-        *(Binding(str(at), f"tab({at - 1})", show=False) for at in range(1, len(TABS) + 1)),
-        Binding("right_square_bracket", "next_tab(1)", show=False),
-        Binding("left_square_bracket", "next_tab(-1)", show=False),
-        Binding("tab", "choose(1)", show=False),
-        Binding("shift+tab", "choose(-1)", show=False),
-        Binding("plus,equals_sign", "zoom(1)", show=False),
-        Binding("minus", "zoom(-1)", show=False),
-        Binding("left", "pan(1)", show=False),
-        Binding("right", "pan(-1)", show=False),
-        Binding("0", "whole", show=False),
-        Binding("y", "log_scale", show=False),
-        Binding("m", "smooth", show=False),
+        *(
+            Binding(str(at), f"tab({at - 1})", f"tab: {name}", show=False)
+            for at, name in enumerate(TABS, 1)
+        ),
+        Binding("d", "diagnose", "diagnose: why it hangs, and what to do", show=False),
+        Binding("s", "stop", "stop the run; asks first", show=False),
+        Binding("K", "ask('kill')", "kill the run; asks first", show=False),
+        Binding("R", "ask('resume')", "resume the run; asks first", show=False),
+        Binding(
+            "e",
+            "ask('export')",
+            "merge and export its last whole checkpoint; asks first",
+            show=False,
+        ),
+        Binding("w", "ask('watch')", "bring back its keeper and watcher; asks first", show=False),
+        Binding("a", "ask('ack')", "acknowledge its alerts; asks first", show=False),
+        Binding("slash", "search", "search the end of the log", show=False),
+        Binding("n", "next_match(False)", "the next match, upwards", show=False),
+        Binding("N", "next_match(True)", "the match before, downwards", show=False),
+        Binding("tab", "choose(1)", "graphs: choose the next one", show=False),
+        Binding("shift+tab", "choose(-1)", "graphs: choose the one before", show=False),
+        Binding("plus,equals_sign", "zoom(1)", "graphs: zoom in", show=False),
+        Binding("minus", "zoom(-1)", "graphs: zoom out", show=False),
+        Binding("left", "pan(1)", "graphs: earlier", show=False),
+        Binding("right", "pan(-1)", "graphs: later", show=False),
+        Binding("0", "whole", "graphs: the whole run", show=False),
+        Binding("m", "smooth", "graphs: smoothing", show=False),
+        Binding("y", "log_scale", "graphs: log scale of the chosen one", show=False),
+        Binding("g,home", "jump(False)", "to the top of what scrolls", show=False),
+        Binding("G,end", "jump(True)", "to its end", show=False),
+        Binding("right_square_bracket", "next_tab(1)", "the next tab", show=False),
+        Binding("left_square_bracket", "next_tab(-1)", "the tab before", show=False),
+        Binding("escape", "back", "clear a search, then the board", show=False),
         Binding("j,down", "scroll(1)", show=False),
         Binding("k,up", "scroll(-1)", show=False),
         Binding("pagedown,ctrl+d", "page(1)", show=False),
         Binding("pageup,ctrl+u", "page(-1)", show=False),
-        Binding("g,home", "jump(False)", show=False),
-        Binding("G,end", "jump(True)", show=False),
-        Binding("slash", "search", show=False),
-        Binding("n", "next_match(False)", show=False),
-        Binding("N", "next_match(True)", show=False),
-        Binding("s", "stop", show=False),
-        Binding("K", "ask('kill')", show=False),
-        Binding("R", "ask('resume')", show=False),
-        Binding("e", "ask('export')", show=False),
-        Binding("w", "ask('watch')", show=False),
-        Binding("a", "ask('ack')", show=False),
-        Binding("d", "diagnose", show=False),
     ]
 
     def __init__(self, run: str, *, id: str | None = None) -> None:
@@ -300,10 +296,15 @@ class RunScreen(StateScreen):
         self.app.push_screen(ConfirmActionScreen(question(action, status)), answered)
 
     def commands(self) -> Commands:
-        """What would change the run only where that is offered now."""
+        """What would change the run only where that is offered now, and what the tab can do."""
         may = {action for _, action in self._offered(self.status)}
         asks = {f"ask('{each.value}')": each for each in Action} | {"stop": Action.STOP}
-        return tuple(each for each in self.COMMANDS_HERE if asks.get(each[2]) in {None, *may})
+        idle = {words for words, action in asks.items() if action not in may}
+        idle |= set() if self.tab.charts else GRAPH_ACTIONS
+        idle |= set() if self.tab.scroller is not None else {"jump"}
+        tail = self.tab.log_tail
+        idle |= set() if tail is not None and tail.pattern else {"next_match"}
+        return without(super().commands(), *idle, f"tab({self.tabs.active})")
 
     def _offered(self, status: RunStatus | None) -> list[tuple[str, Action]]:
         """What may be done from here; nothing in a view that is read-only."""
@@ -378,7 +379,7 @@ class RunScreen(StateScreen):
         actions = tuple((key, action.value) for key, action in self._offered(status))
         there = SCROLL_KEYS[self.tab.scrolls]
         there = (*CHART_KEYS[self.tabs.active == 0 :], *there) if self.tab.charts else there
-        # In 50 columns the first of what may be done, why it hangs, and all other keys.
+        # In 50 columns the first of what may be done, or why it hangs, and where all others are.
         first, more = (*actions[:1], *ALWAYS_KEYS), (*actions[1:], *OTHER_KEYS)
         self.keys.keys = (*KEYS, *first, *more, *there, *LAST_KEYS)
 

@@ -15,6 +15,7 @@ SHRINK_S = 60.0
 ROOMY_ROWS = 32
 ROOM_FOR_NOTES = 16
 ROOM_FOR_REMEDY = 8
+ROOM_FOR_REMEDY_ON_EACH_TAB = 18
 MIN_LOG_ROWS = 4
 MOST_LOG_ROWS = 10
 GRAPH_COLUMNS = 28
@@ -97,7 +98,7 @@ def plan_head(
     remedy = min(remedy_rows, 2) if height >= ROOM_FOR_REMEDY else 0
     if overview:
         progress += note_rows if height >= ROOM_FOR_NOTES else 0
-    elif height < 24:
+    elif height < ROOM_FOR_REMEDY_ON_EACH_TAB:
         remedy = 0
     tabs = int(height >= 10)
     body = max(0, height - 2 - verdict - progress - remedy - tabs)

@@ -10,7 +10,7 @@ from textual.containers import Horizontal
 
 from tui.screens.run_layout import WIDE, Steadied, plan_overview
 from tui.screens.run_tab import Look, RunTab, Scroller, show_log
-from tui.state import is_over
+from tui.state import is_over, is_saving
 from tui.widgets.evidence_table import EvidenceTable
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ class OverviewTab(RunTab):
         self._arrange(look, len(series) or 2)
         self._show_evidence(look.snapshot, look.status)
         self.checkpoints.over = look.status is not None and is_over(look.status)
+        self.checkpoints.saving = look.status is not None and is_saving(look.status)
         self.checkpoints.checkpoints = look.status.checkpoints if look.status else ()
         for number, graph in enumerate(self.graphs):
             graph.series = series[number] if number < len(series) else None

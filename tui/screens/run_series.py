@@ -48,7 +48,8 @@ class SeriesMaker:
         curves = (detail.losses, detail.lrs, detail.grad_norms, detail.step_times)
         over = status is not None and is_over(status)
         limit = _limit(snapshot, status)
-        made_of = (kind, view, *curves, detail.history, total, limit, over)
+        read = status is not None and status.memory is not None
+        made_of = (kind, view, *curves, detail.history, total, limit, over, read)
         if len(self._made_of) != len(made_of) or any(
             new is not old and (isinstance(new, tuple) or new != old)
             for new, old in zip(made_of, self._made_of, strict=True)
@@ -124,7 +125,8 @@ def _machine(
         # A machine without a GPU shows its CPU; one with a GPU shows what the run is about.
         if series is not None and (source.title != "cpu" or not _has(shown, "gpu")):
             shown.append(series)
-    if not _has(shown, "memory"):
+    # Its history begins a minute later than its reading: till then its place is kept.
+    if not _has(shown, "memory") and not over and status is not None and status.memory is not None:
         shown.insert(0, Series(title="memory"))
     return shown
 

@@ -12,6 +12,7 @@ from textual.message import Message
 
 from tui.lines import clean
 from tui.screens.base import StateScreen
+from tui.screens.commands_here import Commands, without
 from tui.state import Snapshot, is_over
 from tui.themes import ABOUT, THEMES
 from tui.widgets.key_bar import KeyBar, Keys
@@ -51,13 +52,13 @@ class SettingsScreen(StateScreen):
     HELP = "settings"
     CSS_PATH = "settings.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", show=False),
+        Binding("enter,space", "take", "put in force what is under the cursor", show=False),
+        Binding("t", "test", "send a test to the channel under the cursor", show=False),
+        Binding("g,home", "move(-99)", "to the first setting", show=False),
+        Binding("G,end", "move(99)", "to the last setting", show=False),
+        Binding("escape", "back", "leave the settings", show=False),
         Binding("j,down,tab", "move(1)", show=False),
         Binding("k,up,shift+tab", "move(-1)", show=False),
-        Binding("g,home", "move(-99)", show=False),
-        Binding("G,end", "move(99)", show=False),
-        Binding("enter,space", "take", show=False),
-        Binding("t", "test", show=False),
     ]
 
     def __init__(self, desk: SettingsDesk) -> None:
@@ -78,6 +79,12 @@ class SettingsScreen(StateScreen):
         self.keys.keys = KEYS
         self._show()
         self._read()
+
+    def commands(self) -> Commands:
+        """A test only where a channel is under the cursor."""
+        setting = self.view.selected
+        on_channel = setting is not None and setting.group == CHANNEL
+        return without(super().commands(), *(() if on_channel else ("test",)))
 
     def show_state(self, snapshot: Snapshot) -> None:
         failing: dict[str, str] = {}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from monitor.status_model import RunStatus
     from tui.state import RunDetail
 
+STATE = 14
 TONES = {"whole": "", "writing": "good", "half-written": "warn", "deleted": "muted"}
 
 
@@ -59,9 +60,6 @@ class CheckpointView(ScrolledLines):
             return None
         ends = f" {total}"
         room = width - len(ends)
-        marks = {"whole": "●", "writing": "◐", "half-written": "▲", "deleted": "○"}
-        if not self.glyphs.braille:
-            marks = {"whole": "*", "writing": "+", "half-written": "^", "deleted": "o"}
         cells = [(self.glyphs.rule, "rule")] * room
 
         def place(iteration: int) -> int:
@@ -71,18 +69,19 @@ class CheckpointView(ScrolledLines):
         if due is not None:
             cells[place(due)] = ("?", "accent")
         for each in found:
-            cells[place(each.iteration)] = (marks[each.state], TONES[each.state])
+            cells[place(each.iteration)] = (self.glyphs.checkpoints[each.state], TONES[each.state])
         return (*_runs(cells), (ends, "muted"))
 
     def _row(self, entry: Entry, width: int) -> Line:
         when = age(ago(entry.wall_s, self.now_wall))
+        state = f"{self.glyphs.checkpoints[entry.state]} {entry.state}"
         parts: list[Span] = [
             (pad(str(entry.iteration), 9, right=True), "strong"),
-            (pad(entry.state, 12), TONES[entry.state]),
+            (pad(state, STATE), TONES[entry.state]),
             (pad(f"{when} ago" if entry.wall_s is not None else "", 11, right=True), "muted"),
             (pad(size(entry.size_bytes), 9, right=True), ""),
-            (pad(duration(entry.save_s), 8, right=True), ""),
-            (pad(duration(entry.gap_s), 11, right=True), "muted"),
+            (pad(duration(entry.save_s), 7, right=True), ""),
+            (pad(duration(entry.gap_s), 10, right=True), "muted"),
             (pad(clock(entry.wall_s, self.now_wall), 12, right=True), "muted"),
         ]
         return fit(parts, width, gap=" ")
@@ -91,11 +90,11 @@ class CheckpointView(ScrolledLines):
 def _head(width: int) -> Line:
     columns = (
         pad("iteration", 9, right=True),
-        pad("", 12),
+        pad("", STATE),
         pad("written", 11, right=True),
         pad("size", 9, right=True),
-        pad("save", 8, right=True),
-        pad("since last", 11, right=True),
+        pad("save", 7, right=True),
+        pad("since last", 10, right=True),
         pad("at", 12, right=True),
     )
     return fit([(each, "muted") for each in columns], width, gap=" ")

@@ -18,6 +18,7 @@ KEYS: Groups = (
         ("q", "quit; every run goes on"),
         ("esc", "clear a search, then back"),
         ("ctrl+p", "commands by name, themes, runs"),
+        ("ctrl+c", "copy the text that was selected with the mouse; it quits nothing"),
         ("ctrl+z", "to the shell; fg comes back; ctrl+l: draw anew"),
         (",", "settings: theme, memory limit, alert channels"),
     )),

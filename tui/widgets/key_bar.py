@@ -10,7 +10,10 @@ from tui.widgets.line_view import LineView
 
 Keys = tuple[tuple[str, str], ...]
 """(key, what it does), the most useful first."""
-
+COMMANDS = "ctrl+p"
+MORE = (COMMANDS, "more")
+"""Stands at the end where others were left out: the palette has all of them."""
+GAP = "  "
 
 NAMES = {
     "?": "question_mark",
@@ -28,13 +31,21 @@ NAMES = {
 """Textual's names of keys that are shown by another; "" for what is no key."""
 
 
+SHOWN = {name: shown for shown, name in NAMES.items() if len(shown) == 1 or shown == "esc"}
+
+
+def shown_as(name: str) -> str:
+    """A key of Textual's *name* as the screens show it."""
+    return SHOWN.get(name, name)
+
+
 def name_of(shown: str) -> str | None:
     """Textual's name of a key as it is shown; None for what is no key."""
     return NAMES.get(shown, shown) or None
 
 
 class KeyBar(LineView):
-    """Keys that do not fit are left out whole; `?` lists all of them."""
+    """Keys that do not fit are left out whole; the commands by name have them."""
 
     keys: reactive[Keys] = reactive((), repaint=False)
     trouble: reactive[str] = reactive("", repaint=False)
@@ -74,13 +85,29 @@ class KeyBar(LineView):
     def lines(self, width: int, height: int) -> list[Line]:
         if self.trouble:
             return [line(cut_words(self.trouble, width, self.glyphs.ellipsis), "warn")][:height]
-        spans: list[Span] = []
-        used = 0
-        for key, action in self.keys:
-            needed = len(key) + len(action) + 1 + (2 if spans else 0)
-            if used + needed > width:
-                continue
-            spans += [("  ", ""), (key, "strong")] if spans else [(key, "strong")]
-            spans.append((f" {action}", "muted"))
-            used += needed
-        return [tuple(spans)][:height]
+        return [_spans(self._fitting(width))][:height]
+
+    def _fitting(self, width: int) -> Keys:
+        """All keys, or those that leave room to say where the others are."""
+        if _width(self.keys) <= width:
+            return self.keys
+        # On top of a screen that asks something there are no commands by name.
+        more = (MORE,) if _width((MORE,)) <= width and not self.screen.is_modal else ()
+        kept: Keys = ()
+        for each in self.keys:
+            is_there = bool(more) and each[0] == COMMANDS
+            if not is_there and _width((*kept, each, *more)) <= width:
+                kept = (*kept, each)
+        return (*kept, *more)
+
+
+def _width(keys: Keys) -> int:
+    return sum(len(key) + 1 + len(action) for key, action in keys) + len(GAP) * (len(keys) - 1)
+
+
+def _spans(keys: Keys) -> Line:
+    spans: list[Span] = []
+    for key, action in keys:
+        spans += [(GAP, ""), (key, "strong")] if spans else [(key, "strong")]
+        spans.append((f" {action}", "muted"))
+    return tuple(spans)

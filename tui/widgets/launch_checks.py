@@ -12,6 +12,8 @@ TONES = {"ok": "good", "warn": "warn", "fail": "bad"}
 WORDS = {"ok": "ok", "warn": "WARN", "fail": "FAIL"}
 BANDS = {"safe": "good", "tight": "warn", "refuse": "bad"}
 NAME = 19
+STATE = 7
+"""Columns of a check's glyph and word."""
 WHOLE = 20
 """Rows of what is not well: it is shown to its end. What is well takes a line if room is short."""
 NARROW = 54
@@ -59,11 +61,12 @@ class LaunchChecks(Scrolled):
             return []
         band = next((each for each in BANDS if memory.startswith(each)), "")
         rows = rows if band == "safe" else WHOLE
+        memory = f"{self.glyphs.level(band)} {memory}" if band else memory
         return _labelled("memory", BANDS.get(band, "warn"), memory, width, rows)
 
     def _check(self, check: CheckLine, width: int, well: int) -> list[Line]:
         text, rows = clean(check.text), well if check.level == "ok" else WHOLE
-        label = f"{WORDS[check.level]:<5}{check.name}"
+        label = f"{self.glyphs.level(check.level)} {WORDS[check.level]:<5}{check.name}"
         return _labelled(label, TONES[check.level], text, width, rows)
 
 
@@ -73,7 +76,7 @@ def _labelled(label: str, tone: str, text: str, width: int, rows: int) -> list[L
         first, *others = wrap(f"{label}: {text}", width - 1, rows, whole=True) or [label]
         head = first[: len(label)]
         return [((head, tone), (first[len(head) :], "")), *(line(f" {each}") for each in others)]
-    start = pad(label, NAME + 5) + " "
+    start = pad(label, NAME + STATE) + " "
     wrapped = wrap(text, max(12, width - len(start)), rows, whole=True)
     return [
         ((start if at == 0 else " " * len(start), tone), (each, ""))

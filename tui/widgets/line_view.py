@@ -1,19 +1,23 @@
 """A widget made of lines of toned text that repaints only the lines that changed.
 
 A subclass says what its lines are; this class compares them, column by column, with what is
-on the screen. Of a changed line the columns that differ are sent (see `tui.sheet`).
+on the screen. Of a changed line the columns that differ are sent (see `tui.sheet`). The mouse
+selects its text, by Textual's own selection (see `tui.selecting`).
 """
 
 from __future__ import annotations
 
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.geometry import Region
+from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.glyphs import UNICODE, Glyphs, spelt
 from tui.lines import Line, Span, clean
+from tui.selecting import Parts, is_dragged, marked, parts_of, text_of
 from tui.sheet import is_even
 from tui.tones import tone_style
 
@@ -32,6 +36,9 @@ class LineView(Widget):
         self._drawn_for = (0, 0)
         """Columns and rows that `_shown` is for."""
         self._tones: dict[str, Style] = {}
+        self._painting = False
+        self.selected_parts: Parts = {}
+        """What of it is selected with the mouse, as it stood there then."""
 
     @property
     def glyphs(self) -> Glyphs:
@@ -84,8 +91,43 @@ class LineView(Widget):
             for text, tone in _merged(spans)
             if text
         ]
+        if y in self.selected_parts:
+            segments = [*marked(segments, self.selected_parts[y])]
         # The style of no tone is kept with the others: to ask the widget walks up the whole tree.
-        return Strip(segments).adjust_cell_length(width, self._tone(""))
+        strip = Strip(segments).adjust_cell_length(width, self._tone(""))
+        # Only what the mouse asks of is told its places: they would make each style another one.
+        return strip if self._painting else strip.apply_offsets(0, y)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._painting = True
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._painting = False
+
+    def get_selection(self, selection: Selection) -> tuple[str, str]:
+        return text_of(self.selected_parts or parts_of(selection, self.plain())), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        self.selected_parts = {} if selection is None else parts_of(selection, self.plain())
+        self.refresh()
+
+    async def on_event(self, event: events.Event) -> None:
+        """What ends a selection is no click, though Textual makes one of it."""
+        if isinstance(event, events.Click) and (selection := self.text_selection) is not None:
+            if is_dragged(selection):
+                event.stop()
+                return
+            self.screen.clear_selection()
+        await super().on_event(event)
+
+    async def _on_click(self, event: events.Click) -> None:
+        # A second click opens what was clicked; Textual's default selects all of it as well.
+        event.prevent_default()
+
+    def on_hide(self) -> None:
+        if self.selected_parts:
+            self.screen.clear_selection()
 
     def on_resize(self) -> None:
         self.update_lines()

@@ -1,12 +1,14 @@
 """The last lines of a log: followed, scrolled back, searched. Foreign text, never markup.
 
 Following turns pages: when the newest line would leave the view, the view moves on by a third of
-its rows and then fills again. One line more costs one line on the wire, not a screenful.
+its rows and then fills again. One line more costs one line on the wire, not a screenful. While
+text of it is selected with the mouse the view stays.
 """
 
 from __future__ import annotations
 
 from textual.reactive import reactive
+from textual.selection import Selection
 
 from tui.lines import Line, clean, cut, cut_words, heading, toned
 from tui.log_marks import Marks
@@ -88,7 +90,7 @@ class LogTail(LineView):
 
     def lines(self, width: int, height: int) -> list[Line]:
         room = max(0, height - 1)
-        if self.follow:
+        if self.follow and not self.selected_parts:
             self._turn_page(room)
         start = max(0, min(self._top, self._end if not self.follow else self._top) - self._first)
         shown = [
@@ -124,7 +126,14 @@ class LogTail(LineView):
         self.follow = self._top >= self._end
         self.update_lines()
 
+    def selection_updated(self, selection: Selection | None) -> None:
+        super().selection_updated(selection)
+        self.update_lines()
+
     def _note(self) -> str:
+        if self.selected_parts and self.follow:
+            newer = self._first + len(self._text) - max(self._top, self._first) - self._room
+            return f"{newer} below, esc: follow" if newer > 0 else ""
         if self._marks.trouble:
             return self._marks.trouble
         if self.pattern:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from textual.message import Message
 from textual.reactive import reactive
+from textual.selection import Selection
 
 from tui.lines import Line, Span, cut, cut_words, fit, line, spread, toned, width_of
 from tui.log_pager import LogPage
@@ -14,6 +16,9 @@ from tui.widgets.line_view import LineView
 class LogView(LineView):
     """Foreign text, never markup. `marked` are the lines that a person has chosen, by offset."""
 
+    class Selected(Message):
+        """The mouse selects text of a log that is followed: it would not stay where it is."""
+
     page: reactive[LogPage] = reactive(LogPage(), repaint=False)
     marked: reactive[tuple[int, int] | None] = reactive(None, repaint=False)
 
@@ -22,6 +27,11 @@ class LogView(LineView):
 
     def watch_marked(self) -> None:
         self.update_lines()
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        super().selection_updated(selection)
+        if selection is not None and self.page.follow:
+            self.post_message(self.Selected())
 
     def line_on(self, row: int) -> int | None:
         """The line that is shown in *row* of the widget."""

@@ -48,14 +48,16 @@ class MachineStrip(LineView):
     @staticmethod
     def rows(machine: MachineReading | None) -> int:
         """Rows that the strip needs: the memory's, its legend's, and one for each GPU."""
-        return 1 if machine is None else 2 + len(machine.gpus)
+        if machine is None:
+            return 1
+        return (1 if machine.memory is None else 2) + len(machine.gpus)
 
     def lines(self, width: int, height: int) -> list[Line]:
         machine = self.machine
         if machine is None:
             return [(("machine: not read yet", "muted"),)]
         rows = [self._host(machine, width)]
-        if height > 1:
+        if height > 1 and machine.memory is not None:
             rows.append(self._legend(machine, width))
         rows += [_gpu(gpu, width) for gpu in machine.gpus]
         return rows[:height]
@@ -63,8 +65,10 @@ class MachineStrip(LineView):
     def _host(self, machine: MachineReading, width: int) -> Line:
         """The bar has the room; what stands beside it takes what that leaves."""
         figures = self._figures(machine)
-        taken = len("memory ") + width_of(figures) + WISHED_BAR + len("   ")
-        rest = fit(_beside(machine), max(0, width - taken)) if width < WIDE else ()
+        wished = WISHED_BAR if machine.memory is not None else 0
+        taken = len("memory ") + width_of(figures) + wished + len("   ")
+        here = width < WIDE or machine.memory is None
+        rest = fit(_beside(machine), max(0, width - taken)) if here else ()
         memory = self._memory(machine, figures, width - width_of(rest) - 3)
         return (*memory, ("   ", ""), *rest) if rest else memory
 
@@ -74,9 +78,11 @@ class MachineStrip(LineView):
             return ((" not readable", "muted"),)
         limit = self.limit_bytes or memory.total_bytes
         text = f" {used_of(memory.used_bytes, limit)}"
-        if tone := memory_tone(self.level):
-            text += f" {self.level}"
-        tone = tone or _alarm(part(memory.used_bytes, limit))
+        level, word = self.level, self.level
+        if level == "ok":
+            level, word = _fullness(part(memory.used_bytes, limit))
+        if tone := memory_tone(level):
+            text += f" {self.glyphs.level(level)} {word}"
         forecast: Line = ((f", {self.forecast}", "warn"),) if self.forecast else ()
         return ((text, tone), *forecast)
 
@@ -99,22 +105,24 @@ class MachineStrip(LineView):
 
     def _legend(self, machine: MachineReading, width: int) -> Line:
         """What the bar's parts are, and on a wide screen the rest of the machine."""
-        from tui.memory_bar import memory_legend, memory_shares
+        from tui.memory_bar import GAP, fitted_legend, memory_legend, memory_shares
 
         shares = memory_shares(machine)
         if shares is None:
-            return fit(_beside(machine), width)
-        parts = memory_legend(shares, self.glyphs)
-        if self.limit_bytes:
-            parts.append((f"{self.glyphs.mark} budget {size(self.limit_bytes)}", "muted"))
-        rest = _beside(machine) if width >= WIDE else []
-        return (("       ", ""), *fit([*parts, *rest], width - 7, gap="  "))
+            return ()
+        legend = memory_legend(shares, self.limit_bytes, self.glyphs)
+        shown = fitted_legend(legend, width, len("memory "))
+        if width < WIDE:
+            return shown
+        rest = fit(_beside(machine), width - width_of(shown) - len(GAP), gap=GAP)
+        return (*shown, (GAP, ""), *rest) if rest else shown
 
 
 def _beside(machine: MachineReading) -> list[Span]:
+    cpu, disk = _steady(machine.cpu_percent), machine.disk_free_bytes
     return [
-        (f"cpu {percent(_steady(machine.cpu_percent))}", ""),
-        (f"disk {size(machine.disk_free_bytes)} free", ""),
+        (f"cpu {percent(cpu)}" if cpu is not None else "", ""),
+        (f"disk {size(disk)} free" if disk is not None else "", ""),
         (f"load {machine.load1:.1f}" if machine.load1 is not None else "", ""),
     ]
 
@@ -124,11 +132,11 @@ def _steady(cpu_percent: float | None) -> float | None:
     return None if cpu_percent is None else round(cpu_percent / 5) * 5
 
 
-def _alarm(fraction: float | None) -> str:
-    """Colour for the last fifth before the limit, and for the last twentieth."""
+def _fullness(fraction: float | None) -> tuple[str, str]:
+    """Level and word of the last fifth before the limit, and of the last twentieth."""
     if fraction is None or fraction < 0.8:
-        return ""
-    return "warn" if fraction < 0.95 else "bad"
+        return "ok", ""
+    return ("warn", "over 80 %") if fraction < 0.95 else ("high", "over 95 %")
 
 
 def _gpu(gpu: GpuReading, width: int) -> Line:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from textual.reactive import reactive
 
-from tui.glyphs import bar
+from tui.glyphs import UNICODE, Glyphs, bar
 from tui.lines import Line, Span, fit, wrap
 from tui.notices import memory_sentence
 from tui.presentation import memory_tone, part, percent, size, used_of
@@ -55,7 +55,7 @@ class MemoryBudget(LineView):
             rows.append(fit(shares, width))
         rows += [
             ((row, tone),)
-            for text, tone in _told(status)
+            for text, tone in _told(status, self.glyphs)
             for row in wrap(text, width, 1, self.glyphs.ellipsis)
         ]
         if peaks := _peaks(status):
@@ -71,14 +71,15 @@ class MemoryBudget(LineView):
         return (("memory ", ""), (shown, tone or "accent"), (figures, tone))
 
 
-def _told(status: RunStatus) -> list[tuple[str, str]]:
+def _told(status: RunStatus, glyphs: Glyphs = UNICODE) -> list[tuple[str, str]]:
     """Forecast and guard in words."""
     memory = status.memory
     if memory is None or is_over(status):
         return []
     said = []
     if memory.level != "ok" or memory.minutes_to_limit is not None:
-        word = "" if memory.level == "ok" else f"{memory.level}: "
+        level = memory.level
+        word = "" if level == "ok" else f"{glyphs.level(level)} {level}: "
         said.append((f"{word}{memory_sentence(memory)}", memory_tone(memory.level) or "warn"))
     if memory.guard:
         said.append((f"guard: {memory.guard}", "accent"))

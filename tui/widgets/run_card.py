@@ -22,7 +22,7 @@ from tui.presentation import (
     used_of,
 )
 from tui.remedies import first_remedy
-from tui.state import is_over
+from tui.state import expected_end, is_over
 from tui.widgets.verdict_view import VerdictView
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class RunCard(VerdictView):
         shown += [line(each) for each in rows[1:]]
         return shown + [
             line(row, tone)
-            for text, tone in notices(status)
+            for text, tone in notices(status, self.glyphs)
             for row in wrap(clean(text), width, NOTICE_ROWS, self.glyphs.ellipsis)
         ]
 
@@ -106,9 +106,8 @@ def _facts(status: RunStatus, now_wall: float) -> Iterator[tuple[str, str]]:
         yield "iteration", count(status.iteration.value, status.iteration.total)
     if (step := pace(status.step_s)) != UNKNOWN:
         yield "pace", f"{step} s an iteration"
-    if status.eta is not None and not is_over(status):
-        at = clock(status.eta.finish_wall, now_wall)
-        yield "ends", f"in {remaining(status.eta.seconds)}, about {at}"
+    if (eta := expected_end(status)) is not None:
+        yield "ends", f"in {remaining(eta.seconds)}, about {clock(eta.finish_wall, now_wall)}"
     last = next((each for each in reversed(status.checkpoints) if each.complete), None)
     if last is not None:
         cost = f", took {duration(last.save_s)}" if last.save_s is not None else ""
@@ -117,7 +116,7 @@ def _facts(status: RunStatus, now_wall: float) -> Iterator[tuple[str, str]]:
         yield "checkpoint", f"{last.iteration}{since}{cost}"
     if is_over(status) and status.loss is not None:
         yield "loss", f"{figure(status.loss)}, the last one"
-    if status.peaks is not None:
+    if status.peaks is not None and status.peaks.machine_bytes is not None:
         yield "peak", size(status.peaks.machine_bytes)
     if status.memory is not None:
         yield "memory", used_of(status.memory.used_bytes, status.memory.limit_bytes)

@@ -14,12 +14,12 @@ from tui.presentation import (
     count,
     memory_tone,
     pace,
-    part,
     percent,
     remaining,
     size,
 )
-from tui.state import QUEUED, is_over, silence
+from tui.stage_progress import ITERATIONS, stage_progress
+from tui.state import QUEUED, expected_end, is_over, silence
 
 if TYPE_CHECKING:
     from monitor.status_model import RunStatus
@@ -80,12 +80,12 @@ def _stage(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
 
 def _progress(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
     """Iterations, or of a stage that counts something else how much of it is done."""
-    if run.done is not None and run.unit not in (None, "iterations") and not is_over(run):
-        fraction = part(run.done, run.done_total)
-        if fraction is not None:
-            return percent(100 * fraction), ""
-        return (size(run.done) if run.unit == "bytes" else str(run.done)), ""
-    return count(run.iteration.value, run.iteration.total), ""
+    progress = stage_progress(run)
+    if progress.unit == ITERATIONS:
+        return count(progress.done, progress.total), ""
+    if progress.fraction is not None:
+        return percent(100 * progress.fraction), ""
+    return (size(progress.done) if progress.unit == "bytes" else str(progress.done)), ""
 
 
 def _pace(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
@@ -99,7 +99,8 @@ def _left(run: RunStatus, now: float, _glyphs: Glyphs) -> tuple[str, str]:
         return (f"{age(since).split(' ')[0]} ago" if since is not None else "over"), "muted"
     if silence(run):
         return "unwatched", "warn"
-    return remaining(run.eta.seconds if run.eta else None), ""
+    eta = expected_end(run)
+    return remaining(eta.seconds if eta else None), ""
 
 
 def _checkpoint(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
@@ -111,13 +112,14 @@ def _checkpoint(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]
     return f"{last.iteration}, {age(last.age_s)}", ""
 
 
-def _memory(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
+def _memory(run: RunStatus, _now: float, glyphs: Glyphs) -> tuple[str, str]:
     memory = run.memory
     if is_over(run):
         return size(run.peaks.machine_bytes if run.peaks else None), "muted"
     if memory is None:
         return UNKNOWN, "muted"
-    return size(memory.used_bytes), memory_tone(memory.level)
+    level = "" if memory.level == "ok" else f"{glyphs.level(memory.level)} {memory.level} "
+    return f"{level}{size(memory.used_bytes)}", memory_tone(memory.level)
 
 
 _COLUMNS = (
@@ -130,5 +132,5 @@ _COLUMNS = (
     Column(title="s/iter", width=6, from_width=76, cell=_pace),
     Column(title="left", width=10, from_width=48, cell=_left),
     Column(title="checkpoint", width=11, from_width=98, cell=_checkpoint),
-    Column(title="memory", width=8, from_width=118, cell=_memory),
+    Column(title="memory", width=15, from_width=124, cell=_memory),
 )

@@ -11,6 +11,8 @@ from tui.widgets.line_view import LineView
 class TabBar(LineView):
     """One row. Where not all names fit, the others are their numbers."""
 
+    ALLOW_SELECT = False  # between a verdict and its evidence it is no text that one wants
+
     active: reactive[int] = reactive(0, repaint=False)
     """Index of the open tab."""
 

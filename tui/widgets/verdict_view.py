@@ -38,7 +38,7 @@ class VerdictView(LineView):
             return 2
         label = "".join(text for text, _ in self._head(status))
         rows = len(wrap(f"{label} {steady(status.reason)}", width, 9))
-        return rows + len(notices(status))
+        return rows + len(notices(status, self.glyphs))
 
     def lines(self, width: int, height: int) -> list[Line]:
         status = self.status
@@ -47,7 +47,7 @@ class VerdictView(LineView):
         head = self._head(status)
         told = [
             (row, tone)
-            for text, tone in notices(status)[: max(min(height - 1, 1), height - 2)]
+            for text, tone in notices(status, self.glyphs)[: max(min(height - 1, 1), height - 2)]
             for row in wrap(self._by_key(text, status, width), width, 1, self.glyphs.ellipsis)
         ]
         label = "".join(text for text, _ in head)
