@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +86,17 @@ def require_free(root: Path, *, after: RunDir | None = None, itself: RunDir | No
     if not others:
         return
     raise RunStateError(_busy(others, after))
+
+
+def on_the_box(root: Path, known: Container[str]) -> str | None:
+    """The oldest run of *root* that is on the box, not in the queue, and not one of *known*.
+
+    Raises RunnerError.
+    """
+    for each in occupants(root):
+        if each.after is None and each.run.root.name not in known:
+            return each.run.root.name
+    return None
 
 
 def _ahead(found: list[Occupant], after: RunDir | None) -> set[str]:

@@ -21,6 +21,7 @@ from monitor.probes.clock import read_now
 from monitor.probes.process import identify
 from monitor.rundir import RunDir
 from monitor.target import read_target
+from runners.box import on_the_box
 from runners.engine_address import KEY, settle, settled
 from runners.engines import get_engine
 from runners.engines.docker import DockerEngine
@@ -153,12 +154,22 @@ class Keeper:
         after = awaited(self._info)
         if after is None or self._state.had_its_turn:
             return
-        await_turn(self._run, after, self._event, self._interrupted, self._moved_up)
+        await_turn(self._run, after, self._event, self._interrupted, self._moved_up, self._beside)
         if self._orders.action is not None:
             return  # it leaves the queue, and whoever waits for it waits for the run ahead instead
         self._state.begin_turn()
         self._state.save()
         self._runner.await_memory_first = True
+
+    def _beside(self, known: set[str]) -> str | None:
+        """A run that was begun beside the one before; None where this one may begin beside it."""
+        if self._runner.anyway:
+            return None
+        try:
+            return on_the_box(self._run.root.parent, known)
+        except RunnerError as error:
+            logger.warning("who else is on the box cannot be seen: %s", error)
+            return None
 
     def _moved_up(self, after: str) -> None:
         """The run ahead left the queue: say whom this one waits for now."""

@@ -100,7 +100,7 @@ def _donor(order: LaunchOrder, info: dict[str, Any]) -> Donor | None:
     if order.smoke_iterations is not None:
         raise RunnerError("--from and --smoke do not go together: a smoke run measures every stage")
     plans = Plan(RunDir(order.root), info).stages
-    return find_donor(order.root, info, plans, order.from_stage)
+    return find_donor(order.root, info, plans, order.from_stage, order.base)
 
 
 def _fill(run: RunDir, order: LaunchOrder, info: dict[str, Any]) -> None:

@@ -1,11 +1,12 @@
 """`launch --from STAGE`: a new run that begins there, with what an earlier one of its recipe made.
 
 The rule: files are linked, never moved, so the earlier run stays what it is; only an output that
-the earlier run itself would not make again is taken.
+the earlier run itself would not make again is taken, and only where the base is the same.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,11 +40,16 @@ class Donor:
 
 
 def find_donor(
-    root: Path, info: Mapping[str, Any], plans: Sequence[StagePlan], stage: str
+    root: Path,
+    info: Mapping[str, Any],
+    plans: Sequence[StagePlan],
+    stage: str,
+    base: Path | None = None,
 ) -> Donor:
     """Return the newest run whose stages before *stage* are all whole.
 
-    *info* is the new run's run.json, *plans* its stages. Raises RunnerError where there is none.
+    *info* is the new run's run.json, *plans* its stages; *base* is the folder of its base model,
+    None where that is taken along. Raises RunnerError where there is none.
     """
     names = [plan.stage.value for plan in plans]
     if stage not in names:
@@ -52,7 +58,7 @@ def find_donor(
     wanted = tuple(each for each in before if each in TAKEN)
     for run in reversed(list(iter_runs(root))):
         plan = _same(run, info)
-        if plan is not None and _has(plan, wanted):
+        if plan is not None and _of_base(plan, base) and _has(plan, wanted):
             return Donor(plan, wanted)
     raise RunnerError(
         f"--from {stage}: no run of this recipe in the {info['lane']} lane has finished "
@@ -70,6 +76,11 @@ def _same(run: RunDir, info: Mapping[str, Any]) -> Plan | None:
     return Plan(run, found) if same else None
 
 
+def _of_base(plan: Plan, base: Path | None) -> bool:
+    """True unless the run trained another base: a name of the hub may mean a newer one by now."""
+    return base is None or os.path.realpath(plan.info["paths"]["base"]) == os.path.realpath(base)
+
+
 def _has(plan: Plan, wanted: Sequence[Stage]) -> bool:
     whole = {each.stage for each in plan.stages if each.stage in wanted and plan.is_done(each)}
     return whole >= set(wanted)
@@ -81,6 +92,7 @@ def told(donor: Donor) -> dict[str, Any]:
     return {
         "iterations": info.get("iterations"),
         "data": info.get("data"),
+        "fetch": info.get("fetch"),
         "taken_from": {"run": donor.run.root.name, "stages": [each.value for each in donor.stages]},
     }
 
@@ -104,11 +116,16 @@ def _take(stage: Stage, donor: Donor, new: Plan) -> None:
         shutil.rmtree(new.run.data)
         link_tree(donor.run.data, new.run.data)
     elif stage is Stage.FETCH:
-        base = Path(new.info["paths"]["base"])
-        if not base.exists():
-            link_tree(Path(donor.plan.info["paths"]["base"]), base)
+        _take_base(Path(donor.plan.info["paths"]["base"]), Path(new.info["paths"]["base"]))
     elif stage is Stage.TRAIN:
         _take_checkpoint(donor, new.run)
+
+
+def _take_base(theirs: Path, ours: Path) -> None:
+    if theirs.is_symlink():
+        ours.symlink_to(os.path.realpath(theirs))  # into the hub's cache, whose files are not ours
+    elif not ours.exists():
+        link_tree(theirs, ours)
 
 
 def _take_checkpoint(donor: Donor, run: RunDir) -> None:

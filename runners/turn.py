@@ -3,8 +3,8 @@
 The rule: it waits for an end, whatever the end is. A run that nobody keeps any more and that has
 not ended is waited for a while, since the service may bring it back, and then taken for ended. A
 run whose folder is gone has ended. One that ended in the queue leaves its place to whoever waited
-for it: the run ahead of it is still on the box. The memory is waited for afterwards
-(`memory_wait`).
+for it: the run ahead of it is still on the box. A run that was begun beside it meanwhile is waited
+for as well. The memory is waited for afterwards (`memory_wait`).
 """
 
 from __future__ import annotations
@@ -79,10 +79,12 @@ def await_turn(
     say: Callable[[str, str], None],
     interrupted: Callable[[], bool],
     moved_up: Callable[[str], None],
+    beside: Callable[[set[str]], str | None] = lambda _: None,
 ) -> None:
     """Return once the run *after*, of the same root as *run*, is over or *interrupted* is true.
 
-    *moved_up* is told of the next run to wait for where one ahead left the queue before its turn.
+    *moved_up* is told of the next run to wait for where one ahead left the queue before its turn,
+    or where *beside*, asked once the box should be free, names a run that is none of those known.
     """
     say("note", f"queued: waits for the end of {after}")
     seen = {run.root.name, after}
@@ -93,6 +95,11 @@ def await_turn(
         elif (ahead := turn.ahead) is not None and ahead not in seen:
             say("note", f"{after} left the queue ({how}): waits for the end of {ahead}")
             after, turn = ahead, _turn(run, ahead)
+            seen.add(after)
+            moved_up(after)
+        elif (other := beside(seen)) is not None:
+            say("note", f"{after} is over ({how}), but {other} is on the box: waits for its end")
+            after, turn = other, _turn(run, other)
             seen.add(after)
             moved_up(after)
         else:

@@ -69,6 +69,8 @@ class Intended:
     image: str | None = None
     python: str | None = None
     """Of the local engine's trainers; None: lanewatch's own."""
+    wheelhouse: Path | None = None
+    """Where a lane's packages come from without a network."""
     limit_bytes: int | None = None
     """Of the machine's memory, where somebody has set one."""
     waits: bool = False
@@ -153,6 +155,7 @@ def order_of(root: Path, intended: Intended, base: str | None) -> LaunchOrder:
         engine=intended.engine,
         image=intended.image,
         python=intended.python,
+        wheelhouse=intended.wheelhouse,
         root=root,
         anyway=True,
     )

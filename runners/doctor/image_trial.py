@@ -1,16 +1,17 @@
 """The real image once, as this user: does it write each mount, import the trainer, see the GPU.
 
-The rule: it is the engine's own request of the train stage, with another program in it; nothing of
-it is left behind, neither container nor folder.
+The rule: it is the engine's own request of the train stage, with another program in it and with the
+mounts of every stage; nothing of it is left behind, neither container nor folder.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from monitor.model import Stage
 from monitor.rundir import RunDir
 from runners.doctor.values import Check, fail, ok, warn
 from runners.engines import get_engine
-from runners.engines.base import Exit, StageRequest
+from runners.engines.base import Engine, Exit, StageRequest
 from runners.errors import EngineError
 from runners.lanes import get_lane
 from runners.launch import LaunchOrder, paths, run_info
@@ -111,10 +112,33 @@ def _try(order: LaunchOrder, run: RunDir, modules: tuple[str, ...]) -> Trial:
     train = next(each for each in plan.stages if each.stage is Stage.TRAIN)
     base = Path(info["paths"]["base"])
     base.mkdir(parents=True, exist_ok=True)  # the tiny one is made by a stage
+    writable, read_only = _every_mount(plan.requests(1))
     request = plan.request(train, 1)
+    if (needs := request.container) is not None:
+        needs = replace(needs, writable=writable, read_only=read_only)
+        request = replace(request, container=needs)
     trackers = tracker_modules(order.recipe, order.lane)
     request = replace(request, argv=_argv(request, modules, trackers))
-    engine = get_engine(order.engine)
+    made = [each for each in writable if not each.exists()]
+    try:
+        return _asked(request, get_engine(order.engine))
+    finally:
+        for each in made:  # the shared cache, on a machine that has none yet
+            with contextlib.suppress(OSError):
+                each.rmdir()
+
+
+def _every_mount(
+    stages: Iterable[StageRequest],
+) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """What any of the *stages* may write, and what all of them only read."""
+    needs = [each.container for each in stages if each.container is not None]
+    writable = dict.fromkeys(path for each in needs for path in each.writable)
+    read_only = dict.fromkeys(path for each in needs for path in each.read_only)
+    return tuple(writable), tuple(each for each in read_only if each not in writable)
+
+
+def _asked(request: StageRequest, engine: Engine) -> Trial:
     handle = engine.start(request)
     deadline = time.monotonic() + TRIAL_S
     try:

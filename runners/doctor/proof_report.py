@@ -89,6 +89,8 @@ def report(proof: Proof, names: Names, checks: list[dict[str, Any]]) -> dict[str
         "engine": proof.engine,
         "image": proof.image,
         "seconds": round(proof.seconds, 1),
+        "pull_seconds": round(proof.pull_s, 1),
+        "overlong": proof.overlong,
         "steps": [each.to_json() for each in proof.steps],
         "gpus": list(proof.gpus),
         "machine": versions() | {"system": platform.system(), "cores": os.cpu_count()},

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ PATIENCE_S = 600.0
 """Of one part: a container of a large image takes minutes to begin on a cold disk."""
 END_S = 30.0
 LOOK_S = 0.05
+AIM_S = 300.0
+"""A proof should take no longer once the image is here; who waits longer is told so."""
 
 ACCUMULATION = {"nemo": 8}
 """Micro-batches that take half a second together, so that a stop which is asked for when the first
@@ -85,9 +87,12 @@ class Proof:
 
     lane: str
     engine: str
-    image: str | None
+    image: Mapping[str, Any] | None
+    """As the run knows it: name, id, digest; None without containers."""
     steps: tuple[Step, ...]
     seconds: float
+    pull_s: float = 0.0
+    """Of the seconds, those in which the image was loaded."""
     gpus: tuple[dict[str, Any], ...] = ()
     versions: dict[str, Any] | None = None
     """Of the trainer's libraries, as the trainer says."""
@@ -96,6 +101,24 @@ class Proof:
     def ok(self) -> bool:
         """Every step came out as it must."""
         return bool(self.steps) and all(each.ok for each in self.steps)
+
+    @property
+    def overlong(self) -> str | None:
+        """That it took longer than a proof should, and where; None where it did not."""
+        took = self.seconds - self.pull_s
+        if took <= AIM_S:
+            return None
+        longest = max(self.steps, key=lambda each: each.seconds)
+        return (
+            f"it took {_exactly(took)}{' after the pull' if self.pull_s else ''}, longer than the "
+            f"{_exactly(AIM_S)} that a proof should; the longest step was {longest.name} "
+            f"({_exactly(longest.seconds)})"
+        )
+
+
+def _exactly(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
 Show = Callable[[Step], None]
@@ -112,11 +135,12 @@ def prove(order: LaunchOrder, show: Show) -> Proof:
         return Proof(
             lane=order.lane,
             engine=order.engine,
-            image=order.image,
+            image=proving.image,
             steps=tuple(proving.steps),
             seconds=time.monotonic() - began,
+            pull_s=proving.pull_s,
             gpus=proving.gpus.shapes(),
-            versions=proving.versions,
+            versions=proving.versions or None,
         )
     finally:
         proving.gpus.stop()
@@ -143,7 +167,8 @@ class _Proving:
         self._order, self._show = order, show
         self.steps: list[Step] = []
         self.gpus = GpuWatch()
-        self.versions: dict[str, Any] | None = None
+        self.pull_s = 0.0
+        self.versions: dict[str, Any] = {}
         self._run: RunDir | None = None
 
     def go(self) -> None:
@@ -170,6 +195,14 @@ class _Proving:
         yield f"drill {DRILL}", self._drill
 
     @property
+    def image(self) -> Mapping[str, Any] | None:
+        """What the containers were made from, as far as it is known by now."""
+        info = (read_json(self._run.run_json).value if self._run else None) or {}
+        image = info.get("image")
+        names = ("name", "id", "digest")
+        return {name: image.get(name) for name in names} if isinstance(image, Mapping) else None
+
+    @property
     def run(self) -> RunDir:
         """The run of this proof."""
         assert self._run is not None
@@ -192,6 +225,7 @@ class _Proving:
         status, saved = read_status_word(self.run), self._saved()
         if status is not Status.STOPPED or not saved:
             raise ProofFailed(f"it was to stop with a checkpoint, but {self._how_it_ended()}")
+        self._note_versions()
         return f"saved and stopped at iteration {saved[-1]} of {ITERATIONS}"
 
     def _resume(self) -> str:
@@ -216,7 +250,7 @@ class _Proving:
     def _merge(self) -> str:
         result = read_json(self.run.result).value or {}
         merged = self.run.export / "merged-hf-bf16"
-        self.versions = result.get("versions") if isinstance(result.get("versions"), dict) else None
+        self._note_versions()
         if result.get("stage") != Stage.MERGE or result.get("reloaded") is not True:
             raise ProofFailed(f"the merged model was not loaded again: {result.get('cause')}")
         for name in ("config.json", "tokenizer.json"):
@@ -225,6 +259,11 @@ class _Proving:
         if not list((self.run.export / "adapter-hf").glob("adapter_model.safetensors")):
             raise ProofFailed("no adapter was exported")
         return f"{result.get('tensors')} tensors merged in bf16, loaded again, logits finite"
+
+    def _note_versions(self) -> None:
+        """Of the trainer, and of what merges: that may use fewer libraries."""
+        found = (read_json(self.run.result).value or {}).get("versions")
+        self.versions |= found if isinstance(found, dict) else {}
 
     def _drill(self) -> str:
         drill = DRILLS[DRILL]
@@ -248,11 +287,14 @@ class _Proving:
         return f"it {state.get('status')}: {state.get('cause') or 'no cause is known'}"
 
     def _until(self, true: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
-        deadline = time.monotonic() + patience_s
+        looked = time.monotonic()
+        deadline = looked + patience_s
         while not true():
+            before, looked = looked, time.monotonic()
             if (read_json(self.run.state).value or {}).get("stage") == Stage.PULL:
-                deadline = time.monotonic() + patience_s  # 20 GB take as long as they take
-            if time.monotonic() > deadline:
+                deadline = looked + patience_s  # 20 GB take as long as they take
+                self.pull_s += looked - before
+            if looked > deadline:
                 raise ProofFailed(f"not within {duration(patience_s)}: {what}")
             self.gpus.look()
             time.sleep(LOOK_S)

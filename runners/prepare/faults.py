@@ -21,6 +21,24 @@ def fault(tokens: Tokens) -> str | None:
     return LOST_END if tokens.lost_end else None
 
 
+def too_long(rows: int, long: int, lines: Sequence[int], sequence_length: int, was: str) -> str:
+    """Say that *long* of *rows* rows, the first at *lines*, did not fit and what became of them."""
+    return (
+        f"{long} of {rows} rows are longer than {sequence_length} tokens and {was} "
+        f"({in_lines(lines, long)})"
+    )
+
+
+def too_many(rows: int, long: int) -> str | None:
+    """What to add where more rows did not fit than may be left out unasked; else None."""
+    if long <= CUT_LIMIT * rows:
+        return None
+    return (
+        f"; at most {CUT_LIMIT:.0%} may be: raise model.sequence_length, shorten the rows, or set "
+        'data.too_long = "drop-any"'
+    )
+
+
 def remedy(sequence_length: int) -> str:
     """Say what to do about rows that do not fit."""
     return (

@@ -27,7 +27,7 @@ class Manifest:
     """Over train.jsonl and then eval.jsonl, as written: equal means the same ids and masks."""
     sequence_length: int
     dropped: int
-    """Rows left out as too long (data.too_long = "drop")."""
+    """Rows left out as too long (data.too_long is not "error")."""
     cut: int
     """Rows cut at the sequence limit."""
     lengths: Mapping[str, int | None]

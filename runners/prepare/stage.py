@@ -16,7 +16,15 @@ from typing import Any
 
 from monitor.files import replace_bytes, sync_folder, write_json
 from monitor.rundir import RunDir
-from runners.prepare.faults import LOST_END, LOST_THINK, fault, in_lines, remedy
+from runners.prepare.faults import (
+    LOST_END,
+    LOST_THINK,
+    fault,
+    in_lines,
+    remedy,
+    too_long,
+    too_many,
+)
 from runners.prepare.manifest import Manifest, Task, read_task, task_inputs
 from runners.prepare.order import eval_lines, longest, percentile, shuffled_order, smoke_order
 from runners.prepare.tokens import RowTokenizer, Tokens
@@ -132,14 +140,16 @@ class _Preparation:
     def _usable(self, path: Path) -> Iterator[tuple[int, Tokens]]:
         """Yield (index, tokens) of the rows that fit; raise DataError if others are a fault."""
         bad: list[tuple[int, str]] = []
+        dropped: list[int] = []
+        before = self._done
         rows = read_rows(path, self._recipe.data.shape)
         for index, tokens in enumerate(self._tokenizer.tokens(rows)):
             self._done += 1
             self._on_progress(self._done, self._total)
             if isinstance(tokens, BadRow):
                 bad.append((tokens.line, tokens.reason))
-            elif tokens.is_cut and self._recipe.data.too_long == "drop":
-                self._dropped += 1
+            elif tokens.is_cut and self._recipe.data.drops:
+                dropped.append(tokens.line)
             elif reason := fault(tokens):
                 bad.append((tokens.line, reason))
             else:
@@ -149,6 +159,16 @@ class _Preparation:
                 break
         if bad:
             raise DataError(self._complaint(path, bad))
+        if self._recipe.data.too_long == "drop":
+            self._refuse_many(path, self._done - before, dropped)
+        self._dropped += len(dropped)
+
+    def _refuse_many(self, path: Path, rows: int, dropped: list[int]) -> None:
+        """A few rows may be left out unasked; more would train another corpus than is thought."""
+        if excess := too_many(rows, len(dropped)):
+            limit = self._recipe.model.sequence_length
+            said = too_long(rows, len(dropped), dropped, limit, "dropped")
+            raise DataError(f"{path}: {said}{excess}")
 
     def _complaint(self, path: Path, bad: list[tuple[int, str]]) -> str:
         lost = [line for line, reason in bad if reason in (LOST_THINK, LOST_END)]

@@ -15,7 +15,7 @@ from typing import Any
 from monitor.files import read_json
 from runners.payload.make_tiny import SIZES as TINY_SIZES
 from runners.payload.tiny_tokenizer import make_tiny_tokenizer
-from runners.prepare.faults import CUT_LIMIT, SHOWN_LINES, fault, in_lines, remedy
+from runners.prepare.faults import SHOWN_LINES, fault, in_lines, remedy, too_long, too_many
 from runners.prepare.order import eval_lines, percentile
 from runners.prepare.tokens import RowTokenizer, Tokens
 from runners.recipe.base import BaseModelError, resolve_base, weight_problems
@@ -23,6 +23,7 @@ from runners.recipe.comparison import compare
 from runners.recipe.data import BadRow, DataError, Row, read_rows
 from runners.recipe.load import RecipeError, load_recipe
 from runners.recipe.model import TINY_MODEL, Recipe
+from runners.recipe.repeats import Repeats
 from runners.recipe.report import Finding, Level, Report
 
 REASONS_SHOWN = 20
@@ -84,6 +85,7 @@ class _Check:
         self._shapes: Counter[str] = Counter()
         self._lengths = array("I")
         self._base: Path | None = None
+        self._trained: Repeats | None = None
 
     def run(self) -> Report:
         tokenizer = self._tokenizer()
@@ -139,8 +141,8 @@ class _Check:
     ) -> tuple[int | None, int]:
         """Read one data file; returns (rows, rows over the limit), rows None if unreadable."""
         bad, lost, forbidden, unopened = _Tally(), _Tally(), _Tally(), _Tally()
-        rows, cut = 0, _Tally()
-        seen = self._seen(read_rows(path, self._recipe.data.shape), forbidden)
+        rows, cut, repeated = 0, _Tally(), _Tally()
+        seen = self._seen(read_rows(path, self._recipe.data.shape), forbidden, repeated)
         try:
             for each in tokenizer.tokens(seen) if tokenizer else seen:
                 rows += 1
@@ -157,25 +159,32 @@ class _Check:
         self._findings += lost.findings(Level.ERROR, field, "{lines}: {reason}; " + _escaped(fix))
         text = '{lines}: holds the forbidden phrase "{reason}"'
         self._findings += forbidden.findings(Level.ERROR, field, text)
-        self._findings += unopened.findings(Level.WARNING, field, "{lines}: {reason}")
+        for doubts in (unopened, repeated):
+            self._findings += doubts.findings(Level.WARNING, field, "{lines}: {reason}")
         if len(self._shapes) > 1:
             self._say(Level.WARNING, field, f"mixes shapes: {', '.join(self._shapes)}")
         return rows, cut.counts.total()
 
-    def _seen(self, rows: Iterable[Row | BadRow], forbidden: _Tally) -> Iterator[Row | BadRow]:
+    def _seen(
+        self, rows: Iterable[Row | BadRow], forbidden: _Tally, repeated: _Tally
+    ) -> Iterator[Row | BadRow]:
         """Pass rows on and note what can be told without a tokenizer."""
+        repeats = Repeats(self._trained)
         for row in rows:
             if isinstance(row, Row):
                 self._shapes[row.shape] += 1
+                if what := repeats.of(row):
+                    repeated.add(what, row.line)
                 text = _text(row).casefold() if self._phrases else ""
                 for folded, phrase in self._phrases.items():
                     if folded in text:
                         forbidden.add(phrase, row.line)
             yield row
+        self._trained = self._trained or repeats
 
     def _judge(self, tokens: Tokens, cut: _Tally, lost: _Tally, unopened: _Tally) -> None:
         self._lengths.append(tokens.length)
-        drops = self._recipe.data.too_long == "drop"
+        drops = self._recipe.data.drops
         if tokens.is_cut:
             cut.add("dropped" if drops else "cut", tokens.line)
         if not (tokens.is_cut and drops) and (reason := fault(tokens)):
@@ -184,12 +193,20 @@ class _Check:
             unopened.add("the template opens a reasoning that the answer never closes", tokens.line)
 
     def _report_cut(self, field: str, rows: int, cut: _Tally) -> None:
-        count, limit = cut.counts.total(), self._recipe.model.sequence_length
-        is_error = count > CUT_LIMIT * rows
-        text = f"{count} of {rows} rows are longer than {limit} tokens and {{reason}} ({{lines}})"
-        if is_error:
-            text += f"; at most {CUT_LIMIT:.0%} may be"
-        self._findings += cut.findings(Level.ERROR if is_error else Level.WARNING, field, text)
+        limit = self._recipe.model.sequence_length
+        any_number = self._recipe.data.too_long == "drop-any"
+        for reason, count in cut.counts.items():
+            lines = cut.lines[reason]
+            excess = None if any_number else too_many(rows, count)
+            self._findings.append(
+                Finding(
+                    level=Level.ERROR if excess else Level.WARNING,
+                    field=field,
+                    text=too_long(rows, count, lines, limit, reason) + (excess or ""),
+                    lines=tuple(lines),
+                    count=count,
+                )
+            )
 
     def _report_positions(self) -> None:
         """A model answers as it was made to up to a number of tokens; beyond, nothing is sure."""
@@ -204,7 +221,7 @@ class _Check:
         if not rows or recipe.train.iterations == "auto":
             return None
         left = rows - len(eval_lines(rows, recipe.data.eval_fraction, recipe.train.seed))
-        left -= cut if recipe.data.too_long == "drop" else 0
+        left -= cut if recipe.data.drops else 0
         return round(recipe.train.iterations * recipe.batch / max(1, left), 3)
 
 

@@ -53,8 +53,10 @@ class DataTable(Table):
     shape: Literal["auto", "messages", "prompt_completion", "text", "conversations"] = Field(
         default="auto", description="form of the rows; auto finds it row by row"
     )
-    too_long: Literal["error", "drop"] = Field(
-        default="error", description="what to do with a row longer than model.sequence_length"
+    too_long: Literal["error", "drop", "drop-any"] = Field(
+        default="error",
+        description="what to do with a row longer than model.sequence_length; drop leaves out up "
+        "to 1 % of all rows, drop-any however many",
     )
     eval_path: Name | None = Field(default=None, description="JSON Lines file to evaluate on")
     eval_fraction: float = Field(
@@ -69,6 +71,11 @@ class DataTable(Table):
     forbidden_phrases: list[Name] = Field(
         default_factory=list, description="phrases that no row may hold, whatever their case"
     )
+
+    @property
+    def drops(self) -> bool:
+        """A row that does not fit is left out."""
+        return self.too_long != "error"
 
 
 class LoraTable(Table):

@@ -34,7 +34,9 @@ class Stranger(Lanewatch):
         self.home = root.parent
         self.rows = self.home / "rows" / ROWS.name
 
-    def call(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    def call(
+        self, *words: str, patience_s: float = PATIENCE_S, **env: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run one command and return all of it."""
         own = {
             "HOME": str(self.home),
@@ -48,7 +50,7 @@ class Stranger(Lanewatch):
             [*self.around, *argv],
             capture_output=True,
             text=True,
-            timeout=PATIENCE_S,
+            timeout=patience_s,
             check=False,
             stdin=subprocess.DEVNULL,
             env=os.environ | own | self.engine.env | env,

@@ -39,13 +39,15 @@ class Lanewatch:
             )
         return done.stdout if code == 0 else done.stderr
 
-    def call(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    def call(
+        self, *words: str, patience_s: float = PATIENCE_S, **env: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run one command and return all of it."""
         return subprocess.run(
             [*CLI, *words],
             capture_output=True,
             text=True,
-            timeout=PATIENCE_S,
+            timeout=patience_s,
             check=False,
             stdin=subprocess.DEVNULL,
             env=os.environ | env,

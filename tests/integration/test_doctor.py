@@ -140,6 +140,23 @@ def test_a_real_engine_its_leftovers_and_the_real_image(
     assert not engine.docker("ps", "--quiet", "--all", "--filter=label=lanewatch.run")
 
 
+def test_every_mount_of_every_stage_is_tried_in_the_image(
+    lanewatch: Lanewatch, engine: Engine, tmp_path: Path
+) -> None:
+    """The cache that the stage `import` writes, too: on a new machine it is not there yet."""
+    cache = tmp_path / "cache"
+    words = (str(RECIPE), "--lane=unsloth", *in_docker(), "--set=lanes.unsloth.device=cpu")
+    env = engine.env | {"LANEWATCH_CACHE": str(cache)}
+    found = checks(told(lanewatch, *words, **env))["image mounts"]
+    assert found["level"] == "ok", found
+    assert not cache.exists(), "it changes nothing"
+    cache.mkdir(mode=0o755)
+    os.chown(cache, 12345, 12345)  # whose it is no more in a container than this user's
+    found = checks(told(lanewatch, *words, code=1, **env))["image mounts"]
+    assert found["level"] == "fail"
+    assert f"{cache}: [Errno 13] Permission denied" in found["seen"]
+
+
 def test_an_image_that_lacks_the_trainer_is_found_out(lanewatch: Lanewatch, engine: Engine) -> None:
     bare = ["--engine=docker", f"--set=docker.image={IMAGE}", f"--set=docker.python={python()}"]
     found = checks(told(lanewatch, str(RECIPE), *bare, code=1, **engine.env))
@@ -233,6 +250,11 @@ def test_prove(
         "launch", "stop --save", "resume", "checkpoints", "merge and reload", "gpus", "drill crash",
     ]  # fmt: skip
     assert report["trainer"]["torch"]
+    if place == "docker":
+        assert report["image"]["name"] == IMAGE
+        assert report["image"]["id"].startswith("sha256:")
+    else:
+        assert report["image"] is None
     text = file.read_text()
     for private in (str(Path.home()), str(lanewatch.root), socket.gethostname()):
         assert private not in text, private

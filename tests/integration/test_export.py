@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from conftest import RECIPE, Lanewatch, read, state, trained, until
 
+from monitor.metrics import read_metrics
 from monitor.rundir import RunDir
 
 MERGED = "merged-hf-bf16/model.safetensors"
@@ -38,6 +39,12 @@ def test_any_checkpoint_of_a_finished_run_is_exported_and_the_run_stays_what_it_
     assert [each["status"] for each in state(again)["stages"]] == ["skipped"] * 3 + ["done"]
     assert merged_bytes(again) == last
     assert read(again.run_json)["taken_from"]["run"] == run.root.name
+    trained_again = lanewatch.launch("--from=train", iterations=12, save_interval=4)
+    lanewatch("wait", trained_again.root.name)
+    statuses = [each["status"] for each in state(trained_again)["stages"]]
+    assert statuses == ["skipped", "skipped", "done", "done"]
+    assert [line.iteration for line in read_metrics(trained_again.metrics).iterations][-1] == 12
+    assert merged_bytes(trained_again) == last
     recipe = ("--set=train.iterations=12", "--set=train.lr=0.5", "--set=train.save_interval=4")
     words = ("launch", str(RECIPE), "--lane=reference", *recipe, "--from=merge")
     assert "no run of this recipe in the reference lane" in lanewatch(*words, code=2)

@@ -7,6 +7,7 @@ for (CUDA, packages that a LoRA does not use) is in nemo_shims.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from lane_lab import (
     strange_base,
 )
 from nemo_site import environment, python, site_or_skip, version
+from trackers import put_trackers, told
 
 from monitor.rundir import RunDir
 from runners.recipe.comparison import adapter_parameters
@@ -146,11 +148,14 @@ def _assert_peft_agrees(merged: Path, base: Path, adapter: Path) -> None:
 def test_both_lanes_train_on_the_same_ids_masks_and_order_by_the_same_schedule(
     lab: NemoLab, whole: NemoLab, tmp_path: Path
 ) -> None:
-    recipe = lab.recipe(lr=1e-12)  # nothing is learnt: a loss tells which tokens were counted
+    # Nothing is learnt: a loss tells which tokens were counted.
+    recipe = lab.recipe(lr=1e-12, report_to=["tensorboard", "wandb"])
     recipe["data"]["eval_interval"] = 5
     job = {"recipe": recipe, "iterations": 12, "save_interval": 12}
+    trackers = str(put_trackers(tmp_path / "trackers"))
+    lab.environment["PYTHONPATH"] += os.pathsep + trackers
     ours = lab.run("train", "train_nemo", **job)
-    reference = Lab(tmp_path / "reference", base=whole.base)
+    reference = Lab(tmp_path / "reference", base=whole.base, environment={"PYTHONPATH": trackers})
     recipe = recipe | {"lanes": {"reference": {"device": "cpu", "threads": 1}}}
     theirs = reference.run("train", "train_reference", **job | {"recipe": recipe})
     assert ours["trainable_parameters"] == theirs["trainable_parameters"] == ADAPTER_PARAMETERS
@@ -167,6 +172,11 @@ def test_both_lanes_train_on_the_same_ids_masks_and_order_by_the_same_schedule(
     evaluated = {line["iteration"]: line["eval_loss"] for line in lab.lines() if "eval_s" in line}
     assert sorted(evaluated) == [5, 10, 12]
     assert ours["eval_loss"] == pytest.approx(theirs["eval_loss"], rel=0.05)
+    for path in (
+        lab.root / "work" / "tensorboard" / "told.jsonl",
+        lab.root / "work" / "wandb.jsonl",
+    ):
+        assert told(path, "lm loss") == pytest.approx(lab.losses(), abs=1e-3), path
 
 
 def test_killed_between_the_tracker_and_the_last_file_it_resumes_from_what_is_whole(
@@ -261,6 +271,22 @@ def test_launched_like_any_lane_and_exported_again(
     assert (read(run.result)["iteration"], read(run.result)["stage"]) == (3, "merge")
     statuses = {each["name"]: each["status"] for each in state(run)["stages"]}
     assert (statuses["train"], statuses["import"], statuses["merge"]) == ("skipped", "done", "done")
+    early = _merged(run)
+    again = RunDir(lanewatch.root / lanewatch(*words, *settings, "--from=merge").strip())
+    until(lambda: _over(again), "the end of the run that began at its merge", RUN_S)
+    assert lanewatch.json("wait", again.root.name)["verdict"] == "finished"
+    taken = {each["name"]: each["status"] for each in state(again)["stages"]}
+    assert taken == {
+        "fetch": "skipped", "prepare": "skipped", "import": "done", "train": "skipped",
+        "merge": "done",
+    }  # fmt: skip
+    assert (read(again.result)["iteration"], read(again.result)["reloaded"]) == (6, True)
+    assert read(again.run_json)["taken_from"]["run"] == run.root.name
+    assert _merged(again) != early
+
+
+def _merged(run: RunDir) -> bytes:
+    return (run.export / "merged-hf-bf16" / "model.safetensors").read_bytes()
 
 
 def _over(run: RunDir) -> bool:

@@ -89,8 +89,16 @@ def test_beside_a_run_only_with_anyway_and_a_resume_is_a_launch(lanewatch: Lanew
     lanewatch.call("wait", "beside")
     if state(beside)["status"] == "stopped":
         assert "the box is busy" in lanewatch("resume", "beside", code=2)
+    queued = launch(lanewatch, "--after=long", "--name=queued")
+    other = lanewatch.launch("--anyway", "--name=other", iterations=4000, save_interval=1000)
     lanewatch("kill", "long")
     lanewatch("wait", "long", code=1)
+    waits = f"queued: waits for the end of {other.root.name}"
+    until(lambda: lanewatch.json("status", "queued")["reason"].startswith(waits), "whom it sees")
+    assert state(queued)["status"] == "queued"
+    lanewatch("kill", "other")
+    lanewatch("wait", "queued")
+    assert begun(queued) >= ended(other)
     late = launch(lanewatch, "--after=long", "--name=late")
     assert state(late)["status"] in ("queued", "starting", "running")
     lanewatch("kill", "late")

@@ -21,18 +21,7 @@ from lane_lab import (
     assert_learns_the_same_though_stopped_twice,
     strange_base,
 )
-
-TRACKER = """
-import json, os
-class SummaryWriter:
-    def __init__(self, log_dir, **others):
-        os.makedirs(log_dir)
-        self.file = open(os.path.join(log_dir, "told.jsonl"), "a")
-    def add_scalar(self, name, value, step):
-        print(json.dumps([name, value, step]), file=self.file, flush=True)
-    def __getattr__(self, name):
-        return lambda *words, **others: None
-"""
+from trackers import put_trackers, told
 
 pytest.importorskip("torch")
 pytest.importorskip("peft")
@@ -44,18 +33,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     lab = Lab(tmp_path_factory.mktemp("lane") / "whole")
     made = lab.run("fetch", "make_tiny")
     assert made["made"] is True
-    lab.environment["PYTHONPATH"] = str(_tracker(lab.root / "tracker"))
-    lab.run("train", "train_reference", recipe=lab.recipe(report_to=["tensorboard"]))
+    lab.environment["PYTHONPATH"] = str(put_trackers(lab.root / "trackers"))
+    recipe = lab.recipe(report_to=["tensorboard", "wandb"])
+    lab.run("train", "train_reference", recipe=recipe)
     lab.trained, lab.last_beat = lab.result(), lab.heartbeat()
     return lab
-
-
-def _tracker(folder: Path) -> Path:
-    """A package that stands for TensorBoard's, where that is not installed."""
-    package = folder / "tensorboardX"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text(TRACKER)
-    return folder
 
 
 @pytest.fixture
@@ -95,10 +77,9 @@ def test_a_training_reports_every_iteration_and_publishes_every_save(whole: Lab)
 
 
 def test_what_report_to_names_is_told_as_well(whole: Lab) -> None:
-    (told,) = (whole.root / "work" / "trainer" / "runs").glob("*/told.jsonl")
-    lines = [json.loads(line) for line in told.read_text().splitlines()]
-    losses = {step: value for name, value, step in lines if name == "train/loss"}
-    assert losses == pytest.approx(whole.losses(), abs=1e-3)
+    (board,) = (whole.root / "work" / "trainer" / "runs").glob("*/told.jsonl")
+    for path in (board, whole.root / "work" / "wandb.jsonl"):
+        assert told(path, "train/loss") == pytest.approx(whole.losses(), abs=1e-3), path
 
 
 def test_stopped_twice_and_resumed_a_run_learns_as_if_nobody_had_touched_it(

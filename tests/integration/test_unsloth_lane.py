@@ -62,6 +62,8 @@ def test_after_the_reference_lane_in_one_night_stopped_and_resumed_it_learns_the
     after = f"--after={reference.root.name}"
     run = launch(lanewatch, when=after, iterations=ITERATIONS, save_interval=8)
     assert state(reference)["status"] == "finished"
+    ended = max(each["ended_wall"] for each in state(reference)["stages"])
+    assert min(each["started_wall"] for each in state(run)["stages"][:1]) >= ended
     until(lambda: trained(run) >= 3, "three iterations")
     lanewatch("stop", run.root.name, "--save")
     lanewatch("wait", run.root.name, code=1)
@@ -76,6 +78,7 @@ def test_after_the_reference_lane_in_one_night_stopped_and_resumed_it_learns_the
     assert (status["verdict"], status["attempt"]) == ("finished", 2)
     _learnt_alike(run, reference, at)
     _exported_alike(run, reference)
+    _merged_again(lanewatch, run)
 
 
 def _learnt_alike(run: RunDir, reference: RunDir, at: int) -> None:
@@ -117,6 +120,18 @@ def _exported_alike(run: RunDir, reference: RunDir) -> None:
     _loads_and_answers(merged[0], run)
 
 
+def _merged_again(lanewatch: Lanewatch, run: RunDir) -> None:
+    """`launch --from merge`: the same model from what *run* has trained."""
+    words = ("--lane=unsloth", "--anyway", "--from=merge")
+    again = lanewatch.launch(*words, iterations=ITERATIONS, save_interval=8)
+    assert finish(lanewatch, again)["verdict"] == "finished"
+    skipped = [each["name"] for each in state(again)["stages"] if each["status"] == "skipped"]
+    assert skipped == ["fetch", "prepare", "train"]
+    assert read(again.run_json)["taken_from"]["run"] == run.root.name
+    merged = [each.export / "merged-hf-bf16" / "model.safetensors" for each in (run, again)]
+    assert merged[0].read_bytes() == merged[1].read_bytes()
+
+
 def _loads_and_answers(folder: Path, run: RunDir) -> None:
     import torch
     from transformers import AutoModelForCausalLM
@@ -127,6 +142,22 @@ def _loads_and_answers(folder: Path, run: RunDir) -> None:
     ids = json.loads((run.data / "train.jsonl").read_text().splitlines()[0])["ids"]
     with torch.inference_mode():
         assert bool(torch.isfinite(model(input_ids=torch.tensor([ids])).logits).all())
+
+
+def test_the_doctor_proves_the_lane(lanewatch: Lanewatch, tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    words = ("--lane=unsloth", "--engine=local", f"--report={file}")
+    done = lanewatch.call("doctor", "--prove", *words, patience_s=MADE_S)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("proven: unsloth on local")
+    report = read(file)
+    seen = {each["step"]: each["seen"] for each in report["steps"]}
+    assert all(each["ok"] for each in report["steps"])
+    assert seen["launch"] == "the unsloth lane trains on the local engine"
+    assert seen["stop --save"].startswith("saved and stopped at iteration")
+    assert seen["merge and reload"] == "25 tensors merged in bf16, loaded again, logits finite"
+    assert report["trainer"]["unsloth"] == "2026.10.9"
+    assert str(CACHE) not in file.read_text()
 
 
 def test_a_measured_length_evaluations_rotation_and_16_bits(lanewatch: Lanewatch) -> None:

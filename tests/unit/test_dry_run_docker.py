@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +37,53 @@ def test_the_shipped_recipe_shows_every_container_request_before_its_rows_are_th
     handed = asked["train"]["HostConfig"]["DeviceRequests"]
     assert [each["DeviceIDs"] for each in handed] == [["1"]]
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("lane", ["unsloth", "nemo"])
+def test_no_stage_of_a_lane_is_granted_more_than_the_design_does(
+    lane: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("LANEWATCH_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("LANEWATCH_CACHE", str(cache))
+    for name in ("HF_TOKEN", "WANDB_API_KEY", "NGC_API_KEY", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "a-secret-of-ours")
+    words = [f"--lane={lane}", "--engine=docker", "--dry-run", "--json"]
+    assert lanewatch(["launch", str(SHIPPED), *words]) == 0
+    told = capsys.readouterr().out
+    assert "a-secret-of-ours" not in told
+    run = tmp_path / "runs" / f"{lane}-DRY-RUN"
+    stages = {each["stage"]: each.get("container") for each in json.loads(told)["stages"]}
+    assert [name for name, made in stages.items() if made is None] == ["pull", "fetch", "prepare"]
+    for stage in ("import", "train", "merge"):
+        made = stages[stage]["create"]
+        # The first installs, and the unsloth lane's packages come from an index.
+        _assert_is_granted(made, network=(lane, stage) == ("unsloth", "import"))
+        _assert_is_mounted(made, run, {str(cache)} if stage == "import" else set())
+
+
+def _assert_is_granted(made: dict[str, Any], *, network: bool) -> None:
+    host = made["HostConfig"]
+    assert made["User"] == f"{os.geteuid()}:{os.getegid()}"
+    assert (made["StopSignal"], made["StopTimeout"]) == ("SIGTERM", 900)
+    assert (host["CapDrop"], host["SecurityOpt"]) == (["ALL"], ["no-new-privileges"])
+    assert (host["IpcMode"], host["ShmSize"], host["Privileged"]) == ("private", 8 << 30, False)
+    assert not {"CapAdd", "Devices", "PidMode", "UsernsMode", "Binds"} & host.keys()
+    assert host["NetworkMode"] == ("default" if network else "none")
+
+
+def _assert_is_mounted(made: dict[str, Any], run: Path, shared: set[str]) -> None:
+    mounts = {each["Target"]: each["ReadOnly"] for each in made["HostConfig"]["Mounts"]}
+    assert {each for each, read_only in mounts.items() if not read_only} == {str(run)} | shared
+    assert mounts[str(run / "data")]
+    assert mounts[str(run / "payload")]
+    assert not [each for each in mounts if each.endswith(".sock")]
+    given = dict(each.split("=", 1) for each in made["Env"])
+    assert given["HF_HUB_OFFLINE"] == "1"
+    kept = {name: each for name, each in given.items() if "CACHE" in name or "HOME" in name}
+    assert len(kept) > 10
+    assert all(each.startswith(f"{run}/work/home") for each in kept.values()), kept
 
 
 def test_a_dry_run_for_people_says_where_each_stage_runs_and_leaves_out_its_environment(

@@ -14,7 +14,7 @@ import pytest
 from monitor.model import Liveness, Status
 from monitor.rundir import RunDir
 from monitor.status import read_status
-from runners.box import launching, occupants, require_free
+from runners.box import launching, occupants, on_the_box, require_free
 from runners.errors import RunnerError, RunStateError
 from runners.keeper_state import KeeperState
 from runners.turn import Turn, await_turn
@@ -185,6 +185,37 @@ def test_behind_one_that_left_the_queue_the_run_ahead_of_it_is_waited_for(
     assert looks.count(1) == 3, "the run ahead was waited for"
     assert any(f"waits for the end of {first.root.name}" in each for each in said[1:])
     assert said[-1] == f"its turn: {first.root.name} is over (it finished)"
+
+
+def test_a_run_that_was_begun_beside_the_one_ahead_is_waited_for_as_well(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trains, B waits for it, C was launched --anyway: where A ends B must not start beside C."""
+    first = box.run(1, "finished", lives=False)
+    second, beside = box.queued(2, first), box.run(3)
+    box.queued(4, second)  # who waits behind B is not on the box
+    monkeypatch.setattr("runners.turn.POLL_S", 0.0)
+    moved: list[str] = []
+    said: list[str] = []
+    looks = []
+
+    def look() -> bool:
+        looks.append(len(moved))
+        if looks.count(1) == 3:
+            box.run(3, "finished", lives=False)
+        return len(looks) > 50
+
+    def on_box(known: set[str]) -> str | None:
+        return on_the_box(box.root, known)
+
+    say = lambda *event: said.append(event[1])  # noqa: E731 - one line says it
+    await_turn(second, first.root.name, say, look, moved.append, on_box)
+    assert moved == [beside.root.name]
+    name = beside.root.name
+    assert said[1:] == [
+        f"{first.root.name} is over (it finished), but {name} is on the box: waits for its end",
+        f"its turn: {name} is over (it finished)",
+    ]
 
 
 def test_behind_one_that_had_its_turn_nobody_else_is_waited_for(box: Box) -> None:

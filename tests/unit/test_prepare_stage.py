@@ -19,9 +19,11 @@ from monitor.model import Stage
 from runners.payload.tiny_tokenizer import make_tiny_tokenizer
 from runners.prepare import longest, prepare, prepare_inputs, prepare_is_whole, smoke_order
 from runners.prepare.order import eval_lines, percentile, shuffled_order
+from runners.recipe.check import check_loaded
 from runners.recipe.data import DataError
 from runners.recipe.demo import demo_corpus_path
 from runners.recipe.load import recipe_from_data, recipe_hash
+from runners.recipe.model import Recipe
 
 
 @pytest.fixture(scope="session")
@@ -165,7 +167,7 @@ def test_auto_iterations_have_rows_enough(tmp_path: Path, tiny: Path) -> None:
         ),
         pytest.param(
             json.dumps({"text": "word " * 50}),
-            ["model.sequence_length=8", "data.too_long=drop"],
+            ["model.sequence_length=8", "data.too_long=drop-any"],
             "no row is left",
             id="all-dropped",
         ),
@@ -187,9 +189,40 @@ def test_bad_rows_leave_nothing_to_be_trusted(
 def test_long_rows_may_be_dropped(tmp_path: Path, tiny: Path) -> None:
     data = tmp_path / "rows.jsonl"
     data.write_text(json.dumps({"text": "word " * 50}) + '\n{"text":"a"}\n')
-    run = make_run(tmp_path / "run", data, tiny, "model.sequence_length=8", "data.too_long=drop")
-    manifest = prepare(run)
+    overrides = ("model.sequence_length=8", "data.too_long=drop-any")
+    manifest = prepare(make_run(tmp_path / "run", data, tiny, *overrides))
     assert (manifest.rows, manifest.dropped) == (1, 1)
+
+
+@pytest.mark.parametrize("place", ["data.path", "data.eval_path"])
+def test_more_than_one_percent_are_dropped_only_where_the_recipe_says_any(
+    tmp_path: Path, tiny: Path, place: str
+) -> None:
+    """The stage refuses what `recipe check` calls an error, with the same sentence."""
+    long = json.dumps({"text": "word " * 50}) + "\n"
+    data, other = tmp_path / "rows.jsonl", tmp_path / "other.jsonl"
+    other.write_text('{"text":"b"}\n' * 100)
+    overrides = ["model.sequence_length=8", "data.too_long=drop", "data.eval_interval=5"]
+    data.write_text('{"text":"a"}\n' * 99 + long)
+    paths = (data, other) if place == "data.path" else (other, data)
+    overrides.append(f"data.eval_path={paths[1]}")
+    one = prepare(make_run(tmp_path / "one", paths[0], tiny, *overrides))
+    assert one.dropped == 1
+
+    data.write_text(long + '{"text":"a"}\n' * 98 + long)
+    run = make_run(tmp_path / "two", paths[0], tiny, *overrides)
+    with pytest.raises(DataError) as caught:
+        prepare(run)
+    sentence = str(caught.value).removeprefix(f"{data}: ")
+    assert sentence.startswith(
+        "2 of 100 rows are longer than 8 tokens and dropped (lines 1, 100); at most 1% may be"
+    )
+    assert not list((run / "data").glob("manifest.json"))
+    recipe = Recipe.model_validate(json.loads((run / "run.json").read_text())["recipe"])
+    assert sentence in [each.text for each in check_loaded(recipe, "recipe").findings]
+
+    overrides[1] = "data.too_long=drop-any"
+    assert prepare(make_run(tmp_path / "any", paths[0], tiny, *overrides)).dropped == 2
 
 
 def test_whole_means_the_same_inputs_and_every_file(tmp_path: Path, tiny: Path) -> None:

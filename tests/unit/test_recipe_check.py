@@ -16,6 +16,11 @@ from runners.recipe.report import Level, Report
 GOOD = '{"prompt": "Why?", "completion": "<think>so</think>Because."}\n'
 
 
+def good(count: int) -> str:
+    """So many rows, each another one."""
+    return "".join(GOOD.replace("Why", f"Why {number}") for number in range(count))
+
+
 def check(folder: Path, rows: str, *overrides: str, model: str = "tiny-random-qwen3") -> Report:
     (folder / "rows.jsonl").write_text(rows)
     (folder / "recipe.toml").write_text(
@@ -40,8 +45,8 @@ def test_the_demo_is_whole() -> None:
 
 
 def test_epochs_are_batches_over_rows(tmp_path: Path) -> None:
-    assert check(tmp_path, GOOD * 100).epochs == 100 * 16 / 100
-    split = check(tmp_path, GOOD * 100, "data.eval_fraction=0.5", "data.eval_interval=5")
+    assert check(tmp_path, good(100)).epochs == 100 * 16 / 100
+    split = check(tmp_path, good(100), "data.eval_fraction=0.5", "data.eval_interval=5")
     assert split.epochs == 100 * 16 / 50
 
 
@@ -62,6 +67,7 @@ def test_bad_rows_are_named_by_line_and_counted(tmp_path: Path) -> None:
         pytest.param(0, [], [], id="none"),
         pytest.param(1, ["data.too_long=drop"], [Level.WARNING], id="one-percent-dropped"),
         pytest.param(2, ["data.too_long=drop"], [Level.ERROR], id="two-percent-dropped"),
+        pytest.param(2, ["data.too_long=drop-any"], [Level.WARNING], id="however-many-dropped"),
         pytest.param(1, [], [Level.WARNING, Level.ERROR], id="one-percent-cut-loses-its-end"),
         pytest.param(2, [], [Level.ERROR, Level.ERROR], id="two-percent-cut"),
     ],
@@ -69,8 +75,8 @@ def test_bad_rows_are_named_by_line_and_counted(tmp_path: Path) -> None:
 def test_rows_over_the_limit(
     tmp_path: Path, long_rows: int, overrides: list[str], levels: list[Level]
 ) -> None:
-    long = json.dumps({"prompt": "Why?", "completion": "<think>so</think>" + "word " * 200}) + "\n"
-    rows = GOOD * (100 - long_rows) + long * long_rows
+    long = '{"prompt": "Why?", "completion": "<think>so</think>' + "word " * 200 + '%d"}\n'
+    rows = good(100 - long_rows) + "".join(long % number for number in range(long_rows))
     report = check(tmp_path, rows, "model.sequence_length=64", *overrides)
     assert [each.level for each in report.findings] == levels
     assert report.cut == long_rows
@@ -78,9 +84,23 @@ def test_rows_over_the_limit(
         assert report.findings[0].lines == (100,)
 
 
+def test_a_row_that_was_there_before_is_a_doubt_whatever_its_shape(tmp_path: Path) -> None:
+    text, pair = '{"text": "%s"}\n', '{"prompt": "", "completion": "%s"}\n'
+    (tmp_path / "eval.jsonl").write_text(text % "new" + text % "a" + text % "new")
+    rows = text % "a" + text % "b" + text % "b" + pair % "a" + text % "c"
+    report = check(tmp_path, rows, f"data.eval_path={tmp_path}/eval.jsonl", "data.eval_interval=5")
+    assert report.ok
+    assert [each for each in said(report, Level.WARNING) if "shapes" not in each] == [
+        "data.path: lines 3, 4: the same as an earlier row",
+        "data.eval_path: line 2: trained on as well (data.path)",
+        "data.eval_path: line 3: the same as an earlier row",
+    ]
+    assert [each.count for each in report.findings if "earlier" in each.text] == [2, 1]
+
+
 def test_reasoning_lost_in_the_cut_is_an_error(tmp_path: Path) -> None:
     long = json.dumps({"prompt": "Why?", "completion": f"<think>{'so ' * 200}</think>x"}) + "\n"
-    report = check(tmp_path, GOOD * 199 + long, "model.sequence_length=64")
+    report = check(tmp_path, good(199) + long, "model.sequence_length=64")
     (error,) = said(report, Level.ERROR)
     assert "line 200: </think> is lost; model.sequence_length is 64: raise it" in error
 

@@ -17,6 +17,7 @@ from runners.recipe.load import load_recipe
 from runners.recipe.model import Recipe
 from tui.cli import exits
 from tui.cli.examining import limit_bytes, machine_limit_bytes
+from tui.cli.launching import wheelhouse
 from tui.cli.output import out, out_json
 
 MARKS = {Level.OK: "ok  ", Level.WARN: "WARN", Level.FAIL: "FAIL"}
@@ -63,6 +64,7 @@ def intended_of(recipe: Recipe, options: argparse.Namespace) -> Intended:
         engine=engine_of(options),
         image=recipe.docker.image or config.get("docker.image") or get_lane(lane).image,
         python=config.get("launch.python"),
+        wheelhouse=wheelhouse(),
         limit_bytes=limit_bytes(recipe),
     )
 

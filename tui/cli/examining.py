@@ -48,6 +48,7 @@ def intended(order: LaunchOrder, recipe: Recipe, *, waits: bool) -> Intended:
         engine=order.engine,
         image=order.image,
         python=order.python,
+        wheelhouse=order.wheelhouse,
         limit_bytes=limit_bytes(recipe),
         waits=waits,
     )

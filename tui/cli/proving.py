@@ -56,4 +56,6 @@ def prove_command(options: argparse.Namespace) -> int:
 
 def _tell_end(proof: Proof, path: Path) -> None:
     word = "proven" if proof.ok else "NOT proven"
+    if proof.overlong is not None:
+        out(f"note: {proof.overlong}")
     out(f"{word}: {proof.lane} on {proof.engine}, {duration(proof.seconds)}; report {path}")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import importlib.machinery
 import importlib.util
+import json
 import sys
 import types
 import typing
+from pathlib import Path
 from typing import Any
 
 INERT = ("modelopt", "nvidia_resiliency_ext", "megatron.energon", "webdataset", "triton")
@@ -37,6 +39,18 @@ def _inert(name: str) -> Any:
             "__class_getitem__": classmethod(lambda cls, _: cls),
         },
     )
+
+
+class _Told(_inert("SummaryWriter")):  # type: ignore[misc]
+    """Writes what TensorBoard would be told into a file."""
+
+    def __init__(self, log_dir: str, **_: object) -> None:
+        self._path = Path(log_dir) / "told.jsonl"
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+
+    def add_scalar(self, name: str, value: Any, step: int) -> None:
+        with self._path.open("a") as file:
+            print(json.dumps([name, float(value), step]), file=file)
 
 
 class _Finder:
@@ -117,10 +131,9 @@ def _stand_in_for_datasets() -> None:
         names = ("load_dataset", "concatenate_datasets")
         _module("datasets", **empty, **{name: _inert(name)() for name in names})
         _module("datasets.builder")
-    if not _there("tensorboard"):
-        writer = _inert("SummaryWriter")
-        _module("torch.utils.tensorboard", SummaryWriter=writer)
-        _module("torch.utils.tensorboard.writer", SummaryWriter=writer)
+    if not _there("tensorboard.compat"):
+        _module("torch.utils.tensorboard", SummaryWriter=_Told)
+        _module("torch.utils.tensorboard.writer", SummaryWriter=_Told)
 
 
 def _stand_in_for_transformer_engine() -> None:
