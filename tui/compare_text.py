@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -57,15 +58,18 @@ def value_text(value: float | None, unit: str) -> str:
 def delta_text(row: Row, number: int) -> str:
     """How far the run *number* (1: the second) is from the first: +1h 2m (+12 %)."""
     delta, percent = row.deltas[number - 1], row.percents[number - 1]
-    if delta is None:
+    if delta is None or not math.isfinite(delta):
         return UNKNOWN
     if row.unit == "share":
         return f"{100 * delta:+.1f} points"
     if delta == 0:
         return "same"
-    shown = FORMS[row.unit](abs(delta))
+    form = FORMS[row.unit]
+    shown, share = form(abs(delta)), "" if percent is None else f"{percent:+.1f} %"
+    if shown == form(0.0):  # finer than the unit is written: "-0.0s" would be no figure
+        return share if share.strip("+-0. %") else "same"
     sign = "+" if delta > 0 else "-"
-    return f"{sign}{shown}" + ("" if percent is None else f" ({percent:+.1f} %)")
+    return f"{sign}{shown}" + (f" ({share})" if share else "")
 
 
 def difference_values(values: Sequence[Any]) -> list[str]:

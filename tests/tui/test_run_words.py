@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from run_states import full_detail, run_in
 
 from monitor.metrics import Save
-from monitor.model import Liveness
+from monitor.model import Liveness, Status
 from monitor.signatures import Signature
 from monitor.status_model import CheckpointView, ForeignView, IterationView, RunStatus
 from tui.actions import Action, loss_sentence, question
@@ -21,6 +21,7 @@ from tui.detail import first_advice
 from tui.provenance import provenance
 from tui.remedies import _BY_SIGNATURE, first_remedy, without_keys
 from tui.screens.run_layout import SHRINK_S, Steadied
+from tui.screens.run_series import TRAINING, series_of
 from tui.state import RunDetail
 
 NOW = 1_779_370_200.0
@@ -276,3 +277,18 @@ def test_a_part_grows_at_once_and_shrinks_after_a_minute() -> None:
     assert rows.rows(2, 10.0 + SHRINK_S) == 3
     rows.forget()
     assert rows.rows(1, 200.0) == 1
+
+
+def test_a_run_that_is_over_is_drawn_to_its_own_end(
+    training: Any, details: Any, snap_of: Any
+) -> None:
+    """Stopped at 60 of 625 it had said "iterations 1 to 64", and waited for the other four."""
+    at = replace(training, iteration=replace(training.iteration, value=60))
+    for status, last in (
+        (at, 64),
+        (replace(at, status=Status.STOPPED, verdict=Liveness.STOPPED), 60),
+    ):
+        snapshot = snap_of(status, detail=details(status))
+        loss = series_of(TRAINING, snapshot.detail, snapshot, status)[0]
+        assert loss.right == last
+        assert f"iterations 1 to {last}" in loss.notes

@@ -13,9 +13,9 @@ from compared import make_run
 from runners.compare.facts import Curves, RunFacts
 from runners.compare.judge import Comparable, comparable, differences
 from runners.compare.read import read_facts
-from runners.compare.table import compare
+from runners.compare.table import Row, compare
 from tui.cli.main import run as command
-from tui.compare_text import markdown_lines, text_lines
+from tui.compare_text import delta_text, markdown_lines, text_lines
 
 
 @pytest.mark.parametrize(
@@ -139,6 +139,25 @@ def test_a_wrong_call_is_one_sentence(
     complaint = capsys.readouterr().err
     assert said in complaint
     assert complaint.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("unit", "values", "said"),
+    [
+        ("seconds", (4.44, 4.40), "-0.9 %"),
+        ("seconds", (0.0, 0.01), "same"),
+        ("pace", (0.5, 0.4999), "same"),
+        ("minutes", (60.0, 59.7), "-0.5 %"),
+        ("seconds", (12.0, 15.0), "+3.0s (+25.0 %)"),
+        ("loss", (1.0, 1.00001), "+1.00e-05 (+0.0 %)"),
+        ("loss", (1.0, math.nan), "–"),  # noqa: RUF001 - the en dash is what we mean
+        ("loss", (math.inf, 1.0), "–"),  # noqa: RUF001
+    ],
+)
+def test_a_difference_finer_than_its_unit_is_no_nought_with_a_sign(
+    unit: str, values: tuple[float, float], said: str
+) -> None:
+    assert delta_text(Row(key="x", label="x", unit=unit, values=values), 1) == said
 
 
 def test_foreign_text_in_markdown_stays_text(tmp_path: Path) -> None:

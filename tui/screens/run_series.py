@@ -69,16 +69,17 @@ def series_of(
     """The graphs of one tab, the most telling first; a sensor that is missing has none."""
     view = view or ChartView()
     total = status.iteration.total if status else None
+    over = status is not None and is_over(status)
     if kind == TRAINING:
-        return _training(detail, total, view)
+        return _training(detail, total, view, over=over)
     machine = _machine(detail, snapshot, status, view)
     if kind == MACHINE:
         return machine
-    loss = _by_iteration("loss", detail.losses, figure, total, view)
+    loss = _by_iteration("loss", detail.losses, figure, total, view, over=over)
     return [loss, *[each for each in machine if each.title in ("memory", "gpu", "power", "cpu")]]
 
 
-def _training(detail: RunDetail, total: int | None, view: ChartView) -> list[Series]:
+def _training(detail: RunDetail, total: int | None, view: ChartView, *, over: bool) -> list[Series]:
     curves = (
         ("loss", detail.losses, figure),
         ("gradient norm", detail.grad_norms, figure),
@@ -86,7 +87,7 @@ def _training(detail: RunDetail, total: int | None, view: ChartView) -> list[Ser
         ("learning rate", detail.lrs, rate),
     )
     return [
-        _by_iteration(title, points, words, total, view, axis=True)
+        _by_iteration(title, points, words, total, view, over=over, axis=True)
         for title, points, words in curves
         if points or title == "loss"
     ]
@@ -142,13 +143,15 @@ def _by_iteration(
     total: int | None,
     view: ChartView,
     *,
+    over: bool,
     axis: bool = False,
 ) -> Series:
-    """*axis* says the iterations at its ends even where it is not zoomed."""
+    """A run that is *over* fills its graph; *axis* says its ends even where it is not zoomed."""
     if not points:
         return Series(title=title)
     newest = points[-1][0]
-    left, right = view.window(1, newest, iteration_axis(newest, total))
+    end = newest if over and newest > 1 else iteration_axis(newest, total)
+    left, right = view.window(1, newest, end)
     drawn = smoothed(points, view.weight) if view.weight else points
     seen = [value for at, value in drawn if left <= at <= right]
     spread = f"{min(seen):.2g} to {max(seen):.2g}" if seen else "nothing here"
