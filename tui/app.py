@@ -199,7 +199,11 @@ class LanewatchApp(Openings, Attaching, Changing, Selecting, NarrowUpdates, App[
         self.push_screen(LaunchScreen(self._launch()))
 
     def show_launched(self, run: str) -> None:
-        """From the form that launched it to the run."""
+        """From the form that launched it to the run; what was opened on the form goes with it."""
+        from tui.screens.launch import LaunchScreen
+
+        while not isinstance(self.screen, LaunchScreen):
+            self.pop_screen()
         self.pop_screen()
         self.open_run(run)
 

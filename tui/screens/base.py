@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input
 
+from tui.messages import ActionDone
 from tui.screens.commands_here import Commands, commands_of
 from tui.widgets.key_bar import KeyBar
 
@@ -26,16 +28,19 @@ class StateScreen(Screen[Any]):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._trouble = ""
+        self._lanewatch: LanewatchApp | None = None
 
     @property
     def lanewatch(self) -> LanewatchApp:
-        """The app, by its own type."""
+        """The app, by its own type; kept, since a thread finds none once the screen is left."""
         from tui.app import LanewatchApp
 
-        app = self.app
-        if not isinstance(app, LanewatchApp):
-            raise TypeError("this screen belongs to LanewatchApp")
-        return app
+        if self._lanewatch is None:
+            app = self.app
+            if not isinstance(app, LanewatchApp):
+                raise TypeError("this screen belongs to LanewatchApp")
+            self._lanewatch = app
+        return self._lanewatch
 
     def show_state(self, snapshot: Snapshot) -> None:
         """Hand every widget its part of *snapshot*."""
@@ -58,6 +63,11 @@ class StateScreen(Screen[Any]):
         self._trouble = text
         for bar in self.query(KeyBar):
             bar.trouble = text
+
+    def answer(self, message: Message, told: str) -> None:
+        """Bring *message* from a thread; to whoever has left meanwhile the app says *told*."""
+        if not self.post_message(message):
+            self.lanewatch.post_message(ActionDone(told))
 
     @property
     def prompting(self) -> bool:

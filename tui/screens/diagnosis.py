@@ -210,9 +210,10 @@ class DiagnosisScreen(StateScreen):
     @work(thread=True, exclusive=True, group="remedy", exit_on_error=False)
     def _carry_out(self, remedy: Remedy) -> None:
         try:
-            self.post_message(Done(self._act(remedy)))
+            told = self._act(remedy)
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
-            self.post_message(Done(f"It was not done: {error}"))
+            told = f"It was not done: {error}"
+        self.answer(Done(told), f"{self.run}: {told}")
 
     @on(Found)
     def _show_found(self, message: Found) -> None:

@@ -310,7 +310,7 @@ class LaunchScreen(StateScreen):
         try:
             self._desk.remember_at_limit(value)
         except Exception as error:  # noqa: BLE001 - the answer holds for this launch all the same
-            self.app.post_message(ActionDone(f"ui.at_limit is not kept: {error}"))
+            self.lanewatch.post_message(ActionDone(f"ui.at_limit is not kept: {error}"))
 
     def _launch(self) -> None:
         self._begin()
@@ -337,7 +337,8 @@ class LaunchScreen(StateScreen):
             told.append(str(error))
             if run is not None:
                 told[-1] = f"the smoke run was launched, the whole was not: {error}"
-        self.post_message(Launched(run, tuple(told)))
+        last = f" {told[-1]}" if told else ""
+        self.answer(Launched(run, tuple(told)), f"{run} was launched.{last}" if run else last)
 
     @on(Launched)
     def _show_launched(self, message: Launched) -> None:

@@ -178,14 +178,15 @@ class SettingsScreen(StateScreen):
         try:
             self._desk.put(key, value)
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
-            self.post_message(Told(str(error)))
+            self.answer(Told(str(error)), str(error))
 
     @work(thread=True, exclusive=True, group="test", exit_on_error=False)
     def _test(self, channel: str) -> None:
         try:
-            self.post_message(Told(self._desk.test(channel)))
+            told = self._desk.test(channel)
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
-            self.post_message(Told(f"{channel}: the test failed, {error}"))
+            told = f"{channel}: the test failed, {error}"
+        self.answer(Told(told), told)
 
     @on(Told)
     def _tell(self, message: Told) -> None:
