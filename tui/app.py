@@ -23,7 +23,7 @@ from tui.changing import ActOn, Changing, StopRun
 from tui.glyphs import ASCII
 from tui.hangup import is_hung_up
 from tui.lines import clean
-from tui.messages import ActionDone, Sampled, SampleFailed
+from tui.messages import ActionDone, Answered, Sampled, SampleFailed
 from tui.narrow_updates import NarrowUpdates
 from tui.openings import OPENING_KEYS, Openings
 from tui.sampler import Sampler
@@ -338,6 +338,13 @@ class LanewatchApp(Openings, Attaching, Changing, Selecting, NarrowUpdates, App[
     @on(ActionDone)
     def _tell(self, message: ActionDone) -> None:
         self.say(message.text)
+
+    @on(Answered)
+    def _take_answer(self, message: Answered) -> None:
+        if message.screen in self.screen_stack:
+            message.take()
+        elif message.told:
+            self.say(message.told)
 
     def _check_sampler(self) -> None:
         silent_s = self._sampler.silent_s if self._sampler is not None else 0.0

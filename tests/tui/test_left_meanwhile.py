@@ -84,7 +84,7 @@ async def test_a_remedy_that_failed_after_its_screen_was_left_is_told(
         screen = DiagnosisScreen(training.run, tmp_path, look=lambda how: None, act=act)
         app.push_screen(screen)
         await pilot.pause()
-        screen._carry_out(None)  # type: ignore[arg-type]
+        screen.do(lambda: screen._carry_out(None))  # type: ignore[arg-type]
         await pilot.press("escape")
         await pause_until(pilot, lambda: isinstance(app.screen, BoardScreen))
         go_on.set()

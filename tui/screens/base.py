@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input
 
-from tui.messages import ActionDone
+from tui.messages import Answered
 from tui.screens.commands_here import Commands, commands_of
 from tui.widgets.key_bar import KeyBar
 
@@ -64,10 +64,13 @@ class StateScreen(Screen[Any]):
         for bar in self.query(KeyBar):
             bar.trouble = text
 
-    def answer(self, message: Message, told: str) -> None:
-        """Bring *message* from a thread; to whoever has left meanwhile the app says *told*."""
-        if not self.post_message(message):
-            self.lanewatch.post_message(ActionDone(told))
+    def do(self, work: Callable[[], object]) -> None:
+        """Do *work* on a thread, to its end: a worker of this screen's own is cancelled with it."""
+        self.lanewatch.run_worker(work, group="do", thread=True, exit_on_error=False)
+
+    def answer(self, take: Callable[[], object], told: str) -> None:
+        """From a thread: have *take* called if this screen is still open, else say *told*."""
+        self.lanewatch.post_message(Answered(self, take, told))
 
     @property
     def prompting(self) -> bool:
