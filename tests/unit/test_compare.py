@@ -160,6 +160,13 @@ def test_a_difference_finer_than_its_unit_is_no_nought_with_a_sign(
     assert delta_text(Row(key="x", label="x", unit=unit, values=values), 1) == said
 
 
+def test_saves_that_nobody_counted_are_not_none(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "a")
+    assert read_facts(run).figure("saves") == 0
+    run.metrics.unlink()
+    assert read_facts(run).figure("saves") is None
+
+
 def test_foreign_text_in_markdown_stays_text(tmp_path: Path) -> None:
     runs = [read_facts(make_run(tmp_path, name)) for name in ("a|b", "<x>[y](z)\x1b[2J")]
     shown = "\n".join(markdown_lines(compare(runs)))

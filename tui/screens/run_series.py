@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tui.chart_view import ChartView
@@ -49,7 +49,8 @@ class SeriesMaker:
         over = status is not None and is_over(status)
         limit = _limit(snapshot, status)
         read = status is not None and status.memory is not None
-        made_of = (kind, view, *curves, detail.history, total, limit, over, read)
+        lost = _lost_its_loss(status)
+        made_of = (kind, view, *curves, detail.history, total, limit, over, read, lost)
         if len(self._made_of) != len(made_of) or any(
             new is not old and (isinstance(new, tuple) or new != old)
             for new, old in zip(made_of, self._made_of, strict=True)
@@ -71,12 +72,25 @@ def series_of(
     total = status.iteration.total if status else None
     over = status is not None and is_over(status)
     if kind == TRAINING:
-        return _training(detail, total, view, over=over)
+        shown = _training(detail, total, view, over=over)
+        return [_truly(shown[0], status), *shown[1:]]
     machine = _machine(detail, snapshot, status, view)
     if kind == MACHINE:
         return machine
     loss = _by_iteration("loss", detail.losses, figure, total, view, over=over)
-    return [loss, *[each for each in machine if each.title in ("memory", "gpu", "power", "cpu")]]
+    return [
+        _truly(loss, status),
+        *[each for each in machine if each.title in ("memory", "gpu", "power", "cpu")],
+    ]
+
+
+def _lost_its_loss(status: RunStatus | None) -> bool:
+    return status is not None and "nan-loss" in status.flags
+
+
+def _truly(loss: Series, status: RunStatus | None) -> Series:
+    """A curve ends with its last number; that the loss is none any more stands in its heading."""
+    return replace(loss, figure="nan") if _lost_its_loss(status) else loss
 
 
 def _training(detail: RunDetail, total: int | None, view: ChartView, *, over: bool) -> list[Series]:
@@ -152,6 +166,7 @@ def _by_iteration(
     newest = points[-1][0]
     end = newest if over and newest > 1 else iteration_axis(newest, total)
     left, right = view.window(1, newest, end)
+    right = min(right, end)  # the window moves by steps, and the last one may reach past the end
     drawn = smoothed(points, view.weight) if view.weight else points
     seen = [value for at, value in drawn if left <= at <= right]
     spread = f"{min(seen):.2g} to {max(seen):.2g}" if seen else "nothing here"
