@@ -13,9 +13,11 @@ from shown import MakeApp, show
 from waiting import settled
 
 from tui.app import LanewatchApp
+from tui.log_pager import LogPage
 from tui.screens.log import LogScreen
 from tui.screens.run import RunScreen
 from tui.widgets.log_tail import LogTail
+from tui.widgets.log_view import LogTitle
 
 WIDE = "損失 loss=1.25 漢字漢字 🚀 e\u0301nd"
 
@@ -129,3 +131,12 @@ async def test_levels_are_told_apart_at_the_foot_as_on_the_logs_own_screen(
             ("Error:", "match"),
             (" bad", "bad"),
         ]
+
+
+def test_a_log_with_a_wide_name_leaves_its_age_on_the_line() -> None:
+    title = LogTitle()
+    page = LogPage(path=f"/x/{'記' * 20}.log", size=2048, modified_wall=940.0)
+    title.show("run", page, 1000.0, stuck=False)
+    (row,) = title.lines(60, 1)
+    assert sum(cell_len(text) for text, _ in row) <= 60
+    assert "記" in "".join(text for text, _ in row)

@@ -83,7 +83,8 @@ class LogTitle(LineView):
         badge: Span = ("", "")
         if modified is not None and now > 0:
             badge = (f"last line {age(ago(modified, now))} ago", "warn" if stuck else "muted")
-        right = fit([badge, (size(bytes_), "muted")], max(0, width - len(name) - 2), gap="  ")
+        beside = max(0, width - width_of(line(name)) - 2)
+        right = fit([badge, (size(bytes_), "muted")], beside, gap="  ")
         room = width - width_of(right) - 2
         left = fit([(name, "strong"), (run, "muted")], room, gap="  ")
         return [spread(left, right, width)][:height]
