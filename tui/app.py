@@ -293,9 +293,9 @@ class LanewatchApp(Openings, Attaching, Changing, Selecting, NarrowUpdates, App[
         before, self.snapshot = self.snapshot, message.snapshot
         self._tell_alerts(before, message.snapshot)
         self._tell_title(message.snapshot)
-        screen = self.screen
-        if isinstance(screen, StateScreen) and screen.is_mounted:
-            screen.show_state(message.snapshot)
+        show = getattr(self.screen, "show_state", None)  # a question learns what is lost meanwhile
+        if show is not None and self.screen.is_mounted:
+            show(message.snapshot)
 
     def _tell_alerts(self, before: Snapshot | None, after: Snapshot) -> None:
         """Ring the terminal at an alert that is new, also where nobody looks at this window."""
