@@ -13,6 +13,7 @@ from tui.state import QUEUED, is_over, silence
 
 if TYPE_CHECKING:
     from monitor.status_model import CheckpointView, RunStatus
+    from tui.state import Snapshot
 
 
 class Action(StrEnum):
@@ -61,6 +62,14 @@ def question(action: Action, status: RunStatus) -> Question:
     )
 
 
+def question_now(action: Action, run: str, snapshot: Snapshot) -> Question | None:
+    """What to ask now; None where *action* makes no sense any more."""
+    status = snapshot.status_of(run)
+    if status is None or action not in [each for _, each in offered(status)]:
+        return None
+    return question(action, status)
+
+
 def refusal(action: Action, status: RunStatus, *, read_only: bool = False) -> str:
     """Why *action* is not offered for *status* now, and what to do instead: one sentence."""
     name = status.name or status.run
@@ -92,7 +101,7 @@ def loss_sentence(status: RunStatus, how: str = "Stopping without a save") -> st
     last, value = last_whole(status), status.iteration.value
     if status.status == QUEUED:
         return "It waits for its turn: nothing of it has begun, nothing is lost."
-    if value is None:
+    if not value:
         return f"No iteration is done yet: {_lower(how)} loses the work of this stage."
     if last is None:
         return f"There is no checkpoint yet: {_lower(how)} loses all {value} iterations."

@@ -23,7 +23,7 @@ from tui.changing import ActOn, Changing, StopRun
 from tui.glyphs import ASCII
 from tui.hangup import is_hung_up
 from tui.lines import clean
-from tui.messages import ActionDone, Sampled, SampleFailed
+from tui.messages import ActionDone, Answered, Sampled, SampleFailed
 from tui.narrow_updates import NarrowUpdates
 from tui.openings import OPENING_KEYS, Openings
 from tui.sampler import Sampler
@@ -199,7 +199,11 @@ class LanewatchApp(Openings, Attaching, Changing, Selecting, NarrowUpdates, App[
         self.push_screen(LaunchScreen(self._launch()))
 
     def show_launched(self, run: str) -> None:
-        """From the form that launched it to the run."""
+        """From the form that launched it to the run; what was opened on the form goes with it."""
+        from tui.screens.launch import LaunchScreen
+
+        while not isinstance(self.screen, LaunchScreen):
+            self.pop_screen()
         self.pop_screen()
         self.open_run(run)
 
@@ -289,9 +293,9 @@ class LanewatchApp(Openings, Attaching, Changing, Selecting, NarrowUpdates, App[
         before, self.snapshot = self.snapshot, message.snapshot
         self._tell_alerts(before, message.snapshot)
         self._tell_title(message.snapshot)
-        screen = self.screen
-        if isinstance(screen, StateScreen) and screen.is_mounted:
-            screen.show_state(message.snapshot)
+        show = getattr(self.screen, "show_state", None)  # a question learns what is lost meanwhile
+        if show is not None and self.screen.is_mounted:
+            show(message.snapshot)
 
     def _tell_alerts(self, before: Snapshot | None, after: Snapshot) -> None:
         """Ring the terminal at an alert that is new, also where nobody looks at this window."""
@@ -334,6 +338,13 @@ class LanewatchApp(Openings, Attaching, Changing, Selecting, NarrowUpdates, App[
     @on(ActionDone)
     def _tell(self, message: ActionDone) -> None:
         self.say(message.text)
+
+    @on(Answered)
+    def _take_answer(self, message: Answered) -> None:
+        if message.screen in self.screen_stack:
+            message.take()
+        elif message.told:
+            self.say(message.told)
 
     def _check_sampler(self) -> None:
         silent_s = self._sampler.silent_s if self._sampler is not None else 0.0

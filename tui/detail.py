@@ -174,7 +174,7 @@ def _end_of(path: Path) -> str:
 
 
 class _LogReader:
-    """The end of the present stage's log."""
+    """The end of the present stage's log; of a finished run's training, as `t` opens it."""
 
     def __init__(self, paths: RunDir) -> None:
         self._paths = paths
@@ -222,9 +222,10 @@ class _LogReader:
         """The present stage's log; where that is not known, the one that was written last."""
         if status is not None and status.foreign is not None:
             return Path(status.foreign.log) if status.foreign.log else None
-        if status is not None and status.stage:
-            named = self._paths.log(Path(status.stage).name)
-            if named.exists():
+        finished = status is not None and status.verdict == "finished"
+        for stage in (Stage.TRAIN if finished else None, status.stage if status else None):
+            named = self._paths.log(Path(stage).name) if stage else None
+            if named is not None and named.exists():
                 return named
         if self._path is not None:
             return self._path

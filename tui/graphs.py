@@ -95,8 +95,9 @@ def nice_range(values: Sequence[float | None]) -> tuple[float, float] | None:
     if not known:
         return None
     low, high = min(known), max(known)
-    if high - low < 1e-9:
-        return low - 0.5, high + 0.5
+    if high - low <= max(1e-30, 1e-9 * max(abs(low), abs(high))):
+        room = min(0.5, abs(low) / 2) or 0.5  # a constant rate of 1e-4 is not drawn from -0.5 on
+        return low - room, high + room
     step = 10 ** math.floor(math.log10(high - low)) / 2
     return math.floor(low / step) * step, math.ceil(high / step) * step
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.files import read_json
-from monitor.model import Stage
+from monitor.model import Stage, Status
 from monitor.rundir import RunDir
 
 OWN = ("keeper.log", "watcher.log")
@@ -25,7 +25,10 @@ class Choice:
 
 
 def choose_log(folder: Path) -> Choice:
-    """The run's logs in the order of its stages; the present stage's is shown."""
+    """The run's logs in the order of its stages; the present stage's is shown.
+
+    Of a run that has finished the training's is: how it went is there, not in its last stage.
+    """
     run = RunDir(folder)
     info = read_json(run.run_json).value or {}
     if info.get("kind") == "foreign":
@@ -34,8 +37,9 @@ def choose_log(folder: Path) -> Choice:
         return Choice(theirs + _own(run), theirs[0] if theirs else None)
     stages = tuple(path for stage in Stage if (path := run.log(stage)).is_file())
     state = read_json(run.state).value or {}
-    present = state.get("stage")
+    present = Stage.TRAIN if state.get("status") == Status.FINISHED else state.get("stage")
     shown = next((path for path in stages if path.stem == present), None)
+    shown = shown or next((path for path in stages if path.stem == state.get("stage")), None)
     shown = shown or max(stages, key=_written, default=None)
     return Choice(stages + _own(run), shown)
 

@@ -5,11 +5,14 @@ Each carries one frozen value; Textual keeps its own bookkeeping in the message 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
 if TYPE_CHECKING:
+    from textual.screen import Screen
+
     from tui.state import Snapshot
 
 
@@ -41,6 +44,17 @@ class ActionDone(Message):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.text = text
+
+
+class Answered(Message):
+    """A thread that *screen* began has come to its end; it comes to the app, which outlives it.
+
+    Textual loses in silence what is posted to a screen that is being closed.
+    """
+
+    def __init__(self, screen: Screen[Any], take: Callable[[], object], told: str) -> None:
+        super().__init__()
+        self.screen, self.take, self.told = screen, take, told
 
 
 class Attached(Message):

@@ -39,6 +39,8 @@ def read_facts(run: RunDir) -> RunFacts:
     state = _object(run.state, problems)
     summary = _summary(run, state, problems)
     metrics = read_metrics(run.metrics)
+    if not run.metrics.is_file() and not summary.get("saves"):
+        summary = {**summary, "saves": None}  # nobody counted: None is not 0
     samples = _samples(run, state, problems)
     adapter = _adapter_file(run)
     foreign = info.get("kind") == "foreign"

@@ -163,6 +163,13 @@ def test_a_scale_spans_what_it_is_made_of(values: list[float | None]) -> None:
         assert scale[0] < scale[1]
 
 
+def test_what_stands_still_is_drawn_on_a_scale_of_its_own_size() -> None:
+    assert graphs.nice_range([1e-4, 1e-4]) == (pytest.approx(5e-5), pytest.approx(1.5e-4))
+    assert graphs.nice_range([3.0]) == (2.5, 3.5)
+    assert graphs.nice_range([0.0, None]) == (-0.5, 0.5)
+    assert graphs.nice_range([0.0, 5e-324]) == (-0.5, 0.5)
+
+
 def test_a_gap_in_the_readings_is_a_gap_and_not_a_zero() -> None:
     points = [(100.0, 5.0), (130.0, 7.0)]
     assert graphs.sampled(points, 4, 95.0, 135.0, gap=20.0) == [5.0, None, None, 7.0]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from shown import MakeApp, screen_text, show
 from textual import events
 from textual.pilot import Pilot
@@ -87,6 +89,17 @@ async def test_newest_first_over_all_runs_and_foreign_text_is_text(
         await pilot.press("j", "j", "j")
         assert "urgent" in screen.whole.plain()[0]
         assert "p64 failed: out of memory" in screen.whole.plain()[1]
+
+
+async def test_a_wide_name_pushes_no_text_out_of_its_row(
+    make_app: MakeApp, snap_of: Any, states: Any, night: Path
+) -> None:
+    training = replace(states["training"], name="🚀🔥 夜の実行")
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, snap_of(training))
+        rows = [each for each in texts(screen) if "🚀🔥" in each]
+        assert rows
+        assert all(cell_len(each) <= screen.rows.size.width for each in rows)
 
 
 async def test_the_divider_is_where_one_last_looked_and_moves_on_leaving(

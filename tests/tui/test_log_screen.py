@@ -18,7 +18,7 @@ from waiting import settled
 from tui.log_search import Search
 from tui.screens.board import BoardScreen
 from tui.screens.help import HelpScreen
-from tui.screens.log import LogScreen
+from tui.screens.log import COPIED_LINES, LogScreen
 
 RUN = "nemo-20260521-101112-3fa2"
 NOW = 1_779_370_200.0
@@ -284,6 +284,18 @@ async def test_copying_by_key_and_mouse(opened: Opened, log: Path) -> None:
         assert screen.view.marked is None
         await pilot.click("#status", offset=(2, 0))
         await settled(pilot, lambda: not screen.page.follow)
+
+
+async def test_what_is_too_much_to_copy_is_said(opened: Opened, log: Path) -> None:
+    with log.open("a") as file:
+        file.write("more\n" * COPIED_LINES)
+    async with opened() as (pilot, screen):
+        await settled(pilot, lambda: bool(shown(screen)))
+        screen.view.marked = (0, screen.page.rows[-1].line)
+        await pilot.press("c")
+        await settled(pilot, lambda: screen.app.clipboard.count("\n") == COPIED_LINES - 1)
+        told = [each.message for each in screen.app._notifications]
+        assert any("the first 500 lines of more" in each for each in told), told
 
 
 async def test_saving_what_is_shown(opened: Opened, log: Path, tmp_path: Path) -> None:

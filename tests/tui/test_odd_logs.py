@@ -13,9 +13,12 @@ from shown import MakeApp, show
 from waiting import settled
 
 from tui.app import LanewatchApp
+from tui.glyphs import UNICODE
+from tui.log_pager import LogPage
 from tui.screens.log import LogScreen
 from tui.screens.run import RunScreen
 from tui.widgets.log_tail import LogTail
+from tui.widgets.log_view import LogTitle
 
 WIDE = "損失 loss=1.25 漢字漢字 🚀 e\u0301nd"
 
@@ -129,3 +132,23 @@ async def test_levels_are_told_apart_at_the_foot_as_on_the_logs_own_screen(
             ("Error:", "match"),
             (" bad", "bad"),
         ]
+
+
+def test_a_log_with_a_wide_name_leaves_its_age_on_the_line() -> None:
+    title = LogTitle()
+    page = LogPage(path=f"/x/{'記' * 20}.log", size=2048, modified_wall=940.0)
+    title.show("run", page, 1000.0, stuck=False)
+    (row,) = title.lines(60, 1)
+    assert sum(cell_len(text) for text, _ in row) <= 60
+    assert "記" in "".join(text for text, _ in row)
+
+
+def test_a_run_of_200_characters_still_says_whose_log_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(LogTitle, "glyphs", UNICODE)
+    title = LogTitle()
+    title.show("n" * 195 + "-last", LogPage(path="/x/train.log", size=2048), 1000.0, stuck=False)
+    (row,) = title.lines(80, 1)
+    assert "-last" in "".join(text for text, _ in row)
+    assert sum(cell_len(text) for text, _ in row) <= 80

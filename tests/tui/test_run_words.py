@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from run_states import full_detail, run_in
 
 from monitor.metrics import Save
-from monitor.model import Liveness
+from monitor.model import Liveness, Status
 from monitor.signatures import Signature
 from monitor.status_model import (
     CheckpointView,
@@ -28,6 +28,7 @@ from tui.detail import first_advice
 from tui.provenance import provenance
 from tui.remedies import _BY_SIGNATURE, first_remedy, without_keys
 from tui.screens.run_layout import SHRINK_S, Steadied
+from tui.screens.run_series import OVERVIEW, TRAINING, SeriesMaker, series_of
 from tui.state import RunDetail
 
 NOW = 1_779_370_200.0
@@ -294,3 +295,39 @@ def test_a_part_grows_at_once_and_shrinks_after_a_minute() -> None:
     assert rows.rows(2, 10.0 + SHRINK_S) == 3
     rows.forget()
     assert rows.rows(1, 200.0) == 1
+
+
+def test_a_run_that_is_over_is_drawn_to_its_own_end(
+    training: Any, details: Any, snap_of: Any
+) -> None:
+    """Stopped at 60 of 625 it had said "iterations 1 to 64", and waited for the other four."""
+    at = replace(training, iteration=replace(training.iteration, value=60))
+    for status, last in (
+        (at, 64),
+        (replace(at, status=Status.STOPPED, verdict=Liveness.STOPPED), 60),
+    ):
+        snapshot = snap_of(status, detail=details(status))
+        loss = series_of(TRAINING, snapshot.detail, snapshot, status)[0]
+        assert loss.right == last
+        assert f"iterations 1 to {last}" in loss.notes
+
+
+def test_a_loss_that_is_no_number_any_more_is_not_told_as_its_last_number(
+    training: Any, details: Any, snap_of: Any
+) -> None:
+    maker = SeriesMaker()
+    snapshot = snap_of(training, detail=details(training))
+    assert maker.make(TRAINING, snapshot, training, ChartView())[0].figure == "0.8716"
+    lost = replace(training, flags=("nan-loss",))
+    for kind in (TRAINING, OVERVIEW):
+        assert maker.make(kind, snapshot, lost, ChartView())[0].figure == "nan"
+
+
+def test_a_graph_that_is_zoomed_does_not_pass_the_end_of_its_run(
+    training: Any, details: Any, snap_of: Any
+) -> None:
+    over = replace(training, status=Status.STOPPED, verdict=Liveness.STOPPED)
+    detail = details(over)
+    for depth in range(1, DEEPEST + 1):
+        (loss,) = series_of(TRAINING, detail, snap_of(over), over, ChartView(depth=depth))
+        assert loss.left < loss.right <= detail.losses[-1][0]

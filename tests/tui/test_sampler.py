@@ -241,6 +241,8 @@ def test_details_of_a_run(root: Path) -> None:
     with (root / RUN / "logs" / "merge.log").open("a") as log:
         log.write("one more\nand a part")
     assert reader.read(status, now.wall_s).log_lines[-2:] == ("one more", "and a part")
+    (root / RUN / "logs" / "train.log").write_text("trained\n")
+    assert reader.read(status, now.wall_s).log_name == "train.log"  # as the log's own screen
 
 
 def test_how_often_a_run_saves_is_seen_where_no_recipe_tells(

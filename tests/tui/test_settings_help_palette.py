@@ -141,6 +141,46 @@ async def test_a_read_only_view_changes_no_setting(make_app: MakeApp, snap_of: A
     assert "ui.theme" not in desk.kept
 
 
+async def test_a_limit_that_could_not_be_kept_is_not_shown_as_taken(
+    make_app: MakeApp, snap_of: Any
+) -> None:
+    class Broken(FakeSettings):
+        def put(self, key: str, value: str) -> None:
+            raise OSError("config.toml: [Read-only] file system")
+
+    app = make_app(settings=Broken)
+    async with app.run_test(size=(100, 30)) as pilot:
+        view = await opened(app, pilot, snap_of())
+        await pilot.press(*["down"] * (len(THEMES) + 2), "space")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert "[Read-only] file system" in next(iter(app._notifications)).message
+        assert [each.key for each in view.settings if each.chosen] == ["dark", "notify"]
+
+
+async def test_a_broken_configuration_does_not_deny_the_channels(
+    make_app: MakeApp, snap_of: Any
+) -> None:
+    class Half(FakeSettings):
+        def get(self, key: str) -> str | None:
+            raise RuntimeError("config.toml is not TOML")
+
+    class Other(FakeSettings):
+        def channels(self) -> tuple[ChannelLine, ...]:
+            raise RuntimeError("channels.toml is not TOML")
+
+    app = make_app(settings=Half)
+    async with app.run_test(size=(100, 30)) as pilot:
+        view = await opened(app, pilot, snap_of())
+        assert "phone" in " ".join(view.plain())
+    app = make_app(settings=Other)
+    async with app.run_test(size=(100, 30)) as pilot:
+        view = await opened(app, pilot, snap_of())
+        assert [each.key for each in view.settings if each.chosen] == ["dark", "notify"]
+        assert "none yet" not in " ".join(view.plain())
+        assert "could not be read" in " ".join(view.plain())
+
+
 async def test_settings_that_cannot_be_read_are_told(make_app: MakeApp, snap_of: Any) -> None:
     class Broken(FakeSettings):
         def channels(self) -> tuple[ChannelLine, ...]:

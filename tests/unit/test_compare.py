@@ -163,6 +163,32 @@ def test_a_wrong_call_is_one_sentence(
     assert complaint.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("unit", "values", "said"),
+    [
+        ("seconds", (4.44, 4.40), "-0.9 %"),
+        ("seconds", (0.0, 0.01), "same"),
+        ("pace", (0.5, 0.4999), "same"),
+        ("minutes", (60.0, 59.7), "-0.5 %"),
+        ("seconds", (12.0, 15.0), "+3.0s (+25.0 %)"),
+        ("loss", (1.0, 1.00001), "same"),
+        ("loss", (1.0, math.nan), "–"),  # noqa: RUF001 - the en dash is what we mean
+        ("loss", (math.inf, 1.0), "–"),  # noqa: RUF001
+    ],
+)
+def test_a_difference_finer_than_its_unit_is_no_nought_with_a_sign(
+    unit: str, values: tuple[float, float], said: str
+) -> None:
+    assert delta_text(Row(key="x", label="x", unit=unit, values=values), 1) == said
+
+
+def test_saves_that_nobody_counted_are_not_none(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "a")
+    assert read_facts(run).figure("saves") == 0
+    run.metrics.unlink()
+    assert read_facts(run).figure("saves") is None
+
+
 def test_foreign_text_in_markdown_stays_text(tmp_path: Path) -> None:
     runs = [read_facts(make_run(tmp_path, name)) for name in ("a|b", "<x>[y](z)\x1b[2J")]
     shown = "\n".join(markdown_lines(compare(runs)))

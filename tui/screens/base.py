@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.screen import Screen
 from textual.widgets import Input
 
+from tui.messages import Answered
 from tui.screens.commands_here import Commands, commands_of
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.typed_line import TypedLine
@@ -27,16 +29,19 @@ class StateScreen(Screen[Any]):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._trouble = ""
+        self._lanewatch: LanewatchApp | None = None
 
     @property
     def lanewatch(self) -> LanewatchApp:
-        """The app, by its own type."""
+        """The app, by its own type; kept, since a thread finds none once the screen is left."""
         from tui.app import LanewatchApp
 
-        app = self.app
-        if not isinstance(app, LanewatchApp):
-            raise TypeError("this screen belongs to LanewatchApp")
-        return app
+        if self._lanewatch is None:
+            app = self.app
+            if not isinstance(app, LanewatchApp):
+                raise TypeError("this screen belongs to LanewatchApp")
+            self._lanewatch = app
+        return self._lanewatch
 
     def show_state(self, snapshot: Snapshot) -> None:
         """Hand every widget its part of *snapshot*."""
@@ -59,6 +64,14 @@ class StateScreen(Screen[Any]):
         self._trouble = text
         for bar in self.query(KeyBar):
             bar.trouble = text
+
+    def do(self, work: Callable[[], object]) -> None:
+        """Do *work* on a thread, to its end: a worker of this screen's own is cancelled with it."""
+        self.lanewatch.run_worker(work, group="do", thread=True, exit_on_error=False)
+
+    def answer(self, take: Callable[[], object], told: str) -> None:
+        """From a thread: have *take* called if this screen is still open, else say *told*."""
+        self.lanewatch.post_message(Answered(self, take, told))
 
     @property
     def prompting(self) -> bool:

@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 
 from tui.actions import Question
 from tui.screens.question import QuestionScreen
-from tui.widgets.action_question import ActionQuestion
+from tui.widgets.action_question import ActionQuestion, Again
 
 
 class ConfirmActionScreen(QuestionScreen[bool]):
@@ -19,8 +19,8 @@ class ConfirmActionScreen(QuestionScreen[bool]):
         Binding("escape,q,n,c", "answer(False)", show=False),
     ]
 
-    def __init__(self, question: Question) -> None:
-        super().__init__(ActionQuestion(question, id="question"))
+    def __init__(self, question: Question, again: Again | None = None) -> None:
+        super().__init__(ActionQuestion(question, again=again, id="question"))
 
     def action_answer(self, yes: bool) -> None:
         self.dismiss(yes)

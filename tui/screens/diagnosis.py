@@ -189,7 +189,7 @@ class DiagnosisScreen(StateScreen):
 
             def chosen(wanted: bool | None) -> None:
                 if wanted:
-                    self._carry_out(remedy)
+                    self.do(lambda: self._carry_out(remedy))
 
             self.app.push_screen(ConfirmRemedyScreen(remedy), chosen)
 
@@ -207,12 +207,12 @@ class DiagnosisScreen(StateScreen):
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
             self.post_message(Done(f"No container can look into the trainer: {error}"))
 
-    @work(thread=True, exclusive=True, group="remedy", exit_on_error=False)
     def _carry_out(self, remedy: Remedy) -> None:
         try:
-            self.post_message(Done(self._act(remedy)))
+            told = self._act(remedy)
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
-            self.post_message(Done(f"It was not done: {error}"))
+            told = f"It was not done: {error}"
+        self.answer(lambda: self._show_done(Done(told)), f"{self.run}: {told}")
 
     @on(Found)
     def _show_found(self, message: Found) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events, on, work
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -71,12 +71,12 @@ class LookedAt(Message):
         self.form, self.looked = form, looked
 
 
-class Launched(Message):
+@dataclass(frozen=True, slots=True)
+class Launched:
     """The launch succeeded (a run's id) or was refused (a sentence)."""
 
-    def __init__(self, run: str | None, told: tuple[str, ...]) -> None:
-        super().__init__()
-        self.run, self.told = run, told
+    run: str | None
+    told: tuple[str, ...]
 
 
 class LaunchScreen(StateScreen):
@@ -299,33 +299,33 @@ class LaunchScreen(StateScreen):
 
         def answered(value: str | None) -> None:
             if value is not None:
-                self._remember(value)
+                self.do(lambda: self._remember(value))
                 self._change(self.form.with_value(Field.AT_LIMIT, value))
                 go_on()
 
         title = "When memory reaches its limit? Asked once; `memory limit` changes it."
         self.app.push_screen(PickScreen(title, AT_LIMIT), answered)
 
-    @work(thread=True, group="remember", exit_on_error=False)
     def _remember(self, value: str) -> None:
         try:
             self._desk.remember_at_limit(value)
         except Exception as error:  # noqa: BLE001 - the answer holds for this launch all the same
-            self.app.post_message(ActionDone(f"ui.at_limit is not kept: {error}"))
+            self.lanewatch.post_message(ActionDone(f"ui.at_limit is not kept: {error}"))
 
     def _launch(self) -> None:
         self._begin()
-        self._start(words(self.form))
+        said = words(self.form)
+        self.do(lambda: self._start(said))
 
     def _launch_smoke(self) -> None:
         self._begin()
-        self._start(words(self.form, smoke=SMOKE_ITERATIONS), then=self.form)
+        form = self.form
+        self.do(lambda: self._start(words(form, smoke=SMOKE_ITERATIONS), then=form))
 
     def _begin(self) -> None:
         self._launching = True
         self.keys.trouble = "launching"
 
-    @work(thread=True, exclusive=True, group="launch", exit_on_error=False)
     def _start(self, said: list[str], then: Form | None = None) -> None:
         """Launch; with *then*, launch that behind it as well."""
         told: list[str] = []
@@ -338,9 +338,10 @@ class LaunchScreen(StateScreen):
             told.append(str(error))
             if run is not None:
                 told[-1] = f"the smoke run was launched, the whole was not: {error}"
-        self.post_message(Launched(run, tuple(told)))
+        message = Launched(run, tuple(told))
+        summary = " ".join((f"{run} was launched.", *told[-1:])) if run else told[-1]
+        self.answer(lambda: self._show_launched(message), summary)
 
-    @on(Launched)
     def _show_launched(self, message: Launched) -> None:
         self._launching = False
         self.keys.trouble = ""

@@ -60,9 +60,10 @@ class LogShown(Message):
 
 @dataclass
 class LogCopied(Message):
-    """Lines that were read to be copied."""
+    """Lines that were read to be copied, and whether more were chosen."""
 
     lines: tuple[str, ...]
+    more: bool = False
 
 
 class LogScreen(StateScreen):
@@ -151,6 +152,8 @@ class LogScreen(StateScreen):
     def _copy(self, message: LogCopied) -> None:
         text = "\n".join(message.lines)
         many = "1 line" if len(message.lines) == 1 else f"{len(message.lines)} lines"
+        if message.more:
+            many = f"the first {many} of more (s saves all)"
         cut = " (the first 64 KiB)" if len(text) > COPIED_CHARS else ""
         self.notify(copy(self.app, text[:COPIED_CHARS], f"{many}{cut}"), markup=False)
 
@@ -257,8 +260,10 @@ class LogScreen(StateScreen):
         first, last = self.view.marked or (rows[0].line, rows[-1].line)
 
         def copied(worker: LogWorker) -> None:
-            lines = worker.pager.lines.after(first, COPIED_LINES)
-            self.post_message(LogCopied(tuple(each.text for each in lines if each.start <= last)))
+            lines = worker.pager.lines.after(first, COPIED_LINES + 1)
+            chosen = [each.text for each in lines if each.start <= last]
+            more = len(chosen) > COPIED_LINES
+            self.post_message(LogCopied(tuple(chosen[:COPIED_LINES]), more))
 
         if self._worker is not None:
             self._worker.do(copied)

@@ -5,6 +5,7 @@ A tab is mounted when it is first opened, and only the one in front is given wha
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,7 +14,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
-from tui.actions import Action, offered, question, refusal
+from tui.actions import Action, offered, question, question_now, refusal
 from tui.chart_view import ChartView
 from tui.messages import ActionDone
 from tui.remedies import first_remedy, without_keys
@@ -293,7 +294,8 @@ class RunScreen(StateScreen):
             if yes:
                 self._do(action)
 
-        self.app.push_screen(ConfirmActionScreen(question(action, status)), answered)
+        again = partial(question_now, action, status.run)
+        self.app.push_screen(ConfirmActionScreen(question(action, status), again), answered)
 
     def commands(self) -> Commands:
         """What would change the run only where that is offered now, and what the tab can do."""

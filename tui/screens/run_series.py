@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tui.chart_view import ChartView
@@ -49,7 +49,8 @@ class SeriesMaker:
         over = status is not None and is_over(status)
         limit = _limit(snapshot, status)
         read = status is not None and status.memory is not None
-        made_of = (kind, view, *curves, detail.history, total, limit, over, read)
+        lost = _lost_its_loss(status)
+        made_of = (kind, view, *curves, detail.history, total, limit, over, read, lost)
         if len(self._made_of) != len(made_of) or any(
             new is not old and (isinstance(new, tuple) or new != old)
             for new, old in zip(made_of, self._made_of, strict=True)
@@ -69,16 +70,30 @@ def series_of(
     """The graphs of one tab, the most telling first; a sensor that is missing has none."""
     view = view or ChartView()
     total = status.iteration.total if status else None
+    over = status is not None and is_over(status)
     if kind == TRAINING:
-        return _training(detail, total, view)
+        shown = _training(detail, total, view, over=over)
+        return [_truly(shown[0], status), *shown[1:]]
     machine = _machine(detail, snapshot, status, view)
     if kind == MACHINE:
         return machine
-    loss = _by_iteration("loss", detail.losses, figure, total, view)
-    return [loss, *[each for each in machine if each.title in ("memory", "gpu", "power", "cpu")]]
+    loss = _by_iteration("loss", detail.losses, figure, total, view, over=over)
+    return [
+        _truly(loss, status),
+        *[each for each in machine if each.title in ("memory", "gpu", "power", "cpu")],
+    ]
 
 
-def _training(detail: RunDetail, total: int | None, view: ChartView) -> list[Series]:
+def _lost_its_loss(status: RunStatus | None) -> bool:
+    return status is not None and "nan-loss" in status.flags
+
+
+def _truly(loss: Series, status: RunStatus | None) -> Series:
+    """A curve ends with its last number; that the loss is none any more stands in its heading."""
+    return replace(loss, figure="nan") if _lost_its_loss(status) else loss
+
+
+def _training(detail: RunDetail, total: int | None, view: ChartView, *, over: bool) -> list[Series]:
     curves = (
         ("loss", detail.losses, figure),
         ("gradient norm", detail.grad_norms, figure),
@@ -86,7 +101,7 @@ def _training(detail: RunDetail, total: int | None, view: ChartView) -> list[Ser
         ("learning rate", detail.lrs, rate),
     )
     return [
-        _by_iteration(title, points, words, total, view, axis=True)
+        _by_iteration(title, points, words, total, view, over=over, axis=True)
         for title, points, words in curves
         if points or title == "loss"
     ]
@@ -142,13 +157,16 @@ def _by_iteration(
     total: int | None,
     view: ChartView,
     *,
+    over: bool,
     axis: bool = False,
 ) -> Series:
-    """*axis* says the iterations at its ends even where it is not zoomed."""
+    """A run that is *over* fills its graph; *axis* says its ends even where it is not zoomed."""
     if not points:
         return Series(title=title)
     newest = points[-1][0]
-    left, right = view.window(1, newest, iteration_axis(newest, total))
+    end = newest if over and newest > 1 else iteration_axis(newest, total)
+    left, right = view.window(1, newest, end)
+    right = min(right, end)  # the window moves by steps, and the last one may reach past the end
     drawn = smoothed(points, view.weight) if view.weight else points
     seen = [value for at, value in drawn if left <= at <= right]
     spread = f"{min(seen):.2g} to {max(seen):.2g}" if seen else "nothing here"

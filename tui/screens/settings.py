@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on, work
@@ -29,6 +30,7 @@ LIMITS = {
     "save-and-stop": "save and stop while there is time to save",
     "stop-now": "or that, and at the limit stop without saving",
 }
+NOT_READ = "not known: they could not be read, or not yet"
 NO_CHANNEL = "none yet: lanewatch alerts add ntfy://TOPIC"
 
 
@@ -41,9 +43,11 @@ class Told(Message):
         *,
         limit: str | None = None,
         channels: tuple[ChannelLine, ...] | None = None,
+        unkept: str | None = None,
     ) -> None:
+        """*unkept* is a limit that is not in force after all, and *limit* the one before it."""
         super().__init__()
-        self.sentence, self.limit, self.channels = sentence, limit, channels
+        self.sentence, self.limit, self.channels, self.unkept = sentence, limit, channels, unkept
 
 
 class SettingsScreen(StateScreen):
@@ -65,7 +69,7 @@ class SettingsScreen(StateScreen):
         super().__init__()
         self._desk = desk
         self._limit: str | None = None
-        self._channels: tuple[ChannelLine, ...] = ()
+        self._channels: tuple[ChannelLine, ...] | None = None
         self._failing: dict[str, str] = {}
         self.view = SettingsView(id="settings")
         self.keys = KeyBar(id="keys")
@@ -111,9 +115,9 @@ class SettingsScreen(StateScreen):
             self.lanewatch.set_theme(setting.key)
             self._show()
         elif setting.group == LIMIT:
-            self._limit = setting.key
+            before, self._limit = self._limit, setting.key
             self._show()
-            self._put("ui.at_limit", setting.key)
+            self.do(lambda: self._put(setting.key, before))
         else:
             self.action_test()
 
@@ -121,7 +125,7 @@ class SettingsScreen(StateScreen):
         setting = self.view.selected
         if setting is not None and setting.group == CHANNEL:
             self.keys.trouble = f"sending a test to {clean(setting.key)}"
-            self._test(setting.key)
+            self.do(lambda: self._test(setting.key))
 
     def on_click(self, event: events.Click) -> None:
         """A click takes what it hits."""
@@ -144,11 +148,11 @@ class SettingsScreen(StateScreen):
             Setting(key=each, group=LIMIT, title=each, text=about, chosen=each == self._limit)
             for each, about in LIMITS.items()
         ]
-        rows += [self._channel(each) for each in self._channels]
+        rows += [self._channel(each) for each in self._channels or ()]
         self.view.settings = tuple(rows)
         told = {THEME: "NO_COLOR is set: no theme has a colour."} if self._colourless() else {}
         if not self._channels:
-            told[CHANNEL] = NO_CHANNEL
+            told[CHANNEL] = NO_CHANNEL if self._channels is not None else NOT_READ
         self.view.told = told
 
     def _channel(self, channel: ChannelLine) -> Setting:
@@ -167,31 +171,41 @@ class SettingsScreen(StateScreen):
 
     @work(thread=True, group="read", exit_on_error=False)
     def _read(self) -> None:
-        try:
-            told = Told(limit=self._desk.get("ui.at_limit"), channels=self._desk.channels())
-        except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
-            told = Told(str(error))
-        self.post_message(told)
+        """Either may be broken, and does not hide the other."""
+        reads: tuple[Callable[[], Told], ...] = (
+            lambda: Told(channels=self._desk.channels()),
+            lambda: Told(limit=self._desk.get("ui.at_limit")),
+        )
+        for read in reads:
+            try:
+                told = read()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
+                told = Told(str(error))
+            self.post_message(told)
 
-    @work(thread=True, group="put", exit_on_error=False)
-    def _put(self, key: str, value: str) -> None:
+    def _put(self, limit: str, before: str | None) -> None:
         try:
-            self._desk.put(key, value)
+            self._desk.put("ui.at_limit", limit)
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
-            self.post_message(Told(str(error)))
+            told = Told(str(error), limit=before, unkept=limit)
+            self.answer(lambda: self._tell(told), told.sentence)
 
-    @work(thread=True, exclusive=True, group="test", exit_on_error=False)
     def _test(self, channel: str) -> None:
         try:
-            self.post_message(Told(self._desk.test(channel)))
+            told = self._desk.test(channel)
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
-            self.post_message(Told(f"{channel}: the test failed, {error}"))
+            told = f"{channel}: the test failed, {error}"
+        self.answer(lambda: self._tell(Told(told)), told)
 
     @on(Told)
     def _tell(self, message: Told) -> None:
         if message.channels is not None:
-            self._limit, self._channels = message.limit, message.channels
-            self._show()
+            self._channels = message.channels
+        if message.unkept is None:
+            self._limit = message.limit or self._limit
+        elif message.unkept == self._limit:
+            self._limit = message.limit
+        self._show()
         if message.sentence:
             self.keys.trouble = ""
             self.app.notify(clean(message.sentence), markup=False)

@@ -16,6 +16,7 @@ from tui.lines import (
     line,
     pad,
     spread,
+    width_of,
     wrap,
 )
 from tui.presentation import UNKNOWN, clock
@@ -147,7 +148,7 @@ class EventRows(LineView):
         if self._with_run and width >= NARROW:
             name = cut_middle(clean(self._called(each)), RUN_COLUMNS, self.glyphs.ellipsis)
             spans.append((pad(name, RUN_COLUMNS) + "  ", ""))
-        room = width - sum(len(text) for text, _ in spans)
+        room = width - width_of(tuple(spans))
         spans.append((cut_words(clean(each.text), max(0, room), self.glyphs.ellipsis), tone))
         if chosen:
             return tuple(

@@ -6,11 +6,14 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.selection import Selection
 
-from tui.lines import Line, Span, cut, cut_words, fit, line, spread, toned, width_of
+from tui.lines import Line, Span, cut, cut_middle, cut_words, fit, line, spread, toned, width_of
 from tui.log_pager import LogPage
 from tui.log_text import TONES, Row, info_word
 from tui.presentation import age, ago, percent, size
 from tui.widgets.line_view import LineView
+
+LEAST_NAME = 12
+"""Columns of a run's name that still tell whose log it is."""
 
 
 class LogView(LineView):
@@ -83,9 +86,12 @@ class LogTitle(LineView):
         badge: Span = ("", "")
         if modified is not None and now > 0:
             badge = (f"last line {age(ago(modified, now))} ago", "warn" if stuck else "muted")
-        right = fit([badge, (size(bytes_), "muted")], max(0, width - len(name) - 2), gap="  ")
+        beside = max(0, width - width_of(line(name)) - 2)
+        right = fit([badge, (size(bytes_), "muted")], beside, gap="  ")
         room = width - width_of(right) - 2
-        left = fit([(name, "strong"), (run, "muted")], room, gap="  ")
+        left_over = room - width_of(line(name)) - 2
+        whose = cut_middle(run, left_over, self.glyphs.ellipsis) if left_over >= LEAST_NAME else ""
+        left = fit([(name, "strong"), (whose, "muted")], room, gap="  ")
         return [spread(left, right, width)][:height]
 
 

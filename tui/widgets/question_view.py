@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from textual import events
 
 from tui.lines import Line
 from tui.widgets.key_bar import name_of
 from tui.widgets.line_view import LineView
+
+if TYPE_CHECKING:
+    from tui.state import Snapshot
 
 KEY_COLUMNS = 4
 
@@ -19,6 +23,10 @@ class QuestionView(LineView):
     def asked(self, width: int) -> list[Line]:
         """All of it, in rows of *width* columns."""
         raise NotImplementedError
+
+    def learn(self, _snapshot: Snapshot) -> bool:
+        """Ask what is true now; True where that is another question."""
+        return False
 
     def rows_needed(self, width: int) -> int:
         """Rows that show all of it in *width* columns."""

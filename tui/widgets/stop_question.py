@@ -11,6 +11,7 @@ from tui.widgets.question_view import QuestionView, key_lines
 
 if TYPE_CHECKING:
     from monitor.status_model import RunStatus
+    from tui.state import Snapshot
 
 
 RUNNING = (
@@ -27,6 +28,14 @@ class StopQuestion(QuestionView):
     def __init__(self, status: RunStatus, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._status = status
+
+    def learn(self, snapshot: Snapshot) -> bool:
+        status = snapshot.status_of(self._status.run)
+        if status is None or status == self._status:
+            return False
+        self._status = status
+        self.update_lines()
+        return True
 
     def asked(self, width: int) -> list[Line]:
         status = self._status
