@@ -20,11 +20,13 @@ from typing import Any
 from fabricated import named
 from hanging import PATIENCE_S, environment, interpreter
 
-from monitor.probes.clock import boot_id
+from monitor.probes.clock import RATE_VARIABLE, boot_id
 from monitor.probes.process import identify
 from monitor.rundir import RunDir
 
 SILENT_S = 7200.0
+RATE = max(1.0, 2 * SILENT_S / time.monotonic())
+"""Seconds that are judged per second: a drill's, where the machine has not been up for so long."""
 NAME = "reference-20260101-000000-abcd"
 
 
@@ -52,7 +54,8 @@ def make_run(folder: Path, pid: int, uid: int, **state: Any) -> RunDir:
     at = {"attempt": 1, "status": "running", "stage": "train", "boot_id": boot_id()}
     run.state.write_text(json.dumps({"schema": 1, "process": named(pid)} | at | state))
     beat = {"schema": 1, "attempt": 1, "seq": 9, "pid": pid, "boot_id": boot_id(), "done": 12}
-    when = {"monotonic_s": time.monotonic() - SILENT_S, "stage": "train", "phase": "iteration"}
+    told_s = time.monotonic() * RATE - SILENT_S
+    when = {"monotonic_s": told_s, "stage": "train", "phase": "iteration"}
     rest = {"total": 1000, "unit": "iterations", "loss": 1.0, "step_s": 1.0}
     run.heartbeat.write_text(json.dumps(beat | when | rest))
     if os.geteuid() == 0:
@@ -100,7 +103,7 @@ def asked(run: RunDir, uid: int, *words: str, **env: str) -> dict[str, Any]:
         text=True,
         check=False,
         timeout=PATIENCE_S,
-        env=environment(run.root.parent) | env,
+        env=environment(run.root.parent) | {RATE_VARIABLE: str(RATE)} | env,
         user=uid if os.geteuid() == 0 else None,
         group=uid if os.geteuid() == 0 else None,
         extra_groups=[] if os.geteuid() == 0 else None,
