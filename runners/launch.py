@@ -27,6 +27,7 @@ from runners.errors import EngineError, RunnerError
 from runners.hub import hub_cache, repository_folder
 from runners.keeper_kernel import READY_FD
 from runners.lanes import get_lane
+from runners.recipe.base import base_identity
 from runners.reuse import Donor, find_donor, take, told
 from runners.runs import check_name, check_root, create_run
 from runners.stages import Plan, copy_payload
@@ -213,6 +214,7 @@ def run_info(order: LaunchOrder) -> dict[str, Any]:
         "python": order.python or sys.executable,
         "wheelhouse": str(order.wheelhouse) if order.wheelhouse else None,
         "paths": {"base": order.recipe["model"]["path"]},
+        "base_identity": base_identity(order.base),
         "fetch": {"hub": order.hub, "cache": str(hub_cache())} if order.hub else None,
         "image": {"name": order.image} if in_containers(order) else None,
         "versions": versions(),
