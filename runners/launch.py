@@ -179,6 +179,8 @@ def check_lane(order: LaunchOrder) -> None:
     """Raise RunnerError if the lane could not run on the engine here."""
     lane, engine = get_lane(order.lane), get_engine(order.engine)
     check_root(order.root)
+    if in_containers(order):
+        _check_extra(order)
     engine.check(
         Need(
             lane=lane.name,
@@ -190,6 +192,18 @@ def check_lane(order: LaunchOrder) -> None:
             trackers=tracker_modules(order.recipe, lane.name),
         )
     )
+
+
+def _check_extra(order: LaunchOrder) -> None:
+    """The engine refuses a mount of nothing only once the image is here: that may take hours."""
+    for named in (order.recipe.get("docker") or {}).get("read_only") or ():
+        try:
+            Path(named).stat()
+        except OSError as error:
+            raise EngineError(
+                f"docker.read_only: {named} cannot be mounted ({error.strerror or error}): have it "
+                "here, or take it out of the recipe"
+            ) from error
 
 
 def in_containers(order: LaunchOrder) -> bool:
