@@ -15,7 +15,15 @@ from typing import Any
 from monitor.files import read_json
 from runners.payload.make_tiny import SIZES as TINY_SIZES
 from runners.payload.tiny_tokenizer import make_tiny_tokenizer
-from runners.prepare.faults import SHOWN_LINES, fault, in_lines, remedy, too_long, too_many
+from runners.prepare.faults import (
+    NONE_LEFT,
+    SHOWN_LINES,
+    fault,
+    in_lines,
+    remedy,
+    too_long,
+    too_many,
+)
 from runners.prepare.order import eval_lines, percentile
 from runners.prepare.tokens import RowTokenizer, Tokens
 from runners.recipe.base import (
@@ -213,6 +221,8 @@ class _Check:
         for reason, count in cut.counts.items():
             lines = cut.lines[reason]
             excess = None if any_number else too_many(rows, count)
+            if count == rows and self._recipe.data.drops:
+                excess = NONE_LEFT
             self._findings.append(
                 Finding(
                     level=Level.ERROR if excess else Level.WARNING,
