@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 OF_A_TRAINER = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
+OF_AN_ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 OF_MEGATRON = ("train_state.pt",)
 """By torch.save: a ZIP archive, whose table is its end. Without these a training has no past."""
 
@@ -58,6 +59,16 @@ def unresumable(folder: Path) -> str | None:
         if not zipfile.is_zipfile(folder / name):
             return f"{folder.name}/{name} is cut short"
     return None
+
+
+def unmergeable(folder: Path) -> str | None:
+    """Say why the checkpoint in *folder* cannot be merged, or None."""
+    if why := damage(folder):
+        return why
+    if not (folder / "trainer_state.json").is_file():
+        return None
+    lost = [name for name in OF_AN_ADAPTER if not (folder / name).is_file()]
+    return f"{folder.name} lacks {lost[0]}" if lost else None
 
 
 def _damage(path: Path) -> str | None:

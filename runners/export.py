@@ -5,7 +5,7 @@ from __future__ import annotations
 from monitor.model import Stage
 from monitor.probes.checkpoints import read_checkpoints
 from monitor.rundir import RunDir
-from runners.checkpoint_files import damage
+from runners.checkpoint_files import unmergeable
 from runners.errors import RunStateError
 from runners.launch import start_keeper
 from runners.runs import read_run
@@ -43,4 +43,4 @@ def _choose(run: RunDir, iteration: int | None) -> int:
 
 
 def _fault(run: RunDir, iteration: int, whole: bool) -> str | None:
-    return damage(run.checkpoint(iteration)) or (None if whole else "it is not whole")
+    return unmergeable(run.checkpoint(iteration)) or (None if whole else "it is not whole")

@@ -7,6 +7,7 @@ are not ours.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -162,17 +163,22 @@ def _is_young(run: RunDir) -> bool:
 
 def freeable(root: Path, cache: Path, runs: list[RunDir] | None = None) -> list[Item]:
     """Everything that may go; *runs* bounds it to what these hold alone. Raises RunnerError."""
-    items = [item for run in runs or iter_runs(root) for item in _of_run(run)]
-    if runs is None:
-        items += _of_cache(root, cache)
-    return items
+    if runs is not None:
+        return [item for run in runs for item in _of_run(run)]
+    items: list[Item] = []
+    for run in iter_runs(root):
+        with contextlib.suppress(
+            OSError
+        ):  # one that is not ours to read frees nothing: du names it
+            items += list(_of_run(run))
+    return [*items, *_of_cache(root, cache)]
 
 
 def _of_run(run: RunDir) -> Iterator[Item]:
     if is_foreign(run) or is_live(run):
         return
     merged = run.export / MERGED
-    if merged.is_dir() and _can_be_merged_again(run):
+    if merged.is_dir() and not merged.is_symlink() and _can_be_merged_again(run):
         yield Item(kind=Kind.MERGED, path=merged, bytes=disk_use(merged), run=run.root.name)
     for kind, folder in ((Kind.MERGED, run.export), (Kind.CHECKPOINT, run.checkpoints)):
         for left in _folders(folder):  # by a save, a merge or a deletion that was killed
@@ -181,8 +187,8 @@ def _of_run(run: RunDir) -> Iterator[Item]:
     needed = needed_checkpoints(run)
     checkpoints = Checkpoints(run.checkpoints, run.work)
     for iteration in checkpoints.published():
-        if iteration not in needed:
-            path = checkpoints.path(iteration)
+        path = checkpoints.path(iteration)
+        if iteration not in needed and not path.is_symlink():  # somebody keeps it elsewhere
             yield Item(kind=Kind.CHECKPOINT, path=path, bytes=disk_use(path), run=run.root.name)
 
 

@@ -27,6 +27,7 @@ from runners.errors import EngineError, RunnerError
 from runners.hub import hub_cache, repository_folder
 from runners.keeper_kernel import READY_FD
 from runners.lanes import get_lane
+from runners.recipe.base import base_identity
 from runners.reuse import Donor, find_donor, take, told
 from runners.runs import check_name, check_root, create_run
 from runners.stages import Plan, copy_payload
@@ -178,6 +179,8 @@ def check_lane(order: LaunchOrder) -> None:
     """Raise RunnerError if the lane could not run on the engine here."""
     lane, engine = get_lane(order.lane), get_engine(order.engine)
     check_root(order.root)
+    if in_containers(order):
+        _check_extra(order)
     engine.check(
         Need(
             lane=lane.name,
@@ -189,6 +192,18 @@ def check_lane(order: LaunchOrder) -> None:
             trackers=tracker_modules(order.recipe, lane.name),
         )
     )
+
+
+def _check_extra(order: LaunchOrder) -> None:
+    """The engine refuses a mount of nothing only once the image is here: that may take hours."""
+    for named in (order.recipe.get("docker") or {}).get("read_only") or ():
+        try:
+            Path(named).stat()
+        except OSError as error:
+            raise EngineError(
+                f"docker.read_only: {named} cannot be mounted ({error.strerror or error}): have it "
+                "here, or take it out of the recipe"
+            ) from error
 
 
 def in_containers(order: LaunchOrder) -> bool:
@@ -213,6 +228,7 @@ def run_info(order: LaunchOrder) -> dict[str, Any]:
         "python": order.python or sys.executable,
         "wheelhouse": str(order.wheelhouse) if order.wheelhouse else None,
         "paths": {"base": order.recipe["model"]["path"]},
+        "base_identity": base_identity(order.base),
         "fetch": {"hub": order.hub, "cache": str(hub_cache())} if order.hub else None,
         "image": {"name": order.image} if in_containers(order) else None,
         "versions": versions(),

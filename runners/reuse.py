@@ -56,14 +56,18 @@ def find_donor(
         raise RunnerError(f"--from {stage}: the {info['lane']} lane has {', '.join(names)}")
     before = [plan.stage for plan in plans[: names.index(stage)]]
     wanted = tuple(each for each in before if each in TAKEN)
+    other = ""
     for run in reversed(list(iter_runs(root))):
         plan = _same(run, info)
-        if plan is not None and _of_base(plan, base) and _has(plan, wanted):
+        if plan is None or not _has(plan, wanted):
+            continue
+        if _of_base(plan, base, info):
             return Donor(plan, wanted)
+        other = f" ({run.root.name} has, but with another content of the base)"
     raise RunnerError(
         f"--from {stage}: no run of this recipe in the {info['lane']} lane has finished "
-        f"{' and '.join(wanted) or 'anything'}; launch it from the start, or `lanewatch export` "
-        "a checkpoint of one that was stopped"
+        f"{' and '.join(wanted) or 'anything'}{other}; launch it from the start, or `lanewatch "
+        "export` a checkpoint of one that was stopped"
     )
 
 
@@ -76,9 +80,18 @@ def _same(run: RunDir, info: Mapping[str, Any]) -> Plan | None:
     return Plan(run, found) if same else None
 
 
-def _of_base(plan: Plan, base: Path | None) -> bool:
-    """True unless the run trained another base: a name of the hub may mean a newer one by now."""
-    return base is None or os.path.realpath(plan.info["paths"]["base"]) == os.path.realpath(base)
+def _of_base(plan: Plan, base: Path | None, info: Mapping[str, Any]) -> bool:
+    """True unless the run trained another base: a name of the hub may mean a newer one by now.
+
+    So may a folder, into which another model was put since.
+    """
+    if base is None:
+        return True
+    then, now = plan.info.get("base_identity"), info.get("base_identity")
+    if then is not None and now is not None and then != now:
+        return False
+    same: bool = os.path.realpath(plan.info["paths"]["base"]) == os.path.realpath(base)
+    return same
 
 
 def _has(plan: Plan, wanted: Sequence[Stage]) -> bool:

@@ -60,6 +60,13 @@ def disk_need(shape: BaseShape, recipe: Mapping[str, Any], lane: str) -> DiskNee
 def disk_checks(launch: LaunchFacts, docker: DockerFacts) -> Iterator[Check]:
     """Room for what will be written, and a file system that can be trusted with it."""
     yield _place_check(launch)
+    if launch.cache.problem is not None and _shares(launch):
+        yield fail(
+            "cache folder",
+            f"{launch.cache.problem}, where the {launch.lane} lane keeps what its runs share",
+            "set LANEWATCH_CACHE to a folder you may write to",
+            overridable=False,
+        )
     shape = launch.base.shape
     if shape is None:
         yield warn(
@@ -73,6 +80,14 @@ def disk_checks(launch: LaunchFacts, docker: DockerFacts) -> Iterator[Check]:
         yield _pull_room_check(launch.image.pull_bytes, docker)
     elif launch.in_container and docker.data_free_bytes is not None:
         yield _container_room_check(docker.data_free_bytes, docker.data_root)
+
+
+def _shares(launch: LaunchFacts) -> bool:
+    """The lane writes into the cache: an imported base, or an environment that it installs."""
+    unsloth = (launch.recipe.get("lanes") or {}).get("unsloth") or {}
+    return launch.lane == "nemo" or (
+        launch.lane == "unsloth" and unsloth.get("packages") != "interpreter"
+    )
 
 
 def _place_check(launch: LaunchFacts) -> Check:

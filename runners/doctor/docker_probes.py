@@ -31,7 +31,7 @@ def read_docker() -> DockerFacts:
         listed = connection.ask(lambda client: client.containers(all=True))
         containers = tuple(_container(connection, each) for each in listed)
     except EngineError as error:
-        return DockerFacts(problem=_without_preface(str(error)))
+        return DockerFacts(problem=str(error))
     finally:
         connection.close()
     if (why := elsewhere(about)) is not None:
@@ -116,7 +116,7 @@ def find_image(name: str, *, may_pull: bool = True) -> ImageFacts:
             )
         return ImageFacts(name=name, local=False)
     except EngineError as error:
-        return ImageFacts(name=name, problem=_without_preface(str(error)))
+        return ImageFacts(name=name, problem=str(error))
     finally:
         connection.close()
     return ImageFacts(name=name, local=True)
@@ -131,7 +131,3 @@ def ask_registry(name: str) -> ImageFacts:
         problem, _, remedy = known.partition(": ") if known else (str(error), "", "")
         return ImageFacts(name=name, local=False, problem=problem, remedy=remedy or None)
     return ImageFacts(name=name, local=False, pull_bytes=size.bytes)
-
-
-def _without_preface(text: str) -> str:
-    return text.removeprefix("the Docker engine does not answer: ")

@@ -18,7 +18,13 @@ from runners.doctor.facts import BaseFacts
 from runners.payload import make_tiny
 from runners.payload.shards import read_tensors, weight_files
 from runners.payload.tiny_tokenizer import VOCABULARY
-from runners.recipe.base import BaseModelError, base_or_hub, weight_problems
+from runners.recipe.base import (
+    NO_WEIGHTS,
+    BaseModelError,
+    base_or_hub,
+    has_weights,
+    weight_problems,
+)
 from runners.recipe.model import TINY_MODEL, Recipe
 
 PACKAGES = (
@@ -43,6 +49,8 @@ def read_base(recipe: Recipe) -> BaseFacts:
     if folder is None:
         return BaseFacts(name=name, hub=hub)
     problems = dict(weight_problems(recipe, folder))
+    if not has_weights(folder):
+        problems.setdefault("model.path", f"{folder} {NO_WEIGHTS}")
     if broken := problems.get("model.path"):
         return BaseFacts(name=name, problem=broken)
     other = next((f"{field}: {said}" for field, said in problems.items()), None)

@@ -22,6 +22,7 @@ NEEDS: Mapping[str, frozenset[str]] = {
         "disk for the pull": ("docker", "image"),
         "image": ("docker", "image"),
         "runs folder": ("runs folder",),
+        "cache folder": ("cache folder",),
         "disk": ("base", "runs folder", "cache folder"),
         "memory": ("memory", "base", "driver", "holders"),
         "gpu memory": ("memory", "base", "driver", "holders"),

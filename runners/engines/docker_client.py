@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from monitor.model import ProcessId
 from monitor.probes.text import clean_line
-from runners.engines.docker_errors import EngineSilentError, in_words
+from runners.engines.docker_errors import EngineSilentError, in_words, no_answer
 from runners.engines.docker_request import CDI_KIND, USUAL_GPU
 from runners.engines.docker_socket import engine_url, knock, listener, socket_path
 from runners.errors import EngineError
@@ -68,8 +68,7 @@ class DockerConnection:
             if late:
                 raise EngineSilentError(self._late()) from error
             self.close()
-            why = _words(error)
-            raise EngineSilentError(f"the Docker engine does not answer: {why}") from error
+            raise EngineSilentError(no_answer(_words(error))) from error
 
     def _late(self) -> str:
         return (

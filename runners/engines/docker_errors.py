@@ -19,12 +19,20 @@ NO_GPU = (
     "runtime configure --runtime=docker` and restart Docker"
 )
 
+_PREFACE = "Error while fetching server API version: "
+
 _TAKEN = (
     "a container that is not of this run is called {what}: `docker rename` gives it another name, "
     "`docker rm {what}` removes it if nobody needs it"
 )
 
+_NO_NAME = (
+    r"invalid reference format",
+    "that is no name of an image (docker.image): write it in lower case, as "
+    "registry/owner/name:tag",
+)
 _KNOWN = (
+    _NO_NAME,
     (
         r"could not select device driver|Unknown runtime specified|unknown or invalid runtime",
         NO_GPU,
@@ -81,6 +89,15 @@ NGC = "nvcr.io"
 NGC_LOGIN = " (user $oauthtoken, password an NGC API key)"
 
 
+def no_answer(words: str) -> str:
+    """Say that what stands at the engine's address gives no answer of an engine, in one line."""
+    said = clean_line(" ".join(words.removeprefix(_PREFACE).split()), TEXT_LIMIT)
+    return (
+        f"the Docker engine does not answer as one should ({said.replace(': ', ', ')}): "
+        "`systemctl status docker` may say why; is DOCKER_HOST right?"
+    )
+
+
 def in_words(text: str, image: str | None = None) -> str:
     """What a refusal means, by the engine's own words; those where it is not a known one."""
     text = clean_line(" ".join(text.split()), TEXT_LIMIT)
@@ -114,7 +131,7 @@ def pull_in_words(text: str, image: str) -> str | None:
     text = clean_line(" ".join(text.split()), TEXT_LIMIT)
     registry = registry_of(image)
     login = NGC_LOGIN if registry == NGC else ""
-    for pattern, meaning in (*_REGISTRY, *_KNOWN):
+    for pattern, meaning in (_NO_NAME, *_REGISTRY, *_KNOWN):
         if re.search(pattern, text, re.IGNORECASE):
             said = meaning.format(registry=registry, image=image, ngc=login, what="", all=text)
             return f"{said} ({text})" if meaning in dict(_REGISTRY).values() else said

@@ -6,6 +6,7 @@ The rule: nothing depends on it. A registry that does not say is no reason not t
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import platform
 import re
@@ -58,7 +59,7 @@ def image_size(image: str, credentials: Mapping[str, Any] | None = None) -> Imag
                 str(each["digest"]).partition(":")[2][:12]: int(each["size"]) for each in layers
             }
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as error:
         raise EngineError(
             f"the registry {registry} does not say what {image} is: {error}"
         ) from error

@@ -103,6 +103,32 @@ def packed(config: Mapping[str, Any]) -> str | None:
     )
 
 
+def eight_bits(tensors: Tensors) -> str | None:
+    """Say that the base's layers are of 8 bits though its config.json tells of none, or None.
+
+    Without their scales, which a loader then does not look for, such numbers mean nothing.
+    """
+    layers = {tensors[f"{name}.weight"][0] for name in linear_layers(tensors)}
+    found = sorted(each for each in map(str, layers) if each.startswith(("F8", "I8", "U8")))
+    if not found:
+        return None
+    return (
+        f"its layers are of 8 bits ({found[0]}), and config.json says nothing of a quantisation; "
+        "name the 16-bit model that it was made from"
+    )
+
+
+def lost_tensors(folder: Path, tensors: Tensors) -> list[str]:
+    """Names that the index of the model in *folder* promises and none of its files holds.
+
+    A loader fills them with chance.
+    """
+    if (folder / SINGLE).is_file():
+        return []  # then nobody reads the index
+    parts = (read_object(folder / INDEX) or {}).get("weight_map")
+    return sorted(set(parts) - set(tensors)) if isinstance(parts, dict) else []
+
+
 def linear_layers(tensors: Tensors) -> list[str]:
     """Whole names of what has a matrix as its weight, embeddings apart: adapters go onto these."""
     return [

@@ -29,6 +29,9 @@ def too_long(rows: int, long: int, lines: Sequence[int], sequence_length: int, w
     )
 
 
+NONE_LEFT = "; none is left: raise model.sequence_length, or shorten the rows"
+
+
 def too_many(rows: int, long: int) -> str | None:
     """What to add where more rows did not fit than may be left out unasked; else None."""
     if long <= CUT_LIMIT * rows:

@@ -134,6 +134,8 @@ class _Preparation:
                 eval_rows += 1
         if not self._lengths:
             raise DataError(f"{data.path}: no row is left to train on")
+        if (kept or evaluation) and not eval_rows:
+            raise DataError(f"{evaluation or data.path}: no row is left to evaluate on")
         self._on_progress(self._total, self._total)
         return eval_rows
 

@@ -190,7 +190,7 @@ def _vocabulary(folder: Path) -> int | None:
     config = _read_json(folder / "config.json")
     inner = config.get("text_config")
     said = [each.get("vocab_size") for each in (config, inner) if isinstance(each, Mapping)]
-    return max((size for size in said if isinstance(size, int) and size > 0), default=None)
+    return max((size for size in said if type(size) is int and size > 0), default=None)
 
 
 def tokenizer_hash(folder: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +13,14 @@ from monitor.files import read_json
 from runners.errors import RunnerError
 from runners.hub import hub_cache, repository_folder
 from runners.payload.causes import StageError
-from runners.payload.shards import linear_layers, packed, read_tensors, unmatched
+from runners.payload.shards import (
+    eight_bits,
+    linear_layers,
+    lost_tensors,
+    packed,
+    read_tensors,
+    unmatched,
+)
 from runners.recipe.model import TINY_MODEL, Recipe
 
 MOST_TROUBLES = 3
@@ -20,6 +28,8 @@ MOST_TROUBLES = 3
 INDEX = "model.safetensors.index.json"
 
 WEIGHTS = "*.safetensors"
+
+NO_WEIGHTS = "holds no weights (*.safetensors); get the model again"
 
 NEEDED = ("config.json", "tokenizer.json")
 """Without these two neither `prepare` nor a trainer can use a model folder."""
@@ -114,19 +124,27 @@ def weight_problems(recipe: Recipe, folder: Path) -> Iterator[tuple[str, str]]:
 
     A folder without safetensors is not looked into.
     """
+    local = Path(recipe.model.path).is_absolute()
+    again = (
+        "get the model again"
+        if local
+        else ("delete that file and what it links to: a launch then fetches it again")
+    )
     try:
         tensors = read_tensors(folder)
     except StageError as error:
-        local = Path(recipe.model.path).is_absolute()
-        again = (
-            "get the model again"
-            if local
-            else ("delete that file and what it links to: a launch then fetches it again")
-        )
         yield "model.path", f"{error}; {again}"
         return
-    config = base_config(folder) or {}
-    if why := packed(config):
+    config = base_config(folder)
+    if config is None and (folder / "config.json").is_file():
+        yield "model.path", f"{folder / 'config.json'} holds no JSON object; {again}"
+        return
+    if lost := lost_tensors(folder, tensors):
+        more = f" and {len(lost) - 1} more" if lost[1:] else ""
+        yield "model.path", f"{folder}: {INDEX} promises {lost[0]}{more}, in no file; {again}"
+        return
+    config = config or {}
+    if why := packed(config) or eight_bits(tensors):
         yield "model.path", f"{folder}: {why}"
         return
     tied = config.get("tie_word_embeddings") is True
@@ -139,6 +157,29 @@ def weight_problems(recipe: Recipe, folder: Path) -> Iterator[tuple[str, str]]:
         close = difflib.get_close_matches(unknown[0], known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known[:12])}"
         yield "lora.targets", f"{unknown[0]!r} is no linear layer of the base {folder}; {hint}"
+
+
+def base_identity(folder: Path | None) -> str | None:
+    """Tells one content of the base *folder* from another, without reading it; None: not known.
+
+    By the files' sizes and times, in the hub's cache by the names of the blobs they lead to.
+    """
+    if folder is None:
+        return None
+    digest = hashlib.sha256()
+    try:
+        for path in [folder / "config.json", *sorted(folder.glob(WEIGHTS))]:
+            status = path.stat()
+            mark = path.readlink().name if path.is_symlink() else status.st_mtime_ns
+            digest.update(f"{path.name}\0{status.st_size}\0{mark}\0".encode())
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
+def has_weights(folder: Path) -> bool:
+    """True unless *folder* holds nothing that a trainer could load, as after half a download."""
+    return any(path.is_file() for kind in (WEIGHTS, "*.bin") for path in folder.glob(kind))
 
 
 def missing(folder: Path) -> list[str]:

@@ -15,12 +15,26 @@ from typing import Any
 from monitor.files import read_json
 from runners.payload.make_tiny import SIZES as TINY_SIZES
 from runners.payload.tiny_tokenizer import make_tiny_tokenizer
-from runners.prepare.faults import SHOWN_LINES, fault, in_lines, remedy, too_long, too_many
+from runners.prepare.faults import (
+    NONE_LEFT,
+    SHOWN_LINES,
+    fault,
+    in_lines,
+    remedy,
+    too_long,
+    too_many,
+)
 from runners.prepare.order import eval_lines, percentile
 from runners.prepare.tokens import RowTokenizer, Tokens
-from runners.recipe.base import BaseModelError, resolve_base, weight_problems
+from runners.recipe.base import (
+    NO_WEIGHTS,
+    BaseModelError,
+    has_weights,
+    resolve_base,
+    weight_problems,
+)
 from runners.recipe.comparison import compare
-from runners.recipe.data import BadRow, DataError, Row, read_rows
+from runners.recipe.data import BadRow, DataError, Row, can_be_read, read_rows
 from runners.recipe.load import RecipeError, load_recipe
 from runners.recipe.model import TINY_MODEL, Recipe
 from runners.recipe.repeats import Repeats
@@ -121,9 +135,11 @@ class _Check:
         limit, name = self._recipe.model.sequence_length, self._recipe.model.path
         try:
             self._base = resolve_base(self._recipe)
-            for field, text in weight_problems(self._recipe, self._base) if self._base else ():
-                self._say(Level.ERROR, field, text)
+            if self._base is not None:
+                self._report_weights(self._base)
             if name == TINY_MODEL:
+                if not can_be_read(Path(self._recipe.data.path)):
+                    return None  # reading the rows says why
                 make_tiny_tokenizer(Path(self._recipe.data.path), self._scratch)
             return RowTokenizer(self._base or self._scratch, limit)
         except BaseModelError as error:
@@ -135,6 +151,13 @@ class _Check:
         except (OSError, ValueError):
             pass  # the data itself is at fault, and reading it says how
         return None
+
+    def _report_weights(self, base: Path) -> None:
+        problems = list(weight_problems(self._recipe, base))
+        for field, text in problems:
+            self._say(Level.ERROR, field, text)
+        if not problems and not has_weights(base):
+            self._say(Level.ERROR, "model.path", f"{base} {NO_WEIGHTS}")
 
     def _file(
         self, field: str, path: Path, tokenizer: RowTokenizer | None
@@ -198,6 +221,8 @@ class _Check:
         for reason, count in cut.counts.items():
             lines = cut.lines[reason]
             excess = None if any_number else too_many(rows, count)
+            if count == rows and self._recipe.data.drops:
+                excess = NONE_LEFT
             self._findings.append(
                 Finding(
                     level=Level.ERROR if excess else Level.WARNING,

@@ -121,6 +121,15 @@ def open_data(path: Path) -> Iterator[IO[bytes]]:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
+def can_be_read(path: Path) -> bool:
+    """True for a file of text; a pipe would keep whoever opens it waiting, a device never ends."""
+    try:
+        with open_data(path):
+            return True
+    except DataError:
+        return False
+
+
 def _refuse_foreign(path: Path, head: bytes) -> None:
     for magic, what in FOREIGN.items():
         if head.startswith(magic):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.checkpoint_files import damage, unresumable
+from runners.checkpoint_files import damage, unmergeable, unresumable
 
 
 def safetensors(tensor_bytes: int = 64) -> bytes:
@@ -64,6 +64,17 @@ def test_damage_is_named(checkpoint: Path, harm: Callable[[Path], object], says:
 
 def test_a_folder_that_is_gone_is_damage_too(tmp_path: Path) -> None:
     assert "cannot be read" in (damage(tmp_path / "iter_0000001") or "")
+
+
+def test_a_checkpoint_without_its_adapter_is_not_merged(checkpoint: Path) -> None:
+    """The export was begun, and its failure became that of a run that had finished."""
+    assert unmergeable(checkpoint) == "iter_0000010 lacks adapter_config.json"
+    (checkpoint / "adapter_config.json").write_text("{}")
+    assert unmergeable(checkpoint) is None
+    weights(checkpoint).unlink()
+    assert unmergeable(checkpoint) == "iter_0000010 lacks adapter_model.safetensors"
+    (checkpoint / "trainer_state.json").unlink()
+    assert unmergeable(checkpoint) is None, "Megatron's checkpoints hold other files"
 
 
 def archive() -> bytes:

@@ -76,6 +76,7 @@ MIB = 1 << 20
             "the Docker engine lacks docker-init",
         ),
         ("No such image: nosuch/img:1", "image nosuch/img:1 is not on this machine"),
+        ("invalid reference format: repository name must be lowercase", "is no name of an image"),
         ("something\nnew \x1b[31m", "the Docker engine says: something new"),
     ],
 )
@@ -100,6 +101,7 @@ def test_an_image_that_was_removed_after_its_pull_is_not_to_be_pulled_by_its_id(
         ("unexpected status code 402 Payment Required", "$oauthtoken"),
         ("manifest for nvcr.io/x:1 not found: manifest unknown", "is name and tag right?"),
         ("no matching manifest for linux/arm64/v8 in the manifest list", "architecture"),
+        ("no such image: A:b:c: invalid reference format", "is no name of an image (docker.image)"),
         ("failed to register layer: write /x: no space left on device", "is full"),
     ],
 )

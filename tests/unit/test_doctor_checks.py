@@ -328,3 +328,24 @@ def test_what_a_launch_would_refuse_the_doctor_says_too() -> None:
     bent = BaseFacts(name="q", config={"rope_scaling": rope | {"attention_factor": 2.0}})
     found = lane_check(whole, "nemo", facts(given=launch(base=bent)))
     assert "would train another model" in found.seen
+
+
+@pytest.mark.parametrize(
+    ("lane", "packages", "refused"),
+    [("unsloth", "lane", True), ("unsloth", "interpreter", False), ("nemo", "lane", True),
+     ("reference", "lane", False)],
+)  # fmt: skip
+def test_a_cache_that_cannot_be_written_refuses_the_lanes_that_need_it(
+    lane: str, packages: str, refused: bool
+) -> None:
+    """The launch was accepted, and the stage that installs or imports failed, after the pull."""
+    closed = DiskFacts(path="/cache", problem="this user may not write to /cache")
+    given = launch(lane=lane, cache=closed)
+    recipe = {**given.recipe, "lanes": {"unsloth": {"packages": packages}, "nemo": {}}}
+    found = examination(facts(given=launch(lane=lane, cache=closed, recipe=recipe))).checks
+    (told,) = [each for each in found if each.name == "cache folder"] or [None]
+    assert (told is not None) is refused
+    if told is not None:
+        assert told.level is Level.FAIL
+        assert "LANEWATCH_CACHE" in (told.remedy or "")
+        assert not told.overridable

@@ -91,7 +91,7 @@ def test_checks_come_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> Non
     early, whole = steps(monkeypatch, *names)
     assert [each.name for each in early] == ["base"]
     assert {each.name for each in whole} >= {"docker", "driver", "gpu", "memory", "disk"}
-    assert {*NEEDS} - {each.name for each in whole} == {"disk for the pull"}
+    assert {*NEEDS} - {each.name for each in whole} == {"disk for the pull", "cache folder"}
 
 
 def test_each_answer_is_told_when_it_comes() -> None:

@@ -24,6 +24,7 @@ from runners.recipe.data import DataError
 from runners.recipe.demo import demo_corpus_path
 from runners.recipe.load import recipe_from_data, recipe_hash
 from runners.recipe.model import Recipe
+from runners.recipe.report import Level
 
 
 @pytest.fixture(scope="session")
@@ -192,6 +193,25 @@ def test_long_rows_may_be_dropped(tmp_path: Path, tiny: Path) -> None:
     overrides = ("model.sequence_length=8", "data.too_long=drop-any")
     manifest = prepare(make_run(tmp_path / "run", data, tiny, *overrides))
     assert (manifest.rows, manifest.dropped) == (1, 1)
+
+
+@pytest.mark.parametrize("place", ["data.path", "data.eval_path"])
+def test_a_file_of_which_nothing_is_left_is_refused_by_check_and_stage(
+    tmp_path: Path, tiny: Path, place: str
+) -> None:
+    """`recipe check` warned and told 64 epochs; an evaluation had no row and nobody said so."""
+    paths = {name: tmp_path / f"{name}.jsonl" for name in ("data.path", "data.eval_path")}
+    for name, path in paths.items():
+        path.write_text(json.dumps({"text": "word " * 50 if name == place else "a"}) + "\n")
+    overrides = ["model.sequence_length=8", "data.too_long=drop-any", "data.eval_interval=5"]
+    overrides.append(f"data.eval_path={paths['data.eval_path']}")
+    run = make_run(tmp_path / "run", paths["data.path"], tiny, *overrides)
+    recipe = Recipe.model_validate(json.loads((run / "run.json").read_text())["recipe"])
+    (error,) = [e for e in check_loaded(recipe, "r").findings if "none is left" in e.text]
+    assert (error.field, error.level) == (place, Level.ERROR)
+    with pytest.raises(DataError, match=f"{paths[place]}: no row is left to"):
+        prepare(run)
+    assert list((run / "data").iterdir()) == []
 
 
 @pytest.mark.parametrize("place", ["data.path", "data.eval_path"])

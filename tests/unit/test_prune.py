@@ -251,6 +251,41 @@ def test_what_may_not_be_looked_into_is_named_and_not_half_deleted(
     assert (locked.parent / "weights").exists(), "it is as it was, under its own name"
 
 
+def test_a_run_that_may_not_be_looked_into_keeps_nobody_from_freeing_another(
+    box: Box, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root's container closed one run's exports; in another a file stands in the folder's place."""
+    closed, odd, usual = box.run(1), box.run(2), box.run(3)
+    odd.checkpoints.rename(odd.root / "moved")
+    odd.checkpoints.write_text("")
+    is_dir = Path.is_dir
+
+    def refused(path: Path) -> bool:
+        if path.parent == closed.export:
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", refused)
+    assert lanewatch(["du"]) == 0
+    assert usual.root.name in capsys.readouterr().out
+    assert lanewatch(["prune", "--yes"]) == 0
+    assert not usual.checkpoint(10).exists()
+    assert closed.checkpoint(10).exists()
+    assert lanewatch(["prune", "--yes", closed.root.name]) == 2
+    assert "Permission denied" in capsys.readouterr().err
+
+
+def test_a_checkpoint_or_a_model_that_is_kept_elsewhere_stays(box: Box) -> None:
+    """A link to it was renamed out of sight and then could not be emptied: half was lost."""
+    run = box.run(1)
+    for place in (run.checkpoint(10), run.export / "merged-hf-bf16"):
+        place.rename(box.cache.parent / place.name)
+        place.symlink_to(box.cache.parent / place.name)
+    assert box.free() == {Kind.CHECKPOINT: ["iter_0000020"]}
+    assert lanewatch(["prune", "--yes"]) == 0
+    assert run.checkpoint(10).is_symlink()
+
+
 def test_du_and_prune_on_the_command_line(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
     run = box.run(1)
     box.shared("imports", "abc")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,10 @@ def test_a_base_on_this_machine_is_used(tmp_path: Path) -> None:
     report = check(tmp_path, GOOD, model=str(base))
     assert any("lacks config.json" in each for each in said(report, Level.ERROR))
     (base / "config.json").write_text("{}")
+    assert said(check(tmp_path, GOOD, model=str(base)), Level.ERROR) == [
+        f"model.path: {base} holds no weights (*.safetensors); get the model again"
+    ]
+    (base / "pytorch_model.bin").touch()
     report = check(tmp_path, GOOD, model=str(base))
     assert report.ok
     assert report.base == str(base)
@@ -204,8 +209,53 @@ def test_weights_that_are_not_whole_and_layers_that_are_none_are_errors(tmp_path
 def test_rows_longer_than_the_base_was_made_for_are_a_warning(tmp_path: Path) -> None:
     base = tmp_path / "base"
     make_tiny_tokenizer(demo_corpus_path(), base)
+    (base / "pytorch_model.bin").touch()
     for positions, warned in ((512, []), (8, ["8 positions"])):
         (base / "config.json").write_text(json.dumps({"max_position_embeddings": positions}))
         report = check(tmp_path, GOOD, model=str(base))
         assert report.ok
         assert [each.rpartition("made for ")[2] for each in said(report, Level.WARNING)] == warned
+
+
+def _weights(path: Path, dtype: str, *names: str) -> None:
+    """A safetensors file of one number a tensor."""
+    header = {
+        name: {"dtype": dtype, "shape": [1, 1], "data_offsets": [4 * at, 4 * at + 4]}
+        for at, name in enumerate(names)
+    }
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(4 * len(names)))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "config", "promised", "says"),
+    [
+        pytest.param("BF16", "{}", "q_proj", None, id="whole"),
+        pytest.param("BF16", "{}", "o_proj", "o_proj.weight, in no file", id="a tensor is gone"),
+        pytest.param("F8_E4M3", "{}", "q_proj", "of 8 bits (F8_E4M3)", id="scales are gone"),
+        pytest.param("BF16", "[]", "q_proj", "config.json holds no JSON object", id="no object"),
+    ],
+)
+def test_a_base_whose_files_do_not_belong_together_is_an_error(
+    tmp_path: Path, dtype: str, config: str, promised: str, says: str | None
+) -> None:
+    base, place = tmp_path / "base", "model-00001-of-00001.safetensors"
+    make_tiny_tokenizer(demo_corpus_path(), base)
+    (base / "config.json").write_text(config)
+    layer = "model.layers.0.self_attn"
+    index = {"weight_map": {f"{layer}.{promised}.weight": place}}
+    (base / "model.safetensors.index.json").write_text(json.dumps(index))
+    _weights(base / place, dtype, f"{layer}.q_proj.weight")
+    report = check(tmp_path, GOOD, 'lora.targets=["q_proj"]', model=str(base))
+    assert report.ok is (says is None)
+    if says is not None:
+        (error,) = said(report, Level.ERROR)
+        assert says in error
+
+
+@pytest.mark.timeout(20)
+def test_data_that_is_a_pipe_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """The tiny base's tokenizer is made from the rows, and read them before they were looked at."""
+    os.mkfifo(tmp_path / "pipe")
+    (error,) = said(check(tmp_path, GOOD, f"data.path={tmp_path / 'pipe'}"), Level.ERROR)
+    assert error.endswith("pipe is not a regular file")

@@ -13,6 +13,7 @@ import pytest
 from monitor.model import Stage
 from monitor.rundir import RunDir
 from runners.errors import RunnerError
+from runners.recipe.base import base_identity
 from runners.reuse import Donor, find_donor, take, told
 from runners.stages import Plan
 
@@ -92,3 +93,26 @@ def test_what_was_trained_on_another_base_is_not_merged_into_this_one(
     assert find_donor(*given, snapshot).run == old.run
     with pytest.raises(RunnerError, match="no run of this recipe"):
         find_donor(*given, newer)
+
+
+def test_what_was_trained_before_another_model_was_put_in_the_folder_is_not_taken(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Same path, same recipe, same tokenizer: the adapter would be merged into foreign weights."""
+    monkeypatch.setattr("runners.reuse._has", lambda *_: True)
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "config.json").write_text("{}")
+    (base / "model.safetensors").write_bytes(b"old")
+    was = base_identity(base)
+    old = make(1, base, base_identity=was)
+    given = (old.run.root.parent, {**old.info, "base_identity": base_identity(base)})
+    assert find_donor(*given, old.stages, "merge", base).run == old.run
+    (base / "model.safetensors").unlink()
+    (base / "model.safetensors").write_bytes(b"new")
+    os.utime(base / "model.safetensors", ns=(0, 0))
+    given = (given[0], {**old.info, "base_identity": base_identity(base)})
+    with pytest.raises(RunnerError, match="with another content of the base"):
+        find_donor(*given, old.stages, "merge", base)
+    before = make(2, base)  # by an older lanewatch, which noted no identity
+    assert find_donor(*given, old.stages, "merge", base).run == before.run
