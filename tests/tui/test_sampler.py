@@ -377,11 +377,8 @@ def test_the_driver_is_asked_from_here_only_while_no_watcher_does(
     machine.read([])
     machine.read([])
     gpu = GpuReading(index=0, name="GB10", utilisation_percent=96)
-    watched = replace(
-        training,
-        watcher=replace(training.watcher, alive=True),
-        machine=MachineReading(gpus=(gpu,)),
-    )
+    seen = MachineReading(gpus=(gpu,))
+    watched = replace(training, watcher=replace(training.watcher, alive=True), machine=seen)
     reading = machine.read([watched])
     assert reading is not None
     assert reading.gpus == (gpu,)
