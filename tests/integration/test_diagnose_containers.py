@@ -15,9 +15,10 @@ from conftest import read, state, until
 from engine import Engine, python
 from hanging import WITHOUT_PTRACE, users
 from strangers import UID, as_stranger
-from stuck import asked, main_pid, make_run, open_folder
+from stuck import RATE, asked, main_pid, make_run, open_folder
 from test_docker_crashes import STUB, Box
 
+from monitor.probes.clock import RATE_VARIABLE
 from monitor.probes.raw import list_names
 from runners.sidecar import LABEL
 
@@ -76,7 +77,7 @@ def test_a_container_of_ours_is_looked_into_behind_its_init(engine: Engine, tmp_
     try:
         until(lambda: (state(box.run).get("process") or {}).get("container_id"), "a container")
         until(lambda: read(box.run.heartbeat).get("phase") == "loading", "the stage's first word")
-        said = asked(box.run, os.geteuid())
+        said = asked(box.run, os.geteuid(), **{RATE_VARIABLE: "1"})
     finally:
         keeper.kill()
         keeper.wait()
@@ -158,7 +159,7 @@ def as_docker_user(boxed: Boxed, *words: str) -> dict[str, Any]:
         timeout=120,
         check=False,
         stdin=subprocess.DEVNULL,
-        env=os.environ | own | boxed.engine.env,
+        env=os.environ | own | boxed.engine.env | {RATE_VARIABLE: str(RATE)},
         cwd="/",
     )
     assert done.returncode == 0, done.stderr

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from stuck import make_run
+from stuck import RATE, make_run
 
 from monitor.diagnosis import faulthandler_dump, file_systems
 from monitor.diagnosis.bounds import SAMPLES_END_S, WHOLE_S, Bounds
@@ -115,6 +115,7 @@ def slowly(monkeypatch: pytest.MonkeyPatch, shares: Iterator[float]) -> Stepped:
     clock = Stepped()
     for each in CLOCKS:
         monkeypatch.setattr(f"{each}.time", clock)
+    monkeypatch.setattr("monitor.probes.clock.RATE", RATE)  # else its silence is in the future
 
     def ask(path: str, limit_s: float) -> tuple[float | None, float | None]:
         clock.sleep(limit_s * next(shares))
