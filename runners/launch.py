@@ -17,6 +17,7 @@ from typing import Any
 
 from monitor.files import write_json
 from monitor.rundir import SCHEMA, RunDir, cache_root
+from runners.base_identity import base_identity
 from runners.cache_roots import note_root
 from runners.detach import detached_argv
 from runners.engines import get_engine
@@ -27,7 +28,6 @@ from runners.errors import EngineError, RunnerError
 from runners.hub import hub_cache, repository_folder
 from runners.keeper_kernel import READY_FD
 from runners.lanes import get_lane
-from runners.recipe.base import base_identity
 from runners.reuse import Donor, find_donor, take, told
 from runners.runs import check_name, check_root, create_run
 from runners.stages import Plan, copy_payload

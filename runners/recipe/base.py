@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from monitor.files import read_json
+from runners.base_identity import WEIGHTS
 from runners.errors import RunnerError
 from runners.hub import hub_cache, repository_folder
 from runners.payload.causes import StageError
@@ -26,9 +26,6 @@ from runners.recipe.model import TINY_MODEL, Recipe
 MOST_TROUBLES = 3
 
 INDEX = "model.safetensors.index.json"
-
-WEIGHTS = "*.safetensors"
-
 NO_WEIGHTS = "holds no weights (*.safetensors); get the model again"
 
 NEEDED = ("config.json", "tokenizer.json")
@@ -157,24 +154,6 @@ def weight_problems(recipe: Recipe, folder: Path) -> Iterator[tuple[str, str]]:
         close = difflib.get_close_matches(unknown[0], known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known[:12])}"
         yield "lora.targets", f"{unknown[0]!r} is no linear layer of the base {folder}; {hint}"
-
-
-def base_identity(folder: Path | None) -> str | None:
-    """Tells one content of the base *folder* from another, without reading it; None: not known.
-
-    By the files' sizes and times, in the hub's cache by the names of the blobs they lead to.
-    """
-    if folder is None:
-        return None
-    digest = hashlib.sha256()
-    try:
-        for path in [folder / "config.json", *sorted(folder.glob(WEIGHTS))]:
-            status = path.stat()
-            mark = path.readlink().name if path.is_symlink() else status.st_mtime_ns
-            digest.update(f"{path.name}\0{status.st_size}\0{mark}\0".encode())
-    except OSError:
-        return None
-    return digest.hexdigest()
 
 
 def has_weights(folder: Path) -> bool:

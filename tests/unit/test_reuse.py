@@ -12,8 +12,8 @@ import pytest
 
 from monitor.model import Stage
 from monitor.rundir import RunDir
+from runners.base_identity import base_identity
 from runners.errors import RunnerError
-from runners.recipe.base import base_identity
 from runners.reuse import Donor, find_donor, take, told
 from runners.stages import Plan
 
