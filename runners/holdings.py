@@ -167,9 +167,7 @@ def freeable(root: Path, cache: Path, runs: list[RunDir] | None = None) -> list[
         return [item for run in runs for item in _of_run(run)]
     items: list[Item] = []
     for run in iter_runs(root):
-        with contextlib.suppress(
-            OSError
-        ):  # one that is not ours to read frees nothing: du names it
+        with contextlib.suppress(OSError):  # not ours to read: it frees nothing, `du` names it
             items += list(_of_run(run))
     return [*items, *_of_cache(root, cache)]
 
