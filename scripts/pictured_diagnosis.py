@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from monitor.diagnosis.conclude import conclude
+import sys
+from dataclasses import replace
+from pathlib import Path
+
 from monitor.diagnosis.record import Diagnosis
-from monitor.diagnosis.stacks import grouped
-from monitor.diagnosis.values import DiagnosisFacts, Frame, KernelThread, ThreadView
+from monitor.diagnosis.values import Frame
+
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "integration"))
+from fabricated_diagnoses import FACTS, PINS, kernel, made_of, view
 
 _LIMIT = "the iteration limit is 10 min, from its own pace"
 REASON = f"no progress for 11 min ({_LIMIT}), iteration 241 of 625"
@@ -21,54 +26,22 @@ _REPORT = (
     Frame("send_row", "/home/ann/patents/night_report.py", 59),
     Frame("run", "/usr/lib/python3.12/threading.py", 1012),
 )
-_PINS = (
-    Frame("do_one_step", "/opt/torch/utils/data/_utils/pin_memory.py", 36),
-    Frame("_pin_memory_loop", "/opt/torch/utils/data/_utils/pin_memory.py", 60),
-)
 
 
 def diagnosed(run: str) -> Diagnosis:
     """Two threads of the trainer of *run* wait for each other's lock."""
     threads = (
-        _view("MainThread", 4731, _MAIN, "with self.rows_lock:", still=True),
-        _view("report", 4740, _REPORT, "with self.step_lock:", still=True),
-        _view("Thread-2", 4741, _PINS, "data = in_queue.get()", still=False),
+        view("MainThread", 4711, _MAIN, "with self.rows_lock:", still=True),
+        view("report", 4740, _REPORT, "with self.step_lock:", still=True),
+        view("Thread-2", 4741, PINS, "data = in_queue.get()", still=False),
     )
-    facts = DiagnosisFacts(
-        run=run,
-        attempt=1,
-        foreign=False,
-        alive=True,
-        pid=4731,
-        liveness="stalled",
-        reason=REASON,
-        signature="idle-deadlock",
-        words="it has used no CPU time for 11 min: it waits (a deadlock?)",
-        advanced=False,
-        seconds=3.2,
-        samples=6,
-        source="py-spy",
-        threads=threads,
-        kernel=tuple(_kernel(each.tid or 0) for each in threads),
-        checkpoint=210,
-        checkpoint_age_s=1664.0,
-    )
-    return Diagnosis(facts=facts, conclusion=conclude(facts), groups=grouped(threads))
-
-
-def _view(name: str, tid: int, frames: tuple[Frame, ...], line: str, *, still: bool) -> ThreadView:
-    return ThreadView(
-        pid=4731,
-        tid=tid,
-        name=name,
-        still=still,
-        stays_in=frames,
-        kernel=_kernel(tid),
-        line=line,
-    )
-
-
-def _kernel(tid: int) -> KernelThread:
-    return KernelThread(
-        pid=4731, tid=tid, state="S", cpu_share=0.0, wchan="futex_do_wait", syscall="futex"
+    return made_of(
+        replace(
+            FACTS,
+            run=run,
+            reason=REASON,
+            threads=threads,
+            kernel=tuple(kernel(each.tid or 0) for each in threads),
+            checkpoint_age_s=1664.0,
+        )
     )

@@ -31,26 +31,28 @@ _MAIN = (
     Frame("_run_module_code", "/usr/lib/python3.12/runpy.py", 88),
 )
 _SAVER = (Frame("write", "/home/night/saver.py", 77), Frame("run", "/home/night/saver.py", 31))
-_PINS = (
+PINS = (
     Frame("do_one_step", "/opt/torch/utils/data/_utils/pin_memory.py", 36),
     Frame("_pin_memory_loop", "/opt/torch/utils/data/_utils/pin_memory.py", 60),
 )
 
 
-def _kernel(tid: int) -> KernelThread:
+def kernel(tid: int) -> KernelThread:
+    """A thread that waits for a lock."""
     return KernelThread(
         pid=4711, tid=tid, state="S", cpu_share=0.0, wchan="futex_do_wait", syscall="futex"
     )
 
 
-def _view(name: str, tid: int, frames: tuple[Frame, ...], line: str, *, still: bool) -> ThreadView:
+def view(name: str, tid: int, frames: tuple[Frame, ...], line: str, *, still: bool) -> ThreadView:
+    """A thread of the trainer, as the samples show it."""
     return ThreadView(
         pid=4711,
         tid=tid,
         name=name,
         still=still,
         stays_in=frames,
-        kernel=_kernel(tid),
+        kernel=kernel(tid),
         line=line,
     )
 
@@ -71,12 +73,12 @@ FACTS = DiagnosisFacts(
     samples=6,
     source="py-spy",
     threads=(
-        _view("MainThread", 4711, _MAIN, "with self.lock:", still=True),
-        _view("saver", 4720, _SAVER, "self.lock.acquire()", still=True),
-        _view("Thread-2", 4721, _PINS, "data = in_queue.get()", still=False),
-        _view("Thread-3", 4722, _PINS, "data = in_queue.get()", still=False),
+        view("MainThread", 4711, _MAIN, "with self.lock:", still=True),
+        view("saver", 4720, _SAVER, "self.lock.acquire()", still=True),
+        view("Thread-2", 4721, PINS, "data = in_queue.get()", still=False),
+        view("Thread-3", 4722, PINS, "data = in_queue.get()", still=False),
     ),
-    kernel=tuple(map(_kernel, (4711, 4720, 4721, 4722))),
+    kernel=tuple(map(kernel, (4711, 4720, 4721, 4722))),
     checkpoint=210,
     checkpoint_age_s=1675.0,
 )
@@ -94,7 +96,7 @@ STOPPED = made_of(
         signature="stopped",
         words="its process is stopped (state T), `kill -CONT 4711` lets it go on",
         threads=(),
-        kernel=(replace(_kernel(4711), state="T"),),
+        kernel=(replace(kernel(4711), state="T"),),
         source=None,
         samples=0,
     )
