@@ -26,6 +26,7 @@ from tui.lines import clean
 from tui.messages import ActionDone, Answered, Sampled, SampleFailed
 from tui.narrow_updates import NarrowUpdates
 from tui.openings import OPENING_KEYS, Openings
+from tui.quiet_driver import QuietDriver
 from tui.sampler import Sampler
 from tui.screens.base import StateScreen
 from tui.selecting import SELECTING_KEYS, Selecting
@@ -92,7 +93,11 @@ class LanewatchApp(Openings, Attaching, Changing, Selecting, NarrowUpdates, App[
         self.sheet = Sheet()
         # The default screen gets no CSS_PATH of its own loaded (Textual 8.2), so it is named here.
         first = "run" if run is not None else "board"
-        super().__init__(css_path=[HERE / "app.tcss", HERE / "screens" / f"{first}.tcss"])
+        super().__init__(
+            # Textual's own variable goes first: `textual serve` shows the screens in a browser.
+            driver_class=None if os.environ.get("TEXTUAL_DRIVER") else QuietDriver,
+            css_path=[HERE / "app.tcss", HERE / "screens" / f"{first}.tcss"],
+        )
         if self.no_color:
             from tui.no_colour import NoColour
 

@@ -1,25 +1,27 @@
-"""Sends to the terminal of a changed screen the cells that changed, whatever was drawn anew.
+"""Of a changed screen renders the rows that changed, and sends to the terminal the cells that did.
 
-Textual 8.2 crops a partial update at its right end only, writes every cell after a change of the
-layout, and gives each run of cells its whole colours: over SSH most of what a quiet screen costs.
-This rests on a private method of Textual's app and two of its private classes; a test holds it to
-them.
+Textual 8.2 renders every widget between the uppermost change and the lowest, crops a partial update
+at its right end only, writes every cell after a change of the layout, and gives each run of cells
+its whole colours: over SSH most of what a quiet screen costs. This rests on private methods of
+Textual's app, screen and compositor and on its classes of updates; tests hold it to them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual._compositor import ChopsUpdate, Compositor, CompositorUpdate, LayoutUpdate
 
 from tui.sheet import Piece, Sheet
 
 if TYPE_CHECKING:
     from textual import events
     from textual.app import App
+    from textual.geometry import Region
     from textual.screen import Screen
+    from textual.strip import Strip
 
     Base = App[None]
 else:
@@ -57,6 +59,40 @@ def _parts(update: ChopsUpdate) -> Iterator[Piece]:
             left, right = max(x, first), min(end, last)
             if strip is not None and left < right:
                 yield Piece(left, y, strip.crop(left - x, right - x))
+
+
+class NarrowCompositor(Compositor):
+    """A screen's compositor; what lies behind a change is rendered only where it shows."""
+
+    _changed: Iterable[Region] = ()
+
+    def render_partial_update(self) -> ChopsUpdate | None:
+        self._changed = tuple(self._dirty_regions)
+        try:
+            return super().render_partial_update()
+        finally:
+            self._changed = ()
+
+    def _get_renders(
+        self, crop: Region | None = None
+    ) -> Iterable[tuple[Region, Region, list[Strip]]]:
+        return self._narrow_renders() if self._changed else super()._get_renders(crop)
+
+    def _narrow_renders(self) -> Iterator[tuple[Region, Region, list[Strip]]]:
+        """(region, its rows that changed, these rows) of each widget, from front to back."""
+        left = list(self._changed)
+        for widget, (region, clip) in self.visible_widgets.items():
+            shown = region.intersection(clip)
+            touched = [part for part in left if shown.overlaps(part)]
+            if not touched:
+                continue
+            top = max(shown.y, min(part.y for part in touched))
+            bottom = min(shown.bottom, max(part.bottom for part in touched))
+            rows = shown.crop_size((shown.width, bottom - top)).at_offset((shown.x, top))
+            yield region, rows, widget.render_lines(rows.translate(-region.offset))
+            left = [part for part in left if not shown.contains_region(part)]
+            if not left:
+                return
 
 
 class NarrowUpdates(Base):

@@ -9,6 +9,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from tui.messages import Answered
+from tui.narrow_updates import NarrowCompositor
 from tui.screens.commands_here import Commands, commands_of
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.typed_line import TypedLine
@@ -28,6 +29,7 @@ class StateScreen(Screen[Any]):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._compositor = NarrowCompositor()
         self._trouble = ""
         self._lanewatch: LanewatchApp | None = None
 
