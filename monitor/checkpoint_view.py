@@ -59,7 +59,7 @@ def _checkpoint_probe(folder: Path) -> CheckpointProbe:
 
 @functools.lru_cache(maxsize=FOLLOWED)
 def _metrics_follower(path: Path) -> MetricsFollower:
-    return MetricsFollower(path, keep=1, tail_bytes=METRICS_TAIL_BYTES)
+    return MetricsFollower(path, keep=0, tail_bytes=METRICS_TAIL_BYTES)
 
 
 def _save_costs(metrics: Path) -> dict[int, float]:

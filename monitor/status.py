@@ -42,7 +42,7 @@ from monitor.status_model import (
     StageView,
     WatcherView,
 )
-from monitor.target import WatchTarget, read_target
+from monitor.target import TargetReader, WatchTarget, read_target
 from monitor.watch_state import WatchRead, read_watch
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "IterationView",
     "KeeperView",
     "MemoryView",
+    "OutlineReader",
     "PeaksView",
     "RunStatus",
     "StageView",
@@ -85,8 +86,25 @@ def list_runs(root: Path, now: Now | None = None) -> list[RunStatus]:
 
 def read_outline(run_dir: Path, *, now: Now | None = None) -> RunStatus:
     """Return what a list of runs shows; cheap for one that is over. Never raises."""
-    now = now or read_now()
-    target = read_target(run_dir)
+    return _outline(read_target(run_dir), now or read_now())
+
+
+class OutlineReader:
+    """Reads outlines again and again; of a run that lives, its own two files when they changed."""
+
+    def __init__(self) -> None:
+        self._live: dict[Path, TargetReader] = {}
+
+    def read(self, run_dir: Path, now: Now) -> RunStatus:
+        """Return what `read_outline` does; a file that breaks keeps its last good content."""
+        reader = self._live.pop(run_dir, None) or TargetReader(run_dir)
+        outline = _outline(reader.read(), now)
+        if outline.verdict not in FINAL:
+            self._live[run_dir] = reader
+        return outline
+
+
+def _outline(target: WatchTarget, now: Now) -> RunStatus:
     if target.final:
         return _build(target, WatchRead(), recorded_end(target, None), now, full=False)
     watched = read_watch(target.run_dir.watch)

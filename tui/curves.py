@@ -25,7 +25,8 @@ class IterationCurve:
         self._width = 1
         self._buckets: list[tuple[int, float, int]] = []
         """(number of the bucket, sum, count)"""
-        self._newest = 0
+        self._means: list[tuple[int, float]] = []
+        """What is shown of each bucket."""
         self._shown: Pairs | None = None
 
     def add(self, iteration: int, value: float | None) -> None:
@@ -38,35 +39,41 @@ class IterationCurve:
             self.cut(iteration)
         if value is None or not math.isfinite(value):
             return
-        self._shown, self._newest = None, iteration
+        self._shown = None
         if buckets and buckets[-1][0] == number:
             _, total, count = buckets[-1]
             buckets[-1] = (number, total + value, count + 1)
+            # It may not be full yet: it stands at its newest iteration.
+            self._means[-1] = (iteration, (total + value) / (count + 1))
             return
+        if buckets:
+            self._means[-1] = self._mean(buckets[-1])
         buckets.append((number, value, 1))
+        self._means.append((iteration, value))
         if len(buckets) > self._most:
-            self._halve()
+            self._halve(iteration)
 
     def cut(self, iteration: int) -> None:
         """Forget *iteration* and what follows: a later attempt trains it again."""
         number = iteration // self._width
         while self._buckets and self._buckets[-1][0] >= number:
             self._buckets.pop()
+            self._means.pop()
         self._shown = None
 
     @property
     def pairs(self) -> Pairs:
         """(iteration, mean value); the same object until something was added."""
         if self._shown is None:
-            # A bucket stands at its last iteration; the newest one may not be full yet.
-            width, newest = self._width, self._newest
-            self._shown = tuple(
-                (min(newest, (number + 1) * width - 1), total / count)
-                for number, total, count in self._buckets
-            )
+            self._shown = tuple(self._means)
         return self._shown
 
-    def _halve(self) -> None:
+    def _mean(self, bucket: tuple[int, float, int]) -> tuple[int, float]:
+        """A full bucket stands at its last iteration."""
+        number, total, count = bucket
+        return (number + 1) * self._width - 1, total / count
+
+    def _halve(self, newest: int) -> None:
         self._width *= 2
         merged: list[tuple[int, float, int]] = []
         for number, total, count in self._buckets:
@@ -76,6 +83,8 @@ class IterationCurve:
             else:
                 merged.append((number // 2, total, count))
         self._buckets = merged
+        self._means = [self._mean(each) for each in merged]
+        self._means[-1] = (newest, self._means[-1][1])
 
 
 class TimeCurve:

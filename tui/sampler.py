@@ -205,10 +205,10 @@ def _sentence(root: Path, error: Exception) -> str:
 
 
 def _new_run_list(root: Path) -> RunList:
-    from monitor.status import read_outline
+    from monitor.status import OutlineReader
     from tui.run_list import RunList
 
-    return RunList(root, lambda folder, now: read_outline(folder, now=now))
+    return RunList(root, OutlineReader().read)
 
 
 def _limit(live: list[RunStatus], machine: MachineReading | None) -> int | None:
