@@ -19,7 +19,7 @@ from textual.drivers.linux_driver import LinuxDriver
 
 READ_BYTES = 4096
 AFTER_INPUT_S = 1.0
-"""So long after the last byte it is looked whether an escape key stays alone: Textual waits 0.1 s."""
+"""So long after the last byte it is looked whether an escape key stays alone (Textual's 0.1 s)."""
 LOOK_S = 0.1
 
 

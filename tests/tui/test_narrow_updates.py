@@ -6,16 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from paper import Paper
 from shown import MakeApp, show
 from textual._compositor import CompositorUpdate
 from textual.app import App
 
 from monitor.status_model import RunStatus
-from tui.lines import Line
-from tui.widgets import line_view
 
 
 def meant(app: App[None]) -> list[str]:
@@ -121,20 +117,3 @@ async def test_of_a_question_on_top_and_back_what_differs_is_sent(
         assert len("".join(sent)) < 10_000
         paper.write("".join(sent))
         assert paper.text() == meant(app)
-
-
-words = st.text(st.sampled_from("ab·█漢é✓"), max_size=6)
-lines = st.lists(st.tuples(words, st.sampled_from(["", "good"])), max_size=5).map(tuple)
-
-
-@given(lines, lines)
-def test_every_column_that_differs_is_in_a_part(before: Line, after: Line) -> None:
-    width = 24
-    parts = line_view._parts(0, before, after, width)
-    covered = {x for part in parts for x in range(part.x, part.right)}
-    old, new = (line_view._cells(each, width) for each in (before, after))
-    if old is None or new is None:
-        assert covered == set(range(width))
-    else:
-        assert {x for x in range(width) if old[x] != new[x]} <= covered
-    assert sorted(parts) == parts

@@ -1,16 +1,18 @@
 """A widget made of lines of toned text that repaints only the lines that changed.
 
-A subclass says what its lines are; this class compares them, column by column, with what is
-on the screen. Of a changed line the columns that differ are sent (see `tui.sheet`). The mouse
-selects its text, by Textual's own selection (see `tui.selecting`).
+A subclass says what its lines are; this class compares them with those on the screen. Of a changed
+line the columns that differ are sent (see `tui.sheet`). The mouse selects its text, by Textual's
+own selection (see `tui.selecting`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Region
+from textual.geometry import Region, Spacing
 from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
@@ -18,11 +20,9 @@ from textual.widget import Widget
 from tui.glyphs import UNICODE, Glyphs, spelt
 from tui.lines import Line, Span, clean
 from tui.selecting import Parts, is_dragged, marked, parts_of, text_of
-from tui.sheet import is_even
 from tui.tones import tone_style
 
-NEAR = 12
-"""Columns that are sent again sooner than a place and a colour of its own for what follows them."""
+NO_GUTTER = Spacing()
 
 
 class LineView(Widget):
@@ -59,9 +59,9 @@ class LineView(Widget):
         if drawn_for != (width, height):
             self.refresh()
             return
-        changed = [y for y, pair in enumerate(zip(shown, fresh, strict=True)) if pair[0] != pair[1]]
-        if changed:
-            self.refresh(*(part for y in changed for part in _parts(y, shown[y], fresh[y], width)))
+        rows = _changed_rows(shown, fresh)
+        if rows:
+            self.refresh(*(Region(0, first, width, last - first) for first, last in rows))
 
     def redraw(self) -> None:
         """Draw all of it anew: colours or characters are others now."""
@@ -101,9 +101,22 @@ class LineView(Widget):
     def render_lines(self, crop: Region) -> list[Strip]:
         self._painting = True
         try:
-            return super().render_lines(crop)
+            if self.styles.gutter != NO_GUTTER:
+                return super().render_lines(crop)
+            # Textual's own keeps each line, and works out anew what lies around them: here are
+            # neither borders nor padding, and a line is asked for when it has changed.
+            strips = [self.render_line(y) for y in crop.line_range]
         finally:
             self._painting = False
+        for each in self.get_line_filters():
+            ground = self.background_colors[1]
+            strips = [strip.apply_filter(each, ground) for strip in strips]
+        first, last = crop.column_span
+        return (
+            [strip.crop(first, last) for strip in strips]
+            if crop.width < self.size.width
+            else strips
+        )
 
     def get_selection(self, selection: Selection) -> tuple[str, str]:
         return text_of(self.selected_parts or parts_of(selection, self.plain())), "\n"
@@ -168,26 +181,11 @@ def _merged(spans: Line) -> list[Span]:
     return merged
 
 
-def _parts(y: int, shown: Line, fresh: Line, width: int) -> list[Region]:
-    """The parts of row *y* that differ; all of it where a character is not one column wide."""
-    before, after = _cells(shown, width), _cells(fresh, width)
-    if before is None or after is None:
-        return [Region(0, y, width, 1)]
-    parts: list[Region] = []
-    for x in range(width):
-        if before[x] != after[x]:
-            near = bool(parts) and x - parts[-1].right <= NEAR
-            start = parts.pop().x if near else x
-            parts.append(Region(start, y, x + 1 - start, 1))
-    return parts
-
-
-def _cells(line: Line, width: int) -> list[Span] | None:
-    """A character with its tone for each of *width* columns."""
-    cells: list[Span] = []
-    for text, tone in line:
-        if not is_even(text):
-            return None
-        cells += [(each, tone) for each in text]
-    cells += [(" ", "")] * (width - len(cells))
-    return cells[:width]
+def _changed_rows(shown: Sequence[Line], fresh: Sequence[Line]) -> list[tuple[int, int]]:
+    """First and last row (exclusive) of what differs, neighbours together."""
+    rows: list[tuple[int, int]] = []
+    for y, (before, after) in enumerate(zip(shown, fresh, strict=True)):
+        if before != after:
+            first = rows.pop()[0] if rows and rows[-1][1] == y else y
+            rows.append((first, y + 1))
+    return rows
