@@ -5,7 +5,7 @@ The rule: reading never writes and never starts a process. Whose verdict it is, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ from monitor.status_model import (
     WatcherView,
 )
 from monitor.target import TargetReader, WatchTarget, read_target
-from monitor.watch_state import WatchRead, read_watch
+from monitor.watch_state import WatchRead, WatchReader, read_watch
 
 __all__ = [
     "AlertsView",
@@ -86,28 +86,30 @@ def list_runs(root: Path, now: Now | None = None) -> list[RunStatus]:
 
 def read_outline(run_dir: Path, *, now: Now | None = None) -> RunStatus:
     """Return what a list of runs shows; cheap for one that is over. Never raises."""
-    return _outline(read_target(run_dir), now or read_now())
+    target = read_target(run_dir)
+    return _outline(target, lambda: read_watch(target.run_dir.watch), now or read_now())
 
 
 class OutlineReader:
-    """Reads outlines again and again; of a run that lives, its own two files when they changed."""
+    """Reads outlines again and again; of a run that lives, the files that changed since."""
 
     def __init__(self) -> None:
-        self._live: dict[Path, TargetReader] = {}
+        self._live: dict[Path, tuple[TargetReader, WatchReader]] = {}
 
     def read(self, run_dir: Path, now: Now) -> RunStatus:
         """Return what `read_outline` does; a file that breaks keeps its last good content."""
-        reader = self._live.pop(run_dir, None) or TargetReader(run_dir)
-        outline = _outline(reader.read(), now)
+        files = self._live.pop(run_dir, None)
+        files = files or (TargetReader(run_dir), WatchReader(RunDir(run_dir).watch))
+        outline = _outline(files[0].read(), files[1].read, now)
         if outline.verdict not in FINAL:
-            self._live[run_dir] = reader
+            self._live[run_dir] = files
         return outline
 
 
-def _outline(target: WatchTarget, now: Now) -> RunStatus:
+def _outline(target: WatchTarget, read: Callable[[], WatchRead], now: Now) -> RunStatus:
     if target.final:
         return _build(target, WatchRead(), recorded_end(target, None), now, full=False)
-    watched = read_watch(target.run_dir.watch)
+    watched = read()
     seen = seen_of(target, watched, now)
     return _build(target, watched, seen, now, full=not watched_to_its_end(target, watched.value))
 

@@ -108,6 +108,29 @@ def read_watch(path: Path) -> WatchRead:
     return WatchRead(state)
 
 
+class WatchReader:
+    """Reads one watch.json again and again; it is parsed only when it was replaced."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._key: tuple[int, int, int] | None = None
+        self._read = WatchRead()
+
+    def read(self) -> WatchRead:
+        """What `read_watch` returns."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            self._key = None
+            return read_watch(self._path)
+        key = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if key != self._key:
+            self._read = read_watch(self._path)
+            # What could not be used is read again.
+            self._key = key if self._read.value is not None else None
+        return self._read
+
+
 def write_watch(path: Path, state: WatchState) -> None:
     """Replace *path*, without waiting for the disk. Raises OSError."""
     replace_bytes(path, dumps(_plain(state)), durable=False)

@@ -19,7 +19,7 @@ from monitor.files import write_json
 from monitor.model import Evidence, Liveness, Status, Verdict
 from monitor.probes.clock import read_now
 from monitor.single_look import look_once
-from monitor.status import list_runs, read_status
+from monitor.status import OutlineReader, list_runs, read_outline, read_status
 from monitor.target import read_target
 from monitor.watch_state import WatchState, read_watch, write_watch
 
@@ -329,3 +329,30 @@ def test_the_list_is_newest_first_and_leaves_out_what_is_no_folder(run: Fabricat
     (run.root.parent / ".trash").mkdir()
     assert [each.run for each in list_runs(run.root.parent)] == ["later", "reference-1"]
     assert list_runs(run.root.parent / "missing") == []
+
+
+def test_whoever_looks_again_and_again_sees_what_one_look_sees(run: FabricatedRun) -> None:
+    run.train(step=0.05, save=5)
+    run.watch()
+    wait_for(lambda: run.events("checkpoint"))
+    reader = OutlineReader()
+    first = reader.read(run.root, read_now())
+    wait_for(lambda: (run.watched("verdict", "iteration") or 0) > (first.iteration.value or 0))
+    now = read_now()
+    again, once = reader.read(run.root, now), read_outline(run.root, now=now)
+    assert again.iteration.value is not None
+    assert again.iteration.value > (first.iteration.value or 0)
+    assert again.verdict is once.verdict is Liveness.TRAINING
+    assert again.stages == once.stages
+
+
+def test_a_state_that_is_half_written_keeps_what_it_said(run: FabricatedRun) -> None:
+    run.train(step=0.05, save=5)
+    run.watch()
+    wait_for(lambda: run.watched("verdict", "liveness") == "training")
+    reader = OutlineReader()
+    assert reader.read(run.root, read_now()).stage == "train"
+    (run.root / "state.json").write_text("{")
+    broken = reader.read(run.root, read_now())
+    assert broken.stage == "train"
+    assert any("state.json" in each for each in broken.problems)
