@@ -353,6 +353,8 @@ def test_a_state_that_is_half_written_keeps_what_it_said(run: FabricatedRun) -> 
     reader = OutlineReader()
     assert reader.read(run.root, read_now()).stage == "train"
     (run.root / "state.json").write_text("{")
+    assert reader.read(run.root, read_now()).stage == "train"
+    wait_for(lambda: any("state.json" in each for each in run.watched("unreadable") or ()))
     broken = reader.read(run.root, read_now())
     assert broken.stage == "train"
     assert any("state.json" in each for each in broken.problems)
