@@ -6,7 +6,6 @@ an event, a log, a run folder or a terminal.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
@@ -14,17 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from monitor.channel_lines import HEAD, TABLE, with_channels
 from monitor.errors import BadConfigError, MonitorError
 from monitor.files import replace_bytes
 from monitor.rundir import config_folder
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
-_TABLE = "channels"
-_HEAD = """\
-# Where lanewatch sends alerts, one apprise URL a name. Each is a secret: this file stays 0600.
-[channels]
-"""
 
 
 class ChannelError(MonitorError):
@@ -82,9 +77,9 @@ def read_channels(path: Path) -> tuple[Channel, ...]:
 
 def _channels_of(content: Mapping[str, object], path: Path) -> tuple[Channel, ...]:
     """What is not understood is refused: `add` and `remove` would write the file without it."""
-    if unknown := [key for key in content if key != _TABLE]:
+    if unknown := [key for key in content if key != TABLE]:
         raise ChannelFileError(f"{path}: {_unknown(unknown[0])}; correct it by hand")
-    table = content.get(_TABLE, {})
+    table = content.get(TABLE, {})
     if not isinstance(table, dict):
         raise ChannelFileError(f"{path}: channels must be a table of name = url")
     wrong = [name for name, url in table.items() if not isinstance(url, str) or problem_of(url)]
@@ -97,8 +92,8 @@ def _channels_of(content: Mapping[str, object], path: Path) -> tuple[Channel, ..
 def _unknown(key: str) -> str:
     import difflib
 
-    near = difflib.get_close_matches(key, (_TABLE,), n=1)
-    hint = f"; did you mean {near[0]}?" if near else f"; channels are listed in [{_TABLE}]"
+    near = difflib.get_close_matches(key, (TABLE,), n=1)
+    hint = f"; did you mean {near[0]}?" if near else f"; channels are listed in [{TABLE}]"
     # Cut: a line without its table may hold a URL where the name belongs.
     return f"unknown key {key[:20]!r}{hint}"
 
@@ -118,18 +113,14 @@ def _read(path: Path) -> bytes:
 
 
 def write_channels(path: Path, channels: tuple[Channel, ...]) -> None:
-    """Replace the file, 0600 from its first instant. Raises ChannelError."""
-    lines = [f"{_quoted(each.name)} = {_quoted(each.url)}\n" for each in channels]
+    """Replace the file, 0600 from its first instant; comments in it stay. Raises ChannelError."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace_bytes(path, (_HEAD + "".join(lines)).encode(), durable=True)
+        before = _read(path).decode(errors="replace") if path.exists() else HEAD
+        after = with_channels(before, {each.name: each.url for each in channels})
+        replace_bytes(path, after.encode(), durable=True)
     except OSError as error:
         raise ChannelError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def _quoted(text: str) -> str:
-    """A TOML basic string: JSON's quoting, of a text without control characters."""
-    return json.dumps(text, ensure_ascii=False)
 
 
 def problem_of(url: str) -> str | None:

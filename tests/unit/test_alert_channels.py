@@ -22,6 +22,7 @@ from monitor.alert_channels import (
     write_channels,
 )
 from monitor.alert_send import READ_S
+from monitor.channel_lines import HEAD, with_channels
 from tui.cli.main import run
 
 
@@ -38,6 +39,64 @@ def test_what_is_written_is_read_and_is_nobody_elses_business() -> None:
     assert read_channels(channels_path()) == channels
     assert channels_path().stat().st_mode & 0o777 == 0o600
     assert channels_path().parent.stat().st_mode & 0o777 == 0o700
+
+
+OWN = """\
+# mine
+[channels]  # all of them
+
+# the phone
+phone = "ntfy://topic"  # rings at night
+'office' = 'json://localhost/a#b'
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "urls", "becomes"),
+    [
+        pytest.param(
+            OWN,
+            {"phone": "ntfy://topic", "office": "json://localhost/a#b", "b.c": "ntfy://x"},
+            OWN + '"b.c" = "ntfy://x"\n',
+            id="one more",
+        ),
+        pytest.param(
+            OWN,
+            {"phone": "ntfy://topic"},
+            OWN.replace("'office' = 'json://localhost/a#b'\n", ""),
+            id="one less",
+        ),
+        pytest.param(
+            OWN,
+            {"phone": "ntfy://other", "office": "json://localhost/a#b"},
+            OWN.replace('phone = "ntfy://topic"  # rings at night\n', "")
+            + '"phone" = "ntfy://other"\n',
+            id="another URL",
+        ),
+        pytest.param("# none\n", {"a": "b://c"}, HEAD + '"a" = "b://c"\n', id="no table"),
+        pytest.param("", {}, HEAD, id="empty"),
+        pytest.param("[channels", {"a": "b://c"}, HEAD + '"a" = "b://c"\n', id="no TOML"),
+        pytest.param("channels = { a = 'b://c' }\n", {}, HEAD, id="a table in one line"),
+        pytest.param(
+            "channels.a = 'b://c'\n[channels.d]\n",
+            {"a": "b://c"},
+            HEAD + '"a" = "b://c"\n',
+            id="more than channels",
+        ),
+    ],
+)
+def test_what_the_owner_wrote_beside_the_channels_stays(
+    text: str, urls: dict[str, str], becomes: str
+) -> None:
+    assert with_channels(text, urls) == becomes
+
+
+def test_comments_outlive_the_command() -> None:
+    path = configure()
+    path.write_text(OWN)
+    assert run(["alerts", "add", "ntfy://other"]) == 0
+    assert run(["alerts", "remove", "ntfy"]) == 0
+    assert path.read_text() == OWN
 
 
 def test_no_file_is_no_channel() -> None:
