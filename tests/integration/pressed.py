@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from desks import REFUSED, FakeDesk
 
@@ -72,7 +72,8 @@ ROWS: dict[type, Before] = {
     | keys("k up shift+tab g home", "G")
     | keys("enter", "j")
     | keys("space", "j", "j")
-    | keys("t", "G"),
+    | keys("a")
+    | keys("t x delete", "G"),
     HelpScreen: keys(f"escape question_mark enter q slash space {DOWN}") | keys(UP, "G"),
     ConfirmActionScreen: keys("y escape q n c"),
     ConfirmStopScreen: keys("y X escape q n c"),
@@ -99,6 +100,12 @@ class Settings:
 
     def test(self, channel: str) -> str:
         return f"{channel}: sent"
+
+    def add(self, _typed: str, _wanted: Callable[[], bool]) -> str:
+        return "phone"
+
+    def remove(self, channel: str) -> None:
+        """Keep nothing."""
 
 
 MANY = Looked(

@@ -112,10 +112,11 @@ async def choose(pilot: Pilot[None], words: str) -> None:
         ),
         pytest.param(
             lambda _: SettingsScreen(Settings()),
-            {"put in force what is under the cursor": "enter",
+            {"put in force what is under the cursor": "enter", "add an alert channel": "a",
              "events: what happened while you were away": "v"},
             {"settings: theme, memory limit, alert channels",
-             "send a test to the channel under the cursor"},
+             "send a test to the channel under the cursor",
+             "remove the channel under the cursor; asks first"},
             id="settings",
         ),
         pytest.param(

@@ -160,7 +160,13 @@ async def test_help_of_a_read_only_view_leaves_out_what_it_has_not(
         await pilot.pause()
         said = text_of(app, HelpText)
         assert said.startswith("board")
-        for gone in ("launch a run", "asks first and say what is lost", "put in force", "kill it"):
+        for gone in (
+            "launch a run",
+            "asks first and say what is lost",
+            "put in force",
+            "kill it",
+            "add an alert channel",
+        ):
             assert gone not in said
         assert "show only runs that match" in said
 

@@ -33,7 +33,7 @@ CANDIDATES = (
 
 
 class Settings:
-    """One channel that works, one that does not."""
+    """One channel that works, one that does not; no other is taken."""
 
     def get(self, key: str) -> str | None:
         return "save-and-stop"
@@ -43,6 +43,11 @@ class Settings:
 
     def channels(self) -> tuple[ChannelLine, ...]:
         return ChannelLine("phone", "ntfy://…"), ChannelLine("office", "mailto://…")
+
+    def add(self, typed: str, _wanted: Callable[[], bool]) -> str | None:
+        from monitor.alert_channels import with_channel
+
+        return with_channel((), typed, None).name
 
 
 class Attach:
@@ -71,6 +76,8 @@ def _after(snapshot: Any, *keys: str) -> Callable[[Pilot[None]], Any]:
     "keys",
     [
         pytest.param(["comma"], id="settings"),
+        pytest.param(["comma", "end", "a", *"ntfz", "enter"], id="channel-refused"),
+        pytest.param(["comma", "end", "x"], id="channel-removed"),
         pytest.param(["question_mark"], id="help"),
         pytest.param(["question_mark", "slash", "s", "t", "o", "p"], id="help-searched"),
         pytest.param(["ctrl+p"], id="palette"),

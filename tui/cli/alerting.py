@@ -41,23 +41,42 @@ def alerts_command(options: argparse.Namespace) -> int:
 
 def _add(options: argparse.Namespace) -> int:
     url = sys.stdin.readline().strip() if options.url == "-" else options.url
-    channels = read_channels(channels_path())
-    channel = with_channel(channels, url, options.name)
-    _ask_sender({"check": channel.url})
-    write_channels(channels_path(), (*channels, channel))
+    channel = checked_channel(url, options.name)
+    keep_channel(channel)
     out(channel.name)
     complain(f"try it: lanewatch alerts test {channel.name}")
     return exits.OK
 
 
-def _remove(options: argparse.Namespace) -> int:
+def checked_channel(url: str, name: str | None) -> Channel:
+    """What may be kept as a channel; nothing is kept yet. No message holds the URL.
+
+    Raises ChannelError, and RunnerError for what apprise does not know.
+    """
+    channel = with_channel(read_channels(channels_path()), url, name)
+    _ask_sender({"check": channel.url})
+    return channel
+
+
+def keep_channel(channel: Channel) -> None:
+    """Add *channel* to those that are kept. Raises ChannelError, also where its name is taken."""
     channels = read_channels(channels_path())
-    left = tuple(each for each in channels if each.name != options.name)
-    if len(left) == len(channels):
-        raise RunnerError(_unknown(options.name, channels))
-    write_channels(channels_path(), left)
+    write_channels(channels_path(), (*channels, with_channel(channels, channel.url, channel.name)))
+
+
+def _remove(options: argparse.Namespace) -> int:
+    remove_channel(options.name)
     out(options.name)
     return exits.OK
+
+
+def remove_channel(name: str) -> None:
+    """Keep the channel of that name no longer. Raises ChannelError, RunnerError for no such one."""
+    channels = read_channels(channels_path())
+    left = tuple(each for each in channels if each.name != name)
+    if len(left) == len(channels):
+        raise RunnerError(_unknown(name, channels))
+    write_channels(channels_path(), left)
 
 
 def _unknown(name: str, channels: tuple[Channel, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Settings: the theme, what happens at the memory limit, the alert channels and a test of each."""
+"""Settings: the theme, what happens at the memory limit, and the alert channels."""
 
 from __future__ import annotations
 
@@ -9,48 +9,33 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.message import Message
 
 from tui.lines import clean
-from tui.screens.base import StateScreen
+from tui.screens.channel_acts import CHANNEL, ChannelActs, Told
 from tui.screens.commands_here import Commands, without
 from tui.state import Snapshot, is_over
 from tui.themes import ABOUT, THEMES
-from tui.widgets.key_bar import KeyBar, Keys
-from tui.widgets.settings_view import Setting, SettingsView
+from tui.widgets.key_bar import Keys
+from tui.widgets.settings_view import Setting
 from tui.widgets.title_text import TitleText
 
 if TYPE_CHECKING:
     from tui.launching.settings_desk import ChannelLine, SettingsDesk
 
-KEYS: Keys = (("enter", "take it"), ("t", "test the channel"), ("esc", "back"), ("j k", "move"))
-THEME, LIMIT, CHANNEL = "theme", "at the memory limit", "alert channels"
+KEYS: Keys = (("a", "add a channel"), ("esc", "back"), ("j k", "move"))
+TAKE: Keys = (("enter", "take it"),)
+ON_CHANNEL: Keys = (("t", "test it"), ("x", "remove it"))
+THEME, LIMIT = "theme", "at the memory limit"
 LIMITS = {
     "notify": "tell, do nothing",
     "save-and-stop": "save and stop while there is time to save",
     "stop-now": "or that, and at the limit stop without saving",
 }
 NOT_READ = "not known: they could not be read, or not yet"
-NO_CHANNEL = "none yet: lanewatch alerts add ntfy://TOPIC"
+NO_CHANNEL = "none yet: a adds one, for example ntfy://TOPIC"
 
 
-class Told(Message):
-    """What a thread found or did: the settings as read, or a sentence."""
-
-    def __init__(
-        self,
-        sentence: str = "",
-        *,
-        limit: str | None = None,
-        channels: tuple[ChannelLine, ...] | None = None,
-        unkept: str | None = None,
-    ) -> None:
-        """*unkept* is a limit that is not in force after all, and *limit* the one before it."""
-        super().__init__()
-        self.sentence, self.limit, self.channels, self.unkept = sentence, limit, channels, unkept
-
-
-class SettingsScreen(StateScreen):
+class SettingsScreen(ChannelActs):
     """What is taken is in force at once and kept in the user's configuration."""
 
     HELP = "settings"
@@ -58,6 +43,10 @@ class SettingsScreen(StateScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,space", "take", "put in force what is under the cursor", show=False),
         Binding("t", "test", "send a test to the channel under the cursor", show=False),
+        Binding("a", "add", "add an alert channel", show=False),
+        Binding(
+            "x,delete", "remove", "remove the channel under the cursor; asks first", show=False
+        ),
         Binding("g,home", "move(-99)", "to the first setting", show=False),
         Binding("G,end", "move(99)", "to the last setting", show=False),
         Binding("escape", "back", "leave the settings", show=False),
@@ -66,29 +55,24 @@ class SettingsScreen(StateScreen):
     ]
 
     def __init__(self, desk: SettingsDesk) -> None:
-        super().__init__()
-        self._desk = desk
+        super().__init__(desk)
         self._limit: str | None = None
-        self._channels: tuple[ChannelLine, ...] | None = None
         self._failing: dict[str, str] = {}
-        self.view = SettingsView(id="settings")
-        self.keys = KeyBar(id="keys")
 
     def compose(self) -> ComposeResult:
         yield TitleText("settings", id="title")
         yield self.view
+        yield self.note
         yield self.keys
 
     def on_mount(self) -> None:
-        self.keys.keys = KEYS
+        self.watch(self.view, "cursor", self._show_keys)
         self._show()
         self._read()
 
     def commands(self) -> Commands:
-        """A test only where a channel is under the cursor."""
-        setting = self.view.selected
-        on_channel = setting is not None and setting.group == CHANNEL
-        return without(super().commands(), *(() if on_channel else ("test",)))
+        """A test and a removal only where a channel is under the cursor."""
+        return without(super().commands(), *(() if self.channel_here else ("test", "remove")))
 
     def show_state(self, snapshot: Snapshot) -> None:
         failing: dict[str, str] = {}
@@ -100,7 +84,10 @@ class SettingsScreen(StateScreen):
             self._show()
 
     def action_back(self) -> None:
-        self.app.pop_screen()
+        if self.prompting:
+            self.close_prompt()
+        else:
+            self.app.pop_screen()
 
     def action_move(self, rows: int) -> None:
         last = len(self.view.settings) - 1
@@ -120,12 +107,6 @@ class SettingsScreen(StateScreen):
             self.do(lambda: self._put(setting.key, before))
         else:
             self.action_test()
-
-    def action_test(self) -> None:
-        setting = self.view.selected
-        if setting is not None and setting.group == CHANNEL:
-            self.keys.trouble = f"sending a test to {clean(setting.key)}"
-            self.do(lambda: self._test(setting.key))
 
     def on_click(self, event: events.Click) -> None:
         """A click takes what it hits."""
@@ -150,10 +131,15 @@ class SettingsScreen(StateScreen):
         ]
         rows += [self._channel(each) for each in self._channels or ()]
         self.view.settings = tuple(rows)
+        self.view.cursor = min(self.view.cursor, len(rows) - 1)
+        self._show_keys()
         told = {THEME: "NO_COLOR is set: no theme has a colour."} if self._colourless() else {}
         if not self._channels:
             told[CHANNEL] = NO_CHANNEL if self._channels is not None else NOT_READ
         self.view.told = told
+
+    def _show_keys(self) -> None:
+        self.keys.keys = (*(ON_CHANNEL if self.channel_here else TAKE), *KEYS)
 
     def _channel(self, channel: ChannelLine) -> Setting:
         problem = self._failing.get(channel.name)
@@ -188,17 +174,10 @@ class SettingsScreen(StateScreen):
             self._desk.put("ui.at_limit", limit)
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
             told = Told(str(error), limit=before, unkept=limit)
-            self.answer(lambda: self._tell(told), told.sentence)
-
-    def _test(self, channel: str) -> None:
-        try:
-            told = self._desk.test(channel)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
-            told = f"{channel}: the test failed, {error}"
-        self.answer(lambda: self._tell(Told(told)), told)
+            self.answer(lambda: self.tell(told), told.sentence)
 
     @on(Told)
-    def _tell(self, message: Told) -> None:
+    def tell(self, message: Told) -> None:
         if message.channels is not None:
             self._channels = message.channels
         if message.unkept is None:

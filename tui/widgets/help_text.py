@@ -89,7 +89,9 @@ KEYS: Groups = (
     )),
     ("settings (,)", (
         ("enter space", "put in force, and keep, what is under the cursor"),
+        ("a", "add an alert channel: its URL, a name before it if you like"),
         ("t", "send a test to the alert channel under the cursor"),
+        ("x", "remove it; asks first"),
         ("j k, tab", "move, as arrows do; g G or Home End: first, last"),
     )),
     ("pickers (launch, attach, commands)", (

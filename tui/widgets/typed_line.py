@@ -22,9 +22,13 @@ class TypedLine(Input):
         self.cursor_blink = False
         self._behind: list[events.Key] | None = None
         """What has come behind enter; None before that."""
+        self.leavable = False
+        """Who takes what was entered needs a while for it, and esc does not wait behind enter."""
 
     async def _on_key(self, event: events.Key) -> None:
         if self._behind is not None:
+            if self.leavable and event.key == "escape":
+                return
             event.stop()
             event.prevent_default()
             self._behind.append(event)
@@ -45,6 +49,6 @@ class TypedLine(Input):
 
     def go_on(self) -> None:
         """What came behind enter is for whoever has the keyboard now, this line or another."""
-        behind, self._behind = self._behind, None
+        behind, self._behind, self.leavable = self._behind, None, False
         for each in behind or ():
             self.app.post_message(events.Key(each.key, each.character))
