@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from monitor.early_word import FRESH_S
 from monitor.final_iteration import final_iteration
 from monitor.life import keeper_alive
 from monitor.memory_model import MemoryVerdict
@@ -18,7 +19,7 @@ from monitor.probes.heartbeat import read_heartbeat
 from monitor.probes.process import is_alive
 from monitor.rundir import RunDir
 from monitor.target import WatchTarget
-from monitor.watch_state import FRESH_S, WatchRead, WatchState, age_of
+from monitor.watch_state import WatchRead, WatchState, age_of
 from monitor.words import duration, iterations, names_iteration
 
 KEEPER_S = 30.0

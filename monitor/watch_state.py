@@ -26,9 +26,6 @@ from monitor.model import (
 from monitor.pace import Projection
 from monitor.rundir import SCHEMA
 
-FRESH_S = 5.0
-"""A younger word of the watcher is believed as it stands."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchState:

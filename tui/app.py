@@ -36,6 +36,7 @@ from tui.themes import glyphs_of, textual_theme
 if TYPE_CHECKING:
     from textual.screen import Screen
 
+    from tui.early_frame import EarlyFrame
     from tui.launching.desk import LaunchDesk
     from tui.launching.settings_desk import SettingsDesk
     from tui.state import Snapshot
@@ -80,17 +81,20 @@ class LanewatchApp(Openings, Attaching, Changing, Selecting, NarrowUpdates, App[
         attach: OpenAttach | None = None,
         settings: OpenSettings | None = None,
         theme: str = "dark",
+        early: EarlyFrame | None = None,
         sampling: bool = True,
     ) -> None:
         """Watch the runs below *root*, beginning with *run* (a full id) if one is named.
 
         Without *stop*, *act*, *launch* and *attach*, or with *read_only*, nothing can be changed
-        from here. With *sampling* off the app shows only the messages that are posted to it.
+        from here. *early* is what the terminal shows of the run already. With *sampling* off the
+        app shows only the messages that are posted to it.
         """
         # Textual takes an empty NO_COLOR as set; no-color.org says that it is not.
         if os.environ.get("NO_COLOR") == "":
             del os.environ["NO_COLOR"]
         self.sheet = Sheet()
+        self.early = early
         # The default screen gets no CSS_PATH of its own loaded (Textual 8.2), so it is named here.
         first = "run" if run is not None else "board"
         super().__init__(
@@ -132,7 +136,8 @@ class LanewatchApp(Openings, Attaching, Changing, Selecting, NarrowUpdates, App[
         if self._first_run is not None:
             from tui.screens.run import RunScreen
 
-            return RunScreen(self._first_run, id="_default")
+            word = self.early.word if self.early is not None else None
+            return RunScreen(self._first_run, word, id="_default")
         from tui.screens.board import BoardScreen
 
         return BoardScreen(id="_default")

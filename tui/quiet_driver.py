@@ -17,6 +17,8 @@ from typing import Any
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
+from tui.early_frame import ALTERNATE, EarlyFrame
+
 READ_BYTES = 4096
 AFTER_INPUT_S = 1.0
 """So long after the last byte it is looked whether an escape key stays alone (Textual's 0.1 s)."""
@@ -31,6 +33,12 @@ class QuietDriver(LinuxDriver):
         self._told, self._teller = os.pipe()
         os.set_blocking(self._teller, False)
         self.exit_event = _ToldEvent(self._teller)
+        self._early: EarlyFrame | None = getattr(self._app, "early", None)
+
+    def write(self, data: str) -> None:
+        if data == ALTERNATE and self._early is not None and self._early.take_over():
+            return  # some terminals empty it once more, and what stands there is to be read
+        super().write(data)
 
     def run_input_thread(self) -> None:
         """Hand on what is typed until the driver stops or its terminal is gone."""

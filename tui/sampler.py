@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 WALL_STEP_S = 5.0
 """The clock that the screens see moves in such steps: a quiet state stays equal to itself."""
 
+HEAD_START_S = 0.1
+"""Drawing competes with reading for the interpreter: what was read first is drawn first."""
+
 
 class Sampler:
     """Calls *emit* with each new state and *fail* with a sentence when reading itself failed."""
@@ -108,7 +111,12 @@ class Sampler:
             self._runs, self._machine = _new_run_list(self._root), _Machine(self._root)
         now = read_now()
         runs = self._runs.read(now, lambda part: self._post(part, now.wall_s, scanned=False))
-        self._post(self._with_the_open_one_whole(runs, now), now.wall_s, scanned=True)
+        runs = self._with_the_open_one_whole(runs, now)
+        if self._open is not None and (self._detail is None or self._detail.run != self._open):
+            # Its verdict need not wait until the past of a long run is read.
+            self._post(runs, now.wall_s, scanned=True, detailed=False)
+            self._stopping.wait(HEAD_START_S)
+        self._post(runs, now.wall_s, scanned=True)
 
     def _with_the_open_one_whole(
         self, runs: tuple[RunStatus, ...], now: Now
@@ -125,7 +133,9 @@ class Sampler:
         whole = self._whole[1]
         return tuple(whole if run is outline else run for run in runs)
 
-    def _post(self, runs: tuple[RunStatus, ...], wall_s: float, *, scanned: bool) -> None:
+    def _post(
+        self, runs: tuple[RunStatus, ...], wall_s: float, *, scanned: bool, detailed: bool = True
+    ) -> None:
         from tui.snapshot import Snapshot
 
         assert self._machine is not None
@@ -138,7 +148,7 @@ class Sampler:
             machine=machine,
             memory_limit_bytes=_limit(live, machine),
             memory_level=_level(live),
-            detail=self._read_detail(runs, wall_s) if scanned else None,
+            detail=self._read_detail(runs, wall_s) if scanned and detailed else None,
             scanned=scanned,
         )
         if snapshot != self._last:

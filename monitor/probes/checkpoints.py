@@ -34,6 +34,7 @@ _GLOBAL_STEP = re.compile(rb'"global_step":\s*(\d{1,18})')
 _EPOCH = re.compile(rb'"epoch":\s*(\d{1,9}(?:\.\d{1,20})?)')
 _HEAD_BYTES = 4096
 """The keys of a trainer_state.json are sorted: these come before its long list."""
+_TAIL_BYTES = 64
 _STATE_LIMIT = 4 * 1024 * 1024
 _DEPTH_LIMIT = 4
 
@@ -273,18 +274,36 @@ def _is_empty(path: Path) -> bool:
 
 
 def _read_global_step(path: Path) -> int | None:
-    """The iteration of a trainer_state.json that parses; a huge one is only sampled."""
+    """The iteration of a whole trainer_state.json; None of one that is cut short.
+
+    It holds all that was ever logged, and a run of many checkpoints has one in each: what Hugging
+    Face's Trainer writes (sorted keys, indented) is told by its two ends, anything else is parsed.
+    """
     try:
         descriptor = open_regular(path)
         with os.fdopen(descriptor, "rb") as stream:
-            raw = stream.read(_STATE_LIMIT + 1)
-            if len(raw) > _STATE_LIMIT:
-                stream.seek(-64, os.SEEK_END)
-                return _sampled_step(raw[:65536], stream.read())
-        step = json.loads(raw)["global_step"]
+            head = stream.read(_HEAD_BYTES)
+            if len(head) == _HEAD_BYTES:
+                stream.seek(-_TAIL_BYTES, os.SEEK_END)
+                tail = stream.read()
+                step = _step_by_its_ends(head, tail)
+                if step is not None:
+                    return step
+                if stream.tell() > _STATE_LIMIT:
+                    return _sampled_step(head, tail)
+            stream.seek(0)
+            step = json.loads(stream.read(_STATE_LIMIT + 1))["global_step"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return step if isinstance(step, int) else None
+
+
+def _step_by_its_ends(head: bytes, tail: bytes) -> int | None:
+    """Only the outermost object is closed at a line's beginning."""
+    before, history, _ = head.partition(b'\n  "log_history": [')
+    match = _GLOBAL_STEP.search(before)
+    whole = history and tail.rstrip().endswith(b"\n}")
+    return int(match[1]) if match and whole else None
 
 
 def _steps_per_epoch(folder: str) -> float | None:

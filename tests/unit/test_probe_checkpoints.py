@@ -131,12 +131,35 @@ def test_a_trainer_state_must_be_whole_and_of_its_iteration(tmp_path: Path, stat
 def test_a_huge_trainer_state_is_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "_STATE_LIMIT", 200)
     made = publish(tmp_path, 70)
-    history = ", ".join(["1"] * 200)
+    history = ", ".join(["1"] * 2000)
     whole = f'{{"global_step": 70, "log_history": [{history}]}}'
     state = made / "trainer_state.json"
     state.write_text(whole)
     assert [each.complete for each in _found(tmp_path)] == [True]
     state.write_text(whole[:-2])
+    assert [each.complete for each in _found(tmp_path)] == [False]
+
+
+def _no_parsing(_raw: bytes) -> dict[str, object]:
+    raise ValueError("parsed")
+
+
+def test_a_long_trainer_state_is_told_by_its_two_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Hugging Face's Trainer writes it; each checkpoint of a long run has all of its history."""
+    logged = [{"epoch": 1.0, "loss": 2.0, "step": at} for at in range(1, 200)]
+    state = {"epoch": 1.0, "global_step": 70, "log_history": logged, "max_steps": 200}
+    whole = json.dumps(state, indent=2, sort_keys=True)
+    made = publish(tmp_path, 70) / "trainer_state.json"
+    monkeypatch.setattr(checkpoints.json, "loads", _no_parsing)
+    made.write_text(whole + "\n")
+    assert [each.complete for each in _found(tmp_path)] == [True]
+    inner = whole.rindex("    }") + len("    }")
+    for cut in (whole[:-2], whole[:inner], whole[: whole.rindex("\n}") + 1]):
+        made.write_text(cut)
+        assert [each.complete for each in _found(tmp_path)] == [False], cut[-20:]
+    made.write_text(whole.replace('"global_step": 70', '"global_step": 71'))
     assert [each.complete for each in _found(tmp_path)] == [False]
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import argparse
 
     from tui.actions import Action
+    from tui.early_frame import EarlyFrame
     from tui.launching.attach_desk import AttachDesk
     from tui.launching.desk import LaunchDesk
     from tui.launching.settings_desk import SettingsDesk
@@ -43,6 +44,33 @@ def show_screen(root: Path, run: str | None, *, read_only: bool) -> int:
     # What is loaded for the first frame stays: to look through it for garbage would delay the frame
     # by a tenth. The app enables the collector again as soon as it has drawn.
     gc.disable()
+    theme = os.environ.get("LANEWATCH_THEME") or "dark"  # `apply_config` has put it there
+    early = _early_frame(root / run, theme) if run is not None else None
+    try:
+        return _run_app(root, run, early, theme=theme, read_only=read_only)
+    finally:
+        if early is not None:
+            early.leave()
+
+
+def _early_frame(folder: Path, theme: str) -> EarlyFrame | None:
+    """Write the verdict that stands recorded; over a slow line it is read before the app draws."""
+    from monitor.early_word import read_early_word
+    from monitor.probes.clock import read_now
+
+    word = read_early_word(folder, read_now())
+    if word is None or sys.__stderr__ is None:
+        return None
+    from tui.early_frame import EarlyFrame
+    from tui.themes import glyphs_of
+
+    # Textual draws on this stream, too.
+    return EarlyFrame.draw(folder.name, word, glyphs_of(theme, os.environ), sys.__stderr__)
+
+
+def _run_app(
+    root: Path, run: str | None, early: EarlyFrame | None, *, theme: str, read_only: bool
+) -> int:
     from tui.app import LanewatchApp
 
     for fixed_size in ("COLUMNS", "LINES"):
@@ -85,7 +113,8 @@ def show_screen(root: Path, run: str | None, *, read_only: bool) -> int:
         launch=launch,
         attach=attach,
         settings=settings,
-        theme=os.environ.get("LANEWATCH_THEME") or "dark",  # `apply_config` has put it there
+        theme=theme,
+        early=early,
     )
     app.run()
     return app.return_code or exits.OK

@@ -23,6 +23,7 @@ from tui.screens.commands_here import Commands, without
 from tui.screens.run_layout import HeadLayout, Steadied, plan_head
 from tui.screens.run_overview import OverviewTab
 from tui.screens.run_tab import Look, RunTab
+from tui.verdict_words import least_rows
 from tui.widgets.key_bar import KeyBar, Keys
 from tui.widgets.progress_view import ProgressView, noted
 from tui.widgets.remedy_view import RemedyView
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from textual.geometry import Size
     from textual.widget import Widget
 
+    from monitor.early_word import EarlyWord
     from monitor.status_model import RunStatus
     from tui.state import RunDetail, Snapshot
 
@@ -97,12 +99,13 @@ class RunScreen(StateScreen):
         Binding("pageup,ctrl+u", "page(-1)", show=False),
     ]
 
-    def __init__(self, run: str, *, id: str | None = None) -> None:
+    def __init__(self, run: str, early: EarlyWord | None = None, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.run = run
         self.view = ChartView()
         self.heading = TitleLine(id="title")
         self.verdict = VerdictView(id="verdict")
+        self.verdict.early = early
         self.remedy = RemedyView(id="remedy")
         self.progress = ProgressView(id="progress")
         self.tabs = TabBar(TABS, id="tabs")
@@ -138,6 +141,7 @@ class RunScreen(StateScreen):
         self.heading.run, self.heading.read_only = self.run, self.lanewatch.read_only
         self.verdict.keys = self.lanewatch.can_act
         self.verdict.empty_text = "Reading the run."
+        self.verdict.styles.height = least_rows(self.app.size.height)
         self._show_keys(None)
 
     def on_screen_resume(self) -> None:
@@ -358,6 +362,7 @@ class RunScreen(StateScreen):
     ) -> None:
         self.heading.status = status
         if snapshot.scanned:
+            self.verdict.early = None
             self.verdict.empty_text = "This run is not on the disk any more: its folder is gone."
         self.verdict.show(status, snapshot.taken_wall)
         self.remedy.remedy = remedy

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tui.verdict_words import least_rows
+
 WIDE = 120
 """From this many columns on, the checkpoints stand beside the evidence, graphs in two columns."""
 
@@ -89,11 +91,11 @@ def plan_head(
     *verdict_rows* would show the whole reason, *remedy_rows* the whole remedy, *note_rows* is what
     the progress has to say beyond its figures. Other tabs than the overview get more room.
     """
-    # Never under 2 where there is room: a reason that grows by a word must not move the screen.
-    most = _most_verdict_rows(height)
+    # Never less: a reason that grows by a word must not move the screen.
+    least, most = least_rows(height), _most_verdict_rows(height)
     if not overview:
         most = min(most, 2 if height < ROOMY_ROWS else 3)
-    verdict = 1 if height < 8 else min(most, max(2, verdict_rows))
+    verdict = min(most, max(least, verdict_rows)) if least > 1 else 1
     progress = 3 if height >= ROOMY_ROWS else 2 if height >= 6 else int(height >= 4)
     remedy = min(remedy_rows, 2) if height >= ROOM_FOR_REMEDY else 0
     if overview:

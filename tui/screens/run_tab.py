@@ -82,7 +82,9 @@ def show_log(tail: LogTail, look: Look) -> None:
     """Show the end of the present stage's log in *tail*."""
     detail = look.detail
     name = detail.log_name if detail else None
-    if detail is not None and detail.problem:
+    if detail is None:
+        tail.empty_text = ""  # it is being read
+    elif detail.problem:
         tail.empty_text = detail.problem
     elif look.status is not None:
         tail.empty_text = "this stage has written nothing to its log"

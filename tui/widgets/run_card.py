@@ -18,11 +18,11 @@ from tui.presentation import (
     pace,
     remaining,
     size,
-    steady,
     used_of,
 )
 from tui.remedies import first_remedy
 from tui.state import expected_end, is_over
+from tui.verdict_words import verdict_rows
 from tui.widgets.verdict_view import VerdictView
 
 if TYPE_CHECKING:
@@ -77,13 +77,8 @@ class RunCard(VerdictView):
 
     def _reason(self, status: RunStatus, width: int) -> list[Line]:
         """The whole of it: there is room to break what a single row would cut."""
-        head = self._head(status)
-        label = "".join(text for text, _ in head)
-        said = f"{label} {steady(status.reason) or 'no reason given'}"
-        rows = wrap(clean(said), width, REASON_ROWS, self.glyphs.ellipsis)
-        first = rows[0].removeprefix(label)
-        shown: list[Line] = [(*head, (first, ""))] if first != rows[0] else [line(rows[0])]
-        shown += [line(each) for each in rows[1:]]
+        reason = clean(status.reason)
+        shown = verdict_rows(self._label(status), reason, width, REASON_ROWS, self.glyphs)
         return shown + [
             line(row, tone)
             for text, tone in notices(status, self.glyphs)
