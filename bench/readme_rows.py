@@ -73,15 +73,17 @@ def _rows(figures: Figures, night: str) -> list[tuple[str, str, str, str]]:
             f"{_figure(figures, ratio.format('board, frame'))} / "
             f"{_figure(figures, ratio.format('run screen, frame'))} an empty Textual app",
             f"1.2 {X}",
-            f"until runs / the verdict are read, too: "
+            f"until all runs / all of the run is read, too: "
             f"{_figure(figures, ratio.format('board, run shown'))} / "
+            f"{_figure(figures, ratio.format('run screen, all shown'))}; a run's verdict after "
             f"{_figure(figures, ratio.format('run screen, verdict shown'))}",
         ),
         (
             "`ssh`, 100 ms away, until a live run's verdict is readable",
             _figure(figures, "ssh to verdict readable, 100 ms away"),
             "1.5 s",
-            f"`printf` instead {_figure(figures, 'ssh to the output of printf, 100 ms away')}",
+            f"`printf` instead {_figure(figures, 'ssh to the output of printf, 100 ms away')}; "
+            f"the whole screen {_figure(figures, 'ssh to the whole screen, 100 ms away')}",
         ),
         (
             "board of 1,000 runs until all are listed",

@@ -50,6 +50,13 @@ class EarlyFrame:
         stood, self._stands = self._stands, False
         return stood
 
+    def spares(self, data: str) -> bool:
+        """True of the way to the other screen where the terminal shows that already.
+
+        Some terminals empty it once more, and what stands there is to be read.
+        """
+        return data == ALTERNATE and self.take_over()
+
     def leave(self) -> None:
         """Back to the shell's screen, where no app has taken over."""
         if self.take_over():

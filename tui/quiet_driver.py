@@ -12,12 +12,13 @@ import select
 import threading
 import time
 from codecs import getincrementaldecoder
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
-from tui.early_frame import ALTERNATE, EarlyFrame
+if TYPE_CHECKING:
+    from tui.early_frame import EarlyFrame
 
 READ_BYTES = 4096
 AFTER_INPUT_S = 1.0
@@ -36,9 +37,8 @@ class QuietDriver(LinuxDriver):
         self._early: EarlyFrame | None = getattr(self._app, "early", None)
 
     def write(self, data: str) -> None:
-        if data == ALTERNATE and self._early is not None and self._early.take_over():
-            return  # some terminals empty it once more, and what stands there is to be read
-        super().write(data)
+        if self._early is None or not self._early.spares(data):
+            super().write(data)
 
     def run_input_thread(self) -> None:
         """Hand on what is typed until the driver stops or its terminal is gone."""

@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import pty
+import select
 import sys
 import termios
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from tui.glyphs import ASCII, UNICODE
 from tui.quiet_driver import QuietDriver
 from tui.screens.run import RunScreen
 
+QUIET_S = 0.3
 RUN = "nemo-20260521-101112-3fa2"
 WORD = EarlyWord("training", "iteration 241 of 625, the last one 12 s ago", 400.0, False, 1000.0)
 LONG = WORD._replace(verdict="suspect", reason="the log grows and nothing else does, " * 9)
@@ -40,12 +42,13 @@ class Screen(io.TextIOWrapper):
         self.leader, follower = pty.openpty()
         termios.tcsetwinsize(follower, (rows, columns))
         super().__init__(os.fdopen(follower, "wb", buffering=0), "utf-8", write_through=True)
-        os.set_blocking(self.leader, False)
 
     def written(self) -> str:
-        with contextlib.suppress(BlockingIOError):
-            return os.read(self.leader, 65536).decode()
-        return ""
+        """All that comes until nothing does for a while: the kernel hands it on when it likes."""
+        parts = []
+        while select.select([self.leader], [], [], QUIET_S)[0]:
+            parts.append(os.read(self.leader, 65536))
+        return b"".join(parts).decode()
 
 
 @pytest.fixture
