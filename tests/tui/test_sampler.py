@@ -396,3 +396,17 @@ def test_the_graphs_show_the_gpu_that_the_recipe_names(root: Path, training: Run
     path = root / RUN / "run.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"recipe": {"run": {"gpu": "2"}}}))
     assert DetailReader(root / RUN).read(status, 100.0).history[-1].power_w == 200
+
+
+def test_a_run_that_is_opened_is_told_before_its_past_is_read(root: Path) -> None:
+    told: list[Snapshot] = []
+    sampler = Sampler(root, told.append, lambda problem: pytest.fail(problem))
+    sampler.open(RUN)
+    sampler._tick()
+    assert [(each.scanned, each.detail is not None) for each in told] == [
+        (True, False),
+        (True, True),
+    ]
+    assert [each.status_of(RUN) is not None for each in told] == [True, True]
+    sampler._tick()
+    assert all(each.detail is not None for each in told[1:]), "only the first look takes long"
