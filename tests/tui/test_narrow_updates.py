@@ -10,8 +10,14 @@ from paper import Paper
 from shown import MakeApp, show
 from textual._compositor import CompositorUpdate
 from textual.app import App
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+from textual.widgets._toast import Toast
+from waiting import settled
 
 from monitor.status_model import RunStatus
+from tui.widgets.line_view import LineView
 
 
 def meant(app: App[None]) -> list[str]:
@@ -117,3 +123,45 @@ async def test_of_a_question_on_top_and_back_what_differs_is_sent(
         assert len("".join(sent)) < 10_000
         paper.write("".join(sent))
         assert paper.text() == meant(app)
+
+
+async def test_of_a_change_no_other_widget_is_rendered(
+    make_app: MakeApp, snap_of: Any, training: RunStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered: list[str | None] = []
+    render_lines = Widget.render_lines
+
+    def counted(widget: Widget, crop: Region) -> list[Strip]:
+        rendered.append(widget.id)
+        return render_lines(widget, crop)
+
+    app = make_app(run=training.run)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot, snap_of(training, opened=training))
+        monkeypatch.setattr(Widget, "render_lines", counted)
+        monkeypatch.setattr(LineView, "render_lines", counted)
+        renamed = replace(training, reason="iteration 242 of 625, the last one 12 s ago")
+        await show(pilot, snap_of(renamed, opened=renamed))
+    assert set(rendered) == {"verdict"}
+
+
+async def test_what_lies_on_top_of_a_change_stays_there(
+    make_app: MakeApp, snap_of: Any, training: RunStatus, sent: list[str]
+) -> None:
+    app = make_app(run=training.run)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        paper = Paper(120, 40)
+        await show(pilot, snap_of(training, opened=training))
+        app.say("said on top, of some length, to cover what changes below it")
+        await settled(pilot, lambda: app.screen.query(Toast))
+        for iteration in range(242, 246):
+            line = f"iteration {iteration} of 625 " + "and more words " * 9
+            snapshot = snap_of(training, opened=training)
+            lines = (line,) * len(snapshot.detail.log_lines)
+            detail = replace(snapshot.detail, log_lines=lines)
+            await show(pilot, replace(snapshot, detail=detail))
+            paper.write("".join(sent))
+            sent.clear()
+            assert paper.text() == meant(app)
+            assert any("said on top" in row for row in paper.text())
+        assert any("of 625 and more words" in row for row in paper.text())
