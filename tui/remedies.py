@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 HUNG = frozenset({"stalled", "suspect"})
 
 _BY_SIGNATURE = {
-    "stopped": "let it go on with the kill -CONT above",
-    "blocked-pipe": "let the reader of its output go on; it is named above",
+    "stopped": "let it go on with a SIGCONT: something stopped its process",
+    "blocked-pipe": "let the reader of its output go on",
     "blocked-terminal": "press Ctrl-Q in the terminal that shows its output",
     "blocked-io": "look at dmesg and the mount: a disk or a file server does not answer",
     "spinning": "diagnose (d) says where it spins; then kill (K) and resume (R)",
@@ -29,10 +29,19 @@ _BY_SIGNATURE = {
     "thermal": "see to its cooling: the GPU is throttled by heat",
     "power-state": "take the power supply off for a minute once the run is over",
     "contention": "stop the neighbours, or wait: others use its GPU or cores",
-    "stopped-reader": "let whoever reads the log go on with the kill -CONT above",
+    "stopped-reader": "let whoever reads its log go on",
     "held-by-filter": "nothing is lost; next time grep --line-buffered, or no pipe",
     "stalled-client": "nothing is lost; next time let the container write its log file",
 }
+
+_LET_GO_ON = {
+    "stopped": "it",
+    "blocked-pipe": "the reader of its output",
+    "blocked-terminal": "the program of its terminal",
+    "stopped-reader": "the reader of its log",
+    "stalled-client": "the client that reads its log",
+}
+"""Where the reason may name a process, and what that is to the run."""
 
 _BY_VERDICT = {
     "log-stuck": "leave the run alone: training goes on, only its log does not",
@@ -62,8 +71,24 @@ def first_remedy(status: RunStatus, advice: str | None = None) -> str | None:
         return advice or said
     if status.verdict == "lost" and _is_looked_after(status):
         return None
+    return _let_go_on(status) or _in_general(status)
+
+
+def _in_general(status: RunStatus) -> str | None:
     text = _BY_SIGNATURE.get(status.signature or "") or _BY_VERDICT.get(status.verdict)
     return None if text is None else text.format(run=status.run)
+
+
+def _let_go_on(status: RunStatus) -> str | None:
+    """Who is to go on, named here: of a long reason a small screen shows the beginning only."""
+    who = _LET_GO_ON.get(status.signature or "")
+    if who is None:
+        return None
+    commands = re.findall(r"`(kill -CONT [0-9]+)`", status.reason)
+    if commands:
+        return f"{commands[-1]} lets {who} go on"
+    reader = re.search(r"its reader is (.+ \(pid [0-9]+)", status.reason)
+    return None if reader is None else f"let {who} go on: {reader[1]})"
 
 
 def without_keys(remedy: str) -> str:

@@ -71,6 +71,44 @@ def test_a_diagnosis_of_this_hang_comes_before_general_advice(states: Any) -> No
     assert "(K)" not in without_keys(first_remedy(stalled) or "")
 
 
+@pytest.mark.parametrize(
+    ("signature", "reason", "says"),
+    [
+        pytest.param(
+            "stopped",
+            "its process is stopped (state T), `kill -CONT 31` lets it go on",
+            "kill -CONT 31 lets it go on",
+            id="the trainer is stopped",
+        ),
+        pytest.param(
+            "stopped",
+            "its process is stopped (state T), a SIGCONT lets it go on",
+            "a SIGCONT",
+            id="nobody knows which process",
+        ),
+        pytest.param(
+            "stopped-reader",
+            "its log is read by tee (pid 7, state T), which is stopped: `kill -CONT 7`",
+            "kill -CONT 7 lets the reader of its log go on",
+            id="the reader of its log is stopped",
+        ),
+        pytest.param(
+            "blocked-pipe",
+            "it is blocked writing into a pipe that nobody reads; its reader is a (b) (pid 9, state S)",
+            "let the reader of its output go on: a (b) (pid 9)",
+            id="its reader reads no more",
+        ),
+    ],
+)
+def test_who_is_to_go_on_is_named_in_the_remedy_itself(
+    states: Any, signature: str, reason: str, says: str
+) -> None:
+    """On a phone the end of the reason, which names it too, is not to be seen."""
+    for verdict in (Liveness.SUSPECT, Liveness.STALLED):
+        status = replace(states["stalled"], verdict=verdict, signature=signature, reason=reason)
+        assert says in (first_remedy(status) or "")
+
+
 def test_nobody_is_told_to_bring_back_who_is_there(states: Any) -> None:
     lost = replace(states["training"], verdict=Liveness.LOST, watcher=WatcherView(pid=2))
     assert "brings its keeper and watcher back" in (first_remedy(lost) or "")
