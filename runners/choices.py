@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from monitor.files import read_json, write_json
 from monitor.rundir import SCHEMA
@@ -31,6 +32,9 @@ MOST_SEEN = 20_000
 MOST_FOUND = 60
 COUNTED_BYTES = 256 << 20
 """A larger file's rows are estimated from its beginning."""
+FIRST_LINE_BYTES = 1 << 20
+BLANK_LINES = 1000
+"""Looked past in front of the first row."""
 RECIPE_BYTES = 1 << 20
 PASSED_OVER = frozenset(
     {"node_modules", "__pycache__", "site-packages", "checkpoints", "snapshots"}
@@ -103,7 +107,7 @@ def describe_rows(path: Path) -> RowsFile | None:
     try:
         with open_data(path) as stream:
             size = os.fstat(stream.fileno()).st_size
-            first = stream.readline(1 << 20)
+            number, first = _first_line(stream)
             rows = about = None
             if size <= COUNTED_BYTES:
                 rows = bool(first.strip()) + _lines(stream)
@@ -111,13 +115,17 @@ def describe_rows(path: Path) -> RowsFile | None:
                 about = size // len(first)
     except DataError:
         return None
-    row = parse_row(1, first)
+    row = parse_row(number, first)
+    if isinstance(row, Row):
+        told = rendered(row)
+    else:
+        told = f"line {number} {row.reason}" if first.strip() else "it has no rows"
     return RowsFile(
         path=str(path),
         rows=rows,
         about=about,
         shape=row.shape if isinstance(row, Row) else None,
-        first=rendered(row) if isinstance(row, Row) else f"line 1 {row.reason}",
+        first=told,
     )
 
 
@@ -180,6 +188,14 @@ def _is_recipe(path: Path) -> bool:
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(tables.get("data"), dict) and "path" in tables["data"]
+
+
+def _first_line(stream: IO[bytes]) -> tuple[int, bytes]:
+    """The first line that is not blank, and its number; blank itself where the file begins so."""
+    number, line = 1, stream.readline(FIRST_LINE_BYTES)
+    while line and not line.strip() and number < BLANK_LINES:
+        number, line = number + 1, stream.readline(FIRST_LINE_BYTES)
+    return number, line
 
 
 def _lines(stream: Iterable[bytes]) -> int:

@@ -94,7 +94,7 @@ def test_a_diagnosis_of_this_hang_comes_before_general_advice(states: Any) -> No
         ),
         pytest.param(
             "blocked-pipe",
-            "it is blocked writing into a pipe that nobody reads; its reader is a (b) (pid 9, state S)",
+            "it is blocked writing into a pipe; its reader is a (b) (pid 9, state S)",
             "let the reader of its output go on: a (b) (pid 9)",
             id="its reader reads no more",
         ),

@@ -53,11 +53,22 @@ def test_rows_are_counted_and_the_first_is_rendered(tmp_path: Path) -> None:
     assert found.first == "user: Hi | assistant: Ho ho"
 
 
+def test_blank_lines_in_front_of_the_rows_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(f"\n  \n{json.dumps(ROW)}\n{json.dumps(ROW)}\n")
+    found = describe_rows(path)
+    assert found is not None
+    assert (found.rows, found.shape) == (2, "messages")
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
         pytest.param(b'{"other": 1}\n', "has no known shape", id="another shape"),
-        pytest.param(b"not json\n", "is not JSON", id="no JSON"),
+        pytest.param(b"not json\n", "line 1 is not JSON", id="no JSON"),
+        pytest.param(b"\n \n{}\n", "line 3 has no known shape", id="blank lines in front of it"),
+        pytest.param(b"", "it has no rows", id="an empty file"),
+        pytest.param(b"\n\n", "it has no rows", id="nothing but blank lines"),
     ],
 )
 def test_rows_that_cannot_be_used_say_why(tmp_path: Path, content: bytes, why: str) -> None:

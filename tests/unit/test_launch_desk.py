@@ -24,7 +24,7 @@ from tui.cli.launching import _to_repeat
 from tui.cli.parser import build_parser
 from tui.launching import desk as desk_module
 from tui.launching.desk import LaunchDesk
-from tui.launching.form import Field, Form
+from tui.launching.form import AFTER, Field, Form
 from tui.launching.values import Looked
 
 FORM = Form(recipe=str(demo_recipe_path()))
@@ -231,3 +231,16 @@ def test_the_last_run_of_the_same_training_projects_the_end(
     said = _last(desk, FORM).projected
     assert said.startswith("training takes 3m 31s, to about ")
     assert said.endswith(", as reference-1 went")
+
+
+def test_a_launch_that_waits_is_told_no_time_of_its_end(
+    desk: LaunchDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its clock would begin now, and nobody knows yet when the run ahead lets it begin."""
+    smoke = SmokeResult(step_s=2.0, first_save_s=10.0, later_save_s=1.0)
+    projection = project(smoke, iterations=100, save_interval=50)
+    found = Precedent(run="reference-1", step_s=2.0, projection=projection)
+    monkeypatch.setattr("runners.precedent.find_precedent", lambda *_: found)
+    waiting = replace(FORM, start=f"{AFTER}reference-2")
+    said = _last(desk, waiting).projected
+    assert said == "training takes 3m 31s, once it begins, as reference-1 went"

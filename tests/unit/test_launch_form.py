@@ -8,6 +8,7 @@ import pytest
 
 from tui.cli.parser import build_parser
 from tui.launching.form import (
+    AFTER,
     BESIDE,
     Field,
     Form,
@@ -79,13 +80,21 @@ def test_the_words_of_a_form(form: Form, said: list[str]) -> None:
 
 
 def test_a_smoke_run_has_no_name_and_the_whole_waits_for_it() -> None:
-    form = Form(recipe=RECIPE, name="night", start=BESIDE)
+    form = Form(recipe=RECIPE, name="night", start=f"{AFTER}another")
     assert "--smoke=10" in words(form, smoke=10)
     assert not any(word.startswith("--name") for word in words(form, smoke=10))
     behind = words(form, after="smoke-run")
     assert "--after=smoke-run" in behind
     assert "--anyway" not in behind
+    assert "--after=another" not in behind
     assert "--name=night" in behind
+
+
+def test_what_is_to_run_beside_others_does_so_behind_its_smoke_run_too() -> None:
+    """Else the box that is taken would refuse the whole once its smoke run has been launched."""
+    form = Form(recipe=RECIPE, start=BESIDE)
+    assert "--anyway" in words(form, smoke=10)
+    assert words(form, after="smoke-run")[-2:] == ["--after=smoke-run", "--anyway"]
 
 
 def test_a_form_repeats_a_launch_but_not_its_name_or_place() -> None:

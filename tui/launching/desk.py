@@ -199,19 +199,21 @@ class LaunchDesk:
         from runners.doctor.rows_check import check_rows
         from tui.cli.examining import intended
 
-        launch = intended(order, recipe, waits=form.start.startswith(AFTER))
+        waits = form.start.startswith(AFTER)
+        launch = intended(order, recipe, waits=waits)
         checks: Sequence[Check] = ()
         for examination, waiting in examine_step_by_step(order.root, launch):
             if not waiting or examination.checks != checks:
                 checks = examination.checks
                 seen = _checked(seen, checks, _named(waiting) or "earlier runs")
                 yield seen
-        seen = replace(seen, projected=self._projected(recipe, order), looking="rows")
+        seen = replace(seen, projected=self._projected(recipe, order, waits), looking="rows")
         yield seen
         rows = check_rows(recipe)
         yield _checked(seen, (*rows.checks, *checks), "")
 
-    def _projected(self, recipe: Recipe, order: LaunchOrder) -> str:
+    def _projected(self, recipe: Recipe, order: LaunchOrder, waits: bool) -> str:
+        """How long training takes; to when, only of a launch that begins at once."""
         from monitor.probes.clock import read_now
         from runners.precedent import find_precedent
 
@@ -219,8 +221,8 @@ class LaunchDesk:
         if found is None:
             return ""
         now = read_now().wall_s
-        ends = clock(now + found.train_s, now)
-        return f"training takes {duration(found.train_s)}, to about {ends}, as {found.run} went"
+        ends = "once it begins" if waits else f"to about {clock(now + found.train_s, now)}"
+        return f"training takes {duration(found.train_s)}, {ends}, as {found.run} went"
 
     def _recipes(self) -> Iterator[Choice]:
         from runners.choices import nearby_recipes

@@ -133,7 +133,10 @@ def _put(form: Form, field: Field, value: str | None) -> Form:
 
 
 def words(form: Form, *, smoke: int | None = None, after: str | None = None) -> list[str]:
-    """The command line's words, without the program's name; *after* overrules the form's start."""
+    """The command line's words, without the program's name.
+
+    *after* comes before whatever run the form waits for; beside others it starts all the same.
+    """
     said = ["launch"]
     if form.recipe is not None:
         said.append(form.recipe)
@@ -148,10 +151,10 @@ def words(form: Form, *, smoke: int | None = None, after: str | None = None) -> 
         said.append(f"--name={form.name}")
     if after is not None:
         said.append(f"--after={after}")
-    elif form.start == BESIDE:
-        said.append("--anyway")
     elif form.start.startswith(AFTER):
         said.append(f"--after={form.start.removeprefix(AFTER)}")
+    if form.start == BESIDE:
+        said.append("--anyway")
     return said
 
 
