@@ -93,7 +93,7 @@ def _let_go_on(status: RunStatus) -> str | None:
 
 def without_keys(remedy: str) -> str:
     """*remedy* for a view in which nothing can be changed by a key."""
-    return re.sub(r" \([sKRw]\)", "", remedy)
+    return re.sub(r" \([nsKRw]\)", "", remedy)
 
 
 def _is_looked_after(status: RunStatus) -> bool:
@@ -116,8 +116,16 @@ def _foreign(status: RunStatus) -> str | None:
 def _after_the_end(status: RunStatus) -> str | None:
     if status.foreign is not None:
         return _BY_VERDICT["ended"] if status.verdict == "ended" else None
-    if status.verdict == "failed":
-        whole = [each.iteration for each in status.checkpoints if each.complete]
-        start = f"checkpoint {whole[-1]}" if whole else "the beginning: no checkpoint is whole"
-        return f"mend the cause, then resume (R): it goes on from {start}"
-    return "resume (R) goes on from where it was stopped" if status.verdict == "stopped" else None
+    if status.verdict not in ("failed", "stopped"):
+        return None
+    if status.kind == "smoke":
+        again = "launch another (n): a smoke run is not resumed"
+    else:
+        again = f"resume (R): it goes on from {_start(status)}"
+    return f"mend the cause, then {again}" if status.verdict == "failed" else again
+
+
+def _start(status: RunStatus) -> str:
+    """Where a resume begins: what was trained beyond a stop without a save is trained again."""
+    whole = [each.iteration for each in status.checkpoints if each.complete]
+    return f"checkpoint {whole[-1]}" if whole else "the beginning: no checkpoint is whole"

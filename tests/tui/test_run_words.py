@@ -64,6 +64,20 @@ def test_the_first_thing_to_do(states: Any, state: str, says: str | None) -> Non
     assert says is None or says in (remedy or "")
 
 
+def test_what_was_stopped_goes_on_from_its_last_whole_checkpoint(states: Any) -> None:
+    """Not from where it was stopped, unless it saved there; a smoke run is never resumed."""
+    stopped = replace(states["failed"], verdict=Liveness.STOPPED)
+    assert first_remedy(stopped) == "resume (R): it goes on from checkpoint 210"
+    bare = replace(stopped, checkpoints=())
+    assert "from the beginning: no checkpoint is whole" in (first_remedy(bare) or "")
+    smoke = first_remedy(replace(stopped, kind="smoke")) or ""
+    assert smoke.startswith("launch another (n)")
+    assert "(R)" not in smoke
+    assert "(n)" not in without_keys(smoke)
+    failed = first_remedy(replace(states["failed"], kind="smoke")) or ""
+    assert failed.startswith("mend the cause, then launch another (n)")
+
+
 def test_a_diagnosis_of_this_hang_comes_before_general_advice(states: Any) -> None:
     stalled, training = states["stalled"], states["training"]
     assert first_remedy(stalled, "kill -CONT 4711") == "kill -CONT 4711"
