@@ -13,6 +13,7 @@ from textual import work
 
 from tui.messages import ActionDone
 from tui.state import is_over
+from tui.toasts import Toasts
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -31,7 +32,7 @@ ActOn = Callable[[str, "Action"], str]
 """(run id, action) to the sentence that tells what was done; raises likewise."""
 
 
-class Changing(Base):
+class Changing(Toasts, Base):
     """Stops, resumes, kills ... and says what came of it."""
 
     read_only: bool

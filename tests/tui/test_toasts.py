@@ -25,3 +25,27 @@ async def test_a_notice_is_whole_however_narrow_the_terminal(
         assert " ".join(" ".join(rows).split()) == SAID
         assert toast.region.width == widest
         assert toast.region.right <= columns
+
+
+async def test_a_key_that_is_pressed_again_and_again_is_answered_once(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(50, 18), notifications=True) as pilot:
+        for _ in range(5):
+            app.notify(SAID, markup=False)
+        await settled(pilot, lambda: app.screen.query(Toast))
+        await pilot.pause()
+        assert len(app.screen.query(Toast)) == 1
+
+
+@pytest.mark.parametrize(("rows", "most"), [(6, 1), (18, 2), (24, 3), (48, 6)])
+async def test_notices_leave_room_for_what_they_are_about(
+    make_app: MakeApp, rows: int, most: int
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(50, rows), notifications=True) as pilot:
+        for at in range(9):
+            app.notify(f"sentence {at}", markup=False)
+            await pilot.pause()
+        await settled(pilot, lambda: len(app.screen.query(Toast)) == most)
+        kept = [str(toast.render()) for toast in app.screen.query(Toast)]
+        assert [each[-1] for each in kept] == [str(at) for at in range(9 - most, 9)]
