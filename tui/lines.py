@@ -45,6 +45,7 @@ def width_of(spans: Line) -> int:
 
 def cut(text: str, width: int, ellipsis: str = "…") -> str:
     """*text* in at most *width* columns; what is cut ends in an ellipsis."""
+    text = clean(text)  # what is measured is what will stand there: a dot for a control character
     if cell_len(text) <= width:
         return text
     if width <= len(ellipsis):
@@ -54,6 +55,7 @@ def cut(text: str, width: int, ellipsis: str = "…") -> str:
 
 def cut_words(text: str, width: int, ellipsis: str = "…") -> str:
     """*text* in at most *width* columns, cut between two words where that costs little of it."""
+    text = clean(text)
     shown = cut(text, width, ellipsis)
     if shown == text or width <= len(ellipsis):
         return shown
@@ -64,6 +66,7 @@ def cut_words(text: str, width: int, ellipsis: str = "…") -> str:
 
 def cut_middle(text: str, width: int, ellipsis: str = "…") -> str:
     """*text* in at most *width* columns; the tail is kept, since it tells two run ids apart."""
+    text = clean(text)
     if cell_len(text) <= width:
         return text
     tail = min(5, width // 2)
@@ -119,7 +122,7 @@ def wrap(
         return []
     wrapped: list[str] = []
     current = ""
-    words = text.split()
+    words = clean(text).split()
     if whole:
         words = [part for word in words for part in _parts(word, width)]
     for word in words:

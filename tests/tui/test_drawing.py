@@ -272,3 +272,20 @@ def test_wide_screens_have_checkpoints_beside_the_evidence() -> None:
 def test_the_words_of_an_ending_are_those_of_the_model() -> None:
     assert {liveness.value for liveness in FINAL} == OVER
     assert set(TONES) == set(UNICODE.verdicts) == set(ASCII.verdicts) == set(Liveness)
+
+
+@pytest.mark.parametrize("width", [8, 12, 20])
+def test_control_characters_take_the_column_of_the_dot_that_stands_for_them(width: int) -> None:
+    """Measured as nothing they made a row wider than its room, which cut the end of a word."""
+    name = "\x1b[31mred\x1b]0;evil\x07 and more\x1b\x1b\x1b of it"
+    rows = [
+        *wrap(name, width, 9),
+        cut(name, width),
+        cut_middle(name, width),
+        cut_words(name, width),
+    ]
+    for row in rows:
+        assert row.isprintable()
+        assert cell_len(row) <= width
+    if width == 20:
+        assert " ".join(wrap(name, width, 9)) == clean(name)
