@@ -135,7 +135,9 @@ def _matters(name: str, runs: Sequence[RunFacts]) -> bool:
 
 def _identity(runs: Sequence[RunFacts]) -> Iterator[Difference]:
     # Who started a run says nothing of it; whether it is a smoke run does.
-    yield from _one("kind of run", [r.kind for r in runs if not r.by_command], Weight.DIFFERS)
+    kinds = [None if run.by_command else run.kind for run in runs]
+    if len({*kinds} - {None}) > 1:
+        yield from _one("kind of run", kinds, Weight.DIFFERS)
     yield from _one("token ids", [_short(run.ids_sha256) for run in runs], Weight.DIFFERS, key=True)
     yield from _one("base revision", [_short(run.base_revision) for run in runs], Weight.DIFFERS)
     parameters = [run.adapter_parameters for run in runs]

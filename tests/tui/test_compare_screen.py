@@ -11,6 +11,7 @@ from compared import make_run
 from shown import MakeApp, screen_text, show
 from textual import events
 from textual.pilot import Pilot
+from textual.widgets._toast import Toast
 from waiting import settled
 
 from monitor.rundir import RunDir
@@ -205,6 +206,18 @@ async def test_a_screen_of_six_runs_keeps_its_words_whole(
         assert "comparable? yes" in screen_text(app)
         widths = {len(row) for row in screen.query_one(CompareTable).plain()}
         assert max(widths) <= 48
+
+
+async def test_runs_that_are_marked_beyond_six_are_not_left_out_in_silence(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    runs = [make_run(tmp_path, f"run-{at}") for at in range(8)]
+    app = make_app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await opened(pilot, runs)
+        await settled(pilot, lambda: app.screen.query(Toast))
+        said = str(app.screen.query_one(Toast).render())
+        assert "holds 6 runs, 2 more are marked" in " ".join(said.split())
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24), (50, 18)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +89,13 @@ def test_what_the_watcher_saw_is_a_figure_and_what_nobody_counted_is_none(tmp_pa
         append_event(run.events, "checkpoint", f"checkpoint {at} is whole", "w", now, iteration=at)
     append_event(run.events, "checkpoint", "a checkpoint is in the way", "w", now)
     assert read_facts(run).figure("saves") == 2
+
+
+def test_each_run_has_its_place_in_what_differs_a_foreign_one_too(tmp_path: Path) -> None:
+    """Else nobody can tell which of three runs the two that are named are."""
+    whole = read_facts(make_run(tmp_path, "a"))
+    other = read_facts(foreign(tmp_path, "b", "python t.py"))
+    smoke = replace(read_facts(make_run(tmp_path, "c")), kind="smoke")
+    kinds = {each.what: each.values for each in differences([whole, other, smoke])}
+    assert kinds["kind of run"] == ("full", None, "smoke")
+    assert "kind of run" not in {each.what for each in differences([whole, other])}

@@ -94,6 +94,10 @@ class CompareScreen(StateScreen):
         self.verdict.note = "Reading the runs."
         for number, each in enumerate(self.pictures):
             each.picture = number
+        if self.left_out:
+            beyond = f"{self.left_out} more {'is' if self.left_out == 1 else 'are'} marked"
+            say = f"A screen holds {MOST_RUNS} runs, {beyond}: lanewatch compare takes them all."
+            self.app.notify(say, markup=False)
         self._read()
         self.set_interval(AGAIN_S, self._read_again)
 
