@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from rich.cells import cell_len
+
 TONES: Mapping[str, str] = {
     "starting": "accent",
     "working": "good",
@@ -174,10 +176,14 @@ def bar(fraction: float | None, width: int, glyphs: Glyphs) -> str:
 
 
 def spelt(text: str, glyphs: Glyphs) -> str:
-    """*text* as this terminal can show it; in ASCII, what has no counterpart is a question mark."""
+    """*text* as this terminal can show it, and as wide as before.
+
+    In ASCII, what has no counterpart is a question mark for each column that it takes.
+    """
     if glyphs.braille or text.isascii():
         return text
-    return text.translate(_PLAIN).encode("ascii", "replace").decode("ascii")
+    plain = text.translate(_PLAIN)
+    return "".join(each if each.isascii() else "?" * cell_len(each) for each in plain)
 
 
 _PLAIN = str.maketrans({"–": "-", "·": "|", "…": "~", "×": "x", "±": "~", "≤": "<", "≥": ">"})  # noqa: RUF001 - they are what is replaced

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from monitor.memory_model import MemoryLevel
 from monitor.model import FINAL, Liveness
 from tui import graphs
-from tui.glyphs import ASCII, TONES, UNICODE, bar, choose_glyphs
+from tui.glyphs import ASCII, TONES, UNICODE, bar, choose_glyphs, spelt
 from tui.lines import clean, cut, cut_middle, cut_words, fit, heading, joined, pad, spread, wrap
 from tui.screens.run_layout import LEAST_GRAPH_ROWS, plan_charts, plan_head, plan_overview
 from tui.state import OVER
@@ -132,6 +132,15 @@ def test_ascii_is_ascii() -> None:
     drawn += [*ASCII.checkpoints.values(), bar(0.4, 10, ASCII)]
     rows = graphs.curve([1.0, 2.0, None, 3.0], 3, 0.0, 3.0, braille=False)
     assert all(each.isascii() for each in (*drawn, *rows))
+
+
+@pytest.mark.parametrize("name", ["夜間学習", "naïve", "ne\u0301e", "a \u2013 b · c…", "plain"])
+def test_what_is_spelt_in_ascii_takes_the_columns_that_it_took(name: str) -> None:
+    """It is cut and filled before it is spelt: a name in full-width characters moved its row."""
+    shown = spelt(name, ASCII)
+    assert shown.isascii()
+    assert len(shown) == cell_len(name)
+    assert spelt(name, UNICODE) == name
 
 
 def test_a_bar_of_what_is_not_known_is_empty() -> None:
