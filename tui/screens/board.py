@@ -44,9 +44,11 @@ LAUNCH_KEY: Keys = (("n", "launch"),)
 ATTACH_KEY: Keys = (("a", "attach"),)
 STOP_KEY: Keys = (("s", "stop"),)
 RESUME_KEY: Keys = (("R", "resume"),)
-EMPTY = (
-    "No runs yet. n launches one from here, a watches a training that runs already. In another "
-    "terminal: lanewatch demo (a real small fine-tune on this machine's CPU), lanewatch launch."
+NO_RUNS = "No runs yet."
+BY_KEY = "n launches one from here, a watches a training that runs already."
+BY_COMMAND = (
+    "In another terminal: lanewatch demo (a real small fine-tune on this machine's CPU), "
+    "lanewatch launch."
 )
 SHORT_ROWS = 16
 LEAST_LISTED, LEAST_CARD, MOST_CARD = 4, 3, 16
@@ -97,6 +99,7 @@ class BoardScreen(StateScreen):
     def on_mount(self) -> None:
         self.keys.keys = (*OPEN_KEY, *KEYS, *MORE_KEYS)
         self.reason.empty_text = "Reading the runs."
+        self.reason.has_keys = not self.lanewatch.read_only
         self._suit(self.app.size)  # before the first layout, which is else done twice
 
     def on_resize(self, event: events.Resize) -> None:
@@ -128,11 +131,17 @@ class BoardScreen(StateScreen):
         self.machine.forecast = memory_forecast(snapshot.runs)
         self.machine.machine = snapshot.machine
         if snapshot.scanned:
-            nothing = "No run is live." if self.table.live_only else "No run matches the filter."
-            self.reason.empty_text = EMPTY if not snapshot.runs else nothing
+            self.reason.empty_text = self._nothing(snapshot)
         self.table.show(snapshot.runs, snapshot.taken_wall)
         self._fit_card()
         self._show_selected(snapshot.taken_wall)
+
+    def _nothing(self, snapshot: Snapshot) -> str:
+        """Why no run is listed, and what brings one."""
+        if snapshot.runs:
+            return "No run is live." if self.table.live_only else "No run matches the filter."
+        keys = [] if self.lanewatch.read_only else [BY_KEY]
+        return " ".join([NO_RUNS, *keys, BY_COMMAND])
 
     def _fit_card(self) -> None:
         """Below a list that leaves room, the card is as tall as that room and tells more."""

@@ -20,7 +20,7 @@ from tui.presentation import (
     size,
     used_of,
 )
-from tui.remedies import first_remedy
+from tui.remedies import first_remedy, without_keys
 from tui.state import expected_end, is_over
 from tui.verdict_words import verdict_rows
 from tui.widgets.verdict_view import VerdictView
@@ -35,6 +35,9 @@ _OF_ITS_SCREEN = re.compile(r" \([dKwa]\)")
 
 class RunCard(VerdictView):
     """Below a narrow list it is the verdict alone; with more rows, more of the run."""
+
+    has_keys = True
+    """False in a view in which no key changes a run."""
 
     def lines(self, width: int, height: int) -> list[Line]:
         status = self.status
@@ -59,10 +62,10 @@ class RunCard(VerdictView):
 
     def _remedy(self, status: RunStatus, width: int) -> list[Line]:
         """What to do first, without the keys that are those of the run's own screen."""
-        remedy = first_remedy(status)
-        if remedy is None:
-            return []
-        rows = wrap(_OF_ITS_SCREEN.sub("", remedy), width - 4, 3, self.glyphs.ellipsis)
+        remedy = _OF_ITS_SCREEN.sub("", first_remedy(status) or "")
+        if not self.has_keys:
+            remedy = without_keys(remedy)
+        rows = wrap(remedy, width - 4, 3, self.glyphs.ellipsis)
         return [
             (("    " if at else "do: ", "accent"), (row, "strong")) for at, row in enumerate(rows)
         ]
