@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from desks import CHOICES, RECIPE, REFUSED, FakeDesk
+from desks import CHOICES, RECIPE, REFUSED, WELL, FakeDesk
 from launch_form import DOWN_TO, opened, pause_until, picker_of, settled
 from shown import MakeApp, show, text_of
 from textual.widgets import Input
@@ -14,6 +14,7 @@ from monitor.status_model import RunStatus
 from tui.launching.form import Field, Form
 from tui.launching.values import CheckLine, Looked
 from tui.screens.board import BoardScreen
+from tui.screens.launch import LookedAt
 from tui.screens.pick import PickScreen
 from tui.screens.run import RunScreen
 from tui.widgets.command_view import CommandView
@@ -206,6 +207,22 @@ async def test_a_refused_launch_shows_its_sentence_and_stays(
         assert "not launched: the box is [busy/]: another run" in text_of(app, LaunchForm)
         await pilot.press("L")  # it can be tried again
         await settled(app, pilot)
+
+
+async def test_a_refusal_stands_there_though_the_looks_go_on(
+    make_app: MakeApp, snap_of: Any
+) -> None:
+    """The answer about the memory limit is a change, which is looked up while the launch fails."""
+    app = make_app(launch=lambda: FakeDesk(refuse="the disk is read-only"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, snap_of())
+        await pilot.press("L")
+        await settled(app, pilot)
+        screen.post_message(LookedAt(screen.form, WELL))
+        await pilot.pause()
+        assert "not launched: the disk is read-only" in text_of(app, LaunchForm)
+        await pilot.press("j", "j", "j", "right")  # another lane: that is another launch
+        await pause_until(pilot, lambda: "read-only" not in text_of(app, LaunchForm))
 
 
 async def test_a_refusal_that_was_seen_before_stands_beside_its_field(

@@ -107,6 +107,7 @@ class LaunchScreen(StateScreen):
         self._runs: tuple[str, ...] = ()
         self._gpus: tuple[tuple[str, str], ...] = ()
         self._launching = False
+        self._refusal = ""
         self.form_view = LaunchForm(id="form")
         # From the start: a key may come before the screen is there; L launches what stands here.
         self.form_view.set_reactive(LaunchForm.form, desk.first_form())
@@ -259,6 +260,7 @@ class LaunchScreen(StateScreen):
 
     def _change(self, form: Form) -> None:
         self.form_view.form = form
+        self._refusal = ""  # it was of another launch
         self.command.command = command(words(form))
         self._fit()
         if self._soon is not None:
@@ -272,7 +274,7 @@ class LaunchScreen(StateScreen):
     @on(LookedAt)
     def _show_looked(self, message: LookedAt) -> None:
         if message.form == self.form:
-            self.form_view.looked = message.looked
+            self.form_view.looked = _refused(message.looked, self._refusal)
             self.checks.looked = message.looked
             self._fit()
 
@@ -347,8 +349,8 @@ class LaunchScreen(StateScreen):
         self.keys.trouble = ""
         if message.run is None:
             reason = clean(" ".join(message.told[-1].split()))
-            reason = reason.removeprefix("not launched: ")
-            self.form_view.looked = _refused(self.form_view.looked, reason)
+            self._refusal = reason.removeprefix("not launched: ")
+            self.form_view.looked = _refused(self.form_view.looked, self._refusal)
             self._fit()
             return
         for each in message.told:
@@ -368,7 +370,12 @@ HINTS = {
 
 
 def _refused(looked: Looked, reason: str) -> Looked:
-    """What refused the launch, beside the field whose problem it is, if that was seen before."""
+    """With *reason* the launch was refused: beside the field whose problem it is, if that was seen.
+
+    What is still looked up when the refusal comes does not wipe it out.
+    """
+    if not reason:
+        return looked
     seen = [each for each in looked.problems if each[0] is not None]
     place = next((place for place, said in seen if said in reason), None)
     others = [each for each in seen if place is None or each[0] is not place]
