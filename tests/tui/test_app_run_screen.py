@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from shown import MakeApp, screen_text, show, text_of
+from textual.widgets._toast import Toast
+from waiting import settled
 
 from monitor.model import Liveness
 from monitor.status_model import AlertsView, IterationView, RunStatus
@@ -64,6 +66,18 @@ async def test_a_run_whose_folder_is_gone_is_said_to_be_gone(
         await show(pilot, snap_of())
         assert "not on the disk" in text_of(app, VerdictView)
         assert text_of(app, ProgressView).strip() == ""
+
+
+@pytest.mark.parametrize("key", ["s", "K", "R", "e", "w", "a"])
+async def test_a_key_about_a_run_that_is_gone_says_so(
+    make_app: MakeApp, snap_of: Any, training: RunStatus, key: str
+) -> None:
+    app = make_app(run=training.run, stop=lambda *_: None, act=lambda *_: "")
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await show(pilot, snap_of())
+        await pilot.press(key)
+        await settled(pilot, lambda: app.screen.query(Toast))
+        assert "its folder is gone" in " ".join(str(app.screen.query_one(Toast).render()).split())
 
 
 async def test_the_log_follows_until_it_is_scrolled_and_again_from_its_end(

@@ -272,7 +272,9 @@ class RunScreen(StateScreen):
             tail.next_match(newer=newer)
 
     def action_stop(self) -> None:
-        if self.status is not None:
+        if self.status is None:
+            self.lanewatch.say(self.verdict.empty_text)  # it is being read, or gone
+        else:
             self.lanewatch.ask_to_stop(self.status)
 
     def action_diagnose(self) -> None:
@@ -289,6 +291,7 @@ class RunScreen(StateScreen):
 
         status, action = self.status, Action(name)
         if status is None:
+            self.lanewatch.say(self.verdict.empty_text)
             return
         if action not in [each for _, each in self._offered(status)]:
             self.lanewatch.say(refusal(action, status, read_only=not self.lanewatch.can_act))
