@@ -125,6 +125,25 @@ async def test_the_mouse_selects_opens_and_scrolls(
         assert isinstance(app.screen, RunScreen)
 
 
+async def test_a_second_click_opens_however_slowly_it_comes(
+    board: Board, three: tuple[RunStatus, ...]
+) -> None:
+    async with board(*three) as (app, pilot):
+        screen = app.screen
+        table = screen.query_one(RunTable)
+        assert table.selected is three[0]
+        await pilot.click(RunTable, offset=(10, 1), times=1)
+        assert app.screen is screen  # a key had chosen it, no click
+        await pilot.click(RunTable, offset=(10, 2), times=1)
+        await pilot.press("k")
+        await pilot.click(RunTable, offset=(10, 2), times=1)
+        assert app.screen is screen  # chosen anew, since a key went elsewhere
+        assert table.selected is three[1]
+        await pilot.click(RunTable, offset=(10, 2), times=1)
+        await pilot.pause()
+        assert isinstance(app.screen, RunScreen)
+
+
 async def test_beside_a_wide_list_stands_the_whole_verdict_of_the_selected_run(
     board: Board, three: tuple[RunStatus, ...]
 ) -> None:

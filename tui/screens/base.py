@@ -105,3 +105,20 @@ class StateScreen(Screen[Any]):
         snapshot = self.lanewatch.snapshot
         if snapshot is not None:
             self.show_state(snapshot)
+
+
+class SecondClick:
+    """Tells a click on what the click before it chose, however slowly it follows.
+
+    Two taps through a slow line are no double click; and one tap on a row that a key chose opens
+    nothing yet.
+    """
+
+    def __init__(self) -> None:
+        self._last: object = None
+
+    def on(self, chosen: object, before: object) -> bool:
+        """True for the second click on *chosen*; *before* is what was chosen until this one."""
+        again = chosen is not None and chosen == before and chosen == self._last
+        self._last = None if again else chosen
+        return again

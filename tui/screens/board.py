@@ -11,7 +11,7 @@ from textual.containers import Container
 from textual.geometry import Size
 
 from tui.run_order import ORDERS, Order
-from tui.screens.base import StateScreen
+from tui.screens.base import SecondClick, StateScreen
 from tui.screens.commands_here import Commands, without
 from tui.widgets.key_bar import KeyBar, Keys
 from tui.widgets.machine_strip import MachineStrip
@@ -88,6 +88,7 @@ class BoardScreen(StateScreen):
         self.reason = RunCard(id="reason")
         self.keys = KeyBar(id="keys")
         self._middle = Container(self.table, self.reason, id="middle")
+        self._clicked = SecondClick()
         self._card_rows: int | None = None
         self._sizes = Size(), Size()
 
@@ -230,7 +231,8 @@ class BoardScreen(StateScreen):
         before = self.table.selected
         if self.table.select_row(event.y):
             self._show_reason()
-            if before is self.table.selected and event.chain > 1:
+            chosen = self.table.selected
+            if self._clicked.on(chosen and chosen.run, before and before.run):
                 self.action_open()
 
     def on_mouse_scroll_down(self) -> None:

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from tui.event_feed import SEVERITIES, EventFeed, Happening
-from tui.screens.base import StateScreen
+from tui.screens.base import SecondClick, StateScreen
 from tui.screens.commands_here import Commands, without
 from tui.state import Snapshot
 from tui.widgets.happenings import EventRows, EventTitle, EventWhole
@@ -80,6 +80,7 @@ class EventsScreen(StateScreen):
         self._text = ""
         self._all: tuple[Happening, ...] = ()
         self._looked: float | None = None
+        self._clicked = SecondClick()
         self.heading = EventTitle(id="title")
         self.rows = EventRows(id="events")
         self.whole = EventWhole(id="whole")
@@ -202,7 +203,7 @@ class EventsScreen(StateScreen):
         before = self.rows.selected
         if self.rows.select_row(event.y):
             self._show_chosen()
-            if before == self.rows.selected and event.chain > 1:
+            if self._clicked.on(self.rows.selected, before):
                 self.action_open_moment()
 
     def _show(self) -> None:
