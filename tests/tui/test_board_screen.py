@@ -325,20 +325,6 @@ async def test_the_card_of_a_run_that_is_over_names_it_whole_and_gives_no_false_
         assert states["finished"].run in "".join(card.split())
 
 
-@pytest.mark.parametrize("read_only", [False, True])
-async def test_a_view_in_which_nothing_is_changed_names_no_key_that_would(
-    make_app: MakeApp, snap_of: Any, states: Any, read_only: bool
-) -> None:
-    app = make_app(read_only=read_only)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await show(pilot, snap_of())
-        assert ("n launches one from here" in " ".join(text_of(app, RunCard).split())) != read_only
-        await show(pilot, snap_of(states["failed"]))
-        card = " ".join(text_of(app, RunCard).split())
-        assert "mend the cause, then resume" in card
-        assert ("(R)" in card) != read_only
-
-
 async def test_a_name_of_control_characters_shifts_no_column(
     make_app: MakeApp, snap_of: Any, training: RunStatus
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual.reactive import reactive
 
 from tui.lines import Line, Span, clean, cut, cut_middle, pad
@@ -150,10 +151,23 @@ class RunTable(LineView):
 
     def _heading(self, columns: list[Column], width: int) -> Line:
         room = run_width(columns, width - MARK)
-        titles = [
-            pad(self._title(column), column.width or room, right=column.right) for column in columns
+        spans: list[Span] = [(" " * MARK, "muted")]
+        for number, column in enumerate(columns):
+            narrowed = column.title == "run" and bool(self.live_only or self.filter_text)
+            title = self._narrowed(room) if narrowed else self._title(column)
+            gap = "  " if number else ""
+            padded = pad(title, column.width or room, right=column.right)
+            spans += [(gap, "muted"), (padded, "accent" if narrowed else "muted")]
+        return tuple(spans)
+
+    def _narrowed(self, room: int) -> str:
+        """How many of all runs stand here, and why not all: what is left out may need somebody."""
+        counted = f"{len(self.visible_runs)} of {len(self._runs)}"
+        why = " live" * self.live_only + f" /{clean(self.filter_text)}" * bool(self.filter_text)
+        fitting = [
+            each for each in (f"run {counted}{why}", f"run {counted}") if cell_len(each) <= room
         ]
-        return ((" " * MARK + "  ".join(titles), "muted"),)
+        return fitting[0] if fitting else cut(counted, room, self.glyphs.ellipsis)
 
     def _title(self, column: Column) -> str:
         """The column by which the runs are sorted has the direction beside its title."""
