@@ -40,10 +40,13 @@ def checkpoint_views(target: WatchTarget, now: Now) -> tuple[CheckpointView, ...
 
 
 def newest_checkpoint(target: WatchTarget, now: Now) -> tuple[CheckpointView, ...]:
-    """What the tracker names, without looking into it: a list of a thousand runs is to be quick."""
+    """What the tracker names, without looking into it: a list of a thousand runs is to be quick.
+
+    Who trained without lanewatch may have no tracker; of such runs there are few.
+    """
     named = read_tracker(target.checkpoints / TRACKER).value
     if named is None:
-        return ()
+        return checkpoint_views(target, now)[-1:] if target.foreign else ()
     try:
         modified = (target.checkpoints / ITERATION_FOLDER.format(named)).stat().st_mtime
     except OSError:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,7 +98,7 @@ class RunList:
                 known.checked_s = now.monotonic_s
             return
         known.checked_s, known.stamp = now.monotonic_s, stamp
-        found = self._read_status(folder, now)
+        found = _since_first(self._read_status(folder, now), known.status)
         if not (found.verdict == "lost" and found.watcher.alive and found.keeper.alive):
             known.lost_s = None
         elif known.lost_s is None:
@@ -120,6 +120,14 @@ class RunList:
                 }
         except FileNotFoundError:
             return set()
+
+
+def _since_first(found: RunStatus, before: RunStatus) -> RunStatus:
+    """Where no watcher keeps it, what each look of our own finds is true since the first of them."""
+    since_s = before.since_wall
+    if found.watcher.alive or found.verdict != before.verdict or since_s is None:
+        return found
+    return replace(found, since_wall=min(since_s, found.since_wall or since_s))
 
 
 def _is_left_alone(status: RunStatus) -> bool:

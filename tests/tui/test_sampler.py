@@ -16,7 +16,7 @@ from shown import screen_text, text_of
 from monitor.model import GpuReading, Liveness, MachineReading
 from monitor.probes.clock import Now, read_now
 from monitor.status import read_status
-from monitor.status_model import IterationView, KeeperView, RunStatus
+from monitor.status_model import IterationView, KeeperView, RunStatus, WatcherView
 from tui.app import LanewatchApp
 from tui.detail import DetailReader
 from tui.run_list import HANDED_OVER_S, RECHECK_S, RunList
@@ -331,6 +331,7 @@ async def test_a_root_that_cannot_be_listed_is_said_for_as_long_as_that_is_so(
         said = f"The runs in {root} cannot be read: Not a directory. LANEWATCH_RUNS names"
         await until(lambda: said in " ".join(screen_text(app).split()))
         assert "Reading the runs" not in screen_text(app)
+        assert "? help" in text_of(app, KeyBar), "it is said once, and the keys are there"
         root.unlink()
         root.mkdir()
         await until(lambda: "No runs yet" in screen_text(app))
@@ -396,6 +397,17 @@ def test_the_graphs_show_the_gpu_that_the_recipe_names(root: Path, training: Run
     path = root / RUN / "run.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"recipe": {"run": {"gpu": "2"}}}))
     assert DetailReader(root / RUN).read(status, 100.0).history[-1].power_w == 200
+
+
+def test_a_verdict_that_no_watcher_keeps_is_as_old_as_its_first_look(
+    root: Path, training: RunStatus
+) -> None:
+    alone = replace(training, watcher=WatcherView(pid=1, alive=False))
+    sinces = [replace(alone, since_wall=100.0 + at) for at in range(3)]
+    said = [*sinces, replace(sinces[2], verdict=Liveness.SUSPECT, since_wall=110.0)]
+    runs, now = RunList(root, lambda folder, now: said.pop(0)), read_now()
+    seen = [runs.read(later(now, at), unseen)[0].since_wall for at in range(4)]
+    assert seen == [100.0, 100.0, 100.0, 110.0]
 
 
 def test_a_run_that_is_opened_is_told_before_its_past_is_read(root: Path) -> None:

@@ -207,6 +207,21 @@ def test_what_the_watcher_saw_of_the_end_stays(run: ForeignRun) -> None:
         assert status.final
 
 
+def test_a_list_has_its_last_checkpoint_also_where_no_tracker_names_it(run: ForeignRun) -> None:
+    watcher = run.watch()
+    wait_for(lambda: run.watched() == "starting")
+    for iteration in (10, 20):
+        saved = run.checkpoints / f"checkpoint-{iteration}"
+        saved.mkdir()
+        (saved / "trainer_state.json").write_text(f'{{"global_step": {iteration}}}')
+    wait_for(lambda: run.watched() == "training")
+    run.end()
+    assert watcher.wait(20) == 0
+    (status,) = list_runs(run.root.parent)
+    assert status.final
+    assert [each.iteration for each in status.checkpoints] == [20]
+
+
 def test_a_pid_that_now_belongs_to_another_process_has_ended(run: ForeignRun) -> None:
     mine = named(os.getpid())
     assert mine is not None

@@ -156,11 +156,12 @@ class BoardScreen(StateScreen):
             self.reason.styles.height = rows
 
     def show_trouble(self, text: str) -> None:
-        """Said whole while there is nothing else to show."""
-        super().show_trouble(text)
-        if text and self.lanewatch.snapshot is None:
-            self.reason.empty_text = text
-            self.reason.update_lines()
+        """Said whole while there is nothing else to show, and then not below that once more."""
+        if not text or self.lanewatch.snapshot is not None:
+            super().show_trouble(text)
+            return
+        self.reason.empty_text = text
+        self.reason.update_lines()
 
     def commands(self) -> Commands:
         """Stop and resume where the selected run can be, launch and attach where one may."""
