@@ -123,7 +123,7 @@ class RunList:
 
 
 def _since_first(found: RunStatus, before: RunStatus) -> RunStatus:
-    """Where no watcher keeps it, what each look of our own finds is true since the first of them."""
+    """Where no watcher keeps it, what our own looks find is true since the first of them."""
     since_s = before.since_wall
     if found.watcher.alive or found.verdict != before.verdict or since_s is None:
         return found
