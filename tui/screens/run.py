@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events, work
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
@@ -116,6 +116,9 @@ class RunScreen(StateScreen):
         self._suits: Size | None = None
         """Of the terminal for which the rows were shared out."""
         self._verdict_rows, self._remedy_rows = Steadied(), Steadied()
+        self._searched = ""
+        self._before: Snapshot | None = None
+        """Taken before it was opened: of a run that was just begun it says nothing."""
 
     def compose(self) -> ComposeResult:
         yield self.heading
@@ -142,6 +145,7 @@ class RunScreen(StateScreen):
         self.verdict.keys = self.lanewatch.can_act
         self.verdict.empty_text = "Reading the run."
         self.verdict.styles.height = least_rows(self.app.size.height)
+        self._before = self.lanewatch.snapshot
         self._show_keys(None)
 
     def on_screen_resume(self) -> None:
@@ -162,6 +166,7 @@ class RunScreen(StateScreen):
         self._show_tab(snapshot, status, detail, body)
 
     def search_changed(self, text: str) -> None:
+        self._searched = text
         for tab in self._opened.values():
             if tab.log_tail is not None:
                 tab.log_tail.pattern = text
@@ -219,6 +224,7 @@ class RunScreen(StateScreen):
 
             self._opened[index] = PAGES[TABS[index]]()
             self._body.mount(self.tab)
+            self.search_changed(self._searched)
         self.tab.display = True
         self.tab.reopen()
         self._head = None
@@ -296,7 +302,7 @@ class RunScreen(StateScreen):
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self._do(action)
+                self.do(lambda: self._carry_out(action))
 
         again = partial(question_now, action, status.run)
         self.app.push_screen(ConfirmActionScreen(question(action, status), again), answered)
@@ -321,13 +327,12 @@ class RunScreen(StateScreen):
             if (app.may_stop(status) if action is Action.STOP else app.can_act)
         ]
 
-    @work(thread=True, exclusive=True, group="act", exit_on_error=False)
-    def _do(self, action: Action) -> None:
+    def _carry_out(self, action: Action) -> None:
         try:
             told = self.lanewatch.act(self.run, action)
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
             told = f"{action} of {self.run} was refused: {error}"
-        self.post_message(ActionDone(told))
+        self.lanewatch.post_message(ActionDone(told))  # this screen may have been left
 
     def _look_at(self, view: ChartView) -> None:
         if self.tab.charts and view != self.view:
@@ -363,6 +368,9 @@ class RunScreen(StateScreen):
         self.heading.status = status
         if snapshot.scanned:
             self.verdict.early = None
+        if snapshot is not self._before:
+            self._before = None
+        if snapshot.scanned and self._before is None:
             self.verdict.empty_text = "This run is not on the disk any more: its folder is gone."
         self.verdict.show(status, snapshot.taken_wall)
         self.remedy.remedy = remedy
