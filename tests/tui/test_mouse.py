@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from desks import REFUSED, FakeDesk
+from launch_form import opened as opened_form
+from launch_form import pause_until
+from pressed import Settings
 from run_states import full_detail, run_in
 from shown import MakeApp, show, text_of
 from textual import events
@@ -12,10 +16,13 @@ from textual.pilot import Pilot
 
 from monitor.status_model import RunStatus
 from tui.actions import Action
+from tui.launching.form import Field
+from tui.launching.settings_desk import ChannelLine
 from tui.screens.confirm_action import ConfirmActionScreen
 from tui.screens.confirm_stop import ConfirmStopScreen
 from tui.screens.run import RunScreen
 from tui.screens.run_tabs import ChartsTab
+from tui.screens.settings import SettingsScreen
 from tui.widgets.graph import Graph
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.log_tail import LogTail
@@ -123,3 +130,49 @@ async def test_a_click_in_the_bottom_line_is_the_key_that_is_there(
             await pilot.click(KeyBar, offset=(at + 2, 0))
             await pilot.pause()
             assert screen.view.depth == 0
+
+
+class ManyChannels(Settings):
+    def channels(self) -> tuple[ChannelLine, ...]:
+        return tuple(ChannelLine(f"channel {at}", "ntfy") for at in range(6))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (50, 14)])
+async def test_a_click_means_the_setting_that_is_drawn_there(
+    make_app: MakeApp, snap_of: Any, size: tuple[int, int]
+) -> None:
+    """Also where more settings are above than have room: one of them would be taken instead."""
+    app = make_app(settings=ManyChannels)
+    async with app.run_test(size=size) as pilot:
+        await show(pilot, snap_of())
+        await pilot.press("comma")
+        screen = app.screen
+        assert isinstance(screen, SettingsScreen)
+        await pause_until(pilot, lambda: len(screen.view.settings) > 8)
+        await pilot.press("G")
+        await pilot.pause()
+        hit = [(row, screen.view.setting_at(at)) for at, row in enumerate(screen.view.plain())]
+        titles = [(row, screen.view.settings[at].title) for row, at in hit if at is not None]
+        assert titles
+        assert all(title in row for row, title in titles)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (50, 18), (50, 14)])
+async def test_a_click_means_the_field_that_is_drawn_there(
+    make_app: MakeApp, snap_of: Any, size: tuple[int, int]
+) -> None:
+    app = make_app(launch=lambda: FakeDesk(looked=REFUSED))
+    async with app.run_test(size=size) as pilot:
+        view = (await opened_form(pilot, snap_of())).form_view
+        await pilot.press("G")
+        await pilot.pause()
+        drawn = {
+            field: at
+            for at, row in enumerate(view.plain())
+            for field in Field
+            if row[2:].startswith(f"{field.value} ")
+        }
+        assert Field.NAME in drawn
+        assert {field: view.field_at(at) for field, at in drawn.items()} == {
+            field: field for field in drawn
+        }
