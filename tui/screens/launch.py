@@ -59,7 +59,13 @@ ENGINES = ("local", "docker")
 AT_LIMIT = (
     Choice(value="notify", title="notify", note="tell, do nothing"),
     Choice(value="save-and-stop", title="save and stop", note="while there is time to save"),
-    Choice(value="stop-now", title="stop now", note="or that, and at the limit without saving"),
+    Choice(
+        value="stop-now",
+        title="stop now",
+        note="or that, and at the limit without saving",
+        detail="At the limit itself it is stopped at once: what came after the last checkpoint is "
+        "lost.",
+    ),
 )
 
 
@@ -107,6 +113,8 @@ class LaunchScreen(StateScreen):
         self._runs: tuple[str, ...] = ()
         self._gpus: tuple[tuple[str, str], ...] = ()
         self._launching = False
+        self._refusal = ""
+        """Why this form was not launched: a look at it that ends later does not take that back."""
         self.form_view = LaunchForm(id="form")
         # From the start: a key may come before the screen is there; L launches what stands here.
         self.form_view.set_reactive(LaunchForm.form, desk.first_form())
@@ -258,6 +266,7 @@ class LaunchScreen(StateScreen):
         return (Choice(value=said, title=said, note=AS_NOW),) if said else ()
 
     def _change(self, form: Form) -> None:
+        self._refusal = ""
         self.form_view.form = form
         self.command.command = command(words(form))
         self._fit()
@@ -272,7 +281,7 @@ class LaunchScreen(StateScreen):
     @on(LookedAt)
     def _show_looked(self, message: LookedAt) -> None:
         if message.form == self.form:
-            self.form_view.looked = message.looked
+            self.form_view.looked = _refused(message.looked, self._refusal)
             self.checks.looked = message.looked
             self._fit()
 
@@ -323,7 +332,7 @@ class LaunchScreen(StateScreen):
         self.do(lambda: self._start(words(form, smoke=SMOKE_ITERATIONS), then=form))
 
     def _begin(self) -> None:
-        self._launching = True
+        self._launching, self._refusal = True, ""
         self.keys.trouble = "launching"
 
     def _start(self, said: list[str], then: Form | None = None) -> None:
@@ -344,11 +353,11 @@ class LaunchScreen(StateScreen):
 
     def _show_launched(self, message: Launched) -> None:
         self._launching = False
-        self.keys.trouble = ""
+        self.keys.trouble = self._trouble
         if message.run is None:
             reason = clean(" ".join(message.told[-1].split()))
-            reason = reason.removeprefix("not launched: ")
-            self.form_view.looked = _refused(self.form_view.looked, reason)
+            self._refusal = reason.removeprefix("not launched: ")
+            self.form_view.looked = _refused(self.form_view.looked, self._refusal)
             self._fit()
             return
         for each in message.told:
@@ -369,6 +378,8 @@ HINTS = {
 
 def _refused(looked: Looked, reason: str) -> Looked:
     """What refused the launch, beside the field whose problem it is, if that was seen before."""
+    if not reason:
+        return looked
     seen = [each for each in looked.problems if each[0] is not None]
     place = next((place for place, said in seen if said in reason), None)
     others = [each for each in seen if place is None or each[0] is not place]

@@ -186,5 +186,5 @@ class SettingsScreen(ChannelActs):
             self._limit = message.limit
         self._show()
         if message.sentence:
-            self.keys.trouble = ""
+            self.keys.trouble = self._trouble
             self.app.notify(clean(message.sentence), markup=False)
