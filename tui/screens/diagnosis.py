@@ -54,6 +54,13 @@ class Found(Message):
 
 
 @dataclass
+class Failed(Message):
+    """No diagnosis could be made."""
+
+    text: str
+
+
+@dataclass
 class Offered(Message):
     """It is known whether another container can look."""
 
@@ -198,7 +205,7 @@ class DiagnosisScreen(StateScreen):
         try:
             self.post_message(Found(self._look(how)))
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
-            self.post_message(Done(f"It could not be diagnosed: {error}"))
+            self.post_message(Failed(f"It could not be diagnosed: {error}"))
 
     @work(thread=True, exclusive=True, group="offer", exit_on_error=False)
     def _search(self) -> None:
@@ -224,6 +231,8 @@ class DiagnosisScreen(StateScreen):
     def _show_offered(self, message: Offered) -> None:
         if message.offer is None:
             self._say("No container can look into the trainer, or none is needed any more.")
+        elif self.app.screen is not self:
+            self._say("A container can look into the trainer: c in the diagnosis asks.")
         elif not self._busy:
             self._ask(clean(message.offer.words), How(offer=message.offer), WAITING_CONTAINER)
 
@@ -231,14 +240,15 @@ class DiagnosisScreen(StateScreen):
     def _choose_clicked(self, message: RemedyClicked) -> None:
         self.action_remedy(message.number)
 
+    @on(Failed)
+    def _show_failed(self, message: Failed) -> None:
+        self._busy = False
+        self.view.note = message.text
+        self._show_keys()
+
     @on(Done)
     def _show_done(self, message: Done) -> None:
-        if self._busy:
-            self._busy = False
-            self.view.note = message.text
-            self._show_keys()
-        else:
-            self._say(message.text)
+        self._say(message.text)
 
     def commands(self) -> Commands:
         """What was found to be of use here; of remedies those that can be done from here."""
