@@ -96,6 +96,10 @@ class CompareScreen(StateScreen):
             each.picture = number
         self._read()
         self.set_interval(AGAIN_S, self._read_again)
+        if self.left_out:
+            many = "run is" if self.left_out == 1 else "runs are"
+            told = f"{MOST_RUNS} runs have room: the last {self.left_out} marked {many} left out."
+            self.notify(f"{told} lanewatch compare takes any number.", markup=False)
 
     def on_resize(self, event: events.Resize) -> None:
         shown = max(1, min(len(PICTURES), (event.size.width - 2) // GRAPH_COLUMNS))
@@ -111,10 +115,10 @@ class CompareScreen(StateScreen):
     def _show(self, message: Compared) -> None:
         if message.runs != self.runs:
             return  # another base was chosen meanwhile
-        if message.comparison is None:
-            self.verdict.note = message.problem
-            return
+        self.verdict.note = message.problem
         self.call_after_refresh(self._fit)
+        if message.comparison is None:
+            return
         self.comparison = message.comparison
         self.verdict.comparison = message.comparison
         self.table.comparison = message.comparison
