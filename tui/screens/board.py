@@ -97,6 +97,7 @@ class BoardScreen(StateScreen):
     def on_mount(self) -> None:
         self.keys.keys = (*OPEN_KEY, *KEYS, *MORE_KEYS)
         self.reason.empty_text = "Reading the runs."
+        self.reason.acts = not self.lanewatch.read_only
         self._suit(self.app.size)  # before the first layout, which is else done twice
 
     def on_resize(self, event: events.Resize) -> None:

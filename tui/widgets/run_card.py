@@ -20,7 +20,7 @@ from tui.presentation import (
     size,
     used_of,
 )
-from tui.remedies import first_remedy
+from tui.remedies import first_remedy, without_keys
 from tui.state import expected_end, is_over
 from tui.verdict_words import verdict_rows
 from tui.widgets.verdict_view import VerdictView
@@ -30,11 +30,14 @@ if TYPE_CHECKING:
 
 LABEL = 12
 REASON_ROWS, NOTICE_ROWS = 10, 3
-_OF_ITS_SCREEN = re.compile(r" \([dKwa]\)")
+_OF_ITS_SCREEN = re.compile(r" \(([dKwa]|tab \d)\)")
 
 
 class RunCard(VerdictView):
     """Below a narrow list it is the verdict alone; with more rows, more of the run."""
+
+    acts = True
+    """The board's own keys may change the run: where one of them is advised, it is named."""
 
     def lines(self, width: int, height: int) -> list[Line]:
         status = self.status
@@ -62,7 +65,9 @@ class RunCard(VerdictView):
         remedy = first_remedy(status)
         if remedy is None:
             return []
-        rows = wrap(_OF_ITS_SCREEN.sub("", remedy), width - 4, 3, self.glyphs.ellipsis)
+        said = _OF_ITS_SCREEN.sub("", remedy)
+        said = said if self.acts else without_keys(said)
+        rows = wrap(said, width - 4, 3, self.glyphs.ellipsis)
         return [
             (("    " if at else "do: ", "accent"), (row, "strong")) for at, row in enumerate(rows)
         ]

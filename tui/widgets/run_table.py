@@ -151,9 +151,18 @@ class RunTable(LineView):
     def _heading(self, columns: list[Column], width: int) -> Line:
         room = run_width(columns, width - MARK)
         titles = [
-            pad(self._title(column), column.width or room, right=column.right) for column in columns
+            pad(self._title(column), column.width, right=column.right)
+            if column.width
+            else pad(self._left_out(self._title(column), room), room)
+            for column in columns
         ]
         return ((" " * MARK + "  ".join(titles), "muted"),)
+
+    def _left_out(self, title: str, width: int) -> str:
+        """*title*, and by what runs are left out of the list."""
+        why = ["live"] * self.live_only + [f"/{clean(self.filter_text)}"] * bool(self.filter_text)
+        told = f"{title}: {', '.join(why)}" if why else title
+        return cut(told, width, self.glyphs.ellipsis)
 
     def _title(self, column: Column) -> str:
         """The column by which the runs are sorted has the direction beside its title."""
