@@ -19,6 +19,7 @@ from tui.screens.log import LogScreen
 from tui.screens.run import RunScreen
 from tui.widgets.log_tail import LogTail
 from tui.widgets.log_view import LogTitle
+from tui.widgets.typed_line import TypedLine
 
 WIDE = "損失 loss=1.25 漢字漢字 🚀 e\u0301nd"
 
@@ -152,3 +153,52 @@ def test_a_run_of_200_characters_still_says_whose_log_it_is(
     (row,) = title.lines(80, 1)
     assert "-last" in "".join(text for text, _ in row)
     assert sum(cell_len(text) for text, _ in row) <= 80
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        pytest.param(("slash", *"abc", "enter"), "searched", id="search"),
+        pytest.param(("s", "enter"), "saved", id="save"),
+        pytest.param(("ampersand", *"abc", "enter"), "", id="filter"),
+    ],
+)
+async def test_a_run_without_a_log_has_nothing_to_be_searched_or_saved(
+    make_app: MakeApp, snap_of: Any, tmp_path: Path, keys: tuple[str, ...], says: str
+) -> None:
+    run = make_run(tmp_path, "a")
+    app = make_app()
+    async with app.run_test(size=(80, 20)) as pilot:
+        await show(pilot, snap_of())
+        app.open_log(run.root.name)
+        await settled(pilot, lambda: isinstance(app.screen, LogScreen) and app.screen.page.problem)
+        screen = app.screen
+        assert isinstance(screen, LogScreen)
+        await pilot.press(*keys)
+        await settled(pilot, lambda: says in screen.page.notice and not screen.prompting)
+        assert "Error" not in screen.page.notice
+        assert not screen.page.saving
+        run.log("train").parent.mkdir(exist_ok=True)
+        run.log("train").write_text("abc\n" * 9)
+        await settled(pilot, lambda: len(screen.page.rows) == 9)
+
+
+async def test_that_a_log_is_saved_is_told_on_the_log_that_is_shown_by_then(
+    make_app: MakeApp, snap_of: Any, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path, "a")
+    run.log("train").parent.mkdir(exist_ok=True)
+    run.log("train").write_text("a line\n" * 100_000)
+    run.log("merge").write_text("another\n")
+    app = make_app()
+    async with app.run_test(size=(80, 20)) as pilot:
+        await show(pilot, snap_of())
+        app.open_log(run.root.name, stage="train")
+        await settled(pilot, lambda: isinstance(app.screen, LogScreen) and app.screen.page.rows)
+        screen = app.screen
+        assert isinstance(screen, LogScreen)
+        await pilot.press("s")
+        screen.query_one("#prompt", TypedLine).value = str(tmp_path / "saved.txt")
+        await pilot.press("enter", "right_square_bracket")
+        await settled(pilot, lambda: "100000 lines" in screen.page.notice)
+        assert screen.page.path.endswith("merge.log")
