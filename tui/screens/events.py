@@ -79,6 +79,8 @@ class EventsScreen(StateScreen):
         self._least = 0
         self._text = ""
         self._all: tuple[Happening, ...] = ()
+        self._all_of = run
+        """The run whose events `_all` are; None: of every one."""
         self._looked: float | None = None
         self.heading = EventTitle(id="title")
         self.rows = EventRows(id="events")
@@ -127,7 +129,7 @@ class EventsScreen(StateScreen):
         if message.happenings is None:
             self.rows.empty_text = message.problem
         else:
-            self._all = message.happenings
+            self._all, self._all_of = message.happenings, self.only
             nothing = "No events: they come with a run's first stage."
             self.rows.empty_text = message.problem or nothing
         self._show()
@@ -166,7 +168,11 @@ class EventsScreen(StateScreen):
         """Show the chosen event's run alone, or all runs again."""
         self.only = None if self.only is not None else self.run
         self._feed = EventFeed(self.lanewatch.root, self.only)
+        if self.only is not None:  # what is there of it already stands there at once
+            self._all = tuple(each for each in self._all if each.run == self.only)
+            self._all_of = self.only
         self._read()
+        self._show()
 
     def action_seen(self) -> None:
         """All of this has been seen: the divider goes above the newest."""
@@ -246,7 +252,8 @@ class EventsScreen(StateScreen):
         from tui.looked import write_looked
 
         newest = self._newest()
-        if newest is not None and self.only is None and not self.lanewatch.read_only:
+        of_all = self.only is None and self._all_of is None
+        if newest is not None and of_all and not self.lanewatch.read_only:
             write_looked(self.lanewatch.root, newest)
 
     def _read(self) -> None:
