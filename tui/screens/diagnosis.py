@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from tui.aside import aside
 from tui.diagnosis_looks import (
     NATIVE_WORDS,
     How,
@@ -200,15 +201,27 @@ class DiagnosisScreen(StateScreen):
 
             self.app.push_screen(ConfirmRemedyScreen(remedy), chosen)
 
-    @work(thread=True, exclusive=True, group="diagnose", exit_on_error=False)
     def _diagnose(self, how: How) -> None:
+        if how == How():
+            self._look_aside()
+        else:  # to its end: a container is removed again
+            self.do(lambda: self._look_on_a_thread(how))
+
+    @work(group="diagnose", exit_on_error=False)
+    async def _look_aside(self) -> None:
+        await aside(lambda: self._look_on_a_thread(How()))
+
+    def _look_on_a_thread(self, how: How) -> None:
         try:
             self.post_message(Found(self._look(how)))
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
             self.post_message(Failed(f"It could not be diagnosed: {error}"))
 
-    @work(thread=True, exclusive=True, group="offer", exit_on_error=False)
-    def _search(self) -> None:
+    @work(exclusive=True, group="offer", exit_on_error=False)
+    async def _search(self) -> None:
+        await aside(self._search_on_a_thread)
+
+    def _search_on_a_thread(self) -> None:
         try:
             self.post_message(Offered(self._find()))
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from tui.aside import aside
 from tui.event_feed import SEVERITIES, EventFeed, Happening
 from tui.screens.base import StateScreen
 from tui.screens.commands_here import Commands, without
@@ -262,8 +263,11 @@ class EventsScreen(StateScreen):
             self._reading = self._feed
             self._read_feed(self._feed)
 
-    @work(thread=True, group="events", exit_on_error=False)
-    def _read_feed(self, feed: EventFeed) -> None:
+    @work(group="events", exit_on_error=False)
+    async def _read_feed(self, feed: EventFeed) -> None:
+        await aside(lambda: self._really_read(feed))
+
+    def _really_read(self, feed: EventFeed) -> None:
         found: tuple[Happening, ...] | None = None
         problem = ""
         try:
