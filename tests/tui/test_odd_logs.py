@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from compared import make_run
 from rich.cells import cell_len
-from shown import MakeApp, show
+from shown import MakeApp, screen_text, show
 from waiting import settled
 
 from tui.app import LanewatchApp
 from tui.glyphs import UNICODE
 from tui.log_pager import LogPage
-from tui.screens.log import LogScreen
+from tui.log_text import Row
+from tui.screens.log import LogScreen, LogShown
 from tui.screens.run import RunScreen
 from tui.widgets.log_tail import LogTail
 from tui.widgets.log_view import LogTitle
@@ -202,3 +204,45 @@ async def test_that_a_log_is_saved_is_told_on_the_log_that_is_shown_by_then(
         await pilot.press("enter", "right_square_bracket")
         await settled(pilot, lambda: "100000 lines" in screen.page.notice)
         assert screen.page.path.endswith("merge.log")
+
+
+@pytest.mark.parametrize("becomes", ["the next stage's log", "cut short"])
+async def test_chosen_lines_are_chosen_no_more_in_another_text(
+    make_app: MakeApp, snap_of: Any, tmp_path: Path, becomes: str
+) -> None:
+    """They are places in the file: in the next one c would copy what nobody chose."""
+    run = make_run(tmp_path, "a")
+    app = make_app()
+    async with app.run_test(size=(80, 20)) as pilot:
+        await show(pilot, snap_of())
+        app.push_screen(screen := LogScreen(run.root.name))
+        await pilot.pause()
+        rows = (Row(0, 0, "one", ""), Row(4, 0, "two", ""))
+        page = LogPage(path="train.log", rows=rows, size=8)
+        screen.post_message(LogShown(page))
+        await settled(pilot, lambda: screen.page is page)
+        screen.view.marked = (4, 4)
+        longer = replace(page, size=12)
+        screen.post_message(LogShown(longer))
+        await settled(pilot, lambda: screen.page is longer)
+        assert screen.view.marked == (4, 4)
+        other = replace(page, size=4) if becomes == "cut short" else replace(longer, path="b.log")
+        screen.post_message(LogShown(other))
+        await settled(pilot, lambda: screen.page is other)
+        assert screen.view.marked is None
+
+
+async def test_without_colours_too_the_logs_screen_says_that_it_is_stuck(
+    make_app: MakeApp, snap_of: Any, states: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    stuck = states["log-stuck"]
+    (tmp_path / stuck.run / "logs").mkdir(parents=True)
+    (tmp_path / stuck.run / "logs" / "train.log").write_text("a line\n")
+    app = make_app()
+    async with app.run_test(size=(50, 18)) as pilot:
+        await show(pilot, snap_of(stuck))
+        app.open_log(stuck.run)
+        await settled(pilot, lambda: "▲ log-stuck, last line" in screen_text(app))
+        await show(pilot, snap_of(states["training"]))
+        await settled(pilot, lambda: "log-stuck" not in screen_text(app))
