@@ -69,7 +69,8 @@ class Attaching(Base):
 
     def on_attached(self, message: Attached) -> None:
         """Open the run, unless the person does something else by now: then tell of it."""
-        if self.screen is message.asked_from:
+        front = self.screen
+        if front is message.asked_from and not front.query("#prompt"):
             self.open_run(message.run)
         else:
             self.say(f"{message.run} is watched now.")

@@ -222,9 +222,9 @@ class SlowAttach:
         return "foreign-20260521-133001-00aa"
 
 
-@pytest.mark.parametrize("stays", [True, False])
+@pytest.mark.parametrize("by_then", ["on the board", "typing a filter", "asked something"])
 async def test_what_was_attached_opens_over_no_question(
-    make_app: MakeApp, snap_of: Any, training: Any, stays: bool
+    make_app: MakeApp, snap_of: Any, training: Any, by_then: str
 ) -> None:
     desk = SlowAttach()
     app = make_app(stop=lambda run, save: None, launch=FakeDesk, attach=lambda: desk)
@@ -236,12 +236,14 @@ async def test_what_was_attached_opens_over_no_question(
         )
         await pilot.press("enter")
         await pause_until(pilot, lambda: isinstance(app.screen, BoardScreen))
-        if stays:
+        if by_then == "on the board":
             desk.go_on.set()
             await pause_until(pilot, lambda: isinstance(app.screen, RunScreen))
             return
-        await pilot.press("s")
-        await pause_until(pilot, lambda: isinstance(app.screen, ConfirmStopScreen))
+        await pilot.press("slash" if "typing" in by_then else "s")
+        front = app.screen
+        typing = "typing" in by_then
+        assert isinstance(front, BoardScreen if typing else ConfirmStopScreen)
         desk.go_on.set()
         await pause_until(pilot, lambda: "00aa is watched now" in told(app))
-        assert isinstance(app.screen, ConfirmStopScreen)
+        assert app.screen is front

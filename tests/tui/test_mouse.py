@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from desks import REFUSED, FakeDesk
+from fabricated_diagnoses import DEADLOCK
 from launch_form import opened as opened_form
 from launch_form import pause_until
 from pressed import Settings
@@ -14,12 +16,15 @@ from shown import MakeApp, show, text_of
 from textual import events
 from textual.pilot import Pilot
 
+from monitor.diagnosis.values import Remedy
 from monitor.status_model import RunStatus
 from tui.actions import Action
 from tui.launching.form import Field
 from tui.launching.settings_desk import ChannelLine
 from tui.screens.confirm_action import ConfirmActionScreen
+from tui.screens.confirm_remedy import RemedyQuestion
 from tui.screens.confirm_stop import ConfirmStopScreen
+from tui.screens.diagnosis import DiagnosisScreen
 from tui.screens.run import RunScreen
 from tui.screens.run_tabs import ChartsTab
 from tui.screens.settings import SettingsScreen
@@ -176,3 +181,28 @@ async def test_a_click_means_the_field_that_is_drawn_there(
         assert {field: view.field_at(at) for field, at in drawn.items()} == {
             field: field for field in drawn
         }
+
+
+async def test_the_row_that_counts_what_is_below_chooses_no_remedy(
+    make_app: MakeApp, snap_of: Any, tmp_path: Path
+) -> None:
+    app = make_app(stop=lambda run, save: None)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(pilot, snap_of())
+        screen = DiagnosisScreen("x", tmp_path, look=lambda how: DEADLOCK)
+        app.push_screen(screen)
+        await pause_until(pilot, lambda: screen.view.found is DEADLOCK)
+        first = min(screen.view._remedies)
+        assert screen.view.remedy_at(first) == 1
+        await pilot.resize_terminal(80, first + 1 + 24 - screen.view.size.height)
+        await pilot.pause()
+        assert "more lines" in screen.view.plain()[-1]
+        assert first == screen.view.size.height - 1
+        assert screen.view.remedy_at(first) is None
+
+
+def test_the_commands_of_a_remedy_are_shown_whole() -> None:
+    container = "0123456789abcdef" * 4
+    remedy = Remedy(do="x", loses="nothing", commands=(("docker", "unpause", container),))
+    rows = ["".join(text for text, _ in row) for row in RemedyQuestion(remedy, "y").asked(44)]
+    assert "".join(rows[2:5]).replace(" ", "").startswith(f"dockerunpause{container}")
