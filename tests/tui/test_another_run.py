@@ -10,6 +10,7 @@ from shown import MakeApp, screen_text, show
 from monitor.status_model import RunStatus
 from tui.screens.run import RunScreen
 from tui.screens.run_tabs import ChartsTab
+from tui.state import RunDetail
 
 NEW = "nemo-20260521-133001-00aa"
 
@@ -45,7 +46,7 @@ async def test_a_run_that_was_just_begun_is_not_said_to_be_gone(
         assert "Reading the run." in screen_text(app)
         await show(pilot, snap_of(training, replace(training, run=NEW, name="new")))
         assert "Reading the run." not in screen_text(app)
-        await show(pilot, snap_of(training))
+        await show(pilot, snap_of(training, detail=RunDetail(run=NEW)))
         assert "its folder is gone" in screen_text(app)
 
 

@@ -16,7 +16,6 @@ from textual.containers import Container
 
 from tui.actions import Action, offered, question, question_now, refusal
 from tui.chart_view import ChartView
-from tui.messages import ActionDone
 from tui.remedies import first_remedy, without_keys
 from tui.screens.base import StateScreen
 from tui.screens.commands_here import Commands, without
@@ -117,8 +116,6 @@ class RunScreen(StateScreen):
         """Of the terminal for which the rows were shared out."""
         self._verdict_rows, self._remedy_rows = Steadied(), Steadied()
         self._searched = ""
-        self._before: Snapshot | None = None
-        """Taken before it was opened: of a run that was just begun it says nothing."""
 
     def compose(self) -> ComposeResult:
         yield self.heading
@@ -145,7 +142,6 @@ class RunScreen(StateScreen):
         self.verdict.keys = self.lanewatch.can_act
         self.verdict.empty_text = "Reading the run."
         self.verdict.styles.height = least_rows(self.app.size.height)
-        self._before = self.lanewatch.snapshot
         self._show_keys(None)
 
     def on_screen_resume(self) -> None:
@@ -302,7 +298,7 @@ class RunScreen(StateScreen):
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self.do(lambda: self._carry_out(action))
+                self.lanewatch.carry_out(self.run, action)
 
         again = partial(question_now, action, status.run)
         self.app.push_screen(ConfirmActionScreen(question(action, status), again), answered)
@@ -326,13 +322,6 @@ class RunScreen(StateScreen):
             for key, action in offered(status)
             if (app.may_stop(status) if action is Action.STOP else app.can_act)
         ]
-
-    def _carry_out(self, action: Action) -> None:
-        try:
-            told = self.lanewatch.act(self.run, action)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
-            told = f"{action} of {self.run} was refused: {error}"
-        self.lanewatch.post_message(ActionDone(told))  # this screen may have been left
 
     def _look_at(self, view: ChartView) -> None:
         if self.tab.charts and view != self.view:
@@ -368,9 +357,8 @@ class RunScreen(StateScreen):
         self.heading.status = status
         if snapshot.scanned:
             self.verdict.early = None
-        if snapshot is not self._before:
-            self._before = None
-        if snapshot.scanned and self._before is None:
+        # Of one that was just begun, what was taken before it was opened says nothing.
+        if snapshot.scanned and snapshot.detail is not None and snapshot.detail.run == self.run:
             self.verdict.empty_text = "This run is not on the disk any more: its folder is gone."
         self.verdict.show(status, snapshot.taken_wall)
         self.remedy.remedy = remedy
