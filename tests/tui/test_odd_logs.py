@@ -208,14 +208,14 @@ async def test_that_a_log_is_saved_is_told_on_the_log_that_is_shown_by_then(
 
 @pytest.mark.parametrize("becomes", ["the next stage's log", "cut short"])
 async def test_chosen_lines_are_chosen_no_more_in_another_text(
-    make_app: MakeApp, snap_of: Any, tmp_path: Path, becomes: str
+    make_app: MakeApp, snap_of: Any, monkeypatch: pytest.MonkeyPatch, becomes: str
 ) -> None:
     """They are places in the file: in the next one c would copy what nobody chose."""
-    run = make_run(tmp_path, "a")
+    monkeypatch.setattr(LogScreen, "_begin", lambda *_: None)  # no pages but these
     app = make_app()
     async with app.run_test(size=(80, 20)) as pilot:
         await show(pilot, snap_of())
-        app.push_screen(screen := LogScreen(run.root.name))
+        app.push_screen(screen := LogScreen("a"))
         await pilot.pause()
         rows = (Row(0, 0, "one", ""), Row(4, 0, "two", ""))
         page = LogPage(path="train.log", rows=rows, size=8)
