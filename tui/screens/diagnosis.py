@@ -133,7 +133,7 @@ class DiagnosisScreen(StateScreen):
 
     def action_again(self) -> None:
         """Look anew; one look at a time."""
-        self._begin(How(), WAITING)
+        self._begin(How(reads_only=self.lanewatch.read_only), WAITING)
 
     def action_native(self) -> None:
         """Look anew and deeper, after a question, for that pauses the trainer."""
@@ -202,14 +202,14 @@ class DiagnosisScreen(StateScreen):
             self.app.push_screen(ConfirmRemedyScreen(remedy), chosen)
 
     def _diagnose(self, how: How) -> None:
-        if how == How():
-            self._look_aside()
+        if how.offer is None and not how.native:
+            self._look_aside(how)
         else:  # to its end: a container is removed again
             self.do(lambda: self._look_on_a_thread(how))
 
     @work(group="diagnose", exit_on_error=False)
-    async def _look_aside(self) -> None:
-        await aside(lambda: self._look_on_a_thread(How()))
+    async def _look_aside(self, how: How) -> None:
+        await aside(lambda: self._look_on_a_thread(how))
 
     def _look_on_a_thread(self, how: How) -> None:
         try:
