@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,6 +42,9 @@ class Key(NamedTuple):
     one_of: tuple[str, ...] = ()
     """The only values that it may have; () for any."""
 
+
+_PUTTING = threading.Lock()
+"""Two keys that are put at the same moment: neither is lost, the later one of one key stays."""
 
 KEYS = {
     "paths.runs": Key(
@@ -176,6 +180,11 @@ def put(key: str, value: str) -> None:
 
     The environment still has the last word on what is in force.
     """
+    with _PUTTING:
+        _put(key, value)
+
+
+def _put(key: str, value: str) -> None:
     from monitor.files import replace_bytes
     from runners.config_edit import edited
 

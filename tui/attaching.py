@@ -7,7 +7,7 @@ hands in; both take a while, so that a worker asks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual import work
 
@@ -15,6 +15,7 @@ from tui.messages import ActionDone, Attached
 
 if TYPE_CHECKING:
     from textual.app import App
+    from textual.screen import Screen
 
     from tui.launching.attach_desk import AttachDesk
 
@@ -44,11 +45,11 @@ class Attaching(Base):
             return
         from tui.screens.pick import PickScreen
 
-        desk = self._open_attach()
+        desk, front = self._open_attach(), self.screen
 
         def chosen(pid: str | None) -> None:
             if pid is not None:
-                self._attach_to(desk, pid)
+                self._attach_to(desk, pid, front)
 
         title = "attach: which training is to be watched? Nothing of it is touched."
         none = "No training was found on this machine that lanewatch did not start."
@@ -58,13 +59,18 @@ class Attaching(Base):
         self.open_attach()
 
     @work(thread=True, exclusive=True, group="attach", exit_on_error=False)
-    def _attach_to(self, desk: AttachDesk, pid: str) -> None:
+    def _attach_to(self, desk: AttachDesk, pid: str, front: Screen[Any]) -> None:
         try:
             run = desk.attach(pid)
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
             self.post_message(ActionDone(f"{pid} is not watched: {error}"))
             return
-        self.post_message(Attached(run))
+        self.post_message(Attached(run, front))
 
     def on_attached(self, message: Attached) -> None:
-        self.open_run(message.run)
+        """Open the run, unless the person does something else by now: then tell of it."""
+        front = self.screen
+        if front is message.asked_from and not front.query("#prompt"):
+            self.open_run(message.run)
+        else:
+            self.say(f"{message.run} is watched now.")

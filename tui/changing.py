@@ -59,6 +59,15 @@ class Changing(Toasts, Base):
             raise PermissionError("this view is read-only")
         return self._act(run, action)
 
+    @work(thread=True, group="act", exit_on_error=False)
+    def carry_out(self, run: str, action: Action) -> None:
+        """Do *action* and tell what came of it: here, since the screen may be left meanwhile."""
+        try:
+            told = self.act(run, action)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
+            told = f"{action} of {run} was refused: {error}"
+        self.post_message(ActionDone(told))
+
     def may_stop(self, status: RunStatus | None) -> bool:
         """True when this run may be stopped from here; a foreign one is not ours to stop."""
         ours = status is not None and status.foreign is None

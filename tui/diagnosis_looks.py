@@ -24,6 +24,8 @@ class How:
     native: bool = False
     offer: Offer | None = None
     """A container that may look; None: this user does."""
+    reads_only: bool = False
+    """The trainer is asked nothing, and nothing is kept: from a view that is read-only."""
 
 
 def take_look(run: Path, how: How) -> Diagnosis:
@@ -32,7 +34,7 @@ def take_look(run: Path, how: How) -> Diagnosis:
     from monitor.rundir import RunDir
 
     if how.offer is None:
-        return diagnose(RunDir(run), native=how.native)
+        return diagnose(RunDir(run), native=how.native, reads_only=how.reads_only)
     from runners.sidecar import Sidecar
 
     with Sidecar(how.offer) as spy:

@@ -12,6 +12,9 @@ from tui.log_file import LogLine
 AT_ONCE = 64
 """Matching lines that are asked for at least."""
 
+KEPT = 20_000
+"""Matching lines that are known above the end, at least."""
+
 
 class Lines(Protocol):
     """Lines around an offset, as `LineReader` gives them."""
@@ -82,6 +85,17 @@ class FilteredLines:
             self.wanted = Wanted(self._low, False, max(count, AT_ONCE), self.size)
         return [self._lines.line_at(each) for each in found]
 
+    def _forget(self) -> None:
+        """Followed all night a filter finds lines without end: those far above are found again.
+
+        Nobody looks at those: lines further down were asked for.
+        """
+        if len(self._hits) > 2 * KEPT:
+            del self._hits[:-KEPT]
+            self._low = self._hits[0]
+            if self.wanted is not None and not self.wanted.forwards:
+                self.wanted = None  # it began where was known before
+
     def take(self, asked: Wanted, hits: Sequence[int], reached: int, *, done: bool) -> Wanted:
         """Add what a search of *asked* found until it had got to *reached*; returns what is left.
 
@@ -91,6 +105,7 @@ class FilteredLines:
             known = self._hits[: bisect_left(self._hits, asked.start)]
             self._hits = known + [each for each in hits if each >= asked.start]
             self._high = max(self._high, reached)
+            self._forget()
         else:
             self._hits = sorted(hits) + self._hits
             self._low = min(self._low, reached)

@@ -84,10 +84,13 @@ class Finder:
             pager.notice = str(error)
             return
         self._close_saver()
-        self.saving = f"saving to {path}"
+        if not pager.file.is_open:
+            pager.notice = "there is no log yet to be saved"
+            return
+        self._pager, self.saving = pager, f"saving to {path}"
 
         def told(search: Search, answer: dict[str, Any]) -> None:
-            self._later(lambda: self._saved(pager, path, search, answer))
+            self._later(lambda: self._saved(path, search, answer))
 
         self._saver = Search(pager.file.lines.descriptor, [self.only] if self.only else [], told)
         self._saver.save(str(path))
@@ -164,6 +167,9 @@ class Finder:
         return Search(self._pager.file.lines.descriptor, patterns, told)
 
     def _find(self, pager: LogPager, *, forwards: bool, turned: bool = False) -> None:
+        if not pager.file.is_open:
+            pager.notice = "there is no log yet to be searched"
+            return
         self._pager, self._turned = pager, turned
         stop = None
         if turned:
@@ -234,8 +240,9 @@ class Finder:
             self._drop_search()
         pager.notice = why
 
-    def _saved(self, pager: LogPager, path: Path, search: Search, answer: dict[str, Any]) -> None:
-        if search is not self._saver:
+    def _saved(self, path: Path, search: Search, answer: dict[str, Any]) -> None:
+        pager = self._pager  # of the log that is shown now, another than is saved perhaps
+        if pager is None or search is not self._saver:
             return
         if answer.get("done") is False:
             self.saving = f"saving to {path}: {_share(answer, pager)}"

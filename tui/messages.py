@@ -60,6 +60,6 @@ class Answered(Message):
 class Attached(Message):
     """A process that lanewatch did not start is watched now, as this run."""
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, asked_from: Screen[Any]) -> None:
         super().__init__()
-        self.run = run
+        self.run, self.asked_from = run, asked_from

@@ -15,6 +15,8 @@ from textual.binding import Binding, BindingType
 if TYPE_CHECKING:
     from textual.app import App
 
+    from tui.state import Snapshot
+
     Base = App[None]
 else:
     Base = object
@@ -30,6 +32,8 @@ OPENING_KEYS: list[BindingType] = [
 
 class Openings(Base):
     """Opens log, comparison and events."""
+
+    snapshot: Snapshot | None
 
     def on_key(self, event: events.Key) -> None:
         """What was typed before a prompt had the keyboard belongs to the prompt.
@@ -111,6 +115,9 @@ class Openings(Base):
         if run is None:
             return
         marked = self.marked_runs
+        if self.snapshot is not None and self.snapshot.scanned:
+            # A folder that is gone stands on no board, where its mark could be taken back.
+            marked[:] = [each for each in marked if self.snapshot.status_of(each) is not None]
         runs = marked if len(marked) > 1 else list(dict.fromkeys((*marked, run)))
         if len(runs) < 2:
             say = "mark runs on the board with space, then c compares them with the one in front"

@@ -37,11 +37,13 @@ from monitor.target import WatchTarget, read_target
 from monitor.watch_state import WatchRead, read_watch
 
 
-def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> DiagnosisFacts:
+def look(
+    run: RunDir, spy: Spy | None = None, *, native: bool = False, reads_only: bool = False
+) -> DiagnosisFacts:
     """Return the facts of *run*, some seconds later. Raises nothing that its files may cause.
 
     *spy* takes the stacks, this user's own py-spy by default; *native*: with native calls, for
-    which the trainer is paused once, for some 60 ms.
+    which the trainer is paused once, for some 60 ms; *reads_only*: the trainer is asked nothing.
     """
     bounds = Bounds()
     reach = Reach.of(read_target(run.root), bounds)
@@ -64,7 +66,10 @@ def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagno
     )
     hung = verdict.liveness in (Liveness.SUSPECT, Liveness.STALLED) and not advanced
     if not taken.samples and hung and _may_be_asked(target, pids, process.state if process else ""):
-        taken.ask(target, bounds)
+        if reads_only:
+            taken.missing.append(NOT_ASKED)
+        else:
+            taken.ask(target, bounds)
     kernel = read_threads(pids, taken.before, taken.after, taken.seconds, bounds)
     sources = Sources(bounds)
     threads = with_native(map(sources.add, compare(taken.samples, kernel)), taken.native)
@@ -101,6 +106,9 @@ def look(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagno
     )
 
 
+NOT_ASKED = (
+    "stacks that the trainer writes into its log itself: a view that only reads asks for none"
+)
 _NONE: tuple[Sign, tuple[str, ...]] = (Sign(None, "not seen"), ())
 _MOMENTARY = frozenset(
     {Signature.BLOCKED_PIPE, Signature.BLOCKED_TERMINAL, Signature.BLOCKED_IO}

@@ -51,14 +51,21 @@ class Diagnosis:
         return value
 
 
-def diagnose(run: RunDir, spy: Spy | None = None, *, native: bool = False) -> Diagnosis:
-    """Look at *run* (see `look`), conclude, and keep the result in its folder `diagnosis/`."""
+def diagnose(
+    run: RunDir, spy: Spy | None = None, *, native: bool = False, reads_only: bool = False
+) -> Diagnosis:
+    """Look at *run* (see `look`), conclude, and keep the result in its folder `diagnosis/`.
+
+    *reads_only*: nothing is kept either.
+    """
     began_s = time.monotonic()
-    facts = look(run, spy, native=native)
+    facts = look(run, spy, native=native, reads_only=reads_only)
     groups = grouped(facts.threads, facts.around.ranks)
     said = conclude(facts)
     took_s = time.monotonic() - began_s
     found = Diagnosis(facts=facts, conclusion=said, groups=groups, took_s=took_s)
+    if reads_only:
+        return found
     try:
         run.diagnosis.mkdir(mode=0o700, exist_ok=True)
         write_json(run.diagnosis / LATEST, found.to_json(), durable=False)

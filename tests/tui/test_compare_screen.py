@@ -274,3 +274,37 @@ def test_foreign_beside_ours(
     about = {"kind": "foreign", "name": "by-hand", "command": command, "iterations": 100}
     runs[1].run_json.write_text(json.dumps(about))
     assert snap_compare(make_app(), run_before=shows(runs), terminal_size=size)
+
+
+async def test_a_mark_on_a_run_whose_folder_is_gone_is_no_mark(
+    make_app: MakeApp, snap_of: Any, states: dict[str, Any]
+) -> None:
+    """It stands on no board any more, so nobody could take it back."""
+    ours, gone, other = (states[each] for each in ("training", "failed", "finished"))
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(pilot, snap_of(ours, gone, other))
+        await pilot.press("space", "j", "space")
+        assert app.marked_runs == [ours.run, gone.run]
+        await show(pilot, snap_of(ours, other))
+        await pilot.press("G", "c")
+        await settled(pilot, lambda: isinstance(app.screen, CompareScreen))
+        assert isinstance(app.screen, CompareScreen)
+        assert app.screen.runs == [ours.run, other.run]
+
+
+async def test_that_nothing_newer_can_be_read_is_said_beside_what_was(
+    make_app: MakeApp, pair: list[RunDir]
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, pair)
+        verdict = screen_text(app)
+        gone = pair[1].root.rename(pair[1].root.with_name(".away"))
+        await pilot.press("b")
+        await settled(pilot, lambda: "is gone" in screen_text(app))
+        assert "A p65" in screen_text(app)
+        gone.rename(pair[1].root)
+        await pilot.press("b")
+        await settled(pilot, lambda: "is gone" not in screen_text(app))
+        assert screen_text(app) == verdict

@@ -68,7 +68,7 @@ async def test_d_on_a_run_looks_without_holding_the_screen(
 ) -> None:
     go, looked_at = threading.Event(), []
 
-    def slow(run: RunDir, *, native: bool) -> Diagnosis:
+    def slow(run: RunDir, *, native: bool, reads_only: bool) -> Diagnosis:
         looked_at.append(run.root)
         go.wait(60)
         return DEADLOCK
@@ -282,7 +282,7 @@ async def test_a_read_only_view_starts_no_container_and_pauses_nothing(make_app:
         await pilot.press("c")
         await settled(pilot)
         assert isinstance(app.screen, DiagnosisScreen)
-        assert looks.asked == [How(), How()]
+        assert looks.asked == [How(reads_only=True)] * 2
         assert "let a container look" not in screen_text(app)
         assert "read-only" in " ".join(notices(pilot))
 

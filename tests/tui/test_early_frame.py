@@ -28,6 +28,7 @@ from tui.early_frame import ALTERNATE, BACK, EarlyFrame, frame_text
 from tui.glyphs import ASCII, UNICODE
 from tui.quiet_driver import QuietDriver
 from tui.screens.run import RunScreen
+from tui.state import RunDetail
 
 QUIET_S = 0.3
 RUN = "nemo-20260521-101112-3fa2"
@@ -94,7 +95,7 @@ async def test_it_stands_until_the_run_has_been_read(
         front.show_state(snap_of(scanned=False))
         await pilot.pause()
         assert "241 of 625" in front.verdict.plain()[0]
-        front.show_state(snap_of())
+        front.show_state(snap_of(detail=RunDetail(run=training.run)))
         await pilot.pause()
         assert "its folder is gone" in "".join(front.verdict.plain())
         front.show_state(snap_of(training, opened=training))

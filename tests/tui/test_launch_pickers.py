@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from tui.launching.values import Choice, Looked
 from tui.screens.pick import PickScreen
 from tui.screens.run import RunScreen
 from tui.widgets.command_view import CommandView
-from tui.widgets.pick_list import PickList
+from tui.widgets.pick_list import PickDetail, PickList
 
 
 async def test_a_picker_narrows_as_one_types(make_app: MakeApp, snap_of: Any) -> None:
@@ -174,3 +175,27 @@ async def test_a_small_terminal_shows_title_and_keys_of_a_picker(
         assert "enter take it" in shown.splitlines()[-1]
         assert "What is claimed?" in shown
         assert not any(each.show_vertical_scrollbar for each in [app.screen])
+
+
+def test_the_cursor_stays_on_its_choice_whatever_is_found_later() -> None:
+    one, two, three = (Choice(value=each, title=each) for each in ("now", "a", "b"))
+    picks = PickList((one, two, three), free=True, busy=True)
+    picks.move(1)
+    picks.add((replace(one, detail="more of it"),), done=False)
+    assert picks.selected == two
+    picks.narrow("b")
+    picks.add((Choice(value="b0", title="b0"),), done=True)
+    assert picks.selected == three  # of what is typed it is the first that fits
+
+
+async def test_what_stopping_at_the_limit_loses_is_said_at_50_columns(
+    make_app: MakeApp, snap_of: Any
+) -> None:
+    app = make_app(launch=lambda: FakeDesk(at_limit=None))
+    async with app.run_test(size=(50, 18)) as pilot:
+        await opened(pilot, snap_of())
+        await pilot.press("L")
+        await pause_until(pilot, lambda: isinstance(app.screen, PickScreen))
+        await pilot.press("down", "down")
+        await pilot.pause()
+        assert "is lost" in " ".join(text_of(app, PickDetail).split())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from desks import CHOICES, RECIPE, REFUSED, WELL, FakeDesk
+from desks import CHOICES, PENDING, RECIPE, REFUSED, WELL, FakeDesk
 from launch_form import DOWN_TO, opened, pause_until, picker_of, settled
 from shown import MakeApp, show, text_of
 from textual.widgets import Input
@@ -345,3 +345,31 @@ async def test_the_form_fits_any_terminal(
         if size[0] >= 40:
             assert all(len(row) <= size[0] for row in screen.form_view.plain())
             assert "recipe" in text_of(app, LaunchForm)
+
+
+async def test_a_refusal_stands_until_the_form_is_another(make_app: MakeApp, snap_of: Any) -> None:
+    """A look that was under way ends later, and knows nothing of it."""
+    app = make_app(launch=lambda: FakeDesk(refuse="the [disk] is full"))
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot, snap_of())
+        await pilot.press("L")
+        await pause_until(pilot, lambda: "not launched" in text_of(app, LaunchForm))
+        screen.post_message(LookedAt(screen.form, PENDING))
+        await pilot.pause()
+        assert text_of(app, LaunchForm).count("not launched: the [disk] is full") == 1
+        await pilot.press("j", "j", "j", "right")
+        await pause_until(pilot, lambda: "not launched" not in text_of(app, LaunchForm))
+
+
+async def test_what_the_bottom_line_says_of_the_monitor_outlives_a_launch(
+    make_app: MakeApp, snap_of: Any
+) -> None:
+    app = make_app(launch=lambda: FakeDesk(refuse="no room"))
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot, snap_of())
+        app._show_trouble("the disk does not answer")
+        await pilot.press("L")
+        await pause_until(pilot, lambda: "no room" in text_of(app, LaunchForm))
+        assert screen.keys.trouble == "the disk does not answer"
+        app._show_trouble("")
+        assert not screen.keys.trouble

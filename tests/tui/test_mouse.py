@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from desks import REFUSED, FakeDesk
+from fabricated_diagnoses import DEADLOCK
+from launch_form import opened as opened_form
+from launch_form import pause_until
+from pressed import Settings
 from run_states import full_detail, run_in
 from shown import MakeApp, show, text_of
 from textual import events
 from textual.pilot import Pilot
 
+from monitor.diagnosis.values import Remedy
 from monitor.status_model import RunStatus
 from tui.actions import Action
+from tui.launching.form import Field
+from tui.launching.settings_desk import ChannelLine
 from tui.screens.confirm_action import ConfirmActionScreen
+from tui.screens.confirm_remedy import RemedyQuestion
 from tui.screens.confirm_stop import ConfirmStopScreen
+from tui.screens.diagnosis import DiagnosisScreen
 from tui.screens.run import RunScreen
 from tui.screens.run_tabs import ChartsTab
+from tui.screens.settings import SettingsScreen
 from tui.widgets.graph import Graph
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.log_tail import LogTail
@@ -123,3 +135,74 @@ async def test_a_click_in_the_bottom_line_is_the_key_that_is_there(
             await pilot.click(KeyBar, offset=(at + 2, 0))
             await pilot.pause()
             assert screen.view.depth == 0
+
+
+class ManyChannels(Settings):
+    def channels(self) -> tuple[ChannelLine, ...]:
+        return tuple(ChannelLine(f"channel {at}", "ntfy") for at in range(6))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (50, 14)])
+async def test_a_click_means_the_setting_that_is_drawn_there(
+    make_app: MakeApp, snap_of: Any, size: tuple[int, int]
+) -> None:
+    """Also where more settings are above than have room: one of them would be taken instead."""
+    app = make_app(settings=ManyChannels)
+    async with app.run_test(size=size) as pilot:
+        await show(pilot, snap_of())
+        await pilot.press("comma")
+        screen = app.screen
+        assert isinstance(screen, SettingsScreen)
+        await pause_until(pilot, lambda: len(screen.view.settings) > 8)
+        await pilot.press("G")
+        await pilot.pause()
+        hit = [(row, screen.view.setting_at(at)) for at, row in enumerate(screen.view.plain())]
+        titles = [(row, screen.view.settings[at].title) for row, at in hit if at is not None]
+        assert titles
+        assert all(title in row for row, title in titles)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (50, 18), (50, 14)])
+async def test_a_click_means_the_field_that_is_drawn_there(
+    make_app: MakeApp, snap_of: Any, size: tuple[int, int]
+) -> None:
+    app = make_app(launch=lambda: FakeDesk(looked=REFUSED))
+    async with app.run_test(size=size) as pilot:
+        view = (await opened_form(pilot, snap_of())).form_view
+        await pilot.press("G")
+        await pilot.pause()
+        drawn = {
+            field: at
+            for at, row in enumerate(view.plain())
+            for field in Field
+            if row[2:].startswith(f"{field.value} ")
+        }
+        assert Field.NAME in drawn
+        assert {field: view.field_at(at) for field, at in drawn.items()} == {
+            field: field for field in drawn
+        }
+
+
+async def test_the_row_that_counts_what_is_below_chooses_no_remedy(
+    make_app: MakeApp, snap_of: Any, tmp_path: Path
+) -> None:
+    app = make_app(stop=lambda run, save: None)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(pilot, snap_of())
+        screen = DiagnosisScreen("x", tmp_path, look=lambda how: DEADLOCK)
+        app.push_screen(screen)
+        await pause_until(pilot, lambda: screen.view.found is DEADLOCK)
+        first = min(screen.view._remedies)
+        assert screen.view.remedy_at(first) == 1
+        await pilot.resize_terminal(80, first + 1 + 24 - screen.view.size.height)
+        await pilot.pause()
+        assert "more lines" in screen.view.plain()[-1]
+        assert first == screen.view.size.height - 1
+        assert screen.view.remedy_at(first) is None
+
+
+def test_the_commands_of_a_remedy_are_shown_whole() -> None:
+    container = "0123456789abcdef" * 4
+    remedy = Remedy(do="x", loses="nothing", commands=(("docker", "unpause", container),))
+    rows = ["".join(text for text, _ in row) for row in RemedyQuestion(remedy, "y").asked(44)]
+    assert "".join(rows[2:5]).replace(" ", "").startswith(f"dockerunpause{container}")

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from compared import make_run
 from rich.cells import cell_len
-from shown import MakeApp, show
+from shown import MakeApp, screen_text, show
 from waiting import settled
 
 from tui.app import LanewatchApp
 from tui.glyphs import UNICODE
 from tui.log_pager import LogPage
-from tui.screens.log import LogScreen
+from tui.log_text import Row
+from tui.screens.log import LogScreen, LogShown
 from tui.screens.run import RunScreen
 from tui.widgets.log_tail import LogTail
 from tui.widgets.log_view import LogTitle
+from tui.widgets.typed_line import TypedLine
 
 WIDE = "損失 loss=1.25 漢字漢字 🚀 e\u0301nd"
 
@@ -152,3 +155,94 @@ def test_a_run_of_200_characters_still_says_whose_log_it_is(
     (row,) = title.lines(80, 1)
     assert "-last" in "".join(text for text, _ in row)
     assert sum(cell_len(text) for text, _ in row) <= 80
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        pytest.param(("slash", *"abc", "enter"), "searched", id="search"),
+        pytest.param(("s", "enter"), "saved", id="save"),
+        pytest.param(("ampersand", *"abc", "enter"), "", id="filter"),
+    ],
+)
+async def test_a_run_without_a_log_has_nothing_to_be_searched_or_saved(
+    make_app: MakeApp, snap_of: Any, tmp_path: Path, keys: tuple[str, ...], says: str
+) -> None:
+    run = make_run(tmp_path, "a")
+    app = make_app()
+    async with app.run_test(size=(80, 20)) as pilot:
+        await show(pilot, snap_of())
+        app.open_log(run.root.name)
+        await settled(pilot, lambda: isinstance(app.screen, LogScreen) and app.screen.page.problem)
+        screen = app.screen
+        assert isinstance(screen, LogScreen)
+        await pilot.press(*keys)
+        await settled(pilot, lambda: says in screen.page.notice and not screen.prompting)
+        assert "Error" not in screen.page.notice
+        assert not screen.page.saving
+        run.log("train").parent.mkdir(exist_ok=True)
+        run.log("train").write_text("abc\n" * 9)
+        await settled(pilot, lambda: len(screen.page.rows) == 9)
+
+
+async def test_that_a_log_is_saved_is_told_on_the_log_that_is_shown_by_then(
+    make_app: MakeApp, snap_of: Any, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path, "a")
+    run.log("train").parent.mkdir(exist_ok=True)
+    run.log("train").write_text("a line\n" * 100_000)
+    run.log("merge").write_text("another\n")
+    app = make_app()
+    async with app.run_test(size=(80, 20)) as pilot:
+        await show(pilot, snap_of())
+        app.open_log(run.root.name, stage="train")
+        await settled(pilot, lambda: isinstance(app.screen, LogScreen) and app.screen.page.rows)
+        screen = app.screen
+        assert isinstance(screen, LogScreen)
+        await pilot.press("s")
+        screen.query_one("#prompt", TypedLine).value = str(tmp_path / "saved.txt")
+        await pilot.press("enter", "right_square_bracket")
+        await settled(pilot, lambda: "100000 lines" in screen.page.notice)
+        assert screen.page.path.endswith("merge.log")
+
+
+@pytest.mark.parametrize("becomes", ["the next stage's log", "cut short"])
+async def test_chosen_lines_are_chosen_no_more_in_another_text(
+    make_app: MakeApp, snap_of: Any, monkeypatch: pytest.MonkeyPatch, becomes: str
+) -> None:
+    """They are places in the file: in the next one c would copy what nobody chose."""
+    monkeypatch.setattr(LogScreen, "_begin", lambda *_: None)  # no pages but these
+    app = make_app()
+    async with app.run_test(size=(80, 20)) as pilot:
+        await show(pilot, snap_of())
+        app.push_screen(screen := LogScreen("a"))
+        await pilot.pause()
+        rows = (Row(0, 0, "one", ""), Row(4, 0, "two", ""))
+        page = LogPage(path="train.log", rows=rows, size=8)
+        screen.post_message(LogShown(page))
+        await settled(pilot, lambda: screen.page is page)
+        screen.view.marked = (4, 4)
+        longer = replace(page, size=12)
+        screen.post_message(LogShown(longer))
+        await settled(pilot, lambda: screen.page is longer)
+        assert screen.view.marked == (4, 4)
+        other = replace(page, size=4) if becomes == "cut short" else replace(longer, path="b.log")
+        screen.post_message(LogShown(other))
+        await settled(pilot, lambda: screen.page is other)
+        assert screen.view.marked is None
+
+
+async def test_without_colours_too_the_logs_screen_says_that_it_is_stuck(
+    make_app: MakeApp, snap_of: Any, states: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    stuck = states["log-stuck"]
+    (tmp_path / stuck.run / "logs").mkdir(parents=True)
+    (tmp_path / stuck.run / "logs" / "train.log").write_text("a line\n")
+    app = make_app()
+    async with app.run_test(size=(50, 18)) as pilot:
+        await show(pilot, snap_of(stuck))
+        app.open_log(stuck.run)
+        await settled(pilot, lambda: "▲ log-stuck, last line" in screen_text(app))
+        await show(pilot, snap_of(states["training"]))
+        await settled(pilot, lambda: "log-stuck" not in screen_text(app))

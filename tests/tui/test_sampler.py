@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from run_folders import FINISHED, Counted, files_of, unseen, write_run
 from shown import screen_text, text_of
 
 from monitor.model import GpuReading, Liveness, MachineReading
 from monitor.probes.clock import Now, read_now
 from monitor.status import read_status
-from monitor.status_model import IterationView, KeeperView, RunStatus, WatcherView
+from monitor.status_model import IterationView, RunStatus
 from tui.app import LanewatchApp
 from tui.detail import DetailReader
-from tui.run_list import HANDED_OVER_S, RECHECK_S, RunList
+from tui.run_list import RunList
 from tui.sampler import Sampler, _Machine
 from tui.screens.run import RunScreen
 from tui.state import Snapshot
@@ -27,173 +28,13 @@ from tui.widgets.key_bar import KeyBar
 from tui.widgets.line_view import LineView
 from tui.widgets.run_table import RunTable
 
-RUN = "reference-20260521-101112-3fa2"
-
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A root with one finished run."""
-    folder = tmp_path / "runs" / RUN
+    folder = tmp_path / "runs" / FINISHED
     write_run(folder)
     return folder.parent
-
-
-def write_run(folder: Path, status: str = "finished") -> None:
-    """A run folder as keeper, trainer and watcher leave it."""
-    wall = 1_779_370_200.0
-    (folder / "logs").mkdir(parents=True)
-    (folder / "checkpoints").mkdir()
-    run = {
-        "schema": 1,
-        "run": folder.name,
-        "name": "demo",
-        "created_wall": wall - 100,
-        "lane": "reference",
-        "engine": "local",
-        "recipe": {},
-        "iterations": 60,
-        "kind": "full",
-        "paths": {"base": str(folder), "checkpoints": str(folder / "checkpoints")},
-        "stages": ["train", "merge"],
-    }
-    state = {
-        "schema": 1,
-        "run": folder.name,
-        "attempt": 1,
-        "status": status,
-        "stage": "merge",
-        "stage_index": 2,
-        "stage_count": 2,
-        "stages": [{"name": "train", "status": "done"}, {"name": "merge", "status": "done"}],
-        "updated_wall": wall,
-    }
-    (folder / "run.json").write_text(json.dumps(run))
-    (folder / "state.json").write_text(json.dumps(state))
-    (folder / "logs" / "merge.log").write_text("merged \x1b[1mall\x1b[0m\n[bold]done[/]\n")
-    metrics = [
-        {"attempt": 1, "iteration": at, "loss": 2.0 - at / 60, "step_s": 1.0, "wall_s": wall}
-        for at in range(1, 61)
-    ]
-    lines = "".join(json.dumps(each) + "\n" for each in metrics)
-    (folder / "metrics.jsonl").write_text(lines + '{"attempt":1,"itera')
-
-
-def later(now: Now, seconds: float) -> Now:
-    """The same boot, so many seconds on."""
-    return Now(
-        boot_id=now.boot_id, monotonic_s=now.monotonic_s + seconds, wall_s=now.wall_s + seconds
-    )
-
-
-def files_of(root: Path) -> dict[str, int]:
-    """Every file and when it was last written."""
-    return {str(path): path.stat().st_mtime_ns for path in root.rglob("*")}
-
-
-class Counted:
-    """Reads a status and counts for which folder."""
-
-    def __init__(self) -> None:
-        self.read: list[str] = []
-
-    def __call__(self, folder: Path, now: Now) -> RunStatus:
-        self.read.append(folder.name)
-        return read_status(folder, now=now)
-
-
-def unseen(part: tuple[RunStatus, ...]) -> None:
-    """For a first look that is short."""
-
-
-def test_a_finished_run_is_read_once_and_again_only_when_it_changed(root: Path) -> None:
-    counted = Counted()
-    runs = RunList(root, counted)
-    now = read_now()
-    first = runs.read(now, unseen)
-    assert [run.verdict for run in first] == [Liveness.FINISHED]
-    assert runs.read(later(now, 1), unseen) is first
-    assert runs.read(later(now, 2 * RECHECK_S), unseen) is first
-    assert counted.read == [RUN]
-
-    write_run(root / "reference-20260522-101112-aaaa", status="failed")
-    state = root / RUN / "state.json"
-    os.utime(state, ns=(1, 1))
-    second = runs.read(later(now, 4 * RECHECK_S), unseen)
-    assert {run.verdict for run in second} == {Liveness.FINISHED, Liveness.FAILED}
-    assert sorted(counted.read) == [RUN, RUN, "reference-20260522-101112-aaaa"]
-
-
-def test_a_folder_that_becomes_a_run_is_read_at_once(root: Path) -> None:
-    counted = Counted()
-    runs = RunList(root, counted)
-    now = read_now()
-    made = root / "reference-20260522-101112-aaaa"
-    made.mkdir()
-    assert {run.verdict for run in runs.read(now, unseen)} == {Liveness.FINISHED, Liveness.LOST}
-    runs.read(later(now, 1), unseen)
-    assert counted.read.count(made.name) == 1, "nothing of it has changed"
-    made.rmdir()
-    write_run(made)
-    assert {run.verdict for run in runs.read(later(now, 2), unseen)} == {Liveness.FINISHED}
-
-
-def test_a_run_that_is_lost_between_two_stages_is_looked_at_again_at_once(
-    root: Path, training: RunStatus
-) -> None:
-    said = [replace(training, verdict=Liveness.LOST), training]
-    assert training.keeper.alive
-    runs, now = RunList(root, lambda folder, now: said.pop(0)), read_now()
-    assert [run.verdict for run in runs.read(now, unseen)] == [Liveness.LOST]
-    assert [run.verdict for run in runs.read(later(now, 1), unseen)] == [Liveness.TRAINING]
-
-
-def test_that_a_run_is_lost_is_no_news_while_its_keeper_may_act(
-    root: Path, training: RunStatus
-) -> None:
-    lost, merging = replace(training, verdict=Liveness.LOST), replace(training, stage="merge")
-    orphaned = replace(lost, keeper=KeeperView(pid=1))
-    said = [training, lost, merging, lost, lost, orphaned, training, orphaned]
-    runs, now = RunList(root, lambda folder, now: said.pop(0)), read_now()
-    seen = [runs.read(later(now, at), unseen)[0] for at in (0, 1, 2, 3, 3 + HANDED_OVER_S)]
-    assert seen == [training, training, merging, merging, lost]
-    after = [runs.read(later(now, at), unseen)[0] for at in (20, 40, 41)]
-    assert after == [orphaned, training, orphaned]
-
-
-def test_a_run_folder_that_goes_leaves_the_list(root: Path) -> None:
-    runs = RunList(root, Counted())
-    now = read_now()
-    runs.read(now, unseen)
-    (root / RUN).rename(root / ".trash")
-    assert runs.read(later(now, 1), unseen) == ()
-
-
-def test_a_long_first_look_is_shown_in_parts(
-    root: Path, training: RunStatus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tui.run_list.PART_S", 0.0)
-    for at in range(250):
-        (root / f"run-{at:03d}").mkdir()
-    parts: list[int] = []
-    runs = RunList(root, lambda folder, now: training)
-    found = runs.read(read_now(), lambda part: parts.append(len(part)))
-    assert parts == [100, 200]
-    assert len(found) == 251
-
-
-def test_parts_are_not_drawn_more_often_than_can_be_seen(
-    root: Path, training: RunStatus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tui.run_list.PART_S", 3600.0)
-    for at in range(350):
-        (root / f"run-{at:03d}").mkdir()
-    parts: list[int] = []
-    RunList(root, lambda folder, now: training).read(read_now(), lambda p: parts.append(len(p)))
-    assert parts == [100]
-
-
-def test_a_root_that_is_not_there_yet_has_no_runs(tmp_path: Path) -> None:
-    assert RunList(tmp_path / "none", Counted()).read(read_now(), unseen) == ()
 
 
 GARBAGE: dict[str, Callable[[Path], Any]] = {
@@ -231,32 +72,32 @@ def test_a_folder_of_garbage_is_a_run_that_cannot_be_made_out(root: Path, make: 
 
 def test_details_of_a_run(root: Path) -> None:
     now = read_now()
-    reader = DetailReader(root / RUN)
-    status = read_status(root / RUN, now=now)
+    reader = DetailReader(root / FINISHED)
+    status = read_status(root / FINISHED, now=now)
     detail = reader.read(status, now.wall_s)
     assert detail.losses[0] == (1, pytest.approx(2.0 - 1 / 60))
     assert len(detail.losses) == 60
     assert detail.log_name == "merge.log"
     assert detail.log_lines[-1] == "[bold]done[/]"
-    with (root / RUN / "logs" / "merge.log").open("a") as log:
+    with (root / FINISHED / "logs" / "merge.log").open("a") as log:
         log.write("one more\nand a part")
     assert reader.read(status, now.wall_s).log_lines[-2:] == ("one more", "and a part")
-    (root / RUN / "logs" / "train.log").write_text("trained\n")
+    (root / FINISHED / "logs" / "train.log").write_text("trained\n")
     assert reader.read(status, now.wall_s).log_name == "train.log"  # as the log's own screen
 
 
 def test_how_often_a_run_saves_is_seen_where_no_recipe_tells(
     root: Path, training: RunStatus
 ) -> None:
-    at = DetailReader(root / RUN).read(training, 1000.0)
+    at = DetailReader(root / FINISHED).read(training, 1000.0)
     assert [each.iteration for each in training.checkpoints] == [70, 140, 210]
     assert at.save_interval == 70
     first = replace(training, checkpoints=training.checkpoints[:1])
-    assert DetailReader(root / RUN).read(first, 1000.0).save_interval is None
+    assert DetailReader(root / FINISHED).read(first, 1000.0).save_interval is None
 
 
 def test_a_live_run_gathers_history_from_its_status(root: Path, training: RunStatus) -> None:
-    reader = DetailReader(root / RUN)
+    reader = DetailReader(root / FINISHED)
     for second in range(12):
         detail = reader.read(training, 1000.0 + second)
     assert [point.wall_s for point in detail.history] == [1000.0, 1005.0, 1010.0]
@@ -392,33 +233,22 @@ def test_the_driver_is_asked_from_here_only_while_no_watcher_does(
 def test_the_graphs_show_the_gpu_that_the_recipe_names(root: Path, training: RunStatus) -> None:
     gpus = tuple(GpuReading(index=n, name="H200", power_w=100.0 * n) for n in range(3))
     status = replace(training, machine=MachineReading(gpus=gpus))
-    reader = DetailReader(root / RUN)
+    reader = DetailReader(root / FINISHED)
     assert reader.read(status, 100.0).history[-1].power_w == 0
-    path = root / RUN / "run.json"
+    path = root / FINISHED / "run.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"recipe": {"run": {"gpu": "2"}}}))
-    assert DetailReader(root / RUN).read(status, 100.0).history[-1].power_w == 200
-
-
-def test_a_verdict_that_no_watcher_keeps_is_as_old_as_its_first_look(
-    root: Path, training: RunStatus
-) -> None:
-    alone = replace(training, watcher=WatcherView(pid=1, alive=False))
-    sinces = [replace(alone, since_wall=100.0 + at) for at in range(3)]
-    said = [*sinces, replace(sinces[2], verdict=Liveness.SUSPECT, since_wall=110.0)]
-    runs, now = RunList(root, lambda folder, now: said.pop(0)), read_now()
-    seen = [runs.read(later(now, at), unseen)[0].since_wall for at in range(4)]
-    assert seen == [100.0, 100.0, 100.0, 110.0]
+    assert DetailReader(root / FINISHED).read(status, 100.0).history[-1].power_w == 200
 
 
 def test_a_run_that_is_opened_is_told_before_its_past_is_read(root: Path) -> None:
     told: list[Snapshot] = []
     sampler = Sampler(root, told.append, lambda problem: pytest.fail(problem))
-    sampler.open(RUN)
+    sampler.open(FINISHED)
     sampler._tick()
     assert [(each.scanned, each.detail is not None) for each in told] == [
         (True, False),
         (True, True),
     ]
-    assert [each.status_of(RUN) is not None for each in told] == [True, True]
+    assert [each.status_of(FINISHED) is not None for each in told] == [True, True]
     sampler._tick()
     assert all(each.detail is not None for each in told[1:]), "only the first look takes long"

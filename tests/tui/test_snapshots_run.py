@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from tui.actions import Action
 from tui.app import LanewatchApp
 from tui.messages import Sampled
+from tui.state import RunDetail
 from tui.themes import THEMES
 
 MakeApp = Callable[..., LanewatchApp]
@@ -33,7 +34,7 @@ def draw(snap_compare: Any, make_app: MakeApp, snap_of: Any, states: Any, detail
 
     def compare(state: str, size: tuple[int, int], *keys: str, **options: Any) -> bool:
         status = run_in(state, states)
-        snapshot = snap_of()
+        snapshot = snap_of(detail=RunDetail(run=RUN))
         if status is not None:
             snapshot = snap_of(status, detail=full_detail(status, details(status)))
         run = status.run if status else RUN

@@ -105,3 +105,16 @@ async def test_a_picker_in_which_nothing_fits_is_typed_on(make_app: MakeApp, sna
         type_at_once(app, f"no such\r{UNDO}unsl\r")
         await settled(pilot, lambda: app.screen is screen)
         assert screen.form.lane == "unsloth"
+
+
+async def test_a_hint_is_not_cut_within_a_word(make_app: MakeApp, snap_of: Any) -> None:
+    app = make_app()
+    async with app.run_test(size=(30, 18)) as pilot:
+        await show(pilot, snap_of())
+        await pilot.press("slash")
+        await pilot.pause()
+        line = app.screen.query_one(TypedLine)
+        assert line.placeholder == "filter by run, name, lane…"
+        await pilot.resize_terminal(60, 18)
+        await pilot.pause()
+        assert line.placeholder == BoardScreen.PROMPT_HINT

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from typing import Any
+
 import pytest
 
+from monitor import files
 from runners import config
 from runners.config import ConfigError, config_path
 
@@ -69,3 +74,21 @@ def test_a_theme_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("LANEWATCH_THEME", "pink")
     with pytest.raises(ConfigError, match=r"ui\.theme is one of dark, light"):
         config.settings()
+
+
+def test_two_keys_that_are_put_at_once_are_both_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    replaced, going = files.replace_bytes, threading.Barrier(2)
+
+    def slow(*args: Any, **options: Any) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            going.wait(0.3)  # for another one that has read what was there before
+        replaced(*args, **options)
+
+    monkeypatch.setattr(files, "replace_bytes", slow)
+    both = (("ui.theme", "light"), ("ui.at_limit", "notify"))
+    threads = [threading.Thread(target=config.put, args=each) for each in both]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert [config.get(key) for key, _ in both] == ["light", "notify"]

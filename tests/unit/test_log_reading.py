@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import tui.log_file
 import tui.log_scan
 from monitor.probes.text import clean_line
+from tui import log_filter
 from tui.log_file import LineReader, LogFile
 from tui.log_filter import FilteredLines
 from tui.log_pager import LogPager
@@ -169,6 +170,35 @@ def test_a_filter_asks_only_for_what_the_view_lacks() -> None:
         assert lines.low < len(raw)
         lines.after(len(raw), 3)
         assert lines.wanted is None
+    finally:
+        os.close(descriptor)
+
+
+def test_a_filter_that_is_followed_forgets_what_is_far_above(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(log_filter, "KEPT", 5)
+    raw = b"".join(b"%d yes\n" % n for n in range(40))
+    descriptor = opened(raw)
+    try:
+        reader, scanner = LineReader(descriptor, len(raw)), Scanner(descriptor, ["yes"])
+        lines = FilteredLines(reader, 0)
+
+        def search() -> None:
+            while (wanted := lines.wanted) is not None:
+                lines.wanted = None
+                for hits, reached in scanner.find(wanted.start, forwards=wanted.forwards):
+                    wanted = lines.take(wanted, hits, reached, done=False)
+                lines.take(wanted, [], wanted.start, done=True)
+
+        assert lines.after(0, 3) == []
+        search()
+        assert [each.text for each in lines.before(len(raw), 2)] == ["38 yes", "39 yes"]
+        assert raw.index(b"30 yes") <= lines.low <= raw.index(b"35 yes")
+        lines.before(len(raw), 20)
+        search()
+        found = [each.text for each in lines.before(len(raw), 20)]
+        assert found == [f"{n} yes" for n in range(20, 40)]
     finally:
         os.close(descriptor)
 

@@ -13,6 +13,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 
 from runners.compare.table import Comparison, compare
+from tui.aside import aside
 from tui.clipboard import copy
 from tui.compare_text import MOST_RUNS, markdown_lines
 from tui.screens.base import StateScreen
@@ -77,6 +78,7 @@ class CompareScreen(StateScreen):
         self.runs = list(runs)[:MOST_RUNS]
         self.left_out = len(runs) - len(self.runs)
         self.comparison: Comparison | None = None
+        self._reading: list[str] | None = None
         self.verdict = CompareVerdict(id="verdict")
         self.pictures = [Overlay() for _ in PICTURES]
         self.table = CompareTable(id="table")
@@ -115,10 +117,11 @@ class CompareScreen(StateScreen):
     def _show(self, message: Compared) -> None:
         if message.runs != self.runs:
             return  # another base was chosen meanwhile
-        if message.comparison is None:
-            self.verdict.note = message.problem
-            return
+        self._reading = None
+        self.verdict.note = message.problem
         self.call_after_refresh(self._fit)
+        if message.comparison is None:
+            return
         self.comparison = message.comparison
         self.verdict.comparison = message.comparison
         self.table.comparison = message.comparison
@@ -181,17 +184,22 @@ class CompareScreen(StateScreen):
         self.verdict.styles.height = min(most, self.verdict.rows_needed(self.size.width - 2))
 
     def _read_again(self) -> None:
+        if self._reading is not None:
+            return  # the disk may be slow, or not answer at all
         snapshot = self.lanewatch.snapshot
         known = [snapshot.status_of(run) if snapshot else None for run in self.runs]
         if any(status is not None and not is_over(status) for status in known):
             self._read()
 
-    @work(thread=True, exclusive=True, group="compare", exit_on_error=False)
-    def _read(self) -> None:
+    @work(exclusive=True, group="compare", exit_on_error=False)
+    async def _read(self) -> None:
+        runs = self._reading = list(self.runs)
+        await aside(lambda: self._really_read(runs))
+
+    def _really_read(self, runs: list[str]) -> None:
         from monitor.rundir import RunDir
         from runners.compare.read import read_facts
 
-        runs = list(self.runs)
         root = self.lanewatch.root
         gone = next((run for run in runs if not (root / run).is_dir()), None)
         if gone is not None:

@@ -24,7 +24,8 @@ class RemedyQuestion(QuestionView):
     def asked(self, width: int) -> list[Line]:
         shown = [line("Do this?", "strong"), line()]
         for command in self._remedy.commands:
-            shown += [line(each, "accent") for each in wrap(" ".join(command), width, 3)]
+            whole = wrap(" ".join(command), width, 3, whole=True)  # a container's id is long
+            shown += [line(each, "accent") for each in whole]
         shown.append(line())
         shown += [line(each) for each in wrap(f"It loses {self._remedy.loses}.", width, 3)]
         shown.append(line())

@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from tui.aside import aside
 from tui.diagnosis_looks import (
     NATIVE_WORDS,
     How,
@@ -51,6 +52,13 @@ class Found(Message):
     """A diagnosis is made."""
 
     diagnosis: Diagnosis
+
+
+@dataclass
+class Failed(Message):
+    """No diagnosis could be made."""
+
+    text: str
 
 
 @dataclass
@@ -125,7 +133,7 @@ class DiagnosisScreen(StateScreen):
 
     def action_again(self) -> None:
         """Look anew; one look at a time."""
-        self._begin(How(), WAITING)
+        self._begin(How(reads_only=self.lanewatch.read_only), WAITING)
 
     def action_native(self) -> None:
         """Look anew and deeper, after a question, for that pauses the trainer."""
@@ -193,15 +201,27 @@ class DiagnosisScreen(StateScreen):
 
             self.app.push_screen(ConfirmRemedyScreen(remedy), chosen)
 
-    @work(thread=True, exclusive=True, group="diagnose", exit_on_error=False)
     def _diagnose(self, how: How) -> None:
+        if how.offer is None and not how.native:
+            self._look_aside(how)
+        else:  # to its end: a container is removed again
+            self.do(lambda: self._look_on_a_thread(how))
+
+    @work(group="diagnose", exit_on_error=False)
+    async def _look_aside(self, how: How) -> None:
+        await aside(lambda: self._look_on_a_thread(how))
+
+    def _look_on_a_thread(self, how: How) -> None:
         try:
             self.post_message(Found(self._look(how)))
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
-            self.post_message(Done(f"It could not be diagnosed: {error}"))
+            self.post_message(Failed(f"It could not be diagnosed: {error}"))
 
-    @work(thread=True, exclusive=True, group="offer", exit_on_error=False)
-    def _search(self) -> None:
+    @work(exclusive=True, group="offer", exit_on_error=False)
+    async def _search(self) -> None:
+        await aside(self._search_on_a_thread)
+
+    def _search_on_a_thread(self) -> None:
         try:
             self.post_message(Offered(self._find()))
         except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
@@ -224,6 +244,8 @@ class DiagnosisScreen(StateScreen):
     def _show_offered(self, message: Offered) -> None:
         if message.offer is None:
             self._say("No container can look into the trainer, or none is needed any more.")
+        elif self.app.screen is not self:
+            self._say("A container can look into the trainer: c in the diagnosis asks.")
         elif not self._busy:
             self._ask(clean(message.offer.words), How(offer=message.offer), WAITING_CONTAINER)
 
@@ -231,14 +253,15 @@ class DiagnosisScreen(StateScreen):
     def _choose_clicked(self, message: RemedyClicked) -> None:
         self.action_remedy(message.number)
 
+    @on(Failed)
+    def _show_failed(self, message: Failed) -> None:
+        self._busy = False
+        self.view.note = message.text
+        self._show_keys()
+
     @on(Done)
     def _show_done(self, message: Done) -> None:
-        if self._busy:
-            self._busy = False
-            self.view.note = message.text
-            self._show_keys()
-        else:
-            self._say(message.text)
+        self._say(message.text)
 
     def commands(self) -> Commands:
         """What was found to be of use here; of remedies those that can be done from here."""

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from tui.aside import aside
 from tui.event_feed import SEVERITIES, EventFeed, Happening
 from tui.screens.base import SecondClick, StateScreen
 from tui.screens.commands_here import Commands, without
@@ -79,6 +80,8 @@ class EventsScreen(StateScreen):
         self._least = 0
         self._text = ""
         self._all: tuple[Happening, ...] = ()
+        self._all_of = run
+        """The run whose events `_all` are; None: of every one."""
         self._looked: float | None = None
         self._clicked = SecondClick()
         self.heading = EventTitle(id="title")
@@ -128,7 +131,7 @@ class EventsScreen(StateScreen):
         if message.happenings is None:
             self.rows.empty_text = message.problem
         else:
-            self._all = message.happenings
+            self._all, self._all_of = message.happenings, self.only
             nothing = "No events: they come with a run's first stage."
             self.rows.empty_text = message.problem or nothing
         self._show()
@@ -167,7 +170,11 @@ class EventsScreen(StateScreen):
         """Show the chosen event's run alone, or all runs again."""
         self.only = None if self.only is not None else self.run
         self._feed = EventFeed(self.lanewatch.root, self.only)
+        if self.only is not None:  # what is there of it already stands there at once
+            self._all = tuple(each for each in self._all if each.run == self.only)
+            self._all_of = self.only
         self._read()
+        self._show()
 
     def action_seen(self) -> None:
         """All of this has been seen: the divider goes above the newest."""
@@ -247,7 +254,8 @@ class EventsScreen(StateScreen):
         from tui.looked import write_looked
 
         newest = self._newest()
-        if newest is not None and self.only is None and not self.lanewatch.read_only:
+        of_all = self.only is None and self._all_of is None
+        if newest is not None and of_all and not self.lanewatch.read_only:
             write_looked(self.lanewatch.root, newest)
 
     def _read(self) -> None:
@@ -256,8 +264,11 @@ class EventsScreen(StateScreen):
             self._reading = self._feed
             self._read_feed(self._feed)
 
-    @work(thread=True, group="events", exit_on_error=False)
-    def _read_feed(self, feed: EventFeed) -> None:
+    @work(group="events", exit_on_error=False)
+    async def _read_feed(self, feed: EventFeed) -> None:
+        await aside(lambda: self._really_read(feed))
+
+    def _really_read(self, feed: EventFeed) -> None:
         found: tuple[Happening, ...] | None = None
         problem = ""
         try:

@@ -59,7 +59,12 @@ ENGINES = ("local", "docker")
 AT_LIMIT = (
     Choice(value="notify", title="notify", note="tell, do nothing"),
     Choice(value="save-and-stop", title="save and stop", note="while there is time to save"),
-    Choice(value="stop-now", title="stop now", note="or that, and at the limit without saving"),
+    Choice(
+        value="stop-now",
+        title="stop now",
+        note="or that, and at the limit without saving",
+        detail="At the limit it is stopped at once: what came after the last checkpoint is lost.",
+    ),
 )
 
 
@@ -108,6 +113,7 @@ class LaunchScreen(StateScreen):
         self._gpus: tuple[tuple[str, str], ...] = ()
         self._launching = False
         self._refusal = ""
+        """Why this form was not launched: a look at it that ends later does not take that back."""
         self.form_view = LaunchForm(id="form")
         # From the start: a key may come before the screen is there; L launches what stands here.
         self.form_view.set_reactive(LaunchForm.form, desk.first_form())
@@ -259,8 +265,8 @@ class LaunchScreen(StateScreen):
         return (Choice(value=said, title=said, note=AS_NOW),) if said else ()
 
     def _change(self, form: Form) -> None:
-        self.form_view.form = form
         self._refusal = ""  # it was of another launch
+        self.form_view.form = form
         self.command.command = command(words(form))
         self._fit()
         if self._soon is not None:
@@ -325,7 +331,7 @@ class LaunchScreen(StateScreen):
         self.do(lambda: self._start(words(form, smoke=SMOKE_ITERATIONS), then=form))
 
     def _begin(self) -> None:
-        self._launching = True
+        self._launching, self._refusal = True, ""
         self.keys.trouble = "launching"
 
     def _start(self, said: list[str], then: Form | None = None) -> None:
@@ -346,7 +352,7 @@ class LaunchScreen(StateScreen):
 
     def _show_launched(self, message: Launched) -> None:
         self._launching = False
-        self.keys.trouble = ""
+        self.keys.trouble = self._trouble
         if message.run is None:
             reason = clean(" ".join(message.told[-1].split()))
             self._refusal = reason.removeprefix("not launched: ")

@@ -139,7 +139,9 @@ class LogScreen(StateScreen):
 
     @on(LogShown)
     def _show_page(self, message: LogShown) -> None:
-        self.page = message.page
+        before, self.page = self.page, message.page
+        if message.page.path != before.path or message.page.size < before.size:
+            self.view.marked = None  # what was chosen are places in what was there before
         self.view.page = message.page
         self.state_line.page = message.page
         self._show_latest()

@@ -9,14 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events, work
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from tui.actions import Action, offered, question, question_now, refusal
 from tui.chart_view import ChartView
-from tui.messages import ActionDone
 from tui.remedies import first_remedy, without_keys
 from tui.screens.base import StateScreen
 from tui.screens.commands_here import Commands, without
@@ -116,6 +115,7 @@ class RunScreen(StateScreen):
         self._suits: Size | None = None
         """Of the terminal for which the rows were shared out."""
         self._verdict_rows, self._remedy_rows = Steadied(), Steadied()
+        self._searched = ""
 
     def compose(self) -> ComposeResult:
         yield self.heading
@@ -162,6 +162,7 @@ class RunScreen(StateScreen):
         self._show_tab(snapshot, status, detail, body)
 
     def search_changed(self, text: str) -> None:
+        self._searched = text
         for tab in self._opened.values():
             if tab.log_tail is not None:
                 tab.log_tail.pattern = text
@@ -219,6 +220,7 @@ class RunScreen(StateScreen):
 
             self._opened[index] = PAGES[TABS[index]]()
             self._body.mount(self.tab)
+            self.search_changed(self._searched)
         self.tab.display = True
         self.tab.reopen()
         self._head = None
@@ -299,7 +301,7 @@ class RunScreen(StateScreen):
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self._do(action)
+                self.lanewatch.carry_out(self.run, action)
 
         again = partial(question_now, action, status.run)
         self.app.push_screen(ConfirmActionScreen(question(action, status), again), answered)
@@ -323,14 +325,6 @@ class RunScreen(StateScreen):
             for key, action in offered(status)
             if (app.may_stop(status) if action is Action.STOP else app.can_act)
         ]
-
-    @work(thread=True, exclusive=True, group="act", exit_on_error=False)
-    def _do(self, action: Action) -> None:
-        try:
-            told = self.lanewatch.act(self.run, action)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the person must read it
-            told = f"{action} of {self.run} was refused: {error}"
-        self.post_message(ActionDone(told))
 
     def _look_at(self, view: ChartView) -> None:
         if self.tab.charts and view != self.view:
@@ -366,6 +360,8 @@ class RunScreen(StateScreen):
         self.heading.status = status
         if snapshot.scanned:
             self.verdict.early = None
+        # Of one that was just begun, what was taken before it was opened says nothing.
+        if snapshot.scanned and snapshot.detail is not None and snapshot.detail.run == self.run:
             self.verdict.empty_text = "This run is not on the disk any more: its folder is gone."
         self.verdict.show(status, snapshot.taken_wall)
         self.remedy.remedy = remedy

@@ -88,6 +88,7 @@ class ChartsTab(RunTab):
     def show(self, look: Look) -> None:
         self._look = look
         series = self._series.make(self._kind, look.snapshot, look.status, look.view)
+        series = series if look.detail is not None else []  # those read are another run's
         head_rows = self._show_head(look)
         layout = plan_charts(look.width, look.rows, series=len(series), head_rows=head_rows)
         if self.head is not None:

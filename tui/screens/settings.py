@@ -10,6 +10,7 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from tui.aside import aside
 from tui.lines import clean
 from tui.screens.channel_acts import CHANNEL, ChannelActs, Told
 from tui.screens.commands_here import Commands, without
@@ -155,8 +156,11 @@ class SettingsScreen(ChannelActs):
     def _colourless() -> bool:
         return bool(os.environ.get("NO_COLOR"))
 
-    @work(thread=True, group="read", exit_on_error=False)
-    def _read(self) -> None:
+    @work(group="read", exit_on_error=False)
+    async def _read(self) -> None:
+        await aside(self._really_read)
+
+    def _really_read(self) -> None:
         """Either may be broken, and does not hide the other."""
         reads: tuple[Callable[[], Told], ...] = (
             lambda: Told(channels=self._desk.channels()),
@@ -186,5 +190,5 @@ class SettingsScreen(ChannelActs):
             self._limit = message.limit
         self._show()
         if message.sentence:
-            self.keys.trouble = ""
+            self.keys.trouble = self._trouble
             self.app.notify(clean(message.sentence), markup=False)

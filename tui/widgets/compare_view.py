@@ -106,7 +106,7 @@ class CompareVerdict(LineView):
 
     comparison: reactive[Comparison | None] = reactive(None, repaint=False)
     note: reactive[str] = reactive("", repaint=False)
-    """Shown while there is no comparison."""
+    """Why there is no comparison, or no newer one: said in the place of the verdict."""
 
     def watch_comparison(self) -> None:
         self.update_lines()
@@ -116,14 +116,17 @@ class CompareVerdict(LineView):
 
     def rows_needed(self, width: int) -> int:
         """Rows that hold the runs and the whole sentence."""
-        said = self.comparison.sentence if self.comparison else self.note
-        return 1 + len(wrap(f"comparable? {said}", width, 9))
+        said = self.note or (f"comparable? {self.comparison.sentence}" if self.comparison else "")
+        return 1 + len(wrap(said, width, 9))
 
     def lines(self, width: int, height: int) -> list[Line]:
         comparison = self.comparison
         if comparison is None:
             return [line(each, "muted") for each in wrap(self.note, width, height)]
         names = fit(self._names(comparison, width), width, gap="  ")
+        if self.note:  # what is shown below was read before that
+            why = wrap(self.note, width, height - 1, self.glyphs.ellipsis)
+            return [names, *(line(each, "warn") for each in why)][:height]
         label, said = "comparable?", comparison.sentence
         tone = {"y": "good", "n": "bad" if said.startswith("no:") else "warn"}[said[0]]
         first, *others = wrap(f"{label} {said}", width, height - 1, self.glyphs.ellipsis) or [""]

@@ -77,8 +77,10 @@ class DiagnosisView(Scrolled):
             self.post_message(RemedyClicked(number))
 
     def remedy_at(self, row: int) -> int | None:
-        """The remedy that stands in *row* of the whole text."""
-        return self._remedies.get(row)
+        """The remedy in *row* of the whole text; none where the last row counts what is below."""
+        below = len(self.all_lines(self.size.width)) - self.top - self.size.height
+        last = self.top + self.size.height - 1
+        return None if below > 0 and row == last else self._remedies.get(row)
 
     def all_lines(self, width: int) -> list[Line]:
         found = self.found

@@ -51,7 +51,7 @@ class LaunchForm(LineView):
 
     def field_at(self, row: int) -> Field | None:
         """The field that is drawn in *row*, its problem included."""
-        rows = self._rows(self.size.width)
+        rows = self._window(*self.size)
         return rows[row][0] if 0 <= row < len(rows) else None
 
     def rows_needed(self, width: int) -> int:
@@ -59,10 +59,14 @@ class LaunchForm(LineView):
         return len(self._rows(width))
 
     def lines(self, width: int, height: int) -> list[Line]:
+        return [each for _, each in self._window(width, height)]
+
+    def _window(self, width: int, height: int) -> list[tuple[Field | None, Line]]:
+        """The rows around the cursor that there is room for."""
         rows = self._rows(width)
         at = next((n for n, (field, _) in enumerate(rows) if field is self.field), 0)
         top = max(0, min(at - height // 2, len(rows) - height))
-        return [each for _, each in rows[top : top + height]]
+        return rows[top : top + height]
 
     def _rows(self, width: int) -> list[tuple[Field | None, Line]]:
         rows: list[tuple[Field | None, Line]] = []

@@ -85,7 +85,9 @@ class LogTitle(LineView):
         name = path.rpartition("/")[2]
         badge: Span = ("", "")
         if modified is not None and now > 0:
-            badge = (f"last line {age(ago(modified, now))} ago", "warn" if stuck else "muted")
+            badge = (f"last line {age(ago(modified, now))} ago", "muted")
+            if stuck:
+                badge = (f"{self.glyphs.verdict('log-stuck')} log-stuck, {badge[0]}", "warn")
         beside = max(0, width - width_of(line(name)) - 2)
         right = fit([badge, (size(bytes_), "muted")], beside, gap="  ")
         room = width - width_of(right) - 2

@@ -60,6 +60,9 @@ class MachineStrip(LineView):
         if height > 1 and machine.memory is not None:
             rows.append(self._legend(machine, width))
         rows += [_gpu(gpu, width) for gpu in machine.gpus]
+        if 2 < height < len(rows):
+            more = len(rows) - height + 1
+            rows[height - 1] = ((f"and {more} more GPUs", "muted"),)
         return rows[:height]
 
     def _host(self, machine: MachineReading, width: int) -> Line:

@@ -32,6 +32,8 @@ class PickList(LineView):
         self._row = self._top = 0
         self.moved = False
         """True once the person moved the cursor: what comes in later leaves it there."""
+        self._held = False
+        """The person put the cursor where it is: it stays on that choice, not on its row."""
 
     problem: reactive[str] = reactive("", repaint=False)
     """Why the search ended early."""
@@ -41,17 +43,20 @@ class PickList(LineView):
 
     def add(self, choices: tuple[Choice, ...], *, done: bool) -> None:
         """More was found, it may say more of what is here already; *done*: that was all."""
+        held = self.selected if self._held else None
         fresh = {each.value for each in choices}
         self._choices = [each for each in self._choices if each.value not in fresh]
         self._choices += choices
         self._busy = not done
+        if held is not None:
+            self.select(held.value)
         self.update_lines()
 
     def narrow(self, typed: str) -> None:
         """Show what holds every word of *typed*."""
         self._typed = typed.strip()
         self._row = 0
-        self.moved = True
+        self.moved, self._held = True, False
         self.update_lines()
 
     @property
@@ -82,7 +87,7 @@ class PickList(LineView):
 
     def move(self, rows: int) -> None:
         """Move the cursor by *rows*, held within the list."""
-        self.moved = True
+        self.moved = self._held = True
         self._row = min(max(0, self._row + rows), max(0, len(self.shown) - 1))
         self.update_lines()
 
@@ -90,7 +95,7 @@ class PickList(LineView):
         """Put the cursor on what is drawn in *row*; False where nothing is."""
         if self._top + row >= len(self.shown):
             return False
-        self.moved = True
+        self.moved = self._held = True
         self._row = self._top + row
         self.update_lines()
         return True

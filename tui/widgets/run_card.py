@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LABEL = 12
 REASON_ROWS, NOTICE_ROWS = 10, 3
-_OF_ITS_SCREEN = re.compile(r" \([dKwa]\)")
+_OF_ITS_SCREEN = re.compile(r" \(([dKwa]|tab \d)\)")
 
 
 class RunCard(VerdictView):

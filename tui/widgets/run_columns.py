@@ -24,6 +24,9 @@ from tui.state import QUEUED, expected_end, is_over, silence
 if TYPE_CHECKING:
     from monitor.status_model import RunStatus
 
+PROGRESS, CHECKPOINT = 9, 11
+"""Columns of their figures, which are put shorter where they are wider."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
@@ -82,7 +85,10 @@ def _progress(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]:
     """Iterations, or of a stage that counts something else how much of it is done."""
     progress = stage_progress(run)
     if progress.unit == ITERATIONS:
-        return count(progress.done, progress.total), ""
+        shown = count(progress.done, progress.total)
+        # A total that is cut at its end would be read as a smaller one.
+        if len(shown) <= PROGRESS or progress.fraction is None:
+            return shown, ""
     if progress.fraction is not None:
         return percent(100 * progress.fraction), ""
     return (size(progress.done) if progress.unit == "bytes" else str(progress.done)), ""
@@ -109,7 +115,9 @@ def _checkpoint(run: RunStatus, _now: float, _glyphs: Glyphs) -> tuple[str, str]
         return UNKNOWN, "muted"
     if is_over(run):
         return str(last.iteration), "muted"
-    return f"{last.iteration}, {age(last.age_s)}", ""
+    since = age(last.age_s)
+    shown = f"{last.iteration}, {since}"
+    return (shown if len(shown) <= CHECKPOINT else f"{last.iteration}, {since.split(' ')[0]}"), ""
 
 
 def _memory(run: RunStatus, _now: float, glyphs: Glyphs) -> tuple[str, str]:
@@ -128,9 +136,9 @@ _COLUMNS = (
     Column(title="id", width=29, from_width=148, cell=_id, right=False, middle=True),
     Column(title="lane", width=9, from_width=108, cell=_lane, right=False),
     Column(title="stage", width=11, from_width=70, cell=_stage, right=False),
-    Column(title="progress", width=9, from_width=36, cell=_progress),
+    Column(title="progress", width=PROGRESS, from_width=36, cell=_progress),
     Column(title="s/iter", width=6, from_width=76, cell=_pace),
     Column(title="left", width=10, from_width=48, cell=_left),
-    Column(title="checkpoint", width=11, from_width=98, cell=_checkpoint),
-    Column(title="memory", width=15, from_width=124, cell=_memory),
+    Column(title="checkpoint", width=CHECKPOINT, from_width=98, cell=_checkpoint),
+    Column(title="memory", width=16, from_width=124, cell=_memory),
 )

@@ -51,14 +51,18 @@ class SettingsView(LineView):
 
     def setting_at(self, row: int) -> int | None:
         """The number of the setting drawn in *row*."""
-        rows = self._rows(self.size.width)
+        rows = self._window(*self.size)
         return rows[row][0] if 0 <= row < len(rows) else None
 
     def lines(self, width: int, height: int) -> list[Line]:
+        return [each for _, each in self._window(width, height)]
+
+    def _window(self, width: int, height: int) -> list[tuple[int | None, Line]]:
+        """The rows around the cursor that there is room for."""
         rows = self._rows(width)
         at = next((n for n, (number, _) in enumerate(rows) if number == self.cursor), 0)
         top = max(0, min(at - height // 2, len(rows) - height))
-        return [each for _, each in rows[top : top + height]]
+        return rows[top : top + height]
 
     def _rows(self, width: int) -> list[tuple[int | None, Line]]:
         rows: list[tuple[int | None, Line]] = []

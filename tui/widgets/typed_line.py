@@ -5,6 +5,9 @@ from __future__ import annotations
 from textual import events
 from textual.widgets import Input
 
+from tui.glyphs import UNICODE
+from tui.lines import cut_words
+
 EDITS = ("delete_", "cursor_", "home", "end", "submit")
 
 
@@ -19,11 +22,17 @@ class TypedLine(Input):
 
     def __init__(self, hint: str, *, id: str) -> None:
         super().__init__(placeholder=hint, id=id, compact=True)
+        self._hint = hint
         self.cursor_blink = False
         self._behind: list[events.Key] | None = None
         """What has come behind enter; None before that."""
         self.leavable = False
         """Who takes what was entered needs a while for it, and esc does not wait behind enter."""
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Textual would cut the hint within a word."""
+        glyphs = getattr(self.app, "glyphs", UNICODE)
+        self.placeholder = cut_words(self._hint, event.size.width, glyphs.ellipsis)
 
     async def _on_key(self, event: events.Key) -> None:
         if self._behind is not None:
