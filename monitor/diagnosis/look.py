@@ -36,6 +36,10 @@ from monitor.single_look import look_once
 from monitor.target import WatchTarget, read_target
 from monitor.watch_state import WatchRead, read_watch
 
+NOT_ASKED = (
+    "stacks that the trainer writes into its log itself: a view that only reads asks for none"
+)
+
 
 def look(
     run: RunDir, spy: Spy | None = None, *, native: bool = False, reads_only: bool = False
@@ -106,9 +110,6 @@ def look(
     )
 
 
-NOT_ASKED = (
-    "stacks that the trainer writes into its log itself: a view that only reads asks for none"
-)
 _NONE: tuple[Sign, tuple[str, ...]] = (Sign(None, "not seen"), ())
 _MOMENTARY = frozenset(
     {Signature.BLOCKED_PIPE, Signature.BLOCKED_TERMINAL, Signature.BLOCKED_IO}

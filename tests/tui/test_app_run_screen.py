@@ -74,6 +74,7 @@ async def test_a_key_about_a_run_that_is_gone_says_so(
 ) -> None:
     app = make_app(run=training.run, stop=lambda *_: None, act=lambda *_: "")
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await show(pilot, snap_of(training, opened=training))
         await show(pilot, snap_of())
         await pilot.press(key)
         await settled(pilot, lambda: app.screen.query(Toast))

@@ -358,10 +358,9 @@ class RunScreen(StateScreen):
         self, snapshot: Snapshot, status: RunStatus | None, notes: tuple[str, ...], remedy: str
     ) -> None:
         self.heading.status = status
-        if snapshot.scanned:
-            self.verdict.early = None
         # Of one that was just begun, what was taken before it was opened says nothing.
         if snapshot.scanned and snapshot.detail is not None and snapshot.detail.run == self.run:
+            self.verdict.early = None
             self.verdict.empty_text = "This run is not on the disk any more: its folder is gone."
         self.verdict.show(status, snapshot.taken_wall)
         self.remedy.remedy = remedy
