@@ -55,6 +55,8 @@ class Look:
     """Iterations expected."""
     by_user: bool = False
     """The run was stopped by the person who would be told."""
+    again: bool = False
+    """The run had ended so before, and only a checkpoint was exported since."""
     others: tuple[Trouble, ...] = ()
     """Troubles that are not in the verdict: memory, the keeper."""
     unclear: tuple[str, ...] = ()

@@ -208,6 +208,7 @@ def _look(tick: Tick, *, acknowledged: bool) -> Look:
         attempt=tick.target.attempt,
         total=tick.observation.total,
         by_user=is_by_user(tick.target.cause),
+        again=tick.target.exported,
         others=tuple(_others(tick)),
         unclear=("memory",) if tick.memory is None else (),
         others_speak=("memory",) if tick.memory is not None and not tick.memory.speaks else (),

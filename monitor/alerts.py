@@ -177,6 +177,8 @@ def _end(
 
 
 def _severity_of_end(look: Look, verdict: Verdict) -> Severity | None:
+    if look.again:
+        return None  # it was told then
     if verdict.liveness is Liveness.FAILED:
         return Severity.WAKE
     if verdict.liveness is Liveness.STOPPED and look.by_user:

@@ -74,6 +74,8 @@ class WatchTarget:
     on_failure: str | None = None
     """What the keeper does by itself: notify or resume-once."""
     resumed_by_itself: bool = False
+    exported: bool = False
+    """The last attempt merged a checkpoint and did nothing else: the run has ended as before."""
     queued_after: str | None = None
     """Of a queued run: the id of the run whose end it waits for."""
     updated_wall: float | None = None
@@ -238,11 +240,18 @@ def build_target(
         watcher_lost=_table(state, "watcher").get("lost") is True,
         on_failure=_word(_table(recipe, "run").get("on_failure")),
         resumed_by_itself=bool(_table(state, "self_resumed")),
+        exported=_is_as_before(state),
         queued_after=_word(_table(state, "queue").get("after")),
         updated_wall=finite(state.get("updated_wall")),
         problems=problems,
     )
     return _as_foreign(target, run) if target.foreign else target
+
+
+def _is_as_before(state: Mapping[str, Any]) -> bool:
+    """An export that failed, or was stopped, is an end of its own."""
+    before = _word(_table(_table(state, "export"), "before").get("status"))
+    return before is not None and before == _word(state.get("status"))
 
 
 def _save_interval(run: Mapping[str, Any], train: Mapping[str, Any]) -> int | None:

@@ -253,6 +253,9 @@ def test_a_lost_keeper_stays_lost_over_a_resume() -> None:
     [
         pytest.param(Liveness.STOPPED, {"by_user": True}, [], id="by the person who reads it"),
         pytest.param(Liveness.STOPPED, {}, ["tell ended stopped"], id="from outside"),
+        pytest.param(Liveness.FAILED, {}, ["wake ended failed"], id="a failure"),
+        pytest.param(Liveness.FAILED, {"again": True}, [], id="a failure, before an export"),
+        pytest.param(Liveness.FINISHED, {"again": True}, [], id="success, before an export"),
         pytest.param(Liveness.ENDED, {"total": 9}, ["tell ended ended"], id="at its total"),
         pytest.param(Liveness.ENDED, {"total": 99}, ["wake ended ended"], id="before its total"),
         pytest.param(Liveness.ENDED, {}, ["tell ended ended"], id="no total known"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from monitor.model import Status
 from monitor.rundir import RunDir
+from monitor.target import read_target
 from runners.keeper_state import KeeperState
 
 
@@ -28,3 +29,23 @@ def test_an_export_remembers_how_the_run_had_ended_also_after_one_that_failed(
     assert again.before_export == (Status.STOPPED, "stopped by the user in stage train")
     again.begin_attempt()
     assert again.exported is None
+
+
+def test_only_after_an_export_that_went_well_has_a_run_ended_as_before(tmp_path: Path) -> None:
+    def exported() -> bool:
+        assert run.save()
+        return read_target(tmp_path).exported
+
+    run = state(tmp_path)
+    run.end(Status.FAILED, "out of memory")
+    assert not exported()
+    run.begin_export(70)
+    assert not exported(), "it is under way"
+    run.end(*run.before_export)
+    assert exported()
+    run.begin_export(70)
+    run.end(Status.STOPPED, "stopped by the user in stage merge")
+    assert not exported()
+    run.begin_attempt()
+    run.end(Status.FAILED, "out of memory again")
+    assert not exported(), "this attempt trained"
