@@ -30,8 +30,9 @@ DRAINED_S = 5.0
 LOOK_S = 0.5
 """How often it is looked whether a program that shows nothing new has ended."""
 
-PRESS_S = 0.02
-"""Between two presses of a key that is to be answered at last."""
+PRESS_S = 0.1
+"""Between two presses of a key that is to be answered at last. Each is work: so seldom that what
+is measured is hardly the answer to them."""
 
 _CONTROL = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_=>])")
 
@@ -106,7 +107,7 @@ class Terminal:
     def wait_shown(self, word: str, patience_s: float = PATIENCE_S, *, press: bytes = b"") -> float:
         """Seconds from the start until *word* stands on the screen, however it was written.
 
-        *press* is pressed every 20 ms meanwhile.
+        *press* is pressed every 100 ms meanwhile.
         """
         deadline = time.monotonic() + patience_s
         next_press_s = 0.0

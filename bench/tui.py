@@ -51,7 +51,7 @@ NOTES = [
     "direction by 50 ms, handshake included, without a limit of bandwidth. printf: the same "
     "without lanewatch.",
     "The big board: until the newest run stood there, and until the oldest did, G being pressed "
-    "every 20 ms; the folders are copies of one finished run in a warm page cache.",
+    "every 100 ms; the folders are copies of one finished run in a warm page cache.",
 ]
 
 EMPTY = """

@@ -13,6 +13,8 @@ from monitor.watch_state import WatchState
 
 def alerts_view(state: WatchState | None, target: WatchTarget) -> AlertsView:
     """What the watcher's parts remember, and that it is lost itself."""
+    if state is None and not target.watcher_lost:
+        return AlertsView()
     parts = state.parts if state is not None else {}
     try:
         view = decode(AlertsView, parts.get("alerts") or {})

@@ -62,6 +62,8 @@ def _read_whole(descriptor: int, size: int) -> bytes:
     while left > 0 and (part := os.read(descriptor, min(left, size + 1))):
         parts.append(part)
         left -= len(part)
+        if len(part) <= size:
+            break  # a regular file gives less than is asked for at its end alone
     return b"".join(parts)
 
 

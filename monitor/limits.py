@@ -87,6 +87,8 @@ def limits_from(
     Keys are `NAME_default_s` and `NAME_floor_s`; what is no positive number is left out, since a
     watcher must start on any run.json.
     """
+    if not overrides and not seeds:
+        return STANDARD
     defaults, floors = dict(DEFAULTS), dict(FLOORS)
     for key, value in (overrides or {}).items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:

@@ -99,10 +99,12 @@ class OutlineReader:
     def read(self, run_dir: Path, now: Now) -> RunStatus:
         """Return what `read_outline` does; a file that breaks keeps its last good content."""
         files = self._live.pop(run_dir, None)
-        files = files or (TargetReader(run_dir), WatchReader(RunDir(run_dir).watch))
-        outline = _outline(files[0].read(), files[1].read, now)
+        reader = files[0] if files else TargetReader(run_dir)
+        target = reader.read()
+        watch = files[1] if files else WatchReader(target.run_dir)
+        outline = _outline(target, watch.read, now)
         if outline.verdict not in FINAL:
-            self._live[run_dir] = files
+            self._live[run_dir] = reader, watch
         return outline
 
 

@@ -318,6 +318,8 @@ def _word(value: object) -> str | None:
     """A text that may also name a file: some cannot, and raise wherever they are used as a path."""
     if not isinstance(value, str) or not value or "\0" in value:
         return None
+    if value.isascii():
+        return value  # nearly always, and a list of a thousand runs asks for twenty each
     try:
         os.fsencode(value)
     except UnicodeEncodeError:

@@ -24,7 +24,7 @@ from monitor.model import (
     Verdict,
 )
 from monitor.pace import Projection
-from monitor.rundir import SCHEMA
+from monitor.rundir import SCHEMA, RunDir
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,23 +106,24 @@ def read_watch(path: Path) -> WatchRead:
 
 
 class WatchReader:
-    """Reads one watch.json again and again; it is parsed only when it was replaced."""
+    """Reads a run's watch.json again and again; it is parsed only when it was replaced."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, run_dir: RunDir) -> None:
+        self._run_dir = run_dir
         self._key: tuple[int, int, int] | None = None
         self._read = WatchRead()
 
     def read(self) -> WatchRead:
         """What `read_watch` returns."""
+        path = self._run_dir.watch
         try:
-            status = self._path.stat()
+            status = path.stat()
         except OSError:
             self._key = None
-            return read_watch(self._path)
+            return read_watch(path)
         key = (status.st_ino, status.st_mtime_ns, status.st_size)
         if key != self._key:
-            self._read = read_watch(self._path)
+            self._read = read_watch(path)
             # What could not be used is read again.
             self._key = key if self._read.value is not None else None
         return self._read
