@@ -30,10 +30,6 @@ DRAINED_S = 5.0
 LOOK_S = 0.5
 """How often it is looked whether a program that shows nothing new has ended."""
 
-PRESS_S = 0.1
-"""Between two presses of a key that is to be answered at last. Each is work: so seldom that what
-is measured is hardly the answer to them."""
-
 _CONTROL = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_=>])")
 
 
@@ -104,13 +100,9 @@ class Terminal:
                 self._grew.wait(LOOK_S)
             return time.monotonic() - self.began_s
 
-    def wait_shown(self, word: str, patience_s: float = PATIENCE_S, *, press: bytes = b"") -> float:
-        """Seconds from the start until *word* stands on the screen, however it was written.
-
-        *press* is pressed every 100 ms meanwhile.
-        """
+    def wait_shown(self, word: str, patience_s: float = PATIENCE_S) -> float:
+        """Seconds from the start until *word* stands on the screen, however it was written."""
         deadline = time.monotonic() + patience_s
-        next_press_s = 0.0
         while True:
             at_s = self._draw()
             if self.shows(word):
@@ -119,12 +111,9 @@ class Terminal:
             if ended or at_s >= deadline:
                 text = "\n".join(self._paper.text())
                 raise SystemExit(self._missed(word, ended, patience_s, text))
-            if press and at_s >= next_press_s:
-                self.type(press)
-                next_press_s = at_s + PRESS_S
             with self._grew:
                 if len(self._seen) == self._drawn:
-                    self._grew.wait(PRESS_S if press else LOOK_S)
+                    self._grew.wait(LOOK_S)
 
     def shows(self, word: str) -> bool:
         """Whether *word* stands on the screen as it was last waited for."""

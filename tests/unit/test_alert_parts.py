@@ -41,6 +41,7 @@ def alert_tick(liveness: Liveness, at: float, wall_s: float, folder: Path) -> An
         attempt=1,
         process=None,
         cause=None,
+        exported=False,
         name=None,
         foreign=False,
         on_failure=None,
