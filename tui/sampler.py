@@ -140,7 +140,7 @@ class Sampler:
 
         assert self._machine is not None
         live = [run for run in runs if not is_over(run)]
-        machine = self._machine.read(live)
+        machine = self._machine.read(live, gpus=scanned)
         snapshot = Snapshot(
             taken_wall=math.floor(wall_s / WALL_STEP_S) * WALL_STEP_S,
             root=str(self._root),
@@ -156,12 +156,12 @@ class Sampler:
             self._emit(snapshot)
 
     def _read_detail(self, runs: tuple[RunStatus, ...], wall_s: float) -> RunDetail | None:
-        from tui.detail import DetailReader
-
         run = self._open
         if run is None:
             self._detail = None
             return None
+        from tui.detail import DetailReader  # a board reads none
+
         if self._detail is None or self._detail.run != run:
             self._detail = DetailReader(self._root / run)
         status = next((each for each in runs if each.run == run), None)
@@ -176,7 +176,8 @@ class _Machine:
         self._cpu: CpuMeter | None = None
         self._gpus: GpuSampler | None = None
 
-    def read(self, live: list[RunStatus]) -> MachineReading | None:
+    def read(self, live: list[RunStatus], *, gpus: bool = True) -> MachineReading | None:
+        """Read it; without *gpus*, as if it had none: to load what asks the driver takes long."""
         from dataclasses import replace
 
         from monitor.probes.machine import CpuMeter, read_machine
@@ -184,7 +185,9 @@ class _Machine:
         self._cpu = self._cpu or CpuMeter()
         folder = self._root if self._root.exists() else Path("/")
         reading = read_machine(folder, cpu=self._cpu).value
-        return replace(reading, gpus=self._read_gpus(live)) if reading else None
+        if reading is None or not gpus:
+            return reading
+        return replace(reading, gpus=self._read_gpus(live))
 
     def stop(self) -> None:
         if self._gpus is not None:
