@@ -19,7 +19,7 @@ ALTERNATE = "\x1b[?1049h"
 BACK = "\x1b[?25h\x1b[?1049l"
 EDGE = 1
 """Columns that the run's screen leaves free at either side (screens/run.tcss)."""
-LEAST = (20, 4)
+LEAST_COLUMNS, LEAST_ROWS = 20, 4
 
 
 class EarlyFrame:
@@ -37,7 +37,7 @@ class EarlyFrame:
             columns, rows = os.get_terminal_size(stream.fileno())
         except (OSError, ValueError):
             return None
-        if word.verdict not in TONES or (columns, rows) < LEAST or rows < LEAST[1]:
+        if word.verdict not in TONES or columns < LEAST_COLUMNS or rows < LEAST_ROWS:
             return None
         frame = cls(word, stream)
         frame._stands = True

@@ -12,6 +12,7 @@ import pty
 import sys
 import threading
 import time
+import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,8 +36,6 @@ class Keyboard:
         stream = open(self.follower, closefd=False)  # noqa: SIM115 - it lives as long as the driver
         monkeypatch.setattr(sys, "__stdin__", stream)
         os.set_blocking(self.follower, True)
-        import tty
-
         tty.setraw(self.follower)
         self.keys: list[str] = []
         app: Any = SimpleNamespace(_driver=None, console=None)

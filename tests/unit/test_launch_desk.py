@@ -221,13 +221,18 @@ def test_a_look_that_fails_is_told(desk: LaunchDesk, monkeypatch: pytest.MonkeyP
     assert "the disk is on fire" in _told(_last(desk, FORM), None)
 
 
-def test_the_last_run_of_the_same_training_projects_the_end(
-    desk: LaunchDesk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _train_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a training is known to have run."""
     smoke = SmokeResult(step_s=2.0, first_save_s=10.0, later_save_s=1.0)
     projection = project(smoke, iterations=100, save_interval=50)
     found = Precedent(run="reference-1", step_s=2.0, projection=projection)
     monkeypatch.setattr("runners.precedent.find_precedent", lambda *_: found)
+
+
+def test_the_last_run_of_the_same_training_projects_the_end(
+    desk: LaunchDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _train_before(monkeypatch)
     said = _last(desk, FORM).projected
     assert said.startswith("training takes 3m 31s, to about ")
     assert said.endswith(", as reference-1 went")
@@ -237,10 +242,7 @@ def test_a_launch_that_waits_is_told_no_time_of_its_end(
     desk: LaunchDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its clock would begin now, and nobody knows yet when the run ahead lets it begin."""
-    smoke = SmokeResult(step_s=2.0, first_save_s=10.0, later_save_s=1.0)
-    projection = project(smoke, iterations=100, save_interval=50)
-    found = Precedent(run="reference-1", step_s=2.0, projection=projection)
-    monkeypatch.setattr("runners.precedent.find_precedent", lambda *_: found)
+    _train_before(monkeypatch)
     waiting = replace(FORM, start=f"{AFTER}reference-2")
     said = _last(desk, waiting).projected
     assert said == "training takes 3m 31s, once it begins, as reference-1 went"
